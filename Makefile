@@ -1,0 +1,43 @@
+# make         set up, then run the whole chain on the embedded phantom cohort
+# make test    set up if needed, then run every test       (TESTS="-m 'not slow'" leaves the long ones out)
+# make check   format, lint and types
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+CORES  ?= 8
+TESTS  ?=
+
+.PHONY: all setup test check format sync dvc-deps clean
+all: setup
+	$(BIN)/snakemake --cores $(CORES) all
+
+setup: $(VENV)/.installed
+
+# Pins come from requirements.txt; a local folder of wheels named in PIP_FIND_LINKS is searched too.
+$(VENV)/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("lss needs Python 3.11 or later, this is " + sys.version.split()[0] + ": make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade uv
+	UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip install --quiet --python $(BIN)/python -c requirements.txt -e '.[dev]'
+	@touch $@
+
+test: setup
+	$(BIN)/pytest $(TESTS)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+sync: setup          ## after `dvc checkout` or `dvc pull`: tell Snakemake that the restored files are current
+	$(BIN)/lss sync
+
+dvc-deps: setup      ## rewrite the code dependencies of every stage in dvc.yaml
+	$(BIN)/python workflow/code_deps.py --write
+
+clean:               ## everything a run made; the DVC cache and raw archives stay
+	rm -rf results/* data/interim data/shards data/weights .snakemake .lss-state

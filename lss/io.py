@@ -1,0 +1,86 @@
+"""Files are written beside their place and renamed into it, so that none is ever half there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lss.errors import LssError
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it onto `path` if the block succeeds, else remove it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    temporary.chmod(0o644)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write JSON atomically: sorted keys, two spaces, a newline at the end."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file; LssError names the file when it is missing or broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LssError(f"{path}: cannot be read as JSON ({error}). Rerun the stage that writes it.") from error
+
+
+def write_parquet(path: Path | str, rows: list[dict[str, Any]], schema: pa.Schema, row_group_size: int = 256) -> None:
+    """Write `rows` (one dict per row, keys as in `schema`) as one zstd-compressed Parquet file, atomically.
+
+    For tables that do not fit in memory use `parquet_writer`.
+    """
+    with parquet_writer(path, schema) as writer:
+        writer.write_table(pa.Table.from_pylist(rows, schema=schema), row_group_size=row_group_size)
+
+
+@contextmanager
+def parquet_writer(path: Path | str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Streaming Parquet writer (zstd) whose file appears at `path` only when the block succeeds."""
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        yield writer
+
+
+def read_parquet(path: Path | str, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
+    """Read a table written with `schema`; LssError names the file and the columns that are missing."""
+    try:
+        table = pq.read_table(path, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise LssError(f"{path}: cannot be read as Parquet ({error}). Rerun the stage that writes it.") from error
+    missing = [name for name in (columns or schema.names) if name not in table.schema.names]
+    if missing:
+        raise LssError(f"{path}: columns {missing} are missing. It was written by another version: rerun its stage.")
+    return table
+
+
+def sha256_file(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,35 @@
+"""Progress on long work: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def progress(items: Iterable[T], what: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
+    """Iterate over `items`, telling on stderr: `what`, count, rate and time left."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=what, total=total, unit=unit)
+        return
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    start = last = time.monotonic()
+    done = 0
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN_LINES and done != total:
+            print(tqdm.format_meter(done, total or 0, now - start, prefix=what, unit=unit), file=sys.stderr)
+            last = now
+    print(
+        tqdm.format_meter(done, total or done, time.monotonic() - start, prefix=what, unit=unit),
+        file=sys.stderr,
+    )

@@ -1,0 +1,79 @@
+"""How torch is set up before any model is built: torchvision beside a CPU torch, determinism, device.
+
+Importing this module is enough for the first: whatever imports open_clip, timm or transformers imports it before.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+# cuBLAS reads it when its first handle is made; without it deterministic matrix products are refused.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+import torch
+
+from lss.errors import LssError
+
+_OPERATORS = ("nms", "qnms")
+_library: torch.library.Library | None = None
+
+
+def define_torchvision_operators() -> None:
+    """Let a torchvision wheel built for CUDA be imported beside a CPU-only torch.
+
+    torchvision registers fake kernels for operators that its compiled part defines; where that part cannot be
+    loaded (it needs CUDA's libraries), the import fails with `operator torchvision::nms does not exist`. Then,
+    and only then, the schemas of the two operators are defined here. They get no kernel: nothing in this
+    project calls them. Under a CUDA or ROCm torch this does nothing.
+    """
+    global _library
+    built_for_gpu = torch.version.cuda is not None or getattr(torch.version, "hip", None) is not None
+    if built_for_gpu or _library is not None or "torchvision" in sys.modules or _compiled_part_loads():
+        return
+    _library = torch.library.Library("torchvision", "FRAGMENT")
+    for operator in _OPERATORS:
+        _library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+def _compiled_part_loads() -> bool:
+    """Whether torchvision's own library can be loaded (it then defines the operators itself)."""
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return False
+    for library in Path(spec.origin).parent.glob("_C*.so"):
+        try:
+            torch.ops.load_library(str(library))
+        except OSError:
+            return False
+    return hasattr(torch.ops.torchvision, _OPERATORS[0])
+
+
+define_torchvision_operators()
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called `name` (auto, cpu, cuda); `auto` is the GPU where there is one, else the CPU.
+
+    Raises LssError when `cuda` is asked for and torch finds none.
+    """
+    available = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if available else "cpu")
+    if name == "cuda" and not available:
+        raise LssError("params.yaml: device: cuda is set, but torch finds no CUDA GPU. Set device: auto or cpu.")
+    return torch.device(name)
+
+
+def set_deterministic(threads: int) -> None:
+    """Make results on the CPU the same bytes in every run.
+
+    Args:
+        threads: CPU threads of one operation. The order of a sum depends on their number, so it comes from
+            params.yaml, never from the machine.
+    """
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False

@@ -1,0 +1,26 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The checkout under test."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared(project_root: Path) -> Path:
+    """Small real data beside the checkout; users do not have it."""
+    folder = project_root.parent / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("needs the real data folder beside the checkout, which is not part of the project")
+    return folder
