@@ -1,0 +1,64 @@
+"""Where every artifact lies: the one list of paths, used by the workflow, the command line and the tests.
+
+Braces are Snakemake wildcards; `layout.SLICES.format(batch="00")` fills them. Relative to the project root.
+"""
+
+from __future__ import annotations
+
+PARAMS = "params.yaml"
+
+# cohort: the raw files; the manifest lists them with size and hash
+COHORT_FILES = "{root}/manifest.json"
+TRUTH = "data/truth/phantom.parquet"  # true masks and grades of the phantom, for evaluation only
+
+# data stages, one file per batch of patients
+SLICES = "data/interim/slices/batch-{batch}.parquet"
+REJECTS = "data/interim/rejects/batch-{batch}.parquet"
+SPLIT = "data/interim/split.parquet"
+ALL_REJECTS = "data/interim/rejects.parquet"
+DENOISED = "data/interim/denoised/batch-{batch}.parquet"
+PSEUDO_MASKS = "data/interim/pseudo_masks/batch-{batch}.parquet"
+SHARD = "data/shards/{subset}-{batch}.parquet"
+SUBSETS = ("train", "val", "test")
+
+# models
+WEIGHTS = "data/weights/{backbone}"  # a folder in the published format
+WEIGHTS_READY = "data/weights/{backbone}/manifest.json"
+MODEL = "results/models/{backbone}/{task}-{loss}"  # a folder
+MODEL_CONFIG = MODEL + "/model.json"  # what `predict` needs to rebuild it
+MODEL_WEIGHTS = MODEL + "/model.safetensors"  # trained parts other than the adapter
+EPOCHS = MODEL + "/epochs.csv"  # one row per epoch: losses, scores, beta, FP, FN
+TRAINING_STATE = ".lss-state/{backbone}/{task}-{loss}"  # rolling checkpoints; not an output, survives failures
+
+# results
+PREDICTIONS = "results/predictions/{backbone}/{task}-{loss}.parquet"
+CASES = "results/cases/{task}.parquet"  # one row per image and model, with its scores
+METRICS = "results/metrics.json"
+STATISTICS = "results/statistics.json"  # everything the tables and figures print: estimates, intervals, tests, curves
+TABLES = {
+    1: "results/tables/table1_classification",
+    2: "results/tables/table2_segmentation",
+    3: "results/tables/table3_segmentation_by_grade",
+    4: "results/tables/table4_report_generation",
+    5: "results/tables/table5_report_implied_severity",
+    6: "results/tables/table6_loss_ablation",
+}  # + .csv and .md
+FIGURES = {
+    2: "results/figures/figure2_classification",
+    3: "results/figures/figure3_segmentation_severity",
+    4: "results/figures/figure4_segmentation_cases",
+    5: "results/figures/figure5_report_severity",
+    6: "results/figures/figure6_report_cases",
+}  # + .png and .svg
+PAGE = "results/index.html"
+
+MANIFEST = "results/manifests/{name}.json"  # name: stage, or stage/wildcards
+
+
+def batch_names(count: int) -> list[str]:
+    """Names of the batches of patients: "00", "01", ...
+
+    >>> batch_names(3)
+    ['00', '01', '02']
+    """
+    return [f"{index:02d}" for index in range(count)]

@@ -1,0 +1,73 @@
+"""What a stage leaves beside its outputs: from what, with what, on what they were made."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lss import __version__
+from lss.io import read_json, sha256_file, write_json
+
+_PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "open_clip_torch", "opencv-python-headless",
+             "scikit-image", "numpy", "pandas", "pyarrow", "pycocoevalcap")  # fmt: skip
+
+
+def write_manifest(
+    path: Path | str,
+    stage: str,
+    *,
+    inputs: list[Path],
+    outputs: list[Path],
+    params: dict[str, Any],
+    seed: int,
+    started: datetime,
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Write a stage's manifest.
+
+    Args:
+        path: where; by convention `results/manifests/<stage>[/<wildcards>].json`.
+        stage: name of the stage.
+        inputs: data files read (not code); each with its SHA-256.
+        outputs: files written; each with size and SHA-256.
+        params: the stage's own section of params.yaml.
+        seed: the seed of params.yaml.
+        started: when the stage began (UTC); the manifest adds the seconds it took.
+        facts: counts and caveats of this run that the page or a reader wants (JSON values).
+    """
+    now = datetime.now(UTC)
+    write_json(
+        path,
+        {
+            "stage": stage,
+            "inputs": {str(file): sha256_file(file) for file in inputs},
+            "outputs": {
+                str(file): {"sha256": sha256_file(file), "bytes": Path(file).stat().st_size} for file in outputs
+            },
+            "params": params,
+            "seed": seed,
+            "facts": facts or {},
+            "finished": now.isoformat(timespec="seconds"),
+            "seconds": round((now - started).total_seconds(), 1),
+            "machine": machine(),
+        },
+    )
+
+
+def read_manifest(path: Path | str) -> dict[str, Any]:
+    """Read a manifest; LssError when it is missing or broken."""
+    return read_json(path)
+
+
+def machine() -> dict[str, Any]:
+    """Versions and hardware that numbers may depend on. Reads package metadata only: imports nothing heavy."""
+    versions = {"lss": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {"platform": platform.platform(), "processor": platform.machine(), "versions": versions}

@@ -1,0 +1,348 @@
+"""params.yaml as typed sections, checked before anything runs.
+
+A wrong key or value raises LssError with the key, the value found and the values allowed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lss import layout
+from lss.errors import LssError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Backbone = Literal["biomedclip", "smolvlm", "llava_med"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Section(BaseModel):
+    """A section refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PhantomParams(Section):
+    """The embedded cohort."""
+
+    patients: Annotated[int, Field(ge=3)]
+
+
+class FolderParams(Section):
+    """Columns of a user's own table of notes or grades."""
+
+    table: str | None
+    patient_column: str
+    note_column: str | None
+    grade_column: str | None
+    plane_column: str | None
+    weighting_column: str | None
+
+
+class CohortParams(Section):
+    """Which raw files."""
+
+    name: Literal["phantom", "lss", "rsna", "folder"]
+    root: Path
+    batches: Annotated[int, Field(ge=1, le=100)]
+    caveat: str | None
+    phantom: PhantomParams
+    folder: FolderParams
+
+
+class IngestParams(Section):
+    """From raw files to the slice table."""
+
+    unnamed_level: Literal["A", "note", "none"]
+    unknown_level: Literal["note", "none"]
+    assumed_spacing_mm: Positive | None
+    pseudonym_key_file: Path | None
+
+
+class FractionParams(Section):
+    """Shares of the patients."""
+
+    train: Fraction
+    val: Fraction
+    test: Fraction
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> FractionParams:
+        if abs(self.train + self.val + self.test - 1) > 1e-9:
+            raise ValueError(f"train + val + test must be 1, not {self.train + self.val + self.test:g}")
+        return self
+
+
+class SplitParams(Section):
+    """Who trains, who validates, who tests."""
+
+    plane: Literal["axial", "sagittal", "coronal"]
+    weighting: list[Literal["T1", "T2"]]
+    fractions: FractionParams
+    file: Path | None
+    folds: Annotated[int, Field(ge=3)] | None
+    fold: Annotated[int, Field(ge=0)]
+    min_usable_share: Fraction
+    duplicate_bits: Annotated[int, Field(ge=0, le=64)]
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"must be odd, so that the patch has a centre; not {value}")
+    return value
+
+
+class DenoiseParams(Section):
+    """Non-local means."""
+
+    method: Literal["nlm", "skimage", "none"]
+    device: Device
+    patch_size: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)]
+    search_radius: Annotated[int, Field(ge=1, le=50)]
+    h_factor: Positive
+    rician: bool
+
+
+class PseudoMaskParams(Section):
+    """Algorithm 1."""
+
+    roi: Literal["canal", "centre", "none"]
+    roi_margin_mm: Positive
+    roi_size_mm: Positive
+    canny_sigma: Positive
+    kernel_severe: Count
+    kernel_small: Count
+    grade_a: Literal["empty", "refine"]
+
+
+class ShardParams(Section):
+    """Field of view, augmentation, balance, Parquet."""
+
+    crop: Literal["canal", "centre", "none"]
+    crop_mm: Positive
+    balance: bool
+    rotation_deg: Annotated[float, Field(ge=0, le=45)]
+    zoom: Annotated[float, Field(ge=0, lt=1)]
+    contrast: Annotated[float, Field(ge=0, lt=1)]
+    flip: bool
+    row_group_size: Count
+
+
+class CheckpointParams(Section):
+    """Where a backbone's published weights come from."""
+
+    hub_id: str
+    revision: str
+    folder: Path | None
+
+
+class WeightParams(Section):
+    """Checkpoints of the backbones."""
+
+    source: Literal["tiny", "published"]
+    biomedclip: CheckpointParams
+    smolvlm: CheckpointParams
+    llava_med: CheckpointParams
+
+
+class QloraParams(Section):
+    """4-bit base, low-rank adapters."""
+
+    quantise: bool
+    rank: Count
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class PidParams(Section):
+    """Controller of the Tversky weights, eq. 5-7."""
+
+    kp: float
+    ki: float
+    kd: float
+    beta_0: Annotated[float, Field(ge=0.65, le=0.85)]
+    integral_limit: Positive
+
+
+class ClassificationParams(Section):
+    """Training of the grade head."""
+
+    losses: list[Literal["cross_entropy"]]
+    epochs: Count
+    patience: Count
+    learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+
+
+class SegmentationParams(Section):
+    """Training of the mask decoder."""
+
+    losses: list[Literal["pid_tversky", "cross_entropy", "dice_cross_entropy", "tversky", "focal_tversky"]]
+    epochs: Count
+    patience: Count
+    encoder_learning_rate: Positive
+    decoder_learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+
+
+class ReportParams(Section):
+    """Training of the report generator."""
+
+    losses: list[Literal["focal", "nll"]]
+    focal_gamma: Annotated[float, Field(ge=0)]
+    epochs: Count
+    patience: Count
+    learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    max_tokens: Count
+    decoder_width: Annotated[int, Field(ge=8, multiple_of=4)]
+    grade_weight: Annotated[float, Field(ge=0)]
+    thresholds: Literal["paper", "calibrated"]
+    train_token_embeddings: bool
+
+
+class TrainParams(Section):
+    """One training per backbone, task and loss."""
+
+    backbones: list[Backbone]
+    device: Device
+    threads: Count
+    batch_size: Count
+    micro_batch_size: Count
+    bf16: bool
+    gradient_checkpointing: bool
+    workers: Annotated[int, Field(ge=0)]
+    gradient_clip: Positive
+    schedule: Literal["cosine", "constant"]
+    mask_size: Annotated[int, Field(ge=16)]
+    resample_grid: Count | None
+    prompt: Literal["bank", "oracle"]
+    fusion: Literal["spatial", "broadcast"]
+    heads: Count
+    d_shared: Count
+    qlora: QloraParams
+    gamma: Positive
+    pid: PidParams
+    classification: ClassificationParams
+    segmentation: SegmentationParams
+    report: ReportParams
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TrainParams:
+        if not self.backbones or len(set(self.backbones)) != len(self.backbones):
+            raise ValueError("backbones must name at least one backbone, each once")
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"batch_size ({self.batch_size}) must be a multiple of micro_batch_size ({self.micro_batch_size})"
+            )
+        if self.d_shared % self.heads:
+            raise ValueError(f"d_shared ({self.d_shared}) must be a multiple of heads ({self.heads})")
+        if not self.segmentation.losses:
+            raise ValueError("segmentation.losses must name at least one loss: the report is written from its mask")
+        return self
+
+
+class PredictParams(Section):
+    """Inference on the test part."""
+
+    batch_size: Count
+    device: Device
+    threads: Count
+    decoding: Literal["greedy", "beam", "sample"]
+    beams: Count
+    temperature: Positive
+
+
+class EvaluateParams(Section):
+    """Metrics and intervals."""
+
+    bootstrap_draws: Annotated[int, Field(ge=100)]
+    interval: Literal["bca", "percentile"]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+
+
+class TableParams(Section):
+    """Tables."""
+
+    digits: Annotated[int, Field(ge=1, le=8)]
+
+
+class FigureParams(Section):
+    """Figures."""
+
+    dpi: Annotated[int, Field(ge=50, le=1200)]
+    cases_per_grade: Count
+
+
+class PageParams(Section):
+    """The result page."""
+
+    title: str
+    cases: Count
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    preset: Literal["phantom", "paper"]
+    seed: Annotated[int, Field(ge=0)]
+    cohort: CohortParams
+    ingest: IngestParams
+    split: SplitParams
+    denoise: DenoiseParams
+    pseudo_mask: PseudoMaskParams
+    shards: ShardParams
+    weights: WeightParams
+    train: TrainParams
+    predict: PredictParams
+    evaluate: EvaluateParams
+    tables: TableParams
+    figures: FigureParams
+    page: PageParams
+
+
+def load_params(path: Path | str = layout.PARAMS) -> Params:
+    """Read and check params.yaml.
+
+    Raises LssError that lists every wrong key or value with the allowed ones.
+    """
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LssError(f"{path}: cannot be read ({error.strerror}). Run in the project's folder.") from error
+    except yaml.YAMLError as error:
+        raise LssError(f"{path}: is not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise LssError(f"{path}: should hold sections such as 'train:', found {type(raw).__name__}")
+    return check_params(raw, str(path))
+
+
+def check_params(raw: dict[str, Any], source: str = layout.PARAMS) -> Params:
+    """Check settings that were read already (Snakemake's `config`); see `load_params`."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(dict(problem)) for problem in error.errors()]
+        raise LssError(f"{source}: {len(lines)} wrong setting(s)\n  " + "\n  ".join(lines)) from None
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    """One line on one wrong setting."""
+    key = ".".join(map(str, problem["loc"])) or "(top level)"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: no such setting. {_allowed_keys(problem['loc'][:-1])}"
+    if problem["type"] == "missing":
+        return f"{key}: is missing"
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r})"
+
+
+def _allowed_keys(loc: tuple[Any, ...]) -> str:
+    model: Any = Params
+    for name in loc:
+        model = model.model_fields[name].annotation
+    return f"Allowed here: {', '.join(model.model_fields)}"

@@ -1,0 +1,56 @@
+"""Presets: groups of settings written into params.yaml together, comments and all other settings kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ruamel.yaml import YAML
+
+from lss.errors import LssError
+from lss.io import write_text
+from lss.params import check_params
+
+FOLDER = Path(__file__).parent.parent / "workflow" / "presets"
+
+
+def apply_preset(name: str, path: Path) -> list[str]:
+    """Write the settings of preset `name` into the params file at `path`; return one line per changed setting.
+
+    Raises LssError on an unknown preset, or if the result would not be valid.
+    """
+    file = FOLDER / f"{name}.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(preset.stem for preset in FOLDER.glob("*.yaml")))
+        raise LssError(f"preset '{name}': there is no such preset. There are: {known}.")
+    round_trip = YAML()  # keeps comments, order and the spelling of numbers
+    round_trip.width = 4096
+    round_trip.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    document = round_trip.load(path.read_text(encoding="utf-8"))
+    changes = []
+    for keys, value in _leaves(round_trip.load(file.read_text(encoding="utf-8"))):
+        section = document
+        for key in keys[:-1]:
+            section = section[key]
+        if section[keys[-1]] != value:
+            changes.append(f"{'.'.join(keys)}: {section[keys[-1]]} -> {value}")
+            section[keys[-1]] = value
+    buffer = io.StringIO()
+    round_trip.dump(document, buffer)
+    check_params(yaml.safe_load(buffer.getvalue()), f"{path} with preset {name}")
+    write_text(path, buffer.getvalue())
+    return changes or [f"{path} holds the preset '{name}' already"]
+
+
+def _leaves(settings: dict[str, Any], keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(path of keys, value) for every setting that is not a section."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*keys, key))
+        else:
+            yield (*keys, key), value

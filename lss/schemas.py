@@ -1,0 +1,174 @@
+"""Columns of every Parquet table that one stage hands to another.
+
+Images are rows of `pa.struct({bytes, path})`, the layout that `datasets` reads as `Image`.
+Keys: `patient_key`, `study_key`, `series_key` are pseudonyms, `slice_key` is unique per slice.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+SLICES = pa.schema(
+    [
+        ("slice_key", pa.string()),
+        ("patient_key", pa.string()),
+        ("study_key", pa.string()),
+        ("series_key", pa.string()),
+        ("cohort", pa.string()),
+        ("plane", pa.string()),  # axial, sagittal, coronal, oblique, unknown
+        ("plane_reason", pa.string()),
+        ("weighting", pa.string()),  # T1, T2, localizer, unknown
+        ("weighting_reason", pa.string()),
+        ("level", pa.string()),  # one of lss.grades.LEVELS, or null
+        ("level_reason", pa.string()),
+        ("instance", pa.int32()),  # number within the series
+        ("position_mm", pa.float32()),  # along the slice normal; null without a header
+        ("rows", pa.int32()),
+        ("columns", pa.int32()),
+        ("row_spacing_mm", pa.float32()),
+        ("column_spacing_mm", pa.float32()),
+        ("spacing_reason", pa.string()),
+        ("bits", pa.int32()),  # stored bits: 12 for DICOM, 8 for PNG
+        ("pixels", pa.binary()),  # little-endian uint16, row-major, rows * columns values
+        ("note", pa.string()),  # cleaned note of the patient, or null
+        ("note_grade", pa.string()),  # A, BC, D, or null
+        ("level_grades", pa.string()),  # "L4-L5:BC;L5-S1:A"
+        ("grade", pa.string()),  # of this slice: A, BC, D, or null
+        ("grade_reason", pa.string()),
+        ("source_sha256", pa.string()),  # of the source file; joins the phantom's truth
+    ]
+)
+
+REJECTS = pa.schema(
+    [
+        (
+            "file",
+            pa.string(),
+        ),  # relative to the cohort's root; for the owner of the data, never shown in results
+        ("stage", pa.string()),
+        ("reason", pa.string()),  # short and countable, e.g. "truncated file"
+        ("detail", pa.string()),
+        ("remedy", pa.string()),
+    ]
+)
+
+SPLIT = pa.schema(
+    [
+        ("slice_key", pa.string()),
+        ("patient_key", pa.string()),
+        ("study_key", pa.string()),
+        ("batch", pa.string()),
+        ("level", pa.string()),
+        ("grade", pa.string()),
+        ("note_grade", pa.string()),
+        ("subset", pa.string()),  # train, val, test, unused
+        ("reason", pa.string()),  # why unused; null otherwise
+        ("perceptual_hash", pa.binary()),  # 32 bytes
+    ]
+)
+
+DENOISED = pa.schema(
+    [
+        ("slice_key", pa.string()),
+        ("rows", pa.int32()),
+        ("columns", pa.int32()),
+        ("pixels", pa.binary()),  # as in SLICES
+        ("sigma", pa.float32()),  # estimated noise, grey levels of the stored data
+        ("h", pa.float32()),  # filtering parameter used; 0 where nothing was filtered
+    ]
+)
+
+PSEUDO_MASKS = pa.schema(
+    [
+        ("slice_key", pa.string()),
+        ("mask", IMAGE),  # 8-bit PNG, 0 or 255, size of the slice
+        ("canal_found", pa.bool_()),
+        ("roi_reason", pa.string()),
+        ("centre_row", pa.float32()),  # of the region of interest, pixels
+        ("centre_column", pa.float32()),
+        ("roi_rows", pa.int32()),  # its extent, pixels
+        ("roi_columns", pa.int32()),
+        ("area_mm2", pa.float32()),
+    ]
+)
+
+SHARD = pa.schema(
+    [
+        ("image", IMAGE),  # 16-bit grey PNG: denoised, field of view of the models
+        ("mask", IMAGE),  # 8-bit PNG, 0 or 255, same size
+        ("sample_key", pa.string()),  # slice_key, or slice_key + "~" + copy number
+        ("slice_key", pa.string()),
+        ("patient_key", pa.string()),
+        ("level", pa.string()),
+        ("grade", pa.string()),
+        ("report", pa.string()),  # reference text
+        ("area_percent", pa.float32()),  # mask pixels / image pixels * 100, eq. 10
+        ("row_spacing_mm", pa.float32()),
+        ("column_spacing_mm", pa.float32()),
+        ("copy", pa.int32()),  # 0: the original; 1, 2, ...: augmented copies
+        ("flipped", pa.bool_()),
+        ("canal_found", pa.bool_()),
+        ("source_sha256", pa.string()),
+        (
+            "crop_row",
+            pa.int32(),
+        ),  # upper left corner of the field of view in the slice, pixels (may be negative)
+        ("crop_column", pa.int32()),
+    ]
+)
+
+TRUTH = pa.schema(
+    [
+        ("source_sha256", pa.string()),
+        ("level", pa.string()),
+        ("grade", pa.string()),  # true grade of this slice's level
+        ("rows", pa.int32()),
+        ("columns", pa.int32()),
+        ("canal_mask", IMAGE),  # 8-bit PNG, 0 or 255
+        ("clean", pa.binary()),  # noise-free pixels, as in SLICES; null where not kept
+    ]
+)
+
+_CASE = [
+    ("slice_key", pa.string()),
+    ("patient_key", pa.string()),
+    ("level", pa.string()),
+    ("grade", pa.string()),
+]
+
+CLASSIFICATION = pa.schema(
+    [
+        *_CASE,
+        ("p_A", pa.float32()),
+        ("p_BC", pa.float32()),
+        ("p_D", pa.float32()),
+        ("predicted", pa.string()),
+    ]
+)
+
+SEGMENTATION = pa.schema(
+    [
+        *_CASE,
+        ("mask", IMAGE),  # 8-bit PNG, 0 or 255, mask_size x mask_size
+        ("area_percent", pa.float32()),
+        ("mean_confidence", pa.float32()),  # mean probability inside the mask; null when empty
+        ("max_confidence", pa.float32()),
+        (
+            "attention",
+            pa.binary(),
+        ),  # float16 grid_rows * grid_columns, mean over heads and prompts, sums to 1
+        ("grid_rows", pa.int32()),
+        ("grid_columns", pa.int32()),
+    ]
+)
+
+REPORT = pa.schema(
+    [
+        *_CASE,
+        ("report", pa.string()),
+        ("reference", pa.string()),
+        ("area_percent", pa.float32()),  # of the predicted mask the report was written from
+    ]
+)
