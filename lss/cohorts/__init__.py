@@ -1,0 +1,26 @@
+"""Readers of the cohorts that users bring: all fill one slice table."""
+
+from __future__ import annotations
+
+from lss.cohorts.base import Cohort
+from lss.params import CohortParams, IngestParams
+
+
+def open_cohort(cohort: CohortParams, ingest: IngestParams) -> Cohort:
+    """The reader of `cohort.name` on `cohort.root`.
+
+    Raises LssError that says what is missing and how to get it.
+    """
+    spacing = ingest.assumed_spacing_mm
+    if cohort.name == "rsna":
+        from lss.cohorts.rsna import RsnaDataset
+
+        return RsnaDataset(cohort.root, spacing)
+    if cohort.name == "folder":
+        from lss.cohorts.folder import FolderDataset
+
+        return FolderDataset(cohort.root, cohort.folder, spacing)
+    # the phantom is written in the archive's own layout, so that it goes through the archive's reader
+    from lss.cohorts.lss_dataset import LssDataset
+
+    return LssDataset(cohort.root, spacing)

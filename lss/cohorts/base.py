@@ -1,0 +1,174 @@
+"""What every cohort reader gives: slices of a patient, what could not be used, and the patient's grade.
+
+A reader is a class with three methods (`Cohort`). Readers hand over raw identifiers; the ingest stage replaces
+them by pseudonyms (`lss.cohorts.privacy`), so no reader has to think of privacy beyond reading only the
+attributes it needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+
+LEFT_OUT_ON_PURPOSE = frozenset(
+    {"position display", "not a lumbar study", "note without images", "images without a note", "empty note"}
+)
+"""Reasons of rejects that are no fault of a file: they do not count against `split.min_usable_share`."""
+
+
+class UnusableError(Exception):
+    """A file that cannot become a slice. The run goes on; the file ends in the table of rejects.
+
+    Args:
+        reason: short and countable, the same words for the same fault.
+        detail: what was found in this file; must not quote free text of the header.
+        remedy: what the owner of the data can do.
+    """
+
+    def __init__(self, reason: str, detail: str, remedy: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail, self.remedy = reason, detail, remedy
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One line of the table of rejects; `file` is relative to the cohort's root."""
+
+    file: str
+    reason: str
+    detail: str
+    remedy: str
+
+    @classmethod
+    def of(cls, file: str, error: UnusableError) -> Reject:
+        """The line of a file that raised `error`."""
+        return cls(file, error.reason, error.detail, error.remedy)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where a slice lies, in the patient's coordinates (mm; x to the left, y to the back, z to the head).
+
+    `centre_3` is the centre of the image, `normal_3` its unit normal, pointing to the head (or left, or back).
+    Positions of different `frame` (frame of reference) cannot be compared.
+    """
+
+    centre_3: np.ndarray
+    normal_3: np.ndarray
+    frame: str
+
+
+@dataclass
+class RawSlice:
+    """One slice as read, with the raw identifiers that must not leave ingest.
+
+    `pixels` is (rows, columns) uint16 with the stored depth kept. `plane`, `weighting` and `level` each carry the
+    reason they were taken for, so that a doubtful one can be looked at.
+    """
+
+    file: str
+    source_sha256: str
+    study: str
+    series: str
+    image: str  # raw unique name of this image: SOP instance UID, or the file's path
+    pixels: np.ndarray
+    bits: int
+    plane: str
+    plane_reason: str
+    weighting: str
+    weighting_reason: str
+    instance: int
+    row_spacing_mm: float
+    column_spacing_mm: float
+    spacing_reason: str
+    position_mm: float | None = None
+    geometry: Geometry | None = None
+    level: str | None = None
+    level_reason: str = "not an axial slice"
+
+
+@dataclass(frozen=True)
+class Grading:
+    """What is known of a patient's stenosis.
+
+    `grade` is the worst of the patient (A, BC, D) or None. `levels_are_complete`: a level missing in
+    `level_grades` is unknown (labels), not unmentioned (a note), so no rule may fill it in.
+    """
+
+    grade: str | None
+    level_grades: dict[str, str] = field(default_factory=dict)
+    source: Literal["note", "table", "nothing"] = "nothing"
+    levels_are_complete: bool = False
+
+
+@dataclass
+class PatientRecord:
+    """Everything the cohort holds of one patient. `grading` None: grade the note."""
+
+    slices: list[RawSlice] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    note: str | None = None
+    grading: Grading | None = None
+
+
+class Cohort(Protocol):
+    """A reader of one kind of archive."""
+
+    def patients(self) -> list[str]:
+        """Raw ids of all patients, of the images and of the notes, in natural order."""
+
+    def read_patient(self, patient: str) -> PatientRecord:
+        """Read one patient. Never raises for the fault of a file: that becomes a reject."""
+
+    def orphans(self) -> list[Reject]:
+        """What belongs to no patient: unsafe archive entries, files outside a patient's folder, broken rows."""
+
+
+def natural_key(text: str) -> list[tuple[int, int, str]]:
+    """Sort key that puts 2 before 10, for names with numbers in them.
+
+    >>> sorted(["s10", "s2", "s1"], key=natural_key)
+    ['s1', 's2', 's10']
+    """
+    parts = re.split(r"(\d+)", text)
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def patient_number(text: object) -> str:
+    """A patient's id in the form in which folders and tables can be compared.
+
+    Numbers lose leading zeros and a trailing ".0" (how a spreadsheet may hold them); other text is kept.
+
+    >>> patient_number("0001"), patient_number(1.0), patient_number(" P-7 ")
+    ('1', '1', 'P-7')
+    """
+    name = str(text).strip()
+    if re.fullmatch(r"\d+\.0+", name):
+        name = name.split(".")[0]
+    return name.lstrip("0") or "0" if name.isascii() and name.isdecimal() else name
+
+
+def drop_duplicates(slices: Iterable[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:
+    """Keep the first of the slices that carry one image UID; reject the others with the reason."""
+    kept: dict[str, RawSlice] = {}
+    rejects: list[Reject] = []
+    for item in slices:
+        first = kept.setdefault(item.image, item)
+        if first is item:
+            continue
+        if first.source_sha256 == item.source_sha256:
+            rejects.append(Reject(item.file, "duplicate file", f"same bytes as {first.file}", "Remove one of the two."))
+        else:
+            rejects.append(
+                Reject(
+                    item.file,
+                    "duplicate UID",
+                    f"same SOP instance UID as {first.file}, other content",
+                    "Give each image its own SOPInstanceUID, or remove the wrong file. The first one was kept.",
+                )
+            )
+    return list(kept.values()), rejects

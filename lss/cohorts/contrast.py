@@ -1,0 +1,117 @@
+"""Plane and weighting of a slice, from header and names, each with the reason it was taken for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+OBLIQUE_DEGREES = 45.0
+"""A plane whose normal is further than this from every body axis is called oblique.
+
+The axial block of the last disc follows the lumbosacral angle and is tilted by 30 to 45 degrees; it is axial.
+"""
+
+T2_MIN_ECHO_MS, T2_MIN_REPETITION_MS = 60.0, 1500.0
+T1_MAX_ECHO_MS, T1_MAX_REPETITION_MS = 30.0, 1200.0
+"""Spin-echo weighting by echo and repetition time (usual ranges at 1.5 T; between them lies proton density)."""
+
+_AXES = (("sagittal", "left-right"), ("coronal", "front-back"), ("axial", "head-foot"))
+_PLANE_WORDS = {
+    "axial": "axial", "ax": "axial", "tra": "axial", "transverse": "axial", "transversal": "axial",
+    "sagittal": "sagittal", "sag": "sagittal", "coronal": "coronal", "cor": "coronal",
+}  # fmt: skip
+_LOCALIZER = re.compile(r"(?<![a-z])(localizer|localiser|scout|survey|topogram|3[ _-]?pl)", re.IGNORECASE)
+_WEIGHTING = re.compile(r"(?<![a-z0-9])t([12])w?(?![0-9])", re.IGNORECASE)
+
+
+def plane_from_orientation(orientation_6: Sequence[float] | None) -> tuple[str, str, np.ndarray | None]:
+    """Plane from ImageOrientationPatient (direction cosines of the rows, then of the columns).
+
+    Returns:
+        plane (axial, sagittal, coronal, oblique, unknown), the reason, and the unit normal (3,) that points
+        left, back or to the head; None where the orientation is missing or no pair of perpendicular unit vectors.
+    """
+    if orientation_6 is None or len(orientation_6) != 6:
+        return "unknown", "no ImageOrientationPatient", None
+    row_3, column_3 = np.asarray(orientation_6, float).reshape(2, 3)
+    unit = np.isfinite([row_3, column_3]).all() and np.allclose(
+        [np.linalg.norm(row_3), np.linalg.norm(column_3)], 1, atol=0.02
+    )
+    if not unit or abs(float(row_3 @ column_3)) > 0.02:
+        return "unknown", "ImageOrientationPatient is no pair of perpendicular unit vectors", None
+    normal_3 = np.cross(row_3, column_3)
+    return plane_from_normal(normal_3 / np.linalg.norm(normal_3))
+
+
+def plane_from_normal(normal_3: np.ndarray) -> tuple[str, str, np.ndarray]:
+    """As `plane_from_orientation`, from the unit normal."""
+    axis = int(np.argmax(np.abs(normal_3)))
+    if normal_3[axis] < 0:
+        normal_3 = -normal_3
+    angle = float(np.degrees(np.arccos(min(1.0, float(normal_3[axis])))))
+    plane, name = _AXES[axis]
+    reason = f"normal {angle:.0f} degrees from {name}"
+    return (plane if angle <= OBLIQUE_DEGREES else "oblique"), reason, normal_3
+
+
+def plane_from_name(name: str) -> tuple[str, str]:
+    """Plane from the words of a folder or series name; ("unknown", reason) where none or several stand in it.
+
+    >>> plane_from_name("axial_t2")
+    ('axial', "name says 'axial'")
+    """
+    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word in _PLANE_WORDS]
+    planes = {_PLANE_WORDS[word] for word in words}
+    if len(planes) == 1:
+        return planes.pop(), f"name says '{words[0]}'"
+    return "unknown", "no plane in the name" if not planes else f"name says {' and '.join(sorted(planes))}"
+
+
+def weighting_from_name(name: str) -> tuple[str, str]:
+    """Weighting (T1, T2, localizer, unknown) from a series or folder name.
+
+    >>> weighting_from_name("T2_TSE_TRA_384_0004")
+    ('T2', "name says 't2'")
+    """
+    if found := _LOCALIZER.search(name):
+        return "localizer", f"name says '{found.group(1).lower()}'"
+    # "_" is a word character to a regular expression but a blank in series names
+    kinds = sorted({"T" + digit for digit in _WEIGHTING.findall(name.replace("_", " "))})
+    if len(kinds) == 1:
+        return kinds[0], f"name says '{kinds[0].lower()}'"
+    return "unknown", "no weighting in the name" if not kinds else "name says t1 and t2"
+
+
+def weighting_from_times(echo_ms: float | None, repetition_ms: float | None) -> tuple[str, str]:
+    """Weighting (T1, T2, unknown) of a spin echo from echo and repetition time in ms."""
+    if not echo_ms or not repetition_ms:
+        return "unknown", "no echo and repetition time"
+    times = f"TE {echo_ms:g} ms, TR {repetition_ms:g} ms"
+    if echo_ms >= T2_MIN_ECHO_MS and repetition_ms >= T2_MIN_REPETITION_MS:
+        return "T2", times
+    if echo_ms <= T1_MAX_ECHO_MS and repetition_ms <= T1_MAX_REPETITION_MS:
+        return "T1", times
+    return "unknown", f"{times} fit neither T1 nor T2"
+
+
+def weighting(
+    names: Sequence[str], echo_ms: float | None = None, repetition_ms: float | None = None
+) -> tuple[str, str]:
+    """Weighting from names (the first that says something) and times.
+
+    A localizer is known by name alone: its short times look like T1. Where name and times contradict each other
+    the times are believed, as they made the contrast, and the reason says "doubtful".
+    """
+    by_name, name_reason = "unknown", "no weighting in the name"
+    for name in names:
+        by_name, name_reason = weighting_from_name(name)
+        if by_name != "unknown":
+            break
+    by_times, times_reason = weighting_from_times(echo_ms, repetition_ms)
+    if by_name == "localizer" or by_times == "unknown":
+        return by_name, f"{name_reason}; {times_reason}"
+    if by_name not in ("unknown", by_times):
+        return by_times, f"doubtful: {name_reason}, but {times_reason}"
+    return by_times, f"{name_reason}; {times_reason}"

@@ -1,0 +1,242 @@
+"""One DICOM file to one slice: only whitelisted attributes, the stored depth kept.
+
+Pixel rules: compressed transfer syntaxes are decoded where pydicom has a decoder; bits beyond BitsStored are
+cleared (old files hold overlays there); MONOCHROME1 is inverted; a modality rescale is applied where it loses
+nothing, and left out where it would (a scale below 1 would merge grey levels, and no later step needs absolute
+values).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pydicom
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import MRImageStorage
+
+from lss.cohorts.base import Geometry, RawSlice, UnusableError
+from lss.cohorts.contrast import plane_from_orientation, weighting
+from lss.cohorts.privacy import WHITELIST
+
+# values are judged below; pydicom's own remarks would quote them in logs
+logging.getLogger("pydicom").setLevel(logging.ERROR)
+
+MAX_PIXELS = 4096 * 4096
+_OTHER_BODY_PARTS = frozenset({"CSPINE", "TSPINE", "BRAIN", "HEAD", "NECK", "KNEE", "SHOULDER", "HIP", "CHEST"})
+_COMPRESSED_REMEDY = "Decompress it (gdcmconv --raw) or install a decoder that pydicom can use."
+_AGAIN = "Copy, fetch or export it again."
+_SENDER_REMEDY = "Export it again as a single-frame grey MR image."
+
+
+def read_dicom(data: bytes, file: str, series_name: str, *, assumed_spacing_mm: float | None = None) -> RawSlice:
+    """Read one DICOM file.
+
+    Args:
+        data: the file's bytes.
+        file: its path relative to the cohort's root.
+        series_name: what the archive calls the series (its folder), used beside the header's names.
+        assumed_spacing_mm: pixel spacing where the header has none; None rejects such a file.
+
+    Raises:
+        UnusableError: with the reason, when no grey MR slice can be had from the file.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd values are judged here, attribute by attribute
+        try:
+            return _read(_parse(data), data, file, series_name, assumed_spacing_mm)
+        except UnusableError:
+            raise
+        except Exception as error:  # pydicom converts values on access, and raises whatever a broken one makes it
+            raise UnusableError("broken DICOM", type(error).__name__, _AGAIN) from error
+
+
+def _read(
+    header: pydicom.Dataset, data: bytes, file: str, series_name: str, assumed_spacing_mm: float | None
+) -> RawSlice:
+    _check(header)
+    pixels, bits = _pixels(header)
+    row_spacing, column_spacing, spacing_reason = _spacing(header, assumed_spacing_mm)
+    orientation_6 = _floats(header, "ImageOrientationPatient")
+    plane, plane_reason, normal_3 = plane_from_orientation(orientation_6)
+    corner_3 = _floats(header, "ImagePositionPatient")
+    geometry, position = None, None
+    if normal_3 is not None and corner_3 is not None and len(corner_3) == 3:
+        row_3, column_3 = np.asarray(orientation_6, float)[:3], np.asarray(orientation_6, float)[3:]
+        rows, columns = pixels.shape
+        centre_3 = (
+            np.asarray(corner_3) + row_3 * column_spacing * (columns - 1) / 2 + column_3 * row_spacing * (rows - 1) / 2
+        )
+        geometry = Geometry(centre_3, normal_3, str(header.get("FrameOfReferenceUID", "")))
+        position = float(np.asarray(corner_3) @ normal_3)
+    names = [series_name, *(str(header.get(key, "") or "") for key in ("SeriesDescription", "ProtocolName"))]
+    kind, kind_reason = weighting(names, _number(header, "EchoTime"), _number(header, "RepetitionTime"))
+    if "LOCALIZER" in _image_type(header):
+        kind, kind_reason = "localizer", "ImageType says LOCALIZER"
+    return RawSlice(
+        file=file,
+        source_sha256=hashlib.sha256(data).hexdigest(),
+        study=str(header.get("StudyInstanceUID", "") or ""),
+        series=str(header.get("SeriesInstanceUID", "") or ""),
+        image=str(header.get("SOPInstanceUID", "") or "") or file,
+        pixels=pixels,
+        bits=bits,
+        plane=plane,
+        plane_reason=plane_reason,
+        weighting=kind,
+        weighting_reason=kind_reason,
+        instance=int(_number(header, "InstanceNumber") or 0),
+        row_spacing_mm=row_spacing,
+        column_spacing_mm=column_spacing,
+        spacing_reason=spacing_reason,
+        position_mm=position,
+        geometry=geometry,
+    )
+
+
+def read_patient_id(data: bytes) -> str:
+    """The header's PatientID, to tell whose a file is; it leaves ingest as a keyed hash only. Raises UnusableError."""
+    return str(_parse(data, ["PatientID"]).get("PatientID", "") or "")
+
+
+def _parse(data: bytes, keywords: Sequence[str] = WHITELIST) -> pydicom.Dataset:
+    try:
+        return pydicom.dcmread(io.BytesIO(data), specific_tags=list(keywords))
+    except InvalidDicomError as error:
+        raise UnusableError("not DICOM", "no DICM mark at byte 128", "Remove it, or export it as DICOM.") from error
+    except EOFError as error:
+        raise UnusableError("truncated file", "ends inside an attribute", _AGAIN) from error
+    except Exception as error:  # whatever a broken header makes pydicom raise is this file's fault
+        raise UnusableError("broken DICOM", type(error).__name__, _AGAIN) from error
+
+
+def _check(header: pydicom.Dataset) -> None:
+    """Raise UnusableError unless this is one grey MR frame of credible size."""
+    image_type = _image_type(header)
+    if "POSDISP" in image_type:
+        raise UnusableError("position display", "ImageType says POSDISP", "Nothing to do: it shows slice lines.")
+    modality = str(header.get("Modality", "MR") or "MR")
+    if modality != "MR":
+        raise UnusableError("not MR", f"Modality is {modality[:16]}", "Keep only MR series in the cohort.")
+    body_part = str(header.get("BodyPartExamined", "") or "").upper().replace(" ", "")
+    if body_part in _OTHER_BODY_PARTS:
+        raise UnusableError("not a lumbar study", f"BodyPartExamined is {body_part}", "Nothing to do.")
+    if "Rows" not in header or "Columns" not in header:
+        if header.get("SOPClassUID") == MRImageStorage:
+            raise UnusableError("truncated file", "ends before Rows and Columns", _AGAIN)
+        raise UnusableError("no image", "no Rows or Columns", "Remove it: it is no image.")
+    if "PixelData" not in header:
+        raise UnusableError("truncated file", "ends before the pixels", _AGAIN)
+    if int(_number(header, "NumberOfFrames") or 1) > 1:
+        raise UnusableError("multi-frame DICOM", "several frames in one file", "Split it (emf2sf) and bring it again.")
+    if int(_number(header, "SamplesPerPixel") or 1) != 1:
+        raise UnusableError("colour image", "several samples per pixel", _SENDER_REMEDY)
+    if not 0 < int(header.Rows) * int(header.Columns) <= MAX_PIXELS:
+        raise UnusableError("image too large", f"{header.Rows} x {header.Columns} pixels", _SENDER_REMEDY)
+
+
+def _pixels(header: pydicom.Dataset) -> tuple[np.ndarray, int]:
+    """Grey levels as (rows, columns) uint16 and the stored bits."""
+    syntax = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
+    try:
+        stored = header.pixel_array
+    except Exception as error:  # decoders raise whatever they like
+        if syntax is not None and syntax.is_compressed:
+            detail = f"transfer syntax {syntax.name}"
+            raise UnusableError("cannot be decompressed", detail, _COMPRESSED_REMEDY) from error
+        if isinstance(error, ValueError) and "less than" in str(error):
+            raise UnusableError("truncated file", "ends inside the pixels", _AGAIN) from error
+        raise UnusableError("broken DICOM", f"pixels: {type(error).__name__}", _AGAIN) from error
+    if stored.ndim != 2:
+        raise UnusableError("broken DICOM", f"pixels of shape {stored.shape}", _SENDER_REMEDY)
+    return to_uint16(
+        stored,
+        bits=int(header.BitsStored),
+        signed=int(_number(header, "PixelRepresentation") or 0) == 1,
+        inverted=header.get("PhotometricInterpretation") == "MONOCHROME1",
+        slope=_number(header, "RescaleSlope"),
+        intercept=_number(header, "RescaleIntercept"),
+    )
+
+
+def to_uint16(
+    stored: np.ndarray,
+    *,
+    bits: int,
+    signed: bool,
+    inverted: bool,
+    slope: float | None,
+    intercept: float | None,
+) -> tuple[np.ndarray, int]:
+    """Stored values (rows, columns) to uint16 grey levels, bright = high, and the bits they need.
+
+    Signed values are shifted to start at 0. See the module's text for the pixel rules.
+
+    Raises UnusableError for a blank image and for more than 16 bits.
+    """
+    if not 1 <= bits <= 16:
+        raise UnusableError("unsupported depth", f"{bits} bits stored", "Export it with at most 16 bits.")
+    values = stored.astype(np.int32)
+    if signed:
+        values -= min(int(values.min()), 0)
+    else:
+        values &= (1 << bits) - 1
+    if inverted:
+        values = (int(values.max()) if signed else (1 << bits) - 1) - values
+    if int(values.min()) == int(values.max()):
+        raise UnusableError("blank image", "all pixels are equal", "Remove it from the cohort.")
+    if slope is not None and np.isfinite(slope) and slope >= 1 and (slope, intercept or 0.0) != (1.0, 0.0):
+        rescaled = np.rint(values * slope + (intercept or 0.0))
+        if rescaled.min() >= 0 and rescaled.max() <= 65535:
+            values = rescaled.astype(np.int32)
+    return values.astype(np.uint16), max(bits, int(values.max()).bit_length())
+
+
+def _spacing(header: pydicom.Dataset, assumed_mm: float | None) -> tuple[float, float, str]:
+    """Row and column spacing in mm, and where they come from."""
+    values = _floats(header, "PixelSpacing")
+    if values is not None and len(values) == 2 and all(0.01 < value < 10 for value in values):
+        return values[0], values[1], "PixelSpacing of the header"
+    return missing_spacing(assumed_mm)
+
+
+def missing_spacing(assumed_mm: float | None) -> tuple[float, float, str]:
+    """Spacing of an image that carries none: the stated assumption, else UnusableError."""
+    if assumed_mm is None:
+        raise UnusableError(
+            "missing pixel spacing",
+            "the file says no size of a pixel",
+            "Set ingest.assumed_spacing_mm to the spacing of these images (0.6875 in the Lumbar Spine MRI Dataset).",
+        )
+    return (
+        assumed_mm,
+        assumed_mm,
+        f"assumed {assumed_mm:g} mm (ingest.assumed_spacing_mm): the file carries none",
+    )
+
+
+def _image_type(header: pydicom.Dataset) -> set[str]:
+    value = header.get("ImageType") or []
+    return {str(part).upper() for part in ([value] if isinstance(value, str) else value)}
+
+
+def _floats(header: pydicom.Dataset, keyword: str) -> list[float] | None:
+    """A multi-valued decimal attribute; None where it is missing or no numbers."""
+    try:
+        value = header.get(keyword)
+        values = [float(part) for part in value] if value is not None else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return values if values and np.isfinite(values).all() else None
+
+
+def _number(header: pydicom.Dataset, keyword: str) -> float | None:
+    """A single number; None where it is missing or no number."""
+    try:
+        return float(header.get(keyword))
+    except (TypeError, ValueError, OverflowError):
+        return None

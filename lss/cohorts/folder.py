@@ -1,0 +1,230 @@
+"""Reader of a folder of the user's own: DICOM in any nesting, NIfTI, PNG or TIFF, and a table of notes or grades.
+
+Whose file it is (`patient_of`): the outermost folder below the root, or the file's stem where the files lie flat;
+a flat DICOM file is its header's PatientID's. Where there is a table, its patient column decides: the first of path,
+folders (from outside in), stem, and stem without a trailing number that stands in the column.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Container
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from lss.cohorts.base import (
+    Grading,
+    PatientRecord,
+    RawSlice,
+    Reject,
+    UnusableError,
+    drop_duplicates,
+    natural_key,
+    patient_number,
+)
+from lss.cohorts.contrast import plane_from_name, weighting
+from lss.cohorts.dicom import missing_spacing, read_dicom, read_patient_id
+from lss.cohorts.levels import assign_levels
+from lss.cohorts.pictures import read_picture, read_volume
+from lss.cohorts.slice_grade import parse_grade
+from lss.cohorts.tables import Row, read_table
+from lss.cohorts.tree import FolderTree
+from lss.errors import LssError
+from lss.params import FolderParams
+
+PICTURES = (".png", ".tif", ".tiff")
+VOLUMES = (".nii", ".nii.gz")
+_PAPERS = (".csv", ".tsv", ".xlsx", ".txt", ".md", ".json", ".pdf", ".docx", ".xml", ".html")
+
+
+class FolderDataset:
+    """See `lss.cohorts.base.Cohort`. Raises LssError for a missing folder or table, or a table without a column."""
+
+    def __init__(self, root: Path, params: FolderParams, assumed_spacing_mm: float | None = None) -> None:
+        self._params = params
+        self._assumed_spacing_mm = assumed_spacing_mm
+        self._tree = FolderTree(root)
+        self._rejects: list[Reject] = []
+        self._rows = self._read_rows(root)
+
+    def patients(self) -> list[str]:
+        """See `Cohort`."""
+        return sorted(self._files.keys() | self._rows.keys(), key=natural_key)
+
+    def read_patient(self, patient: str) -> PatientRecord:
+        """See `Cohort`."""
+        row = self._rows.get(patient, {})
+        note = row.get(self._params.note_column or "")
+        record = PatientRecord(note=note)
+        try:
+            record.grading = self._grading(row)
+        except ValueError as error:
+            record.grading = Grading(None, source="table")
+            where = f"{self._params.table}#patient {patient}"
+            record.rejects.append(Reject(where, "unknown grade", str(error), "Correct the table."))
+        for file in self._files.get(patient, []):
+            try:
+                record.slices += self._read(file, row)
+            except UnusableError as error:
+                record.rejects.append(Reject.of(file, error))
+        record.slices, duplicates = drop_duplicates(record.slices)
+        record.rejects += duplicates
+        assign_levels(record.slices)
+        return record
+
+    def orphans(self) -> list[Reject]:
+        """See `Cohort`."""
+        return [*self._tree.rejects(), *self._rejects]
+
+    @cached_property
+    def _files(self) -> dict[str, list[str]]:
+        """Files by patient. Tables and texts are no images and pass in silence."""
+        files: dict[str, list[str]] = defaultdict(list)
+        for file in self._tree.files():
+            if file.lower().endswith(_PAPERS):
+                continue
+            patient = patient_of(file, self._rows)
+            if "/" not in file and patient not in self._rows and not file.lower().endswith(PICTURES + VOLUMES):
+                patient = self._patient_of_header(file) or patient
+            files[patient].append(file)
+        return dict(files)
+
+    def _patient_of_header(self, file: str) -> str:
+        try:
+            return patient_number(read_patient_id(self._tree.read(file)))
+        except UnusableError:
+            return ""  # the file will be read again with its patient, and rejected there
+
+    def _read_rows(self, root: Path) -> dict[str, Row]:
+        settings = self._params
+        if settings.table is None:
+            return {}
+        path = root / settings.table
+        if not path.is_file():
+            raise LssError(f"{path}: cohort.folder.table: no such file. The path is relative to cohort.root.")
+        columns = (
+            settings.patient_column,
+            settings.note_column,
+            settings.grade_column,
+            settings.plane_column,
+            settings.weighting_column,
+        )
+        rows: dict[str, Row] = {}
+        for number, row in enumerate(read_table(path, [column for column in columns if column]), start=2):
+            patient = patient_number(row[settings.patient_column])
+            where = f"{settings.table}#row{number}"
+            if not row[settings.patient_column]:
+                self._rejects.append(Reject(where, "row without a patient", "empty patient cell", "Fill it in."))
+            elif patient in rows:
+                remedy = "Keep one row a patient; the first one was used."
+                self._rejects.append(Reject(where, "duplicate row", "a second row of this patient", remedy))
+            else:
+                rows[patient] = row
+        return rows
+
+    def _grading(self, row: Row) -> Grading | None:
+        """The table's grade; None where notes are to be graded. Raises ValueError for an unknown grade."""
+        column = self._params.grade_column
+        return Grading(parse_grade(row[column]), source="table") if column and row else None
+
+    def _read(self, file: str, row: Row) -> list[RawSlice]:
+        data = self._tree.read(file)
+        above = PurePosixPath(file).parent.as_posix()
+        name = file.lower()
+        if name.endswith(PICTURES):
+            return [self._picture(data, file, above, row)]
+        if name.endswith(VOLUMES):
+            return self._volume(data, file, row)
+        raw = read_dicom(data, file, PurePosixPath(above).name, assumed_spacing_mm=self._assumed_spacing_mm)
+        raw.study, raw.series = raw.study or above, raw.series or above
+        return [raw]
+
+    def _picture(self, data: bytes, file: str, above: str, row: Row) -> RawSlice:
+        pixels, bits = read_picture(data)
+        rows_mm, columns_mm, spacing_reason = missing_spacing(self._assumed_spacing_mm)
+        names = [*reversed(PurePosixPath(file).parts[:-1]), PurePosixPath(file).stem]
+        plane, plane_reason = self._plane(names, row)
+        kind, kind_reason = self._weighting(names, row)
+        numbers = re.findall(r"\d+", PurePosixPath(file).stem)
+        return RawSlice(
+            file=file,
+            source_sha256=hashlib.sha256(data).hexdigest(),
+            study=patient_of(file, self._rows),
+            series=above,
+            image=file,
+            pixels=pixels,
+            bits=bits,
+            plane=plane,
+            plane_reason=plane_reason,
+            weighting=kind,
+            weighting_reason=kind_reason,
+            instance=int(numbers[-1]) % 2**31 if numbers else 0,
+            row_spacing_mm=rows_mm,
+            column_spacing_mm=columns_mm,
+            spacing_reason=spacing_reason,
+        )
+
+    def _volume(self, data: bytes, file: str, row: Row) -> list[RawSlice]:
+        slices, bits, plane, plane_reason = read_volume(data)
+        names = [*reversed(PurePosixPath(file).parts[:-1]), PurePosixPath(file).name.split(".")[0]]
+        kind, kind_reason = self._weighting(names, row)
+        digest = hashlib.sha256(data).hexdigest()
+        return [
+            RawSlice(
+                file=file,
+                source_sha256=digest,
+                study=PurePosixPath(file).parent.as_posix() if "/" in file else file,
+                series=file,
+                image=f"{file}#{item.index}",
+                pixels=item.pixels,
+                bits=bits,
+                plane=plane,
+                plane_reason=plane_reason,
+                weighting=kind,
+                weighting_reason=kind_reason,
+                instance=item.index,
+                position_mm=item.position_mm,
+                row_spacing_mm=item.row_spacing_mm,
+                column_spacing_mm=item.column_spacing_mm,
+                spacing_reason="voxel size of the header",
+            )
+            for item in slices
+        ]
+
+    def _plane(self, names: list[str], row: Row) -> tuple[str, str]:
+        if column := self._params.plane_column:
+            plane, reason = plane_from_name(row.get(column, ""))
+            if plane != "unknown":
+                return plane, f"table: {reason}"
+        for name in names:
+            plane, reason = plane_from_name(name)
+            if plane != "unknown":
+                return plane, reason
+        return "unknown", "no header, and neither folder, file name nor table says a plane"
+
+    def _weighting(self, names: list[str], row: Row) -> tuple[str, str]:
+        if column := self._params.weighting_column:
+            kind, reason = weighting([row.get(column, "")])
+            if kind != "unknown":
+                return kind, f"table: {reason}"
+        return weighting(names)
+
+
+def patient_of(file: str, known: Container[str]) -> str:
+    """The patient a file belongs to: the first candidate in `known` (the table's patients), else the first folder,
+    or the stem of a flat file.
+
+    >>> patient_of("7/t2/im_3.png", {}), patient_of("axial_t2/a_12.png", {"a"}), patient_of("0042.png", {})
+    ('7', 'a', '42')
+    """
+    path = PurePosixPath(file)
+    stem = path.name.removesuffix(".gz")
+    stem = stem[: stem.rfind(".")] if "." in stem[1:] else stem
+    shorter = re.sub(r"[_-]\d+$", "", stem)
+    folders = path.parts[:-1]
+    for candidate in (file, *folders, stem, shorter):
+        if patient_number(candidate) in known:
+            return patient_number(candidate)
+    return patient_number(folders[0] if folders else stem)

@@ -1,0 +1,67 @@
+"""Outlines in millimetres: arrays (n, 2) of (x, y)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def smooth_closed(points: list[tuple[float, float]] | np.ndarray, steps: int = 10) -> np.ndarray:
+    """Closed Catmull-Rom curve through the points, `steps` per piece."""
+    p1 = np.asarray(points, float)
+    return _catmull_rom(np.roll(p1, 1, 0), p1, np.roll(p1, -1, 0), np.roll(p1, -2, 0), steps)
+
+
+def smooth_open(points: list[tuple[float, float]] | np.ndarray, steps: int = 10) -> np.ndarray:
+    """Catmull-Rom curve from the first to the last of the points."""
+    p = np.asarray(points, float)
+    ends = np.vstack([2 * p[0] - p[1], p, 2 * p[-1] - p[-2]])
+    curve = _catmull_rom(ends[:-3], ends[1:-2], ends[2:-1], ends[3:], steps)
+    return np.vstack([curve, p[-1]])
+
+
+def _catmull_rom(p0: np.ndarray, p1: np.ndarray, p2: np.ndarray, p3: np.ndarray, steps: int) -> np.ndarray:
+    t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
+    p0, p1, p2, p3 = (p[:, None, :] for p in (p0, p1, p2, p3))
+    curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
+    return curve.reshape(-1, 2)
+
+
+def ellipse(centre: tuple[float, float], radii: tuple[float, float], turn_deg: float = 0.0, n: int = 48) -> np.ndarray:
+    """Ellipse with half axes `radii` along x and y, then turned."""
+    angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
+    points = np.column_stack([radii[0] * np.cos(angle), radii[1] * np.sin(angle)])
+    turn = np.radians(turn_deg)
+    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    return points @ rotation + np.asarray(centre)
+
+
+def uneven(points: np.ndarray, generator: np.random.Generator, size_mm: float, waves: int = 7) -> np.ndarray:
+    """The outline pushed in and out along its normals by a random periodic function of about `size_mm`."""
+    angle = np.linspace(0, 2 * np.pi, len(points), endpoint=False)
+    order = np.arange(1, waves + 1)[:, None]
+    phases = generator.uniform(0, 2 * np.pi, (waves, 1))
+    heights = generator.normal(0, 1, (waves, 1)) / np.sqrt(waves)
+    push = size_mm * (heights * np.sin(order * angle + phases)).sum(axis=0)
+    along = np.roll(points, -1, 0) - np.roll(points, 1, 0)
+    normal = np.column_stack([along[:, 1], -along[:, 0]])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    return points + push[:, None] * normal
+
+
+def grown(points: np.ndarray, by_mm: float) -> np.ndarray:
+    """A roughly convex outline moved outwards (inwards if negative) by `by_mm`, away from its centre."""
+    centre = points.mean(axis=0)
+    ray = points - centre
+    length = np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-9)
+    return centre + ray * np.maximum(length + by_mm, 0.05) / length
+
+
+def mirrored(points: list[tuple[float, float]] | np.ndarray, side: int) -> np.ndarray:
+    """Points given for x > 0, put on the side +1 or -1."""
+    return np.asarray(points, float) * np.array([side, 1.0])
+
+
+def area(points: np.ndarray) -> float:
+    """Area inside the outline, mm2 (shoelace formula)."""
+    x, y = points.T
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)

@@ -1,0 +1,100 @@
+"""What each tissue looks like: signal in T1 and T2, and how uneven it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """Signal relative to subcutaneous fat (1.0) before coil shading; set by eye against real 1.5 T slices.
+
+    `fine`, `medium` and `coarse` are the relative standard deviations of texture with a correlation length of
+    about 0.5, 1.5 and 6 mm.
+    """
+
+    t1: float
+    t2: float
+    fine: float = 0.0
+    medium: float = 0.0
+    coarse: float = 0.0
+
+    def scaled(self, t1: float, t2: float) -> Tissue:
+        """The same texture with both signals multiplied."""
+        return Tissue(self.t1 * t1, self.t2 * t2, self.fine, self.medium, self.coarse)
+
+
+AIR = Tissue(0.0, 0.0)
+SKIN = Tissue(0.45, 0.42, 0.05, 0.1)
+SUBCUTANEOUS_FAT = Tissue(1.0, 1.0, 0.012, 0.02, 0.025)
+SEPTUM = Tissue(0.55, 0.5, 0.05, 0.1)
+VISCERAL_FAT = Tissue(1.0, 0.95, 0.02, 0.045, 0.10)
+LOOSE_FAT = Tissue(1.0, 1.0, 0.05, 0.14, 0.15)
+EPIDURAL_FAT = Tissue(1.05, 1.1, 0.03, 0.06)
+MUSCLE = Tissue(0.31, 0.125, 0.05, 0.11, 0.12)
+FASCIA = Tissue(0.12, 0.06, 0.05)
+MARROW = Tissue(0.56, 0.50, 0.045, 0.07, 0.09)
+CORTEX = Tissue(0.09, 0.06, 0.05)
+ANNULUS = Tissue(0.30, 0.13, 0.06, 0.10, 0.08)
+NUCLEUS = Tissue(0.36, 0.60, 0.05, 0.07, 0.08)
+FLAVUM = Tissue(0.25, 0.15, 0.06, 0.12)
+CARTILAGE = Tissue(0.40, 0.75, 0.05, 0.15)
+CSF = Tissue(0.20, 1.62, 0.01, 0.02, 0.03)
+ROOTLET = Tissue(0.31, 0.52, 0.03, 0.05)
+CROWDED_ROOTLETS = Tissue(0.30, 0.52, 0.10, 0.12)
+DURA = Tissue(0.16, 0.14)
+NERVE = Tissue(0.36, 0.42, 0.05, 0.1)
+CORD = Tissue(0.45, 0.55, 0.03, 0.03)
+VESSEL = Tissue(0.05, 0.045, 0.2, 0.3)
+VESSEL_WALL = Tissue(0.3, 0.3, 0.1)
+KIDNEY = Tissue(0.52, 0.80, 0.03, 0.05, 0.07)
+BOWEL = Tissue(0.42, 0.48, 0.04, 0.10, 0.45)
+GAS = Tissue(0.03, 0.03)
+
+
+class Textures:
+    """Fields of correlated noise (mean 0, standard deviation 1), from which every tissue takes its unevenness.
+
+    Made once per patient; `shift` moves to another part of the fields for the next slice.
+    """
+
+    SIDE = 1152
+
+    def __init__(self, generator: np.random.Generator, pixel_mm: float) -> None:
+        """`pixel_mm`: size of the pixels of the canvas that is drawn on."""
+        self._fields = [self._field(generator, length / pixel_mm) for length in (0.38, 0.76, 3.0)]
+        # patches are longer from front to back, and frayed
+        patches = self._field(generator, 0.8 / pixel_mm, 2.0 / pixel_mm)
+        self._patches = 0.85 * patches + 0.5 * self._fields[1]
+        self._sums: dict[tuple[float, float, float], np.ndarray] = {}  # the weighted fields, by amplitudes
+        self._row = self._column = 0
+
+    def shift(self, generator: np.random.Generator, rows: int, columns: int) -> None:
+        """Choose where in the fields a canvas of `rows` x `columns` pixels lies."""
+        self._row = int(generator.integers(0, self.SIDE - rows + 1))
+        self._column = int(generator.integers(0, self.SIDE - columns + 1))
+
+    def unevenness(self, tissue: Tissue, rows: slice, columns: slice) -> np.ndarray:
+        """Factor around 1 for a window of the canvas, (rows, columns) float32; a view, not to be written to."""
+        amplitudes = (tissue.fine, tissue.medium, tissue.coarse)
+        if amplitudes not in self._sums:
+            total = np.ones((self.SIDE, self.SIDE), np.float32)
+            for field, amplitude in zip(self._fields, amplitudes, strict=True):
+                total += np.float32(amplitude) * field
+            self._sums[amplitudes] = total
+        return self._sums[amplitudes][
+            rows.start + self._row : rows.stop + self._row, columns.start + self._column : columns.stop + self._column
+        ]
+
+    def patches(self, rows: int, columns: int) -> np.ndarray:
+        """The field of frayed patches of 2 by 5 mm under a canvas of that size."""
+        return self._patches[self._row : self._row + rows, self._column : self._column + columns]
+
+    @classmethod
+    def _field(cls, generator: np.random.Generator, sigma: float, sigma_down: float = 0.0) -> np.ndarray:
+        noise = generator.standard_normal((cls.SIDE, cls.SIDE), dtype=np.float32)
+        smooth = cv2.GaussianBlur(noise, (0, 0), sigma, sigmaY=sigma_down)
+        return np.clip((smooth - smooth.mean()) / smooth.std(), -3, 3)

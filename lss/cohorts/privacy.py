@@ -1,0 +1,83 @@
+"""Identifiers never leave the reader: a whitelist of attributes, and keyed hashes for what must stay joined.
+
+The Basic Application Level Confidentiality Profile (DICOM PS3.15, Annex E, Table E.1-1) lists what to remove or
+replace. A reader here asks pydicom for the attributes of `WHITELIST` alone; no other is even parsed. Those of
+them that the profile lists are in `REPLACED` (unique ids, which leave as keyed hashes) or in `MATCHED` (free
+text, of which only a matched word such as "t2" is reported).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from pathlib import Path
+
+from lss.errors import LssError
+from lss.seeding import derive_seed
+
+REPLACED = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+"""Unique ids: used to join, leave ingest as keyed hashes or not at all."""
+
+MATCHED = ("SeriesDescription", "ProtocolName")
+"""Free text: searched for the weighting, never copied."""
+
+PLAIN = (
+    "SOPClassUID", "Modality", "ImageType", "BodyPartExamined", "InstanceNumber", "EchoTime", "RepetitionTime",
+    "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
+    "NumberOfFrames", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "PlanarConfiguration", "RescaleSlope", "RescaleIntercept", "PixelData",
+)  # fmt: skip
+"""Attributes without identity: geometry, contrast and the pixels."""
+
+WHITELIST = REPLACED + MATCHED + PLAIN
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """Keyed hashes (HMAC-SHA256) of raw ids: the same id gives the same pseudonym, nobody without the key can
+    tell which, not even by trying all ids.
+    """
+
+    key: bytes
+
+    def patient(self, raw: str) -> str:
+        """ "P" and 12 hexadecimal digits."""
+        return "P" + self._digest("patient", raw, 12)
+
+    def study(self, raw: str) -> str:
+        """ "ST" and 12 hexadecimal digits."""
+        return "ST" + self._digest("study", raw, 12)
+
+    def series(self, raw: str) -> str:
+        """ "SE" and 12 hexadecimal digits."""
+        return "SE" + self._digest("series", raw, 12)
+
+    def image(self, raw: str) -> str:
+        """ "SL" and 16 hexadecimal digits."""
+        return "SL" + self._digest("image", raw, 16)
+
+    def _digest(self, kind: str, raw: str, digits: int) -> str:
+        return hmac.new(self.key, f"{kind}\x1f{raw}".encode(), hashlib.sha256).hexdigest()[:digits]
+
+
+def pseudonyms(key_file: Path | None, seed: int) -> Pseudonyms:
+    """Pseudonyms with the secret in `key_file`, or with a key derived from `seed` where there is none.
+
+    A key from the public seed keeps the keys apart from the ids, no more: whoever has params.yaml can try all
+    patient numbers. For data of real patients name a key file.
+
+    Raises LssError when the file cannot be read or holds less than 16 bytes.
+    """
+    if key_file is None:
+        return Pseudonyms(derive_seed(seed, "pseudonyms").to_bytes(8, "big"))
+    try:
+        key = key_file.read_bytes().strip()
+    except OSError as error:
+        raise LssError(
+            f"{key_file}: ingest.pseudonym_key_file cannot be read ({error.strerror}). Make one: "
+            f"head -c 32 /dev/urandom | base64 > {key_file}"
+        ) from error
+    if len(key) < 16:
+        raise LssError(f"{key_file}: ingest.pseudonym_key_file holds {len(key)} bytes; a key needs 16 or more.")
+    return Pseudonyms(key)

@@ -1,0 +1,205 @@
+"""The files of a cohort, in a folder or in a zip archive read member by member, never unpacked."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from lss.cohorts.base import Reject, UnusableError, natural_key
+from lss.errors import LssError
+
+MAX_FILE_BYTES = 256 * 2**20
+"""No single slice or volume is larger; a larger file is not read."""
+
+MAX_ZIP_RATIO = 200.0
+"""Largest credible compression of an image; beyond it a zip entry is taken for a bomb."""
+
+IGNORED = frozenset({"manifest.json", ".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"})
+
+
+class Tree(Protocol):
+    """Files by their path relative to the root, with "/" between the parts."""
+
+    def files(self, under: str = "") -> list[str]:
+        """All files below `under`, in natural order."""
+
+    def folders(self, under: str = "") -> list[str]:
+        """Names of the folders directly below `under`, in natural order."""
+
+    def loose_files(self, under: str = "") -> list[str]:
+        """Files directly in `under`, in natural order."""
+
+    def read(self, file: str) -> bytes:
+        """All bytes of a file. Raises UnusableError when it cannot be read or is too large."""
+
+    def rejects(self) -> list[Reject]:
+        """What is not even listed, with the reason."""
+
+
+def is_ignored(path: str) -> bool:
+    """Whether a path belongs to the system or to this project rather than to the cohort."""
+    return any(part in IGNORED or part.startswith("._") for part in PurePosixPath(path).parts)
+
+
+class FolderTree:
+    """A folder on disk. Links are followed, each real folder once.
+
+    A subfolder that may not be listed is itself listed as a file, so that reading it tells why it was left out.
+    """
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise LssError(f"{root}: cohort.root: no such folder. Put the cohort's files there, or name another.")
+        self.root = root
+
+    def files(self, under: str = "") -> list[str]:
+        """See `Tree`."""
+        found: list[str] = []
+        seen: set[str] = set()
+
+        def list_unreadable(error: OSError) -> None:
+            found.append(Path(error.filename).relative_to(self.root).as_posix())
+
+        for folder, subfolders, names in os.walk(self.root / under, onerror=list_unreadable, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in seen:
+                subfolders.clear()
+                continue
+            seen.add(real)
+            found += [(Path(folder) / name).relative_to(self.root).as_posix() for name in names]
+        return sorted((file for file in found if not is_ignored(file)), key=natural_key)
+
+    def folders(self, under: str = "") -> list[str]:
+        """See `Tree`. Raises LssError when `under` cannot be listed."""
+        try:
+            names = [entry.name for entry in (self.root / under).iterdir() if entry.is_dir()]
+        except OSError as error:
+            raise LssError(
+                f"{self.root / under}: cannot be listed ({error.strerror}). Give this user the right to (chmod u+rx)."
+            ) from error
+        return sorted((name for name in names if not is_ignored(name)), key=natural_key)
+
+    def loose_files(self, under: str = "") -> list[str]:
+        """See `Tree`."""
+        files = (entry for entry in (self.root / under).iterdir() if not entry.is_dir())
+        names = (entry.relative_to(self.root).as_posix() for entry in files)
+        return sorted((name for name in names if not is_ignored(name)), key=natural_key)
+
+    def read(self, file: str) -> bytes:
+        """See `Tree`."""
+        path = self.root / file
+        try:
+            status = path.stat()
+            if stat.S_ISDIR(status.st_mode):
+                raise UnusableError("cannot be read", "a folder that may not be listed", "Make it so: chmod u+rx.")
+            if not stat.S_ISREG(status.st_mode):
+                raise UnusableError("cannot be read", "not a regular file", "Remove it from the cohort's folder.")
+            if status.st_size > MAX_FILE_BYTES:
+                raise _too_large(status.st_size)
+            return path.read_bytes()
+        except OSError as error:
+            raise UnusableError(
+                "cannot be read", str(error.strerror), "Give this user the right to read it (chmod u+r)."
+            ) from error
+
+    def rejects(self) -> list[Reject]:
+        """See `Tree`."""
+        return []
+
+
+class ZipTree:
+    """A zip archive. Entries that point outside it, are encrypted or look like bombs are rejected, not read."""
+
+    def __init__(self, archive: Path) -> None:
+        self.archive = archive
+        try:
+            self._zip = zipfile.ZipFile(archive)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise LssError(f"{archive}: is no readable zip archive ({error}). Fetch it again.") from error
+
+    @cached_property
+    def _entries(self) -> tuple[dict[str, zipfile.ZipInfo], list[Reject]]:
+        entries: dict[str, zipfile.ZipInfo] = {}
+        rejects: list[Reject] = []
+        for info in self._zip.infolist():
+            if info.is_dir() or is_ignored(info.filename):
+                continue
+            try:
+                check_zip_entry(info)
+                if info.filename in entries:
+                    raise UnusableError("duplicate zip entry", "a second entry of this name", "The first is used.")
+                entries[info.filename] = info
+            except UnusableError as error:
+                rejects.append(Reject.of(info.filename, error))
+        return entries, rejects
+
+    def files(self, under: str = "") -> list[str]:
+        """See `Tree`."""
+        prefix = f"{under}/" if under else ""
+        return sorted((name for name in self._entries[0] if name.startswith(prefix)), key=natural_key)
+
+    def folders(self, under: str = "") -> list[str]:
+        """See `Tree`."""
+        prefix = f"{under}/" if under else ""
+        rest = (name[len(prefix) :] for name in self._entries[0] if name.startswith(prefix))
+        return sorted({name.split("/", 1)[0] for name in rest if "/" in name}, key=natural_key)
+
+    def loose_files(self, under: str = "") -> list[str]:
+        """See `Tree`."""
+        depth = under.count("/") + 1 if under else 0
+        return [name for name in self.files(under) if name.count("/") == depth]
+
+    def read(self, file: str) -> bytes:
+        """See `Tree`."""
+        info = self._entries[0][file]
+        try:
+            with self._zip.open(info) as member:
+                # one byte more than declared: an entry whose header understates its size is caught here
+                data = member.read(info.file_size + 1)
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+            ValueError,
+        ) as error:
+            raise UnusableError("damaged zip entry", type(error).__name__, "Fetch the archive again.") from error
+        except Exception as error:  # zlib.error and lzma.LZMAError share no base class
+            raise UnusableError("damaged zip entry", type(error).__name__, "Fetch the archive again.") from error
+        if len(data) != info.file_size:
+            raise UnusableError("damaged zip entry", "size differs from its header", "Fetch the archive again.")
+        return data
+
+    def rejects(self) -> list[Reject]:
+        """See `Tree`."""
+        return list(self._entries[1])
+
+
+def check_zip_entry(info: zipfile.ZipInfo) -> None:
+    """Raise UnusableError for an entry that points outside the archive, is encrypted, a link, or a bomb."""
+    name = info.filename
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts or name.startswith(("/", "\\")) or ":" in parts[0] or "\\" in name or "\x00" in name:
+        raise UnusableError("unsafe zip entry", "its name points outside the archive", "Do not trust the archive.")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise UnusableError("unsafe zip entry", "a symbolic link", "Store the file itself in the archive.")
+    if info.flag_bits & 0x1:
+        raise UnusableError("encrypted zip entry", "needs a password", "Unpack it with the password.")
+    if info.file_size > MAX_FILE_BYTES:
+        raise _too_large(info.file_size)
+    if info.file_size > 2**20 and info.file_size > MAX_ZIP_RATIO * max(info.compress_size, 1):
+        ratio = info.file_size / max(info.compress_size, 1)
+        raise UnusableError("zip bomb", f"unpacks to {ratio:.0f} times its size", "Do not trust the archive.")
+
+
+def _too_large(size: int) -> UnusableError:
+    return UnusableError(
+        "file too large",
+        f"{size / 2**20:.0f} MiB, at most {MAX_FILE_BYTES >> 20}",
+        "Split it into single images.",
+    )

@@ -1,0 +1,96 @@
+"""Plane and weighting against constructed geometry and the archive's own series names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dicom_files import AXIAL, CORONAL, SAGITTAL, tilted_axial
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from lss.cohorts.contrast import (
+    OBLIQUE_DEGREES,
+    plane_from_name,
+    plane_from_orientation,
+    weighting,
+    weighting_from_name,
+    weighting_from_times,
+)
+
+
+@pytest.mark.parametrize(("orientation", "plane"), [(AXIAL, "axial"), (SAGITTAL, "sagittal"), (CORONAL, "coronal")])
+def test_pure_planes(orientation: list[float], plane: str) -> None:
+    assert plane_from_orientation(orientation)[0] == plane
+
+
+@given(st.sampled_from([AXIAL, SAGITTAL, CORONAL]), st.floats(0, 44), st.integers(0, 2**31))
+def test_a_tilt_within_the_tolerance_keeps_the_plane(start: list[float], degrees: float, seed: int) -> None:
+    """A rotation by less than the tolerance, about any axis, moves the normal by no more than that."""
+    axis = np.random.default_rng(seed).standard_normal(3)
+    turn = Rotation.from_rotvec(np.radians(degrees) * axis / np.linalg.norm(axis))
+    turned = turn.apply(np.reshape(start, (2, 3))).ravel()
+    assert plane_from_orientation(list(turned))[0] == plane_from_orientation(start)[0]
+
+
+def test_the_diagonal_plane_is_oblique() -> None:
+    normal = np.ones(3) / np.sqrt(3)  # 54.7 degrees from every axis
+    row = np.array([1, -1, 0]) / np.sqrt(2)
+    plane, reason, _ = plane_from_orientation([*row, *np.cross(normal, row)])
+    assert plane == "oblique" and "55 degrees" in reason and OBLIQUE_DEGREES < 54
+
+
+def test_the_normal_points_to_the_head_whatever_the_winding() -> None:
+    for orientation in (tilted_axial(20), [*tilted_axial(20)[3:], *tilted_axial(20)[:3]]):
+        normal = plane_from_orientation(orientation)[2]
+        assert normal is not None and normal[2] == pytest.approx(np.cos(np.radians(20)))
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=7))
+def test_any_numbers_give_an_answer(values: list[float]) -> None:
+    assert plane_from_orientation(values)[0] in ("axial", "sagittal", "coronal", "oblique", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("T2_TSE_TRA_384_0004", "T2"),
+        ("T1_TSE_SAG_320_0003", "T1"),
+        ("t1_tse_tra", "T1"),
+        ("LOCALIZER_0001", "localizer"),
+        ("Axial T2", "T2"),
+        ("Sagittal T2/STIR", "T2"),
+        ("Sagittal T1", "T1"),
+        ("3-plane loc", "localizer"),
+        ("axial_t2", "T2"),
+        ("AX T2W FSE", "T2"),
+        ("PD_TSE", "unknown"),
+        ("t12_level", "unknown"),
+        ("T1_T2_fusion", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_weighting_of_names(name: str, kind: str) -> None:
+    assert weighting_from_name(name)[0] == kind
+
+
+@given(st.text(max_size=40))
+def test_any_name_gives_an_answer(name: str) -> None:
+    assert weighting_from_name(name)[0] in ("T1", "T2", "localizer", "unknown")
+    assert plane_from_name(name)[0] in ("axial", "sagittal", "coronal", "unknown")
+
+
+def test_times() -> None:
+    assert weighting_from_times(100, 4000)[0] == "T2"
+    assert weighting_from_times(12, 550)[0] == "T1"
+    assert weighting_from_times(30, 3000)[0] == "unknown"  # proton density
+    assert weighting_from_times(None, 500)[0] == "unknown"
+
+
+def test_times_win_over_a_contradicting_name_and_say_so() -> None:
+    kind, reason = weighting(["T1_TSE_TRA"], 100, 4000)
+    assert kind == "T2" and reason.startswith("doubtful") and "TE 100 ms" in reason
+
+
+def test_a_localizer_is_no_t1() -> None:
+    assert weighting(["LOCALIZER_0001"], 4, 20)[0] == "localizer"

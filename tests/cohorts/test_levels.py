@@ -1,0 +1,127 @@
+"""Levels of slices whose discs are known by construction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dicom_files import tilted_axial
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lss.cohorts.base import Geometry, RawSlice
+from lss.cohorts.levels import assign_levels, find_blocks
+from lss.grades import LEVELS
+
+
+def make_slice(file: str, height: float, tilt: float, index: int = 0, series: str = "4", frame: str = "f") -> RawSlice:
+    """Axial slice `index` of the block whose first slice has its centre at `height` mm, tilted by `tilt` degrees."""
+    orientation = tilted_axial(tilt)
+    normal = np.cross(orientation[:3], orientation[3:])
+    centre = np.array([0.0, 0.0, height]) + 4.4 * index * normal
+    return RawSlice(
+        file=file, source_sha256="", study="s", series=series, image=file, pixels=np.zeros((1, 1), np.uint16), bits=12,
+        plane="axial", plane_reason="", weighting="T2", weighting_reason="", instance=index, row_spacing_mm=1.0,
+        column_spacing_mm=1.0, spacing_reason="", geometry=Geometry(centre, normal, frame),
+    )  # fmt: skip
+
+
+def patient(discs: int, per_block: int, tilts: list[float], spacing: float = 36.0) -> tuple[list[RawSlice], list[str]]:
+    """Slices of `discs` blocks from the tail upwards, and their true levels."""
+    slices, truth = [], []
+    for disc in range(discs):
+        for index in range(per_block):
+            slices.append(make_slice(f"{disc}-{index}", -100 + spacing * disc, tilts[disc], index))
+            truth.append(LEVELS[-1 - disc])
+    return slices, truth
+
+
+@settings(max_examples=50)
+@given(
+    st.integers(2, 6),
+    st.integers(3, 5),
+    st.floats(15, 40),
+    st.floats(32, 42),
+    st.randoms(use_true_random=False),
+)
+def test_blocks_in_any_order_get_their_discs(discs: int, per_block: int, tilt: float, spacing: float, random) -> None:  # type: ignore[no-untyped-def]
+    slices, truth = patient(discs, per_block, [tilt, *[3.0 * k for k in range(discs - 1)]], spacing)
+    paired = list(zip(slices, truth, strict=True))
+    random.shuffle(paired)
+    assign_levels([item for item, _ in paired])
+    assert [item.level for item, _ in paired] == [level for _, level in paired]
+
+
+def test_parallel_blocks_are_told_apart_by_the_gap() -> None:
+    slices, truth = patient(3, 4, [30.0, 0.0, 0.0])
+    assert [len(block) for block in find_blocks(slices)] == [4, 4, 4]
+    assign_levels(slices)
+    assert [item.level for item in slices] == truth
+
+
+def test_t1_and_t2_at_the_same_places_are_counted_apart() -> None:
+    t2, truth = patient(3, 4, [30.0, 5.0, 0.0])
+    t1, _ = patient(3, 5, [30.0, 5.0, 0.0])
+    for item in t1:
+        item.weighting, item.series = "T1", "5"
+    assign_levels([*t1, *t2])
+    assert [item.level for item in t2] == truth and {item.level for item in t1} == set(truth)
+
+
+def test_a_lowest_block_that_is_not_the_most_angled_is_doubtful() -> None:
+    slices, truth = patient(3, 4, [5.0, 25.0, 0.0])
+    assign_levels(slices)
+    assert [item.level for item in slices] == truth
+    assert all("doubtful" in item.level_reason for item in slices)
+
+
+def test_one_continuous_stack_has_no_level() -> None:
+    slices = [make_slice(str(index), -100, 3.0, index) for index in range(20)]
+    assign_levels(slices)
+    assert {item.level for item in slices} == {None} and "more than one disc" in slices[0].level_reason
+
+
+def test_a_single_block_has_no_level() -> None:
+    slices, _ = patient(1, 4, [30.0])
+    assign_levels(slices)
+    assert slices[0].level is None and "only one disc" in slices[0].level_reason
+
+
+def test_above_a_missing_disc_nothing_is_counted() -> None:
+    slices, _ = patient(2, 4, [30.0, 5.0])
+    slices += [make_slice(f"far-{index}", -100 + 36 * 3, 0.0, index) for index in range(4)]
+    assign_levels(slices)
+    assert [item.level for item in slices[3::4]] == ["L5-S1", "L4-L5", None]
+    assert "missing" in slices[-1].level_reason
+
+
+def test_frames_of_reference_are_not_compared() -> None:
+    slices, truth = patient(3, 4, [30.0, 5.0, 0.0])
+    moved = [make_slice(f"m{index}", 500.0, 0.0, index, frame="other") for index in range(4)]
+    assign_levels([*slices, *moved])
+    assert [item.level for item in slices] == truth and {item.level for item in moved} == {None}
+
+
+def test_known_slices_fix_their_block_and_the_nearest_ones() -> None:
+    slices, _ = patient(2, 4, [30.0, 5.0])
+    assign_levels(slices, {"0-2": ("L4-L5", "companion table")})
+    assert [item.level for item in slices[:4]] == ["L4-L5"] * 4 and slices[4].level is None
+    stack = [make_slice(str(index), -100, 3.0, index) for index in range(20)]
+    assign_levels(stack, {"2": ("L5-S1", "labels"), "11": ("L4-L5", "labels")})
+    # slices lie 4.4 mm apart: up to two of them are within 12 mm of a known one
+    expected = ["L5-S1"] * 5 + [None] * 4 + ["L4-L5"] * 5 + [None] * 6
+    assert [item.level for item in stack] == expected
+
+
+def test_a_repeated_scan_of_a_disc_counts_once() -> None:
+    slices, truth = patient(3, 4, [30.0, 5.0, 0.0])
+    again = [make_slice(f"r{index}", -100 + 36, 12.0, index, series="7") for index in range(4)]
+    assign_levels([*slices, *again])
+    assert [item.level for item in slices] == truth and {item.level for item in again} == {"L4-L5"}
+
+
+@pytest.mark.parametrize("plane", ["sagittal", "coronal", "unknown"])
+def test_other_planes_keep_no_level(plane: str) -> None:
+    item = make_slice("a", 0, 0)
+    item.plane = plane
+    assign_levels([item])
+    assert item.level is None

@@ -1,0 +1,129 @@
+"""What stood in the headers, the paths and the dates of notes stands in no table that any later stage writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pydicom
+import pytest
+from dicom_files import smooth_pixels, write_dicom, write_notes
+
+from lss.cohorts.privacy import MATCHED, PLAIN, REPLACED, Pseudonyms, pseudonyms
+from lss.errors import LssError
+from lss.params import load_params
+from lss.stages import denoise, ingest, pseudo_mask, shards, split
+
+HEADER = {
+    "PatientName": "Mustermann^Erika", "PatientID": "PID-5551234", "PatientBirthDate": "19610712",
+    "OtherPatientIDs": "OPI-77", "PatientAddress": "Hauptstr. 5", "AccessionNumber": "ACC99421",
+    "InstitutionName": "Irbid Hospital", "ReferringPhysicianName": "Jekyll^Henry", "OperatorsName": "Hyde^Edward",
+    "StudyDate": "20160309", "AcquisitionTime": "091629.240000", "DeviceSerialNumber": "SN-31415",
+    "StudyDescription": "Frau Mustermann LWS", "SeriesDescription": "t2_tse_tra Mustermann",
+    "ProtocolName": "t2 for Jekyll", "ImageComments": "seen by Hyde", "StudyID": "SID-8",
+}  # fmt: skip
+WORDS = ("Mustermann", "Erika", "PID-5551234", "19610712", "OPI-77", "Hauptstr", "ACC99421", "Irbid", "Jekyll", "Hyde",
+         "20160309", "091629", "SN-31415", "SID-8", "1.2.826.99", "L-SPINE", "04/01/2016", "3 March 2015")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six patients with talkative headers."""
+    root = tmp_path_factory.mktemp("raw")
+    for number in range(1, 7):
+        for index in range(2):
+            write_dicom(
+                root / f"01_MRI_Data/{number:04d}/L-SPINE_LSS_20160309_091629_240000/T2_TSE_TRA_4/a_{index}.ima",
+                smooth_pixels(10 * number + index, (128, 128)),
+                StudyInstanceUID=f"1.2.826.99.{number}", SeriesInstanceUID=f"1.2.826.99.{number}.1",
+                SOPInstanceUID=f"1.2.826.99.{number}.1.{index}", FrameOfReferenceUID=f"1.2.826.99.{number}.9",
+                PixelSpacing=[0.7, 0.7], **HEADER,
+            )  # fmt: skip
+    note = "MRI of 04/01/2016, compared with 3 March 2015. L4-L5: disc bulge compressing the thecal sac."
+    write_notes(root / "Radiologists Report.xlsx", dict.fromkeys(range(1, 7), note))
+    return root
+
+
+def values_of(path: Path) -> Iterator[bytes]:
+    """Every value of a table, unpacked; every byte of another file."""
+    if path.suffix != ".parquet":
+        yield path.read_bytes()
+        return
+    for row in pq.read_table(path).to_pylist():
+        for value in row.values():
+            parts = list(value.values()) if isinstance(value, dict) else [value]
+            yield from (part if isinstance(part, bytes) else str(part).encode() for part in parts)
+
+
+def test_no_identifier_leaves_ingest(raw: Path, project_root: Path, tmp_path: Path) -> None:
+    params = load_params(project_root / "params.yaml")
+    cohort = params.cohort.model_copy(update={"name": "lss", "root": raw, "batches": 1})
+    table, rejects, where = (
+        tmp_path / "slices/batch-00.parquet",
+        tmp_path / "rejects.parquet",
+        tmp_path / "split.parquet",
+    )
+    clean, masks, facts = tmp_path / "denoised.parquet", tmp_path / "masks.parquet", tmp_path / "facts.json"
+    ingest.run(cohort, params.ingest, 1, batch="00", slices=table, rejects=rejects, manifest=facts)
+    split.run(
+        params.split, 1, slices=[table], rejects=[rejects], split=where, all_rejects=tmp_path / "all.parquet",
+        manifest=tmp_path / "s.json",
+    )  # fmt: skip
+    denoise.run(params.denoise, 1, slices=table, split=where, denoised=clean, manifest=tmp_path / "d.json")
+    pseudo_mask.run(
+        params.pseudo_mask, 1, slices=table, split=where, denoised=clean, masks=masks, manifest=tmp_path / "p.json"
+    )
+    parts = {subset: tmp_path / f"{subset}-00.parquet" for subset in ("train", "val", "test")}
+    shards.run(
+        params.shards, 1, batch="00", slices=table, split=where, denoised=clean, masks=masks, shards=parts,
+        manifest=tmp_path / "h.json",
+    )  # fmt: skip
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) >= 12 and pq.read_table(parts["train"]).num_rows > 0
+    for path in written:
+        for value in values_of(path):
+            assert not [word for word in WORDS if word.encode() in value], path
+    source = next(raw.rglob("*.ima")).read_bytes()
+    assert all(word.encode() in source for word in WORDS[:14])  # the search finds what is there
+    assert "[date]" in pq.read_table(table).column("note")[0].as_py()
+
+
+def test_the_profile_lists_nothing_that_is_kept() -> None:
+    """Against Table E.1-1 of PS3.15 as another project keeps it."""
+    from dicomanonymizer.dicom_anonymization_databases import dicomfields_2026c as profile
+
+    listed = {tag[:2] for name in dir(profile) if name.endswith("_TAGS") for tag in getattr(profile, name)}
+    assert len(listed) > 400
+
+    def in_profile(keyword: str) -> bool:
+        tag = pydicom.tag.Tag(keyword)
+        return (tag.group, tag.element) in listed
+
+    assert [keyword for keyword in PLAIN if in_profile(keyword)] == []
+    assert [keyword for keyword in REPLACED + MATCHED if not in_profile(keyword)] == []
+
+
+def test_pseudonyms_are_the_standard_hmac() -> None:
+    """Value made by `printf 'patient\\037' ...` and openssl's HMAC over the same bytes."""
+    import subprocess
+
+    expected = subprocess.run(
+        ["openssl", "dgst", "-sha256", "-hmac", "0123456789abcdef"], input=b"patient\x1f42", capture_output=True
+    )
+    if expected.returncode:
+        pytest.skip("needs openssl")
+    digest = expected.stdout.decode().split()[-1]
+    assert Pseudonyms(b"0123456789abcdef").patient("42") == "P" + digest[:12]
+
+
+def test_kinds_of_ids_do_not_collide_and_keys_matter(tmp_path: Path) -> None:
+    names: dict[str, Any] = {"a": Pseudonyms(b"0" * 16), "b": Pseudonyms(b"1" * 16)}
+    digests = {getattr(names[key], kind)("1")[2:10] for key in names for kind in ("study", "series", "image")}
+    assert len(digests) == 6
+    assert pseudonyms(None, 1).patient("7") == pseudonyms(None, 1).patient("7") != pseudonyms(None, 2).patient("7")
+    with pytest.raises(LssError, match=r"none: ingest\.pseudonym_key_file cannot be read"):
+        pseudonyms(tmp_path / "none", 1)
+    json.dumps(names["a"].patient("ä"))

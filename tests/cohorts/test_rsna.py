@@ -1,0 +1,71 @@
+"""Files in the layout and with the column names of the RSNA 2024 challenge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dicom_files import SAGITTAL, smooth_pixels, write_dicom
+
+from lss.cohorts.rsna import RsnaDataset
+from lss.errors import LssError
+
+CONDITIONS = ("spinal_canal_stenosis", "left_neural_foraminal_narrowing", "right_neural_foraminal_narrowing",
+              "left_subarticular_stenosis", "right_subarticular_stenosis")  # fmt: skip
+LEVELS = ("l1_l2", "l2_l3", "l3_l4", "l4_l5", "l5_s1")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for index in range(12):  # one axial stack from the tail upwards, no blocks
+        write_dicom(
+            tmp_path / "train_images" / "4003253" / "702807833" / f"{index + 1}.dcm",
+            smooth_pixels(index),
+            SeriesDescription=None, EchoTime=None, RepetitionTime=None, InstanceNumber=index + 1,
+            ImagePositionPatient=[0.0, 0.0, 4.5 * index],
+        )  # fmt: skip
+    write_dicom(
+        tmp_path / "train_images" / "4003253" / "1054713880" / "1.dcm", smooth_pixels(50), SeriesDescription=None,
+        EchoTime=None, RepetitionTime=None, ImageOrientationPatient=SAGITTAL,
+    )  # fmt: skip
+    columns = [f"{condition}_{level}" for condition in CONDITIONS for level in LEVELS]
+    canal = {"l1_l2": "Normal/Mild", "l2_l3": "", "l3_l4": "Moderate", "l4_l5": "Severe", "l5_s1": "Normal/Mild"}
+    row = [canal[column[-5:]] if column.startswith("spinal") else "Severe" for column in columns]
+    (tmp_path / "train.csv").write_text(f"study_id,{','.join(columns)}\n4003253,{','.join(row)}\n99,{',' * 24}\n")
+    (tmp_path / "train_series_descriptions.csv").write_text(
+        "study_id,series_id,series_description\n4003253,702807833,Axial T2\n4003253,1054713880,Sagittal T1\n"
+    )
+    (tmp_path / "train_label_coordinates.csv").write_text(
+        "study_id,series_id,instance_number,condition,level,x,y\n"
+        "4003253,702807833,2,Left Subarticular Stenosis,L5/S1,10.5,11\n"
+        "4003253,702807833,10,Left Subarticular Stenosis,L4/L5,10,11\n"
+        "4003253,1054713880,1,Spinal Canal Stenosis,L1/L2,10,11\n"
+    )
+    return tmp_path
+
+
+def test_labels_become_grades(root: Path) -> None:
+    reader = RsnaDataset(root)
+    assert reader.patients() == ["99", "4003253"]
+    grading = reader.read_patient("4003253").grading
+    assert grading is not None and grading.grade == "D" and grading.levels_are_complete
+    assert grading.level_grades == {"L1-L2": "A", "L3-L4": "BC", "L4-L5": "D", "L5-S1": "A"}
+    empty = reader.read_patient("99")
+    assert empty.slices == [] and empty.grading is not None and empty.grading.grade is None
+
+
+def test_levels_come_from_the_labelled_instances(root: Path) -> None:
+    slices = RsnaDataset(root).read_patient("4003253").slices
+    axial = sorted((item for item in slices if item.plane == "axial"), key=lambda item: item.instance)
+    assert [item.level for item in axial] == ["L5-S1"] * 4 + [None] * 3 + ["L4-L5"] * 5
+    assert {item.weighting for item in axial} == {"T2"} and "label coordinates" in axial[0].level_reason
+    sagittal = next(item for item in slices if item.plane == "sagittal")
+    assert (sagittal.weighting, sagittal.level) == ("T1", None)
+
+
+def test_missing_parts_are_named(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with pytest.raises(LssError, match="no folder train_images"):
+        RsnaDataset(tmp_path_factory.mktemp("empty"))
+    (root / "train.csv").unlink()
+    with pytest.raises(LssError, match=r"train.csv: cannot be read"):
+        RsnaDataset(root)
