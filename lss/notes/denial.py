@@ -1,0 +1,67 @@
+"""Which words of a statement a denial covers."""
+
+from __future__ import annotations
+
+from lss.notes.clauses import BREAK, EFFECTS, REACH, Token
+from lss.notes.lexicon import Word
+
+_OBSERVED = ("seen", "noted", "found", "evident", "present", "identified", "demonstrated", "detected")
+
+
+def denied_by(tokens: list[Token]) -> list[int | None]:
+    """For every token the index of the word that denies it, or None.
+
+    Rubric: a denial covers its own clause only. It ends where the sentence ends, at "but" or "with", and at a
+    comma unless the list goes on ("no herniation, sac compression or stenosis").
+    """
+    denied: list[int | None] = [None] * len(tokens)
+    for index, token in enumerate(tokens):
+        if token.role is not Word.DENIAL:
+            continue
+        first, last = _denial_scope(tokens, index)
+        for position in range(first, last):
+            denied[position] = index
+    return denied
+
+
+def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
+    """Range of the tokens that the denial at `index` covers."""
+    following = tokens[index + 1].known if index + 1 < len(tokens) else ""
+    known = tokens[index].known
+    if following in ("only", "contrast") or (known == "free" and following not in ("of", "from")):
+        return index, index  # "without contrast", "free disc fragment"
+    if known == "non":
+        return index, min(index + 2, len(tokens))  # "non compressive"
+    postponed = known in ("not", "never") and following in _OBSERVED
+    if postponed or (known in ("absent", "nil", "none") and index == len(tokens) - 1):
+        first = index  # "... compression is not seen": everything since the clause began
+        while first > max(0, index - REACH) and not _bounds_clause(tokens[first - 1]):
+            first -= 1
+        return first, index
+    last = index + 1
+    while last < min(len(tokens), index + REACH):
+        token = tokens[last]
+        if token.role is Word.CHANGE:
+            return index, index  # "no change of the disc bulge" denies no bulge
+        if token.text == BREAK or token.role in (Word.BUT, Word.NORMAL) or token.known == "with":
+            break
+        if token.text == "," and not _list_goes_on(tokens, last + 1):
+            break
+        last += 1
+    return index, last
+
+
+def _bounds_clause(token: Token) -> bool:
+    return token.text in (BREAK, ",", ":") or token.role is Word.BUT
+
+
+def _list_goes_on(tokens: list[Token], index: int) -> bool:
+    """Whether "or" or "nor" follows before anything that only an affirmed finding has."""
+    for token in tokens[index : index + REACH]:
+        if token.known in ("or", "nor"):
+            return True
+        if token.text == BREAK or token.known in ("noted", "seen", "with") or token.levels:
+            return False
+        if token.role in EFFECTS and token.known.endswith("ing") and token.known != "narrowing":
+            return False
+    return False

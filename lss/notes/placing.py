@@ -1,0 +1,136 @@
+"""Which levels a mention belongs to: the ones named in its clause, before it, after it, or in the heading above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lss.grades import LEVELS
+from lss.notes.clauses import EFFECTS, Statement, Token
+from lss.notes.effects import Mention
+from lss.notes.lexicon import Word
+
+_JOINS = ("and", "at", "also", "as", "well", "the", "level", "levels", "or")
+_BRIDGE = (Word.LINK, Word.PREPOSITION, Word.SIDE, Word.FOCUS)
+
+
+@dataclass(frozen=True)
+class LevelGroup:
+    """Levels named together, e.g. "L4/L5 & L5/S1 levels"; `first` and `last` are token indices."""
+
+    first: int
+    last: int
+    levels: tuple[str, ...]
+    focus: bool  # "noticeably at ...": the worst of several levels
+    bare: bool  # nothing else in its clause: "..., also at L3-L4"
+    lesser: bool  # "to lesser degree at ..."
+    of_other: bool  # belongs to a finding that is no stenosis: "annular tear at ..."
+
+
+def level_groups(tokens: list[Token]) -> list[LevelGroup]:
+    """Groups of levels of a statement; "L2-L3 to L4-L5" holds the levels between."""
+    groups = []
+    index = 0
+    while index < len(tokens):
+        if not tokens[index].levels:
+            index += 1
+            continue
+        first = last = index
+        levels = list(tokens[index].levels or ())
+        position = index + 1
+        while position < len(tokens) and (tokens[position].levels or _joins(tokens, position)):
+            if tokens[position].levels:
+                levels += _range_between(tokens[last + 1 : position], levels[-1], tokens[position].levels or ())
+                last = position
+            position += 1
+        groups.append(_describe(tokens, first, last, tuple(dict.fromkeys(levels))))
+        index = last + 1
+    return groups
+
+
+def place(mention: Mention, statement: Statement, groups: list[LevelGroup]) -> list[tuple[str, bool]]:
+    """Levels of a mention, each with whether it has it "to a lesser degree"; [] for the whole note only.
+
+    Rubric: a finding belongs to the levels named in its clause; "multilevel ..., noticeably at X" belongs to X,
+    "at X and Y, noticeably at Y" to both.
+    """
+    chosen, heading = _choose(mention, statement, groups)
+    levels = {level: False for level in (statement.heading if heading else ())}
+    for group in chosen:
+        levels.update(dict.fromkeys(group.levels, group.lesser))
+    return list(levels.items())
+
+
+def _choose(mention: Mention, statement: Statement, groups: list[LevelGroup]) -> tuple[list[LevelGroup], bool]:
+    """Groups a mention belongs to, and whether it belongs to the heading's levels too."""
+    tokens = statement.tokens
+    before = [group for group in groups if group.last < mention.first]
+    after = [group for group in groups if group.first > mention.first]
+    following = [group for group in after if group.bare and group.first > mention.last]
+    beside_other = mention.kind == "finding" and bool(after) and after[0].of_other and bool(before or statement.heading)
+    if after and not (after[0].focus or beside_other) and _attached(tokens, mention, after[0]):
+        return [after[0], *[group for group in following if group is not after[0]]], False
+    own = [group for group in before if not group.of_other] or before
+    if own and tokens[max(0, mention.first - 1)].known in ("both", "all", "each"):
+        return own + following, False  # "bulge at X and protrusion at Y, both compressing ..."
+    if own and any(token.known == "where" for token in tokens[own[-1].last : mention.first]):
+        return [own[-1]], False  # "largest at X, where it compresses ..."
+    if own:
+        chosen = [own[-1]]
+        for group in own[-2::-1]:
+            if not chosen[-1].focus:
+                break
+            chosen.append(group)
+        return chosen + following, chosen[-1].focus
+    if statement.heading and not (following and not following[0].focus):
+        return following, True
+    return [*(following or [group for group in after if not group.of_other][:1] or after[:1])], False
+
+
+def _attached(tokens: list[Token], mention: Mention, group: LevelGroup) -> bool:
+    """Whether a group after the mention is its place: "stenosis at L4-L5", "bulge, more to the left, at L4-L5"."""
+    between = tokens[mention.last + 1 : group.first]
+    if mention.kind == "finding":
+        return not any(token.role in (*EFFECTS, Word.DENIAL, Word.BUT) or token.text == "\n" for token in between)
+    return all(token.role in _BRIDGE or token.text == "(" for token in between)
+
+
+def _joins(tokens: list[Token], position: int) -> bool:
+    """Whether a token may stand within a group; so may one unknown word, such as a misspelt "and"."""
+    token = tokens[position]
+    if not token.known and token.text.isalpha():
+        return position + 1 < len(tokens) and bool(tokens[position - 1].levels and tokens[position + 1].levels)
+    return token.text in ("&", ",", "/", "(", ")", "-") or token.known in (*_JOINS, "to", "till", "through", "down")
+
+
+def _range_between(words: list[Token], start: str, levels: tuple[str, ...]) -> list[str]:
+    """`levels`, and those from `start` on where the words between are "to", "till" ..."""
+    if any(word.known in ("to", "till", "through") for word in words) and start in LEVELS and levels[0] in LEVELS:
+        return list(LEVELS[LEVELS.index(start) : LEVELS.index(levels[0])]) + list(levels)
+    return list(levels)
+
+
+def _describe(tokens: list[Token], first: int, last: int, levels: tuple[str, ...]) -> LevelGroup:
+    """A group with what the words before it say of it."""
+    clause = first
+    while clause > 0 and tokens[clause - 1].text not in (",", "\n", ":", ".") and tokens[clause - 1].levels is None:
+        clause -= 1
+    words = tokens[clause:first]
+    content = [token for token in words if token.role not in (*_BRIDGE, Word.MARK, Word.LESSER, Word.MILD, Word.STRONG)]
+    content = [token for token in content if token.known not in ("degree", "less", "also")]
+    owner = next((t.role for t in reversed(tokens[:first]) if t.role in (*EFFECTS, Word.BULGE, Word.OTHER)), None)
+    focus = any(token.role is Word.FOCUS for token in tokens[max(clause, first - 5) : first])
+    return LevelGroup(
+        first,
+        last,
+        levels,
+        focus=focus,
+        bare=not content and clause > 0,
+        lesser=any(token.role is Word.LESSER for token in words),
+        of_other=owner is Word.OTHER or _is_bone(tokens, first, last),
+    )
+
+
+def _is_bone(tokens: list[Token], first: int, last: int) -> bool:
+    """ "Narrowed disc space of L5/S1", "end plate changes at L4-L5"."""
+    before = [token for token in tokens[max(0, first - 4) : first] if token.role not in _BRIDGE]
+    return bool(before) and before[-1].role is Word.BONE
