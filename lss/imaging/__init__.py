@@ -1,0 +1,1 @@
+"""Plain functions on images: denoising, region of interest, pseudo-masks, augmentation, coding."""

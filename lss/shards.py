@@ -1,0 +1,148 @@
+"""Reading shards: rows by number through their row groups, a shuffle that does not depend on workers, decoding."""
+
+from __future__ import annotations
+
+import json
+import os
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from lss.errors import LssError
+from lss.imaging.codec import decode_png
+from lss.schemas import IMAGE, SHARD
+from lss.seeding import generator
+
+_CACHED_GROUPS = 8  # row groups held in memory
+_DTYPES = {pa.string(): "string", pa.float32(): "float32", pa.int32(): "int32", pa.bool_(): "bool"}
+
+
+def self_describing_schema() -> pa.Schema:
+    """schemas.SHARD, with the metadata by which `datasets` knows image and mask as `Image`."""
+    features = {
+        field.name: {"_type": "Image"} if field.type == IMAGE else {"_type": "Value", "dtype": _DTYPES[field.type]}
+        for field in SHARD
+    }
+    return SHARD.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+class ShardReader:
+    """Rows of several shard files as one sequence, in the order of `paths` and of the rows within them.
+
+    A row is a dict of the asked columns (schemas.SHARD); images stay encoded, see `decode_image`. One row group is
+    read at a time and the last few are kept, so memory does not grow with the number of rows. Safe to use
+    in forked workers: each process opens its own files.
+
+    Args:
+        paths: shard files.
+        columns: names of columns to read; all by default.
+
+    Raises:
+        LssError: a file is missing, broken, or lacks a column.
+    """
+
+    def __init__(self, paths: Sequence[Path | str], columns: Sequence[str] | None = None) -> None:
+        self.paths = [Path(path) for path in paths]
+        self.columns = list(columns or SHARD.names)
+        self._groups: list[tuple[int, int]] = []  # (file, row group) of every non-empty row group
+        sizes = []
+        for number, path in enumerate(self.paths):
+            with _open(path, self.columns) as file:
+                for group in range(file.num_row_groups):
+                    if file.metadata.row_group(group).num_rows:
+                        self._groups.append((number, group))
+                        sizes.append(file.metadata.row_group(group).num_rows)
+        self._starts = [0, *accumulate(sizes)]
+        self._forget()
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        index %= len(self)
+        place = bisect_right(self._starts, index) - 1
+        return self._read_group(place).slice(index - self._starts[place], 1).to_pylist()[0]
+
+    def iterate(self, order: Iterable[int]) -> Iterator[dict[str, Any]]:
+        """Rows in the given order of numbers, e.g. that of `epoch_order`."""
+        for index in order:
+            yield self[int(index)]
+
+    def column(self, name: str) -> list[Any]:
+        """One whole column of all files; not meant for images."""
+        values: list[Any] = []
+        for path in self.paths:
+            with _open(path, [name]) as file:
+                values += file.read(columns=[name])[name].to_pylist()
+        return values
+
+    def _read_group(self, place: int) -> pa.Table:
+        if self._process != os.getpid():  # file handles must not be shared with a parent process
+            self._forget()
+        if place in self._cache:
+            self._cache.move_to_end(place)
+            return self._cache[place]
+        number, group = self._groups[place]
+        if number not in self._files:
+            self._files[number] = _open(self.paths[number], self.columns)
+        table = self._files[number].read_row_group(group, columns=self.columns)
+        self._cache[place] = table
+        if len(self._cache) > _CACHED_GROUPS:
+            self._cache.popitem(last=False)
+        return table
+
+    def _forget(self) -> None:
+        self._process = os.getpid()
+        self._files: dict[int, pq.ParquetFile] = {}
+        self._cache: OrderedDict[int, pa.Table] = OrderedDict()
+
+
+def _open(path: Path, columns: Sequence[str]) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise LssError(f"{path}: cannot be read as a shard ({error}). Rerun the stage shards.") from error
+    missing = [name for name in columns if name not in file.schema_arrow.names]
+    if missing:
+        raise LssError(f"{path}: columns {missing} are missing. It was written by another version: rerun shards.")
+    return file
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The order of `n` samples in an epoch: a permutation that depends on `seed` and `epoch` alone.
+
+    Worker w of k takes the entries w, w + k, ...: together they see the same order for any k.
+    """
+    return generator(seed, "epoch order", epoch).permutation(n).astype(np.int64)
+
+
+def decode_image(data: bytes) -> NDArray[np.uint16]:
+    """Stored grey levels of a shard's image (rows, columns)."""
+    return decode_png(data).astype(np.uint16)
+
+
+def decode_mask(data: bytes) -> NDArray[np.bool_]:
+    """A shard's mask (rows, columns)."""
+    return decode_png(data) > 0
+
+
+def to_model_input(image: NDArray[np.uint16], size: int) -> NDArray[np.float32]:
+    """Grey levels as float32 (size, size) in [0, 1]: 0 at the image's 1st, 1 at its 99.5th percentile.
+
+    Shrunk by area, enlarged linearly; a field of view that is not square is stretched.
+    """
+    low, high = np.percentile(image, (1, 99.5))
+    scaled = np.clip((image.astype(np.float32) - low) / max(float(high - low), 1.0), 0, 1).astype(np.float32)
+    shrink = size < min(image.shape)
+    return cv2.resize(scaled, (size, size), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
