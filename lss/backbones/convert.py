@@ -1,0 +1,135 @@
+"""Checkpoints of foreign formats: LLaVA-Med's `llava_mistral`, and pickled weights.
+
+LLaVA-Med v1.0 (`microsoft/llava-med-7b-delta`) is published as the difference to LLaMA-7B, which has its own
+licence: add the two with the original project's `apply_delta`, then store the sum as safetensors. Its keys are
+those of v1.5 but for a single linear projector; this module reads v1.5.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import lss.torch_setup  # noqa: F401  isort: skip
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import CLIPVisionConfig, LlavaConfig, MistralConfig
+
+from lss.backbones.files import PICKLES
+from lss.errors import LssError
+from lss.io import atomic_path, read_json
+
+LLAVA_KEYS: dict[str, str] = {
+    r"^model\.vision_tower\.vision_tower\.vision_model\.": "model.vision_tower.",
+    r"^model\.mm_projector\.0\.": "model.multi_modal_projector.linear_1.",
+    r"^model\.mm_projector\.2\.": "model.multi_modal_projector.linear_2.",
+    r"^model\.(embed_tokens|layers|norm)\.": r"model.language_model.\1.",
+}
+"""`llava_mistral` key names to those of `LlavaForConditionalGeneration`; `lm_head.weight` keeps its name."""
+
+_ORIGINAL_PREFIXES = {
+    "model.vision_tower.": "model.vision_tower.vision_tower.vision_model.",
+    "model.multi_modal_projector.linear_1.": "model.mm_projector.0.",
+    "model.multi_modal_projector.linear_2.": "model.mm_projector.2.",
+    "model.language_model.": "model.",
+}
+
+
+def llava_key(name: str) -> str:
+    """The name in `LlavaForConditionalGeneration` of a weight called `name` in `llava_mistral`.
+
+    >>> llava_key("model.layers.0.mlp.up_proj.weight")
+    'model.language_model.layers.0.mlp.up_proj.weight'
+    """
+    for pattern, replacement in LLAVA_KEYS.items():
+        new_name, count = re.subn(pattern, replacement, name)
+        if count:
+            return new_name
+    return name
+
+
+def original_llava_key(name: str) -> str:
+    """The other way: the name in `llava_mistral` of a weight called `name` in `LlavaForConditionalGeneration`.
+
+    >>> original_llava_key("model.multi_modal_projector.linear_2.bias")
+    'model.mm_projector.2.bias'
+    """
+    for new, old in _ORIGINAL_PREFIXES.items():
+        if name.startswith(new):
+            return old + name.removeprefix(new)
+    return name
+
+
+def llava_config(source: Path, vision: CLIPVisionConfig) -> LlavaConfig:
+    """Configuration of `LlavaForConditionalGeneration` from the `config.json` of a `llava_mistral` checkpoint.
+
+    Args:
+        source: the folder with `config.json`.
+        vision: configuration of the tower named in `mm_vision_tower`; the checkpoint itself does not state it.
+
+    Raises:
+        LssError: another model type, projector, patch selection or tower width than these classes compute.
+    """
+    path = source / "config.json"
+    config: dict[str, Any] = read_json(path)
+    expected = {
+        "model_type": "llava_mistral",
+        "mm_projector_type": "mlp2x_gelu",
+        "mm_vision_select_feature": "patch",
+        "mm_hidden_size": vision.hidden_size,
+    }
+    for field, value in expected.items():
+        found = config.get(field, "patch" if field == "mm_vision_select_feature" else None)
+        if found != value:
+            raise LssError(f"{path}: {field}: is {found!r}, should be {value!r}. It is no LLaVA-Med v1.5 checkpoint.")
+    fields = set(MistralConfig().to_dict()) & set(config) - {"model_type", "architectures", "transformers_version"}
+    text = {field: config[field] for field in fields}
+    if "rope_theta" in config:  # the published file has it at the top; transformers 5 wants it in a group
+        text["rope_parameters"] = {"rope_type": "default", "rope_theta": config["rope_theta"]}
+    text_config = MistralConfig(**text)
+    return LlavaConfig(
+        vision_config=vision,
+        text_config=text_config,
+        # the original marks an image by -200, which no embedding has; any id of the vocabulary will do, since
+        # images never come in through it here
+        image_token_index=0,
+        projector_hidden_act="gelu",
+        vision_feature_select_strategy="default",
+        vision_feature_layer=config["mm_vision_select_layer"],
+        tie_word_embeddings=False,
+    )
+
+
+def convert_pickled(folder: Path) -> list[Path]:
+    """Write every pickled checkpoint of `folder` once more as safetensors beside it; the new files.
+
+    `open_clip_pytorch_model.bin` becomes `open_clip_model.safetensors`, `pytorch_model*.bin` becomes
+    `model*.safetensors`. Read with torch's `weights_only`, which builds tensors and runs no code. The old file is
+    left in place; only the new one is ever loaded.
+
+    Raises LssError when there is none, or when one holds something other than tensors.
+    """
+    pickles = sorted(path for pattern in PICKLES for path in folder.glob(pattern))
+    if not pickles:
+        raise LssError(f"{folder}: holds no pickled checkpoint ({', '.join(PICKLES)}): nothing to convert.")
+    return [_convert_pickle(path) for path in pickles]
+
+
+def _convert_pickle(path: Path) -> Path:
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # the unpickler raises many kinds
+        raise LssError(
+            f"{path}: holds more than tensors, or is broken ({type(error).__name__}). Do not load it; fetch the "
+            "file again from its publisher."
+        ) from error
+    weights = weights.get("state_dict", weights)
+    if not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise LssError(f"{path}: should hold tensors by name only. Is it a checkpoint of weights?")
+    target = path.with_name(path.stem.replace("pytorch_model", "model") + ".safetensors")
+    with atomic_path(target) as temporary:
+        # clones: safetensors refuses names that share memory
+        save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, temporary)
+    load_file(target)
+    return target

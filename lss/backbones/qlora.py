@@ -1,0 +1,161 @@
+"""QLoRA (Dettmers et al. 2023): a frozen base in 4-bit NF4 with double quantisation, low-rank adapters beside it.
+
+The base goes through bitsandbytes, the adapters through peft, and they are saved in peft's own format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lss.torch_setup  # noqa: F401  isort: skip
+import bitsandbytes as bnb
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import BitsAndBytesConfig
+
+from lss.backbones.base import Backbone, Tower
+from lss.errors import LssError
+
+
+def quantisation_config(dtype: torch.dtype, keep: Sequence[str]) -> BitsAndBytesConfig:
+    """NF4 with double quantisation for transformers' `from_pretrained`.
+
+    Args:
+        dtype: type in which a layer computes.
+        keep: modules left as they are, each by its full name from the top of the model (or a suffix of full
+            names): a bare inner name such as "vision_tower" matches nothing, silently.
+    """
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=list(keep),
+    )
+
+
+def quantise_linear_layers(model: nn.Module, pattern: str, dtype: torch.dtype) -> None:
+    """Replace the linear layers whose full name matches `pattern` by 4-bit NF4 ones, in place.
+
+    For models that transformers does not load (open_clip). Biases stay in `dtype`.
+    """
+    matching = [
+        name for name, module in model.named_modules() if type(module) is nn.Linear and re.fullmatch(pattern, name)
+    ]
+    for name in matching:
+        linear: Any = model.get_submodule(name)
+        quantised = bnb.nn.Linear4bit(
+            linear.in_features,
+            linear.out_features,
+            bias=linear.bias is not None,
+            compute_dtype=dtype,
+            compress_statistics=True,
+            quant_type="nf4",
+            device="meta",
+        )
+        weight: Any = bnb.nn.Params4bit(
+            linear.weight.data, requires_grad=False, compress_statistics=True, quant_type="nf4", module=quantised
+        )
+        quantised.weight = weight.to(linear.weight.device)  # quantises
+        quantised.bias = linear.bias
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, quantised)
+
+
+def use_one_cpu_kernel(model: nn.Module) -> None:
+    """Keep bitsandbytes from switching kernels on CPUs with AVX512-BF16.
+
+    There it repacks a weight at the first evaluation and then multiplies in bfloat16, so validation would round
+    otherwise than training and than other CPUs do.
+    """
+    for module in model.modules():
+        if isinstance(module, bnb.nn.Linear4bit):
+            module.support_avx512bf16_for_cpu = False
+
+
+def quantised_modules(backbone: Backbone) -> list[str]:
+    """Full names in `backbone.model` of the layers stored in 4 bits, sorted."""
+    return sorted(
+        name.replace(".base_layer", "")
+        for name, module in backbone.model.named_modules()
+        if isinstance(module, bnb.nn.Linear4bit)
+    )
+
+
+def add_adapters(
+    backbone: Backbone,
+    which: Sequence[Tower],
+    *,
+    rank: int,
+    alpha: float,
+    dropout: float,
+    train_token_embeddings: bool = False,
+) -> list[nn.Parameter]:
+    """Put low-rank adapters beside the linear layers of the named towers, in place; all else stays frozen.
+
+    Args:
+        backbone: freshly loaded, without adapters.
+        which: "vision", "language" or both.
+        rank: of the update B A.
+        alpha: the update is scaled by alpha / rank.
+        dropout: on the adapter's input, in [0, 1).
+        train_token_embeddings: also train a copy of the language model's token embeddings and output layer
+            (peft's `modules_to_save`). A randomly initialised language model cannot learn to write without;
+            a published one does not need it.
+
+    Returns:
+        The parameters to train. B starts at zero, so the outputs are unchanged at first.
+
+    The draws of A come from torch's global generator: seed it before.
+    """
+    targets = "|".join(f"(?:{backbone.adapter_modules(tower)})" for tower in which)
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type]
+        lora_dropout=dropout,
+        target_modules=targets,
+        modules_to_save=["embed_tokens", "lm_head"] if train_token_embeddings else None,
+    )
+    _attach(backbone, get_peft_model(backbone.model, config))
+    return adapter_parameters(backbone)
+
+
+def adapter_parameters(backbone: Backbone) -> list[nn.Parameter]:
+    """The backbone's trainable parameters."""
+    return [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+
+
+def save_adapters(backbone: Backbone, folder: Path) -> None:
+    """Write adapter_config.json and adapter_model.safetensors into `folder`."""
+    _adapted(backbone).save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # an empty model card
+
+
+def load_adapters(backbone: Backbone, folder: Path, *, trainable: bool = False) -> None:
+    """Put saved adapters into a freshly loaded backbone, in place.
+
+    Raises LssError when the files are missing or belong to another model.
+    """
+    if not (folder / "adapter_config.json").is_file():
+        raise LssError(f"{folder}: adapter_config.json: not there. Rerun the stage train.")
+    try:
+        adapted = PeftModel.from_pretrained(backbone.model, folder, is_trainable=trainable)
+    except (ValueError, RuntimeError) as error:
+        raise LssError(f"{folder}: adapters of another model than this {backbone.name}: {error}") from error
+    _attach(backbone, adapted)
+
+
+def _attach(backbone: Backbone, adapted: PeftModel) -> None:
+    # in a tuple, so that torch does not register the same modules a second time under another name
+    backbone.__dict__["_adapted"] = (adapted,)
+
+
+def _adapted(backbone: Backbone) -> PeftModel:
+    adapted = backbone.__dict__.get("_adapted")
+    if adapted is None:
+        raise ValueError("this backbone has no adapters: add_adapters or load_adapters comes first")
+    return adapted[0]

@@ -1,0 +1,86 @@
+"""SmolVLM through transformers: SigLIP, pixel shuffle, SmolLM2 (class `Idefics3ForConditionalGeneration`).
+
+Published: `HuggingFaceTB/SmolVLM-256M-Instruct` and `-500M-Instruct` (SigLIP B/16 at 512, 32 x 32 patches),
+`SmolVLM-Instruct` (2.2B; SigLIP so400m/14 at 384, 27 x 27).
+
+Its own image processor cuts one image into up to 17 tiles; here one image of the tower's own size is one tile
+(`do_image_splitting` off), so a patch token belongs to one place of the image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import lss.torch_setup  # noqa: F401  isort: skip
+import torch
+from torch import Tensor
+from transformers import AutoTokenizer, Idefics3Config, Idefics3ForConditionalGeneration
+
+from lss.backbones.base import GenerativeBackbone, Tower
+from lss.backbones.files import require
+from lss.backbones.transformers_loading import load_pretrained
+from lss.io import read_json
+
+
+class SmolVlm(GenerativeBackbone):
+    """See `Backbone` and `GenerativeBackbone`."""
+
+    name: ClassVar[str] = "smolvlm"
+    tower_prefixes: ClassVar[dict[Tower, str]] = {
+        "vision": "model.vision_model.encoder",
+        "language": "model.text_model.layers",
+    }
+    adapter_layers: ClassVar[dict[Tower, tuple[str, ...]]] = {
+        "vision": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
+        "language": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+    }
+
+    def __init__(self, model: Any, tokenizer: Any, preprocess: dict[str, Any]) -> None:
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        vision, text = model.config.vision_config, model.config.text_config
+        self.image_size = vision.image_size
+        self.mean, self.std = tuple(preprocess["image_mean"]), tuple(preprocess["image_std"])
+        self.grid = (vision.image_size // vision.patch_size,) * 2
+        self.width = vision.hidden_size
+        self.text_width = self.language_width = text.hidden_size
+
+    @classmethod
+    def load(cls, folder: Path, *, quantise: bool, device: torch.device, dtype: torch.dtype) -> Self:
+        """Load from `folder`: `config.json`, `preprocessor_config.json`, `tokenizer.json`, safetensors."""
+        require(folder, "config.json", "preprocessor_config.json", "tokenizer.json")
+        model = load_pretrained(
+            Idefics3ForConditionalGeneration,
+            folder,
+            quantise=quantise,
+            keep=("model.connector", "lm_head"),
+            device=device,
+            dtype=dtype,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+        return cls(model, tokenizer, read_json(folder / "preprocessor_config.json"))
+
+    @classmethod
+    def empty(cls, folder: Path) -> Self:
+        """See `Backbone.empty`."""
+        require(folder, "config.json", "preprocessor_config.json")
+        config = Idefics3Config.from_pretrained(folder, local_files_only=True)
+        model = Idefics3ForConditionalGeneration(config)
+        return cls(model, None, read_json(folder / "preprocessor_config.json"))
+
+    @property
+    def text_tower(self) -> Any:
+        """See `GenerativeBackbone.text_tower`."""
+        return self.model.model.text_model
+
+    def patch_tokens(self, image_B3HW: Tensor) -> Tensor:
+        """See `Backbone.patch_tokens`. Last layer of SigLIP, after its final norm; SigLIP has no [CLS]."""
+        tower = self.model.model.vision_model
+        return tower(pixel_values=image_B3HW.to(tower.dtype)).last_hidden_state.float()
+
+    def project_patches(self, tokens_BND: Tensor) -> Tensor:
+        """See `GenerativeBackbone.project_patches`. Pixel shuffle joins s x s patches: M = N / s^2."""
+        connector = self.model.model.connector
+        return connector(tokens_BND.to(self.model.dtype))
