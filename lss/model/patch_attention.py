@@ -1,0 +1,72 @@
+"""Spatial Patch Cross-Attention (section 3.4, eq. 3-4): grade prompts query the patches of an image.
+
+Shapes: B images, K prompts, N patches, H heads, E width per head, S shared width, D width of the patches,
+W width of the text.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+
+class SpatialPatchCrossAttention(nn.Module):
+    """Multi-head cross-attention with text queries and patch keys and values, added to the patches.
+
+    Eq. 4 with text queries yields one vector per prompt, not one per patch. What is added to patch n is
+
+    - `broadcast` (eq. 4 to the letter): the mean over prompts of `sum_n A_kn V_n`, the same for every patch;
+    - `spatial`: `N mean_k(A_kn) V_n`, the patch's own value weighted by the attention it got, "text-weighted
+      visual features". The factor N makes an even attention (1/N each) a weight of one.
+
+    Heads are then joined by the output projection and added to the patches (residual).
+    """
+
+    def __init__(
+        self,
+        patch_width: int,
+        text_width: int,
+        shared_width: int,
+        heads: int,
+        fusion: Literal["spatial", "broadcast"],
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.fusion = fusion
+        # Frozen towers hand over features of any scale; without the norms the softmax starts saturated.
+        self.norm_patches = nn.LayerNorm(patch_width)
+        self.norm_text = nn.LayerNorm(text_width)
+        self.query = nn.Linear(text_width, shared_width, bias=False)
+        self.key = nn.Linear(patch_width, shared_width, bias=False)
+        self.value = nn.Linear(patch_width, shared_width, bias=False)
+        self.output = nn.Linear(shared_width, patch_width)
+
+    def forward(self, patches_BND: Tensor, prompts_BKW: Tensor) -> tuple[Tensor, Tensor]:
+        """Attend.
+
+        Args:
+            patches_BND: patch tokens without [CLS].
+            prompts_BKW: prompt embeddings; B may be 1 for prompts shared by all images.
+
+        Returns:
+            attended patches (B, N, D): normalised patches plus text-weighted features, and
+            attention maps (B, H, K, N), each summing to 1 over the patches.
+        """
+        patches_BND = self.norm_patches(patches_BND)
+        query_BHKE = self._split(self.query(self.norm_text(prompts_BKW)))  # eq. 3
+        key_BHNE = self._split(self.key(patches_BND))
+        value_BHNE = self._split(self.value(patches_BND))
+        scores_BHKN = query_BHKE @ key_BHNE.transpose(-1, -2) / key_BHNE.shape[-1] ** 0.5
+        attention_BHKN = scores_BHKN.float().softmax(dim=-1).to(scores_BHKN.dtype)  # eq. 4
+        if self.fusion == "broadcast":
+            guided_BHNE = (attention_BHKN @ value_BHNE).mean(dim=2, keepdim=True).expand_as(value_BHNE)
+        else:
+            weight_BHN = attention_BHKN.mean(dim=2) * value_BHNE.shape[2]
+            guided_BHNE = weight_BHN[..., None] * value_BHNE
+        guided_BNS = guided_BHNE.transpose(1, 2).flatten(2)
+        return patches_BND + self.output(guided_BNS), attention_BHKN
+
+    def _split(self, x_BLS: Tensor) -> Tensor:
+        """(B, L, S) -> (B, H, L, E) for L prompts or patches."""
+        return x_BLS.unflatten(-1, (self.heads, -1)).transpose(1, 2)

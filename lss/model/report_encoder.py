@@ -1,0 +1,141 @@
+"""f_r: what a report is written from (section 3.6): visual features, mask, affected area, severity template, level.
+
+Shapes: B images, N patches, D width of the patches, G cells per side, M = G * G cells, R tokens of f_r,
+L width of f_r, K = 3 grades, W width of a prompt embedding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lss.grades import GRADES, LEVELS
+from lss.model.mask_encoder import TOKENS_PER_SIDE, MaskEncoder
+from lss.model.severity import PAPER_THRESHOLDS, Thresholds, grade_by_area
+
+CELLS = TOKENS_PER_SIDE**2
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the frozen segmentation network found in a batch of images; small enough to be kept for all of them.
+
+    Attributes:
+        visual_BMV: f_v on a G x G grid, (B, M, 2 D): mean and maximum of the attended patches of a cell.
+        coverage_B1SS: predicted mask, `lss.model.mask_encoder.mask_coverage`.
+        area_percent: of the predicted mask at its full size (eq. 10), one per image.
+        levels: disc level of each image, or None; where it was taken, not what is seen on it.
+    """
+
+    visual_BMV: Tensor
+    coverage_B1SS: Tensor
+    area_percent: list[float]
+    levels: list[str | None]
+
+    def at(self, place: int) -> Evidence:
+        """Of one image."""
+        row = slice(place, place + 1)
+        return Evidence(self.visual_BMV[row], self.coverage_B1SS[row], self.area_percent[row], self.levels[row])
+
+
+def join(parts: list[Evidence]) -> Evidence:
+    """One batch of several."""
+    return Evidence(
+        torch.cat([part.visual_BMV for part in parts]),
+        torch.cat([part.coverage_B1SS for part in parts]),
+        [area for part in parts for area in part.area_percent],
+        [level for part in parts for level in part.levels],
+    )
+
+
+def pool_patches(patches_BND: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Patches of any grid on G x G cells: (B, M, 2 D), mean and maximum over each cell."""
+    map_BDYX = patches_BND.transpose(1, 2).unflatten(-1, grid)
+    size = (TOKENS_PER_SIDE, TOKENS_PER_SIDE)
+    mean, maximum = nn.AdaptiveAvgPool2d(size)(map_BDYX), nn.AdaptiveMaxPool2d(size)(map_BDYX)
+    return torch.cat([mean, maximum], dim=1).flatten(2).transpose(1, 2)
+
+
+class ReportEncoder(nn.Module):
+    """Evidence to the tokens f_r, and to the grade it speaks for.
+
+    Tokens: G x G cells (f_v and f_m of a cell side by side), the affected area digit by digit, the severity
+    template that the area stands for, the disc level, and the grade read from the cells.
+    """
+
+    templates_KW: Tensor
+    thresholds_2: Tensor
+    calibrated: Tensor
+
+    def __init__(self, patch_width: int, width: int, templates_KW: Tensor) -> None:
+        """`templates_KW`: the text tower's embedding of the severity template of each grade."""
+        super().__init__()
+        self.mask_encoder = MaskEncoder(64)
+        self.join = nn.Sequential(
+            nn.LayerNorm(2 * patch_width), nn.Linear(2 * patch_width, 64), nn.GELU(), nn.Linear(64, 64)
+        )
+        self.cells = nn.Linear(128, width)
+        self.grade_head = nn.Sequential(nn.Linear(256, 64), nn.GELU(), nn.Linear(64, len(GRADES)))
+        self.area_digits = nn.ModuleList([nn.Embedding(count, width) for count in (11, 10, 10)])
+        self.template = nn.Linear(templates_KW.shape[1], width)
+        self.level = nn.Embedding(len(LEVELS) + 1, width)
+        self.grade = nn.Linear(len(GRADES), width)
+        self.place = nn.Parameter(torch.randn(self.tokens, width) * 0.02)
+        self.norm = nn.LayerNorm(width)
+        # standardised over grades: embeddings of three similar sentences differ little
+        spread = templates_KW - templates_KW.mean(dim=0)
+        self.register_buffer("templates_KW", spread / spread.std().clamp_min(1e-6))
+        self.register_buffer("thresholds_2", torch.tensor(PAPER_THRESHOLDS, dtype=torch.float64))
+        self.register_buffer("calibrated", torch.tensor(False))
+
+    @property
+    def tokens(self) -> int:
+        """R, the number of tokens of f_r."""
+        return CELLS + 6
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Areas that choose the severity template."""
+        return Thresholds(*self.thresholds_2.tolist())
+
+    def set_thresholds(self, thresholds: Thresholds) -> None:
+        """Take calibrated thresholds in place of the paper's; they are saved with the weights."""
+        self.thresholds_2.copy_(torch.tensor(thresholds))
+        self.calibrated.fill_(True)
+
+    def forward(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
+        """f_r (B, R, L), float32, and the logits of the grades (B, K)."""
+        cells_BMC = torch.cat(
+            [self.join(evidence.visual_BMV.float()), self.mask_encoder(evidence.coverage_B1SS.float())], dim=-1
+        )
+        logits_BK = self.grade_head(torch.cat([cells_BMC.mean(dim=1), cells_BMC.amax(dim=1)], dim=-1))
+        device = cells_BMC.device
+        digits_B3 = torch.tensor([area_digits(area) for area in evidence.area_percent], device=device)
+        of_area = [GRADES.index(grade_by_area(area, self.thresholds)) for area in evidence.area_percent]
+        levels_B = torch.tensor(
+            [LEVELS.index(level) + 1 if level in LEVELS else 0 for level in evidence.levels], device=device
+        )
+        tokens_BRL = torch.cat(
+            [
+                self.cells(cells_BMC),
+                torch.stack([digit(digits_B3[:, place]) for place, digit in enumerate(self.area_digits)], dim=1),
+                self.template(self.templates_KW[of_area])[:, None],
+                self.level(levels_B)[:, None],
+                # detached: the head learns from the grade, not from what is easier to write
+                self.grade(logits_BK.detach().softmax(dim=-1))[:, None],
+            ],
+            dim=1,
+        )
+        return self.norm(tokens_BRL + self.place), logits_BK
+
+
+def area_digits(area_percent: float) -> tuple[int, int, int]:
+    """Tens (0-10), ones and tenths of a percentage, rounded as a report states it.
+
+    >>> area_digits(31.25), area_digits(100.0)
+    ((3, 1, 2), (10, 0, 0))
+    """
+    tenths = int(f"{area_percent:.1f}".replace(".", ""))
+    return tenths // 100, tenths // 10 % 10, tenths % 10

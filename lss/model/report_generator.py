@@ -1,0 +1,132 @@
+"""Report generator: image -> mask -> f_r -> text (section 3.6, eq. 10-12).
+
+The trained segmentation network is part of it and stays frozen: it draws the mask and gives the visual features.
+Trained are the encoder of f_r and the writer: a small decoder, or adapters of the backbone's own language model.
+
+Shapes: B images, T tokens, R tokens of f_r, L their width, K grades.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lss.backbones.base import Backbone, GenerativeBackbone
+from lss.grades import GRADES
+from lss.losses.focal import IGNORED, focal_nll
+from lss.model import decoding
+from lss.model.mask_encoder import mask_coverage
+from lss.model.network import SegmentationNetwork
+from lss.model.report_decoder import ReportDecoder
+from lss.model.report_encoder import Evidence, ReportEncoder, pool_patches
+from lss.model.report_text import tidy
+from lss.model.report_writer import DecoderWriter, PrefixWriter
+from lss.model.severity import area_percent
+from lss.notes.reference import SEVERITY_TEMPLATES
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How a report is read off: `method`, and what it needs (`beams`; `temperature`)."""
+
+    method: Literal["greedy", "beam", "sample"] = "greedy"
+    beams: int = 1
+    temperature: float = 1.0
+
+
+class ReportGenerator(nn.Module):
+    """Writes a report from an image, by way of the mask that a frozen segmentation network draws."""
+
+    def __init__(self, segmentation: SegmentationNetwork, decoder_width: int, max_tokens: int) -> None:
+        """Build on a backbone without trained language adapters: the templates are embedded here.
+
+        Args:
+            segmentation: its backbone writes too where it has a language model.
+            decoder_width: of the small decoder, where the backbone has none.
+            max_tokens: of a report.
+        """
+        super().__init__()
+        self.segmentation = segmentation
+        self.max_tokens = max_tokens
+        backbone = self.backbone
+        with torch.no_grad():
+            sentences = [SEVERITY_TEMPLATES[grade].split(",")[0] for grade in GRADES]
+            templates_KW = backbone.prompt_embeddings(sentences).cpu()
+        self.writer: DecoderWriter | PrefixWriter
+        if isinstance(backbone, GenerativeBackbone):
+            width = backbone.language_width
+            self.writer = PrefixWriter(backbone)
+        else:
+            width = decoder_width
+            ids = backbone.tokenizer
+            decoder = ReportDecoder(len(ids), width, max_tokens)
+            self.writer = DecoderWriter(decoder, ids.cls_token_id, ids.sep_token_id)
+        self.encoder = ReportEncoder(backbone.width, width, templates_KW)
+
+    @property
+    def backbone(self) -> Backbone:
+        """Of the segmentation network."""
+        return self.segmentation.encoder.backbone
+
+    @torch.no_grad()
+    def look(self, image_B1YX: Tensor, grade_B: Tensor, levels: list[str | None]) -> Evidence:
+        """What the frozen network finds in images: one at a time, so that it does not depend on the batch.
+
+        `grade_B` is looked at only with the oracle prompt.
+        """
+        training = self.training
+        self.eval()  # batch norm and adapters' dropout of the frozen part
+        visual, coverage, areas = [], [], []
+        for image_1YX, grade in zip(image_B1YX, grade_B, strict=True):
+            attended_1ND, _ = self.segmentation.encoder(image_1YX[None], grade[None])
+            mask_11YX = self.segmentation.decoder(attended_1ND) > 0
+            visual.append(pool_patches(attended_1ND.float(), self.segmentation.encoder.grid))
+            coverage.append(mask_coverage(mask_11YX))
+            areas.append(float(area_percent(mask_11YX[0, 0].cpu().numpy())))
+        self.train(training)
+        return Evidence(torch.cat(visual), torch.cat(coverage), areas, levels)
+
+    def loss(
+        self, evidence: Evidence, reports: list[str], grade_B: Tensor, gamma: float, grade_weight: float
+    ) -> Tensor:
+        """Focal NLL of the reports' tokens (gamma 0: eq. 12) plus `grade_weight` times the grade's cross-entropy."""
+        context_BRL, logits_BK = self.encoder(evidence)
+        ids_BT, target_BT = self.teaching_ids(reports)
+        words = focal_nll(self.writer.teach(context_BRL, ids_BT), target_BT, gamma)
+        return words + grade_weight * nn.functional.cross_entropy(logits_BK, grade_B)
+
+    def teaching_ids(self, reports: list[str]) -> tuple[Tensor, Tensor]:
+        """Inputs (begin, w1, ... wn) and targets (w1, ... wn, end), (B, T) int64; reports are cut at `max_tokens`."""
+        writer = self.writer
+        encoded = [
+            self.backbone.tokenizer(report, add_special_tokens=False)["input_ids"][: self.max_tokens - 1]
+            for report in reports
+        ]
+        longest = max(map(len, encoded)) + 1
+        ids_BT = torch.full((len(reports), longest), writer.end_id)
+        target_BT = torch.full((len(reports), longest), IGNORED)
+        for row, ids in enumerate(encoded):
+            ids_BT[row, : len(ids) + 1] = torch.tensor([writer.begin_id, *ids])
+            target_BT[row, : len(ids) + 1] = torch.tensor([*ids, writer.end_id])
+        device = self.encoder.place.device
+        return ids_BT.to(device), target_BT.to(device)
+
+    @torch.no_grad()
+    def write(
+        self, evidence: Evidence, how: Decoding, generators: list[np.random.Generator] | None = None
+    ) -> list[str]:
+        """Reports on what was found. `generators`, one per image, are for sampling."""
+        context_BRL, _ = self.encoder(evidence)
+        if how.method == "beam":
+            written = decoding.beam(self.writer, context_BRL, self.max_tokens, how.beams)
+        elif how.method == "sample":
+            if generators is None:
+                raise ValueError("sampling needs one generator per image")
+            written = decoding.sample(self.writer, context_BRL, self.max_tokens, how.temperature, generators)
+        else:
+            written = decoding.greedy(self.writer, context_BRL, self.max_tokens)
+        return [tidy(self.backbone.tokenizer.decode(ids, skip_special_tokens=True)) for ids in written]

@@ -1,0 +1,80 @@
+"""Affected area and the grade it stands for: the quantitative part of a report (eq. 10 and section 3.6)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lss.grades import GRADES
+
+
+class Thresholds(NamedTuple):
+    """Areas in percent that part the grades: below `mild` A, from it to `severe` B&C, above D."""
+
+    mild: float
+    severe: float
+
+
+PAPER_THRESHOLDS = Thresholds(10.0, 25.0)
+"""As published. The paper's own B&C examples (30.6 %, 38.6 %) contradict them."""
+
+
+def area_percent(mask: np.ndarray) -> np.ndarray:
+    """Affected area, eq. 10: pixels above 0.5 over all pixels, in percent; (..., Y, X) to (...), float64.
+
+    >>> float(area_percent(np.array([[0.9, 0.1], [0.2, 0.5]])))
+    25.0
+    """
+    return 100.0 * (np.asarray(mask) > 0.5).mean(axis=(-2, -1))
+
+
+def grade_by_area(area: float, thresholds: Thresholds = PAPER_THRESHOLDS) -> str:
+    """Grade of the severity template for an area in percent.
+
+    >>> [grade_by_area(area) for area in (0.0, 10.0, 25.0, 25.1)]
+    ['A', 'BC', 'BC', 'D']
+    """
+    if area < thresholds.mild:
+        return "A"
+    return "BC" if area <= thresholds.severe else "D"
+
+
+def calibrate_thresholds(areas: np.ndarray, grades: list[str]) -> Thresholds:
+    """Thresholds under which the area tells the grades apart best on the training part.
+
+    Best is the highest mean recall over the grades that occur (prevalence does not decide), among all pairs of
+    cuts midway between neighbouring areas; of equally good pairs, the one with the widest gaps around its cuts.
+
+    Args:
+        areas: (N,) percent, finite.
+        grades: N grades.
+
+    Raises ValueError on empty or unequal input.
+    """
+    areas = np.asarray(areas, dtype=np.float64)
+    if areas.size == 0 or areas.size != len(grades):
+        raise ValueError(f"{areas.size} areas and {len(grades)} grades; need as many, more than none")
+    values = np.unique(areas)
+    # One cut below all areas and one above them: a grade may be found nowhere.
+    edges = np.concatenate([[values[0] - 1.0], values, [values[-1] + 1.0]])
+    cuts, gaps = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
+    # share_GC: share of a grade's areas below each cut; grades that do not occur do not count
+    given = np.array(grades)
+    of_grade = [areas[given == grade] for grade in GRADES]
+    below = [np.searchsorted(np.sort(own), cuts) / own.size if own.size else None for own in of_grade]
+    none = np.zeros_like(cuts)
+    a, bc, d = (share if share is not None else none for share in below)
+    d_above = 1 - d if below[2] is not None else none
+    # recall sum of (mild, severe) = [a(mild) - bc(mild)] + [bc(severe) + d_above(severe)]: a sum over two cuts,
+    # so for each severe cut the best mild cut at or below it is a running maximum.
+    first, second = a - bc, bc + d_above
+    best: tuple[float, float, int, int] = (-np.inf, -np.inf, 0, 0)
+    best_mild = 0
+    for severe in range(len(cuts)):
+        if (first[severe], gaps[severe]) > (first[best_mild], gaps[best_mild]):
+            best_mild = severe
+        candidate = (first[best_mild] + second[severe], gaps[best_mild] + gaps[severe], best_mild, severe)
+        if candidate[:2] > best[:2]:
+            best = candidate
+    return Thresholds(float(cuts[best[2]]), float(cuts[best[3]]))

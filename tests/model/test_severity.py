@@ -1,0 +1,53 @@
+"""Affected area, its grade, calibrated thresholds."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+from lss.model.severity import PAPER_THRESHOLDS, Thresholds, area_percent, calibrate_thresholds, grade_by_area
+
+
+def test_area_counts_pixels_above_one_half():
+    masks = np.zeros((2, 10, 10))
+    masks[0, :4, :5] = 0.6
+    masks[1] = 0.5
+    np.testing.assert_allclose(area_percent(masks), [20.0, 0.0])
+
+
+@pytest.mark.parametrize(("area", "grade"), [(0, "A"), (9.99, "A"), (10, "BC"), (25, "BC"), (25.01, "D"), (100, "D")])
+def test_paper_thresholds(area, grade):
+    assert grade_by_area(area, PAPER_THRESHOLDS) == grade
+
+
+def _balanced_accuracy(areas, grades, thresholds):
+    return balanced_accuracy_score(grades, [grade_by_area(area, thresholds) for area in areas])
+
+
+@pytest.mark.parametrize("present", ["A BC D", "A BC", "BC D", "A D", "BC"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_calibration_finds_the_best_cuts_of_all(present, seed):
+    random = np.random.default_rng(seed)
+    grades = list(random.choice(present.split(), 25))
+    centre = {"A": 1.0, "BC": 6.0, "D": 12.0}
+    areas = np.array([max(0.0, random.normal(centre[grade], 4.0)) for grade in grades])
+    found = calibrate_thresholds(areas, grades)
+    cuts = np.concatenate([[areas.min() - 1], np.sort(areas) + 1e-6])
+    best = max(
+        _balanced_accuracy(areas, grades, Thresholds(*pair))
+        for pair in itertools.combinations_with_replacement(cuts, 2)
+    )
+    assert found.mild <= found.severe
+    assert _balanced_accuracy(areas, grades, found) == pytest.approx(best)
+
+
+def test_calibration_cuts_in_the_middle_of_the_gap():
+    assert calibrate_thresholds(np.array([0.0, 0.0, 4.0, 5.0, 9.0]), ["A", "A", "BC", "BC", "D"]) == (2.0, 7.0)
+
+
+def test_calibration_needs_samples():
+    with pytest.raises(ValueError, match="as many"):
+        calibrate_thresholds(np.array([]), [])
