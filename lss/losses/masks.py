@@ -1,0 +1,36 @@
+"""Mask losses by the names that params.yaml uses."""
+
+from __future__ import annotations
+
+from lss.errors import LssError
+from lss.losses.base import MaskLoss
+from lss.losses.cross_entropy import CrossEntropyLoss
+from lss.losses.dice_cross_entropy import DiceCrossEntropyLoss
+from lss.losses.focal_tversky import FocalTverskyLoss
+from lss.losses.pid_tversky import PidController, PidTverskyLoss
+from lss.losses.tversky import TverskyLoss
+from lss.params import TrainParams
+
+
+def make_mask_loss(name: str, params: TrainParams) -> MaskLoss:
+    """The segmentation loss called `name`, with the settings of the train section.
+
+    Raises LssError for an unknown name.
+    """
+    match name:
+        case "pid_tversky":
+            pid = params.pid
+            controller = PidController(pid.kp, pid.ki, pid.kd, pid.beta_0, pid.integral_limit)
+            return PidTverskyLoss(controller, params.gamma)
+        case "tversky":
+            return TverskyLoss()
+        case "focal_tversky":
+            return FocalTverskyLoss()
+        case "cross_entropy":
+            return CrossEntropyLoss()
+        case "dice_cross_entropy":
+            return DiceCrossEntropyLoss()
+    raise LssError(
+        f"params.yaml: train.segmentation.losses: no loss '{name}'. "
+        "Choose from pid_tversky, cross_entropy, dice_cross_entropy, tversky, focal_tversky."
+    )

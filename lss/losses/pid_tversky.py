@@ -1,0 +1,100 @@
+"""Adaptive PID-Tversky loss (eq. 5-9): a Tversky loss whose weights a controller moves after every epoch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from torch import Tensor
+
+from lss.losses.base import MaskLoss
+from lss.losses.tversky import focal_tversky
+
+BETA_BOUNDS = (0.65, 0.85)
+"""Range of beta (eq. 7)."""
+
+
+@dataclass
+class PidController:
+    """Discrete PID controller of beta, the weight of false negatives.
+
+    The set point is as many false positives as false negatives. `e > 0` means that pixels are missed, and
+    beta rises. The equations leave open: e_prev of the first epoch (taken as e, so that nothing is
+    differentiated there), eps (1e-8), and what keeps the integral from winding up while beta rests at
+    a bound (the sum of errors is kept within `integral_limit`).
+
+    Attributes:
+        kp, ki, kd: gains (eq. 5).
+        beta: current weight, in [0.65, 0.85]; alpha is 1 - beta.
+        integral_limit: bound of |sum of errors|, > 0.
+        integral: sum of errors so far, within the limit.
+        previous_error: error of the last epoch; None before the first.
+    """
+
+    kp: float
+    ki: float
+    kd: float
+    beta: float
+    integral_limit: float
+    integral: float = 0.0
+    previous_error: float | None = None
+
+    @property
+    def alpha(self) -> float:
+        """Weight of false positives (eq. 7)."""
+        return 1.0 - self.beta
+
+    def update(self, false_positives: int, false_negatives: int) -> float:
+        """One step at an epoch's end; returns the new beta.
+
+        Args:
+            false_positives, false_negatives: pixels over the training set, predictions thresholded at 0.5.
+
+        >>> controller = PidController(kp=0.1, ki=0.0, kd=0.0, beta=0.7, integral_limit=1.0)
+        >>> round(controller.update(false_positives=100, false_negatives=300), 4)  # e = 0.5
+        0.75
+        """
+        error = (false_negatives - false_positives) / (false_negatives + false_positives + 1e-8)  # eq. 6
+        self.integral = min(max(self.integral + error, -self.integral_limit), self.integral_limit)
+        change = error - (error if self.previous_error is None else self.previous_error)
+        correction = self.kp * error + self.ki * self.integral + self.kd * change  # eq. 5
+        self.previous_error = error
+        self.beta = min(max(self.beta + correction, BETA_BOUNDS[0]), BETA_BOUNDS[1])  # eq. 7
+        return self.beta
+
+    def state_dict(self) -> dict[str, float | None]:
+        """What changes over the epochs."""
+        return {"beta": self.beta, "integral": self.integral, "previous_error": self.previous_error}
+
+    def load_state_dict(self, state: dict[str, float | None]) -> None:
+        """Restore what `state_dict` gave."""
+        restored = PidController(**{**asdict(self), **state})
+        self.beta, self.integral = restored.beta, restored.integral
+        self.previous_error = restored.previous_error
+
+
+class PidTverskyLoss(MaskLoss):
+    """`(1 - TI)^gamma` (eq. 8-9) with the weights of a `PidController`."""
+
+    def __init__(self, controller: PidController, gamma: float) -> None:
+        self.controller = controller
+        self.gamma = gamma
+
+    def __call__(self, logits_B1YX: Tensor, target_B1YX: Tensor) -> Tensor:
+        """See `lss.losses.tversky.focal_tversky`."""
+        return focal_tversky(logits_B1YX, target_B1YX, self.controller.alpha, self.controller.beta, self.gamma)
+
+    def end_epoch(self, false_positives: int, false_negatives: int) -> None:
+        """Let the controller move the weights for the next epoch."""
+        self.controller.update(false_positives, false_negatives)
+
+    def columns(self) -> dict[str, float]:
+        """The weights in use."""
+        return {"alpha": self.controller.alpha, "beta": self.controller.beta}
+
+    def state_dict(self) -> dict[str, float | None]:
+        """The controller's state."""
+        return self.controller.state_dict()
+
+    def load_state_dict(self, state: dict[str, float | None]) -> None:
+        """Restore the controller's state."""
+        self.controller.load_state_dict(state)

@@ -1,0 +1,70 @@
+"""The controller against a course computed by hand, and the loss that follows it."""
+
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lss.losses.pid_tversky import PidController, PidTverskyLoss
+
+
+def controller(**changes):
+    return PidController(**({"kp": 0.05, "ki": 0.01, "kd": 0.02, "beta": 0.7, "integral_limit": 1.0} | changes))
+
+
+def test_course_by_hand():
+    pid = controller()
+    # e = 200/1000 = 0.2; sum 0.2; no change yet: u = 0.01 + 0.002
+    assert pid.update(400, 600) == pytest.approx(0.712)
+    # e = -0.5; sum -0.3; change -0.7: u = -0.025 - 0.003 - 0.014 = -0.042
+    assert pid.update(750, 250) == pytest.approx(0.670)
+    # e = 0; sum -0.3; change 0.5: u = -0.003 + 0.01
+    assert pid.update(10, 10) == pytest.approx(0.677)
+    assert pid.alpha == pytest.approx(0.323)
+    # e = -1; sum -1.3 is kept at -1; change -1: u = -0.05 - 0.01 - 0.02 = -0.08, then the lower bound
+    assert pid.update(5, 0) == 0.65
+
+
+def test_integral_does_not_wind_up():
+    pid = controller()
+    for _ in range(50):
+        pid.update(0, 100)
+    assert (pid.beta, pid.integral) == (0.85, 1.0)
+    # without the limit the sum would be 50, and 49 more epochs of the opposite error would not bring beta down
+    for _ in range(3):
+        pid.update(100, 0)
+    assert pid.beta < 0.75
+
+
+def test_no_errors_at_all_is_balance():
+    pid = controller()
+    assert pid.update(0, 0) == pytest.approx(0.7)
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), max_size=30))
+def test_beta_stays_within_its_bounds_and_the_integral_within_its_limit(course):
+    pid = controller(kp=0.5, ki=0.2, kd=0.3)
+    for false_positives, false_negatives in course:
+        pid.update(false_positives, false_negatives)
+        assert 0.65 <= pid.beta <= 0.85 and abs(pid.integral) <= 1.0
+
+
+def test_state_survives_json():
+    first, second = controller(), controller()
+    first.update(3, 11)
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    assert first == second and first.update(5, 4) == second.update(5, 4)
+
+
+def test_missed_pixels_cost_more_after_an_epoch_of_misses():
+    loss = PidTverskyLoss(controller(), gamma=0.75)
+    target = torch.zeros(1, 1, 8, 8)
+    target[..., :4] = 1
+    missed = torch.full((1, 1, 8, 8), -20.0)
+    missed[..., :2] = 20
+    before = loss(missed, target).item()
+    loss.end_epoch(false_positives=0, false_negatives=16)
+    assert loss(missed, target).item() > before
+    assert loss.columns() == {"alpha": pytest.approx(0.24), "beta": pytest.approx(0.76)}
