@@ -1,0 +1,134 @@
+"""Rolling checkpoints: one safetensors file, replaced atomically; a killed training goes on from it exactly.
+
+Tensors are the file's tensors, everything else is JSON in its header; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lss.io import atomic_path
+from lss.model.saved import new_tensors
+
+NAME = "checkpoint.safetensors"
+
+
+@dataclass
+class Progress:
+    """Where a training stands, in JSON values.
+
+    Attributes:
+        epoch: current epoch, from 0.
+        step: steps done in it.
+        loss_sum: sum of the losses of those steps.
+        best_score: best validation score so far; None before the first.
+        best_epoch: the epoch it was reached in.
+        history: rows of epochs.csv.
+        finished: nothing is left to train.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    best_score: float | None = None
+    best_epoch: int = -1
+    history: list[dict[str, float]] = field(default_factory=list)
+    finished: bool = False
+
+
+def fingerprint(values: Any) -> str:
+    """SHA-256 of JSON values: what a training depends on (settings, data, weights)."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """What training changes in `module`: parameters with gradients, and batch norm's statistics."""
+    trained = {name: parameter.detach() for name, parameter in module.named_parameters() if parameter.requires_grad}
+    new = new_tensors(module)
+    return trained | {name: buffer for name, buffer in module.named_buffers() if name in new}
+
+
+def restore(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Copy `tensors` into what `trained_tensors` names; KeyError if one is missing."""
+    with torch.no_grad():
+        for name, tensor in trained_tensors(module).items():
+            tensor.copy_(tensors[name])
+
+
+def save_checkpoint(
+    folder: Path,
+    settings: str,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    best: dict[str, Tensor],
+    progress: Progress,
+    task_state: dict[str, Any],
+) -> None:
+    """Write the one checkpoint of `folder`, in place of the last.
+
+    `settings` is the `fingerprint` of what the training depends on; `best` the tensors of the best epoch.
+    """
+    tensors = {f"model/{name}": tensor for name, tensor in trained_tensors(module).items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser/{index}/{key}": value for key, value in state.items()}
+    tensors["random/cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random/cuda"] = torch.cuda.get_rng_state()
+    header = {"settings": settings, "progress": json.dumps(asdict(progress)), "task": json.dumps(task_state)}
+    with atomic_path(folder / NAME) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=header)
+
+
+def load_checkpoint(
+    folder: Path,
+    settings: str,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+) -> tuple[Progress, dict[str, Tensor], dict[str, Any]] | None:
+    """Restore module, optimiser and random states; returns progress, best tensors and the task's state.
+
+    None, with a line on stderr that says why, when there is no usable checkpoint of these settings.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (OSError, SafetensorError) as error:
+        print(f"{path}: cannot be read ({error}); training starts from the beginning.", file=sys.stderr)
+        return None
+    if header.get("settings") != settings:
+        print(
+            f"{path}: belongs to other settings, data or weights; refused, training starts anew.",
+            file=sys.stderr,
+        )
+        return None
+    restore(module, _below(tensors, "model/"))
+    state = optimiser.state_dict()
+    state["state"] = {}
+    for name, tensor in _below(tensors, "optimiser/").items():
+        index, key = name.split("/")
+        state["state"].setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict(state)
+    torch.set_rng_state(tensors["random/cpu"])
+    if "random/cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random/cuda"])
+    progress = Progress(**json.loads(header["progress"]))
+    return progress, _below(tensors, "best/"), json.loads(header["task"])
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

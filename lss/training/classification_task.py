@@ -1,0 +1,75 @@
+"""Classification as a task of the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from lss.grades import GRADES
+from lss.model.network import ClassificationNetwork, network_config
+from lss.training.task import Batch, Setup, add_vision_adapters
+
+
+class ClassificationTask:
+    """Trains adapters of the vision tower, attention and head on grades."""
+
+    def __init__(self, network: ClassificationNetwork, setup: Setup) -> None:
+        self.module: nn.Module = network
+        self.backbone = setup.backbone
+        self.settings = setup.params.classification
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """All that is trained, with one learning rate."""
+        trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        settings = self.settings
+        return [
+            {
+                "name": "all",
+                "params": trained,
+                "lr": settings.learning_rate,
+                "weight_decay": settings.weight_decay,
+            }
+        ]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy of the grades; the shards balance them."""
+        return cross_entropy(self.module(batch.image_B1YX, batch.grade_B).logits, batch.grade_B)
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Score: mean over the grades of the probability given to the true grade.
+
+        Grades count alike however rare, as in balanced accuracy, and the score moves before a decision flips,
+        which a handful of validation patients needs. `accuracy` and `loss` are told beside it.
+        """
+        pairs = [(self.module(batch.image_B1YX, batch.grade_B).logits, batch.grade_B) for batch in batches]
+        logits, grade = torch.cat([logits for logits, _ in pairs]), torch.cat([grade for _, grade in pairs])
+        right = logits.softmax(dim=-1).gather(1, grade[:, None])[:, 0]
+        present = [right[grade == index].mean() for index in range(len(GRADES)) if (grade == index).any()]
+        return {
+            "score": torch.stack(present).mean().item(),
+            "accuracy": (logits.argmax(dim=-1) == grade).float().mean().item(),
+            "loss": cross_entropy(logits, grade).item(),
+        }
+
+    def end_epoch(self) -> dict[str, float]:
+        """Nothing adapts between epochs."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """Nothing beside weights and optimiser."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Nothing to restore."""
+
+
+def build(setup: Setup) -> ClassificationTask:
+    """The task with fresh adapters, attention and head."""
+    add_vision_adapters(setup)
+    return ClassificationTask(
+        ClassificationNetwork(setup.backbone, network_config(setup.params)).to(setup.device), setup
+    )

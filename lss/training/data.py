@@ -1,0 +1,109 @@
+"""Shards to batches: decoded once where they fit into memory, streamed where they do not, the same pixels and
+the same order either way and for any number of workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from lss.grades import GRADES
+from lss.shards import ShardReader, decode_image, decode_mask, epoch_order, to_model_input
+from lss.training.task import Batch
+
+CACHE_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
+"""Decoded samples are kept when all of them take at most so much memory: an eighth of the machine's."""
+
+
+class Samples(Dataset[dict[str, Any]]):
+    """Samples of some shards at a network's sizes.
+
+    Images are kept as float16 (11 bits in [0.5, 1], the scale of 12-bit data), masks as uint8.
+    """
+
+    def __init__(self, paths: list[Path], image_size: int, mask_size: int) -> None:
+        self.reader = ShardReader(paths)
+        self.image_size = image_size
+        self.mask_size = mask_size
+        fits = len(self.reader) * (2 * image_size**2 + mask_size**2) <= CACHE_BYTES
+        self._cache: dict[int, dict[str, Any]] | None = {} if fits else None
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Sample by its place in the shards: `image` (Y, X), `mask` (Y, X), and the text columns."""
+        if self._cache is None:
+            return self._decode(index)
+        if index not in self._cache:
+            self._cache[index] = self._decode(index)
+        return self._cache[index]
+
+    def _decode(self, index: int) -> dict[str, Any]:
+        row = dict(self.reader[index])
+        image = to_model_input(decode_image(row.pop("image")["bytes"]), self.image_size)
+        mask = torch.from_numpy(decode_mask(row.pop("mask")["bytes"]).astype("uint8"))
+        row["image"] = torch.from_numpy(image).half()
+        row["mask"] = torch.nn.functional.interpolate(mask[None, None], self.mask_size, mode="nearest-exact")[0, 0]
+        return row
+
+
+def collate(rows: list[dict[str, Any]]) -> Batch:
+    """Rows of `Samples` to one batch."""
+    return Batch(
+        torch.stack([row["image"] for row in rows])[:, None].float(),
+        torch.stack([row["mask"] for row in rows])[:, None].float(),
+        torch.tensor([GRADES.index(row["grade"]) for row in rows]),
+        [row["report"] for row in rows],
+        [{name: value for name, value in row.items() if name not in ("image", "mask")} for row in rows],
+    )
+
+
+class _Order:
+    """Batches of indices of the coming epoch, from a given one on."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class BatchLoader:
+    """Batches of `Samples`, shuffled by seed and epoch or in the order of the shards."""
+
+    def __init__(self, samples: Samples, batch_size: int, seed: int | None, workers: int = 0) -> None:
+        """`seed` None keeps the order of the shards; `workers` processes decode ahead (0: this one)."""
+        self.samples = samples
+        self.batch_size = batch_size
+        self.seed = seed
+        self._order = _Order()
+        self._loader = DataLoader(
+            samples,
+            batch_sampler=self._order,
+            collate_fn=collate,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # its own, so that looping draws nothing from torch's
+        )
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return -(-len(self.samples) // self.batch_size)
+
+    def batches(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
+        """Batches `start`, start + 1, ... of an epoch."""
+        count = len(self.samples)
+        order = range(count) if self.seed is None else epoch_order(count, self.seed, epoch)
+        indices = [int(index) for index in order]
+        firsts = range(start * self.batch_size, count, self.batch_size)
+        self._order.batches = [indices[first : first + self.batch_size] for first in firsts]
+        yield from self._loader

@@ -1,0 +1,164 @@
+"""The training loop, top to bottom."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lss.errors import LssError
+from lss.io import write_text
+from lss.progress import progress as bar
+from lss.training.checkpoints import Progress, load_checkpoint, restore, save_checkpoint, trained_tensors
+from lss.training.data import BatchLoader
+from lss.training.task import Task
+
+WARM_UP = 0.05
+"""Share of the steps over which the cosine schedule rises."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """What the loop itself needs to know.
+
+    Attributes:
+        epochs: at most so many.
+        patience: stop after so many epochs without a better validation score.
+        accumulate: batches of the loader that make one optimiser step.
+        schedule: of the learning rates, `constant` or `cosine`; see `schedule`.
+        gradient_clip: norm to which gradients are clipped.
+        bf16: autocast to bfloat16.
+        device: where batches go.
+        checkpoint_seconds: a checkpoint is written at each epoch's end, and within an epoch when the last one
+            is older than this.
+    """
+
+    epochs: int
+    patience: int
+    accumulate: int
+    schedule: str
+    gradient_clip: float
+    bf16: bool
+    device: torch.device
+    checkpoint_seconds: float = 60.0
+
+
+def train(
+    task: Task,
+    train_data: BatchLoader,
+    val_data: BatchLoader,
+    settings: LoopSettings,
+    state: Path,
+    key: str,
+    epochs_csv: Path,
+) -> Progress:
+    """Train `task`, whose module ends with the weights of its best epoch; returns the course.
+
+    Killed and called again with the same `state` folder and `key` it goes on from the last checkpoint and
+    ends with the same bytes (on a CPU). `key` is the fingerprint of everything the result depends on.
+    `epochs_csv` gets a row per epoch as it goes.
+
+    Raises LssError when the loss is no longer finite.
+    """
+    module = task.module
+    trained = [parameter for group in task.parameter_groups() for parameter in group["params"]]
+    optimiser = torch.optim.AdamW(task.parameter_groups(), fused=True)  # one kernel for all tensors
+    rates = [parameters["lr"] for parameters in optimiser.param_groups]
+    at, best = Progress(), dict[str, Tensor]()
+    resumed = load_checkpoint(state, key, module, optimiser)
+    if resumed is not None:
+        at, best, task_state = resumed
+        task.load_state(task_state)
+        print(f"Resuming at epoch {at.epoch + 1}, step {at.step}.", file=sys.stderr)
+
+    def checkpoint() -> None:
+        save_checkpoint(state, key, module, optimiser, best, at, task.state())
+
+    steps = math.ceil(len(train_data) / settings.accumulate)
+    last_checkpoint = time.monotonic()
+    for _ in bar(range(at.epoch, settings.epochs), "epochs", unit="epoch"):
+        if at.finished:
+            break
+        module.train()
+        micro_batches = train_data.batches(at.epoch, start=at.step * settings.accumulate)
+        while at.step < steps:
+            group = [batch for _, batch in zip(range(settings.accumulate), micro_batches, strict=False)]
+            images = sum(map(len, group))
+            optimiser.zero_grad(set_to_none=True)
+            factor = schedule(settings.schedule, (at.epoch * steps + at.step) / (settings.epochs * steps))
+            for parameters, rate in zip(optimiser.param_groups, rates, strict=True):
+                parameters["lr"] = rate * factor
+            step_loss = torch.zeros((), device=settings.device)
+            for batch in group:
+                with torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.bf16):
+                    loss = task.loss(batch.to(settings.device)) * (len(batch) / images)
+                loss.backward()
+                step_loss += loss.detach()
+            torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
+            optimiser.step()
+            at.loss_sum += step_loss.item()
+            at.step += 1
+            if not math.isfinite(at.loss_sum):
+                raise LssError(
+                    f"The loss is not finite in epoch {at.epoch + 1}, step {at.step}. Lower the learning "
+                    f"rate in params.yaml (train), or set train.bf16 to false; then remove {state} and rerun."
+                )
+            if time.monotonic() - last_checkpoint > settings.checkpoint_seconds and at.step < steps:
+                checkpoint()
+                last_checkpoint = time.monotonic()
+
+        row: dict[str, float] = {"epoch": at.epoch + 1, "train_loss": at.loss_sum / steps}
+        row |= task.end_epoch()
+        module.eval()
+        with torch.no_grad(), torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.bf16):
+            scores = task.validate(batch.to(settings.device) for batch in val_data.batches())
+        row["val_score"] = scores.pop("score")
+        row |= {f"val_{name}": value for name, value in scores.items()}
+        row |= {f"lr_{group['name']}": group["lr"] for group in optimiser.param_groups}
+        at.history.append(row)
+        if at.best_score is None or row["val_score"] > at.best_score:
+            at.best_score, at.best_epoch = row["val_score"], at.epoch
+            best = {name: tensor.clone() for name, tensor in trained_tensors(module).items()}
+        at.epoch, at.step, at.loss_sum = at.epoch + 1, 0, 0.0
+        at.finished = at.epoch == settings.epochs or at.epoch - 1 - at.best_epoch >= settings.patience
+        write_epochs(epochs_csv, at.history)
+        checkpoint()
+        last_checkpoint = time.monotonic()
+
+    write_epochs(epochs_csv, at.history)  # again: a resumed run may have nothing left to train
+    restore(module, best)
+    module.eval()
+    return at
+
+
+def schedule(name: str, done: float) -> float:
+    """Factor of the learning rates when the share `done`, in [0, 1), of all steps is done.
+
+    `constant` is 1. `cosine` rises to 1 over the first 5 %, then falls to 0 along half a cosine.
+
+    >>> [round(schedule("cosine", done), 2) for done in (0.0, 0.025, 0.05, 0.525, 1.0)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if name == "constant":
+        return 1.0
+    if done < WARM_UP:
+        return done / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+
+
+def write_epochs(path: Path, history: list[dict[str, Any]]) -> None:
+    """Write the epochs as CSV, atomically: one row per epoch, numbers with full precision."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())

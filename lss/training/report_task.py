@@ -1,0 +1,250 @@
+"""Report generation as a task of the training loop, and its predictions."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from lss.backbones import qlora
+from lss.backbones.base import Backbone
+from lss.errors import LssError
+from lss.grades import GRADES
+from lss.metrics.language import cider_d
+from lss.model.network import SegmentationNetwork, network_config
+from lss.model.report_encoder import Evidence, join
+from lss.model.report_generator import Decoding, ReportGenerator
+from lss.model.report_text import state_area
+from lss.model.saved import ADAPTER, ModelCard, load_frozen, load_tensors, read_card
+from lss.model.severity import calibrate_thresholds
+from lss.notes.consistency import check_report
+from lss.params import PredictParams, ReportParams
+from lss.seeding import generator
+from lss.training.task import Batch, Setup, split_parameters
+
+READ = 128
+"""Reports written and read at each validation, at most."""
+
+
+class EvidenceCache:
+    """What the frozen network found in each sample: looked at once, kept in memory (about 20 kB each) as float16."""
+
+    def __init__(self, network: ReportGenerator) -> None:
+        self.network = network
+        self._kept: dict[str, tuple[Tensor, Tensor, float]] = {}
+
+    def __call__(self, batch: Batch) -> Evidence:
+        """Evidence of a batch, on its device."""
+        keys = [row["sample_key"] for row in batch.rows]
+        new = [index for index, key in enumerate(keys) if key not in self._kept]
+        if new:
+            found = self.network.look(batch.image_B1YX[new], batch.grade_B[new], [None] * len(new))
+            visual, coverage = found.visual_BMV.half().cpu(), found.coverage_B1SS.half().cpu()
+            for place, index in enumerate(new):
+                self._kept[keys[index]] = (visual[place], coverage[place], found.area_percent[place])
+        visual_, coverage_, areas = zip(*(self._kept[key] for key in keys), strict=True)
+        device = batch.image_B1YX.device
+        return Evidence(
+            torch.stack(visual_).to(device),
+            torch.stack(coverage_).to(device),
+            list(areas),
+            [row["level"] for row in batch.rows],
+        )
+
+
+class ReportTask:
+    """Trains the encoder of f_r and the writer on reference reports."""
+
+    def __init__(self, network: ReportGenerator, setup: Setup) -> None:
+        self.module = network
+        self.backbone = setup.backbone
+        self.settings = setup.params.report
+        self.gamma = self.settings.focal_gamma if setup.loss == "focal" else 0.0
+        self._look = EvidenceCache(network)
+        self._areas: list[tuple[float, str]] = []  # of the first epoch, to calibrate the thresholds
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Adapters of the language model (none where a decoder writes), and everything new."""
+        adapters, new = split_parameters(self.module, self.backbone)
+        common = {"lr": self.settings.learning_rate, "weight_decay": self.settings.weight_decay}
+        groups = [{"name": "language", "params": adapters, **common}, {"name": "report", "params": new, **common}]
+        return [group for group in groups if group["params"]]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Loss of the reports, each stating the area of the mask that was predicted."""
+        evidence = self._look(batch)
+        if self._calibrates:
+            grades = [GRADES[int(grade)] for grade in batch.grade_B]
+            self._areas += list(zip(evidence.area_percent, grades, strict=True))
+        return self._loss(evidence, batch, self.gamma, self.settings.grade_weight)
+
+    def _loss(self, evidence: Evidence, batch: Batch, gamma: float, grade_weight: float) -> Tensor:
+        reports = [state_area(*pair) for pair in zip(batch.report, evidence.area_percent, strict=True)]
+        return self.module.loss(evidence, reports, batch.grade_B, gamma, grade_weight)
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Scores of the validation part.
+
+        `score` is the mean of `right_reports` and of exp(-`nll`), the geometric mean of the tokens' probabilities.
+        A report is right when it states the true grade, the area of its mask, and no other level than the image's;
+        reports are written greedily for at most `READ` samples, evenly spaced. `nll` (all samples) makes the score
+        smooth; by itself it hardly notices one wrong word for the grade. `cider_d` is for the record: on so few
+        reports it jumps between epochs, because which findings a note names cannot be told from the image.
+        `head_grade`: share of right grades by the head on f_r.
+        """
+        nll, right, seen = 0.0, 0, list[tuple[Evidence, str, str]]()
+        for batch in batches:
+            evidence = self._look(batch)
+            nll += self._loss(evidence, batch, 0.0, 0.0).item() * len(batch)
+            right += int((self.module.encoder(evidence)[1].argmax(dim=-1) == batch.grade_B).sum())
+            grades = [GRADES[int(grade)] for grade in batch.grade_B]
+            seen += [(evidence.at(i), *of) for i, of in enumerate(zip(batch.report, grades, strict=True))]
+        chosen = [seen[place] for place in np.linspace(0, len(seen) - 1, min(len(seen), READ)).astype(int)]
+        evidence = join([of_one for of_one, _, _ in chosen])
+        written = self.module.write(evidence, Decoding())
+        checks = [
+            check_report(text, area_percent=area, mask_grade=None, head_grade=None, level=level)
+            for text, area, level in zip(written, evidence.area_percent, evidence.levels, strict=True)
+        ]
+        states_grade = [check.text_grade == grade for check, (_, _, grade) in zip(checks, chosen, strict=True)]
+        right_reports = [
+            grade and check.area_matches is True and check.level_stated_matches is not False
+            for grade, check in zip(states_grade, checks, strict=True)
+        ]
+        words = [plain_words(text) for text in written], [plain_words(report) for _, report, _ in chosen]
+        mean_nll = nll / len(seen)
+        return {
+            "score": (float(np.mean(right_reports)) + math.exp(-mean_nll)) / 2,
+            "right_reports": float(np.mean(right_reports)),
+            "text_grade": float(np.mean(states_grade)),
+            "cider_d": float(cider_d(*words).mean()),
+            "nll": mean_nll,
+            "head_grade": right / len(seen),
+        }
+
+    @property
+    def _calibrates(self) -> bool:
+        return self.settings.thresholds == "calibrated" and not bool(self.module.encoder.calibrated)
+
+    def end_epoch(self) -> dict[str, float]:
+        """After the first epoch: fit the area thresholds of the severity template on the training part."""
+        encoder = self.module.encoder
+        if self._calibrates:
+            areas, grades = zip(*self._areas, strict=True)
+            encoder.set_thresholds(calibrate_thresholds(np.array(areas), list(grades)))
+            self._areas = []
+        mild, severe = encoder.thresholds
+        return {"threshold_mild": mild, "threshold_severe": severe}
+
+    def state(self) -> dict[str, Any]:
+        """Areas of the first epoch so far."""
+        return {"areas": self._areas}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave."""
+        self._areas = [(area, grade) for area, grade in state["areas"]]
+
+
+def plain_words(text: str) -> str:
+    """Words in lower case without punctuation, joined by spaces: like PTB tokens, without starting Java."""
+    return " ".join(re.findall(r"[\w%-]+(?:\.\d+)?", text.lower()))
+
+
+def build(setup: Setup) -> ReportTask:
+    """The task on a trained segmentation model, which is taken over and frozen.
+
+    Raises LssError when there is none, or when it does not fit the settings.
+    """
+    if setup.segmentation is None:
+        raise LssError("train: segmentation: a report is written from a mask; name the model that draws it.")
+    card = read_card(setup.segmentation)
+    if card.task != "segmentation" or card.network_config != network_config(setup.params):
+        raise LssError(
+            f"{setup.segmentation}: model.json: is not a segmentation model of the settings in params.yaml (train). "
+            "Rerun its training."
+        )
+    network = _untrained(setup.backbone, card, setup.params.report)
+    load_tensors(network.segmentation, setup.segmentation)
+    network.requires_grad_(False)
+    network.encoder.requires_grad_(True)
+    network.writer.requires_grad_(True)
+    _add_adapters(setup, setup.segmentation / ADAPTER)
+    return ReportTask(network.to(setup.device), setup)
+
+
+def _untrained(backbone: Backbone, card: ModelCard, settings: ReportParams) -> ReportGenerator:
+    """On a backbone that has no adapters yet: what its text tower says of prompts is asked now."""
+    segmentation = SegmentationNetwork(backbone, card.network_config)
+    return ReportGenerator(segmentation, settings.decoder_width, settings.max_tokens)
+
+
+def _add_adapters(setup: Setup, trained: Path) -> None:
+    """The segmentation model's adapters of the vision tower, frozen, and new ones of the language model, if any."""
+    backbone = setup.backbone
+    if backbone.language_model is None:
+        qlora.load_adapters(backbone, trained)
+        return
+    qlora.add_adapters(
+        backbone,
+        ("vision", "language"),
+        rank=setup.params.qlora.rank,
+        alpha=setup.params.qlora.alpha,
+        dropout=setup.params.qlora.dropout,
+        train_token_embeddings=setup.params.report.train_token_embeddings,
+    )
+    prefix = backbone.tower_prefixes["vision"]
+    own = {
+        name.replace(".default.", "."): parameter
+        for name, parameter in backbone.model.named_parameters()
+        if name.startswith(prefix) and parameter.requires_grad
+    }
+    path = trained / "adapter_model.safetensors"
+    saved = {name.removeprefix("base_model.model."): tensor for name, tensor in load_file(path).items()}
+    if {name: tensor.shape for name, tensor in saved.items()} != {name: part.shape for name, part in own.items()}:
+        raise LssError(f"{path}: adapters of other layers or another rank than train.qlora. Rerun its training.")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(saved[name])
+            parameter.requires_grad_(False)
+
+
+def predict(
+    card: ModelCard,
+    model: Path,
+    weights: Path,
+    segmentation: Path,
+    params: PredictParams,
+    seed: int,
+    device: torch.device,
+    batches: Iterable[Batch],
+) -> Iterator[dict[str, Any]]:
+    """Rows of lss.schemas.REPORT, one per sample.
+
+    `segmentation` is what the model was trained on; `model` holds its copy of it.
+    """
+    backbone = load_frozen(card, weights, device)
+    network = _untrained(backbone, card, ReportParams.model_validate(card.train["report"]))
+    qlora.load_adapters(backbone, model / ADAPTER)
+    load_tensors(network, model)
+    network.to(device).eval().requires_grad_(False)
+    how = Decoding(params.decoding, params.beams, params.temperature)
+    for batch in batches:
+        there = batch.to(device)
+        levels = [row["level"] for row in batch.rows]
+        with torch.autocast(device.type, torch.bfloat16, enabled=card.bf16):
+            evidence = network.look(there.image_B1YX, there.grade_B, levels)
+            generators = [generator(seed, "report", row["slice_key"]) for row in batch.rows]
+            reports = network.write(evidence, how, generators)
+        for row, report, area in zip(batch.rows, reports, evidence.area_percent, strict=True):
+            yield {name: row[name] for name in ("slice_key", "patient_key", "level", "grade")} | {
+                "report": report,
+                "reference": row["report"],
+                "area_percent": area,
+            }

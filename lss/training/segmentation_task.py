@@ -1,0 +1,103 @@
+"""Segmentation as a task of the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lss.losses.base import MaskLoss
+from lss.losses.masks import make_mask_loss
+from lss.model.network import SegmentationNetwork, network_config
+from lss.training.task import Batch, Setup, add_vision_adapters, split_parameters
+
+
+class SegmentationTask:
+    """Trains adapters of the vision tower, attention and decoder on masks."""
+
+    def __init__(self, network: SegmentationNetwork, mask_loss: MaskLoss, setup: Setup) -> None:
+        self.module: nn.Module = network
+        self.backbone = setup.backbone
+        self.mask_loss = mask_loss
+        self.settings = setup.params.segmentation
+        self._errors = torch.zeros(2, dtype=torch.int64, device=setup.device)  # FP, FN of the epoch so far
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Encoder (adapters) and decoder (all that is new), each with its learning rate."""
+        adapters, new = split_parameters(self.module, self.backbone)
+        decay = self.settings.weight_decay
+        return [
+            {
+                "name": "encoder",
+                "params": adapters,
+                "lr": self.settings.encoder_learning_rate,
+                "weight_decay": decay,
+            },
+            {
+                "name": "decoder",
+                "params": new,
+                "lr": self.settings.decoder_learning_rate,
+                "weight_decay": decay,
+            },
+        ]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The mask loss; counts the thresholded errors on the way, with the weights of the moment."""
+        logits_B1YX = self.module(batch.image_B1YX, batch.grade_B).logits
+        predicted, true = logits_B1YX.detach() > 0, batch.mask_B1YX > 0.5
+        self._errors += torch.stack([(predicted & ~true).sum(), (~predicted & true).sum()])
+        return self.mask_loss(logits_B1YX, batch.mask_B1YX)
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Score: Dice pooled over all pixels of the validation part.
+
+        The mean over images (both masks empty: 1, one empty: 0) would prefer a network that draws nothing
+        where most slices are of Grade A. That mean and the mean over non-empty masks are told beside it.
+        """
+        dice, empty, overlap, sizes = [], [], 0, 0
+        for batch in batches:
+            predicted = self.module(batch.image_B1YX, batch.grade_B).logits > 0
+            true = batch.mask_B1YX > 0.5
+            dice.append(image_dice(predicted, true))
+            empty.append(~true.flatten(1).any(dim=1))
+            overlap += int((predicted & true).sum())
+            sizes += int(predicted.sum()) + int(true.sum())
+        per_image, filled = torch.cat(dice), ~torch.cat(empty)
+        return {
+            "score": 2 * overlap / sizes if sizes else 1.0,
+            "dice": per_image.mean().item(),
+            "dice_nonempty": per_image[filled].mean().item() if filled.any() else float("nan"),
+        }
+
+    def end_epoch(self) -> dict[str, float]:
+        """Let the loss adapt to the pixel errors of the epoch; columns are the weights that were in use."""
+        columns = self.mask_loss.columns()
+        false_positives, false_negatives = self._errors.tolist()
+        self.mask_loss.end_epoch(false_positives, false_negatives)
+        self._errors.zero_()
+        return columns | {"fp": false_positives, "fn": false_negatives}
+
+    def state(self) -> dict[str, Any]:
+        """Controller and counts."""
+        return {"loss": self.mask_loss.state_dict(), "errors": self._errors.tolist()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave."""
+        self.mask_loss.load_state_dict(state["loss"])
+        self._errors.copy_(torch.tensor(state["errors"]))
+
+
+def image_dice(predicted_B1YX: Tensor, true_B1YX: Tensor) -> Tensor:
+    """Dice of each image's boolean masks, float32 (B,); both empty: 1, one empty: 0."""
+    overlap = (predicted_B1YX & true_B1YX).sum(dim=(1, 2, 3))
+    sizes = predicted_B1YX.sum(dim=(1, 2, 3)) + true_B1YX.sum(dim=(1, 2, 3))
+    return torch.where(sizes > 0, 2 * overlap / sizes.clamp_min(1), 1.0)
+
+
+def build(setup: Setup) -> SegmentationTask:
+    """The task with fresh adapters, attention and decoder."""
+    add_vision_adapters(setup)
+    network = SegmentationNetwork(setup.backbone, network_config(setup.params)).to(setup.device)
+    return SegmentationTask(network, make_mask_loss(setup.loss, setup.params), setup)

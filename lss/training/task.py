@@ -1,0 +1,122 @@
+"""What the training loop asks of a task, and what a task is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lss.backbones import qlora
+from lss.backbones.base import Backbone
+from lss.params import TrainParams
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of a shard as the networks take them.
+
+    Attributes:
+        image_B1YX: grey image in [0, 1], float32, at the backbone's image size.
+        mask_B1YX: 0 or 1, float32, at the mask size.
+        grade_B: index into lss.grades.GRADES, int64.
+        report: reference texts.
+        rows: the remaining columns of each sample (keys, level, grade).
+    """
+
+    image_B1YX: Tensor
+    mask_B1YX: Tensor
+    grade_B: Tensor
+    report: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.image_B1YX)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch with its tensors on `device`."""
+        return Batch(
+            self.image_B1YX.to(device, non_blocking=True),
+            self.mask_B1YX.to(device, non_blocking=True),
+            self.grade_B.to(device, non_blocking=True),
+            self.report,
+            self.rows,
+        )
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a task is built from.
+
+    Attributes:
+        backbone: loaded and frozen, without adapters; the task adds those that it trains.
+        params: the train section.
+        loss: name of the loss, one of the task's `losses`.
+        seed: of this training; for draws beyond torch's own generator, which is seeded already.
+        device: where the backbone lies.
+        segmentation: model folder of the trained segmentation network (task report only).
+        weights: folder of the backbone's checkpoint.
+    """
+
+    backbone: Backbone
+    params: TrainParams
+    loss: str
+    seed: int
+    device: torch.device
+    segmentation: Path | None
+    weights: Path
+
+
+class Task(Protocol):
+    """One thing to train. Each task module has `build(setup: Setup) -> Task`.
+
+    Attributes:
+        module: everything that is trained, the backbone within. What of it is saved: parameters that require
+            gradients, and buffers (batch norm) outside the backbone.
+        backbone: the backbone in `module`, whose adapters are saved in peft's format.
+    """
+
+    @property
+    def module(self) -> nn.Module: ...  # noqa: D102
+
+    @property
+    def backbone(self) -> Backbone: ...  # noqa: D102
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters for AdamW: dicts with `name`, `params`, `lr`, `weight_decay`; names become columns."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Scalar loss, the mean over the batch, with gradient. May count things for `end_epoch`."""
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Scores on the validation part; `score` decides (higher is better). The module is in eval mode."""
+
+    def end_epoch(self) -> dict[str, float]:
+        """Called after an epoch's last step: adapt the loss, give columns for epochs.csv, forget counts."""
+
+    def state(self) -> dict[str, Any]:
+        """JSON values a checkpoint keeps beside weights and optimiser: controller, counts of the epoch."""
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave."""
+
+
+def add_vision_adapters(setup: Setup) -> None:
+    """LoRA on the vision tower, initialised from torch's generator."""
+    qlora.add_adapters(
+        setup.backbone,
+        ("vision",),
+        rank=setup.params.qlora.rank,
+        alpha=setup.params.qlora.alpha,
+        dropout=setup.params.qlora.dropout,
+    )
+
+
+def split_parameters(module: nn.Module, backbone: Backbone) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Trained parameters of `module` as (adapters within `backbone`, everything new)."""
+    adapters = qlora.adapter_parameters(backbone)
+    known = {id(parameter) for parameter in adapters}
+    return adapters, [p for p in module.parameters() if p.requires_grad and id(p) not in known]

@@ -1,0 +1,95 @@
+"""Batches of shards: the pixels, the order, the remaining columns."""
+
+from itertools import chain
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from lss.io import write_parquet
+from lss.schemas import SHARD
+from lss.training import data
+from lss.training.data import BatchLoader, Samples
+
+
+def png(pixels):
+    return {"bytes": cv2.imencode(".png", pixels)[1].tobytes(), "path": None}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Two files of 7 and 4 samples; sample i has a bright square whose side tells i."""
+    folder = tmp_path_factory.mktemp("shards")
+    rows = []
+    for index in range(11):
+        image = np.random.default_rng(index).integers(100, 1000, (48, 48)).astype(np.uint16)
+        mask = np.zeros((48, 48), np.uint8)
+        mask[10 : 12 + index, 10 : 12 + index] = 255
+        image[mask > 0] += 2000
+        empty = {name: None for name in SHARD.names}
+        rows.append(
+            empty
+            | {
+                "image": png(image),
+                "mask": png(mask),
+                "slice_key": f"S{index}",
+                "patient_key": f"P{index // 3}",
+                "grade": ("A", "BC", "D")[index % 3],
+                "report": f"report {index}",
+            }
+        )
+    write_parquet(folder / "a.parquet", rows[:7], SHARD, row_group_size=3)
+    write_parquet(folder / "b.parquet", rows[7:], SHARD, row_group_size=3)
+    return [folder / "a.parquet", folder / "b.parquet"]
+
+
+def keys(loader, **where):
+    return [[row["slice_key"] for row in batch.rows] for batch in loader.batches(**where)]
+
+
+def test_sizes_ranges_and_columns(shards):
+    batch = next(BatchLoader(Samples(shards, 32, 24), 4, seed=None).batches())
+    assert batch.image_B1YX.shape == (4, 1, 32, 32) and batch.mask_B1YX.shape == (4, 1, 24, 24)
+    assert batch.image_B1YX.dtype == batch.mask_B1YX.dtype == torch.float32
+    assert batch.image_B1YX.min() >= 0 and batch.image_B1YX.max() <= 1
+    assert set(batch.mask_B1YX.unique().tolist()) == {0.0, 1.0}
+    assert batch.grade_B.tolist() == [0, 1, 2, 0]
+    assert batch.report == [f"report {index}" for index in range(4)]
+    assert batch.rows[2]["patient_key"] == "P0"
+
+
+def test_mask_lies_on_its_image(shards):
+    for batch in BatchLoader(Samples(shards, 24, 24), 4, seed=None).batches():
+        inside, outside = batch.image_B1YX[batch.mask_B1YX > 0], batch.image_B1YX[batch.mask_B1YX == 0]
+        assert inside.mean() > 0.7 > 0.4 > outside.mean()
+
+
+def test_without_a_seed_the_order_is_that_of_the_shards(shards):
+    flat = [key for batch in keys(BatchLoader(Samples(shards, 16, 16), 4, seed=None)) for key in batch]
+    assert flat == [f"S{index}" for index in range(11)]
+
+
+def test_epochs_shuffle_and_a_start_skips(shards):
+    loader = BatchLoader(Samples(shards, 16, 16), 4, seed=1)
+    first, second = keys(loader, epoch=0), keys(loader, epoch=1)
+    assert len(loader) == len(first) == 3
+    assert first != second
+    assert sorted(chain(*first)) == sorted(chain(*second)) == sorted(f"S{index}" for index in range(11))
+    assert keys(loader, epoch=1, start=2) == second[2:]
+
+
+def test_streamed_and_by_workers_is_the_same(shards, monkeypatch):
+    kept = list(BatchLoader(Samples(shards, 16, 16), 4, seed=1).batches(epoch=2))
+    monkeypatch.setattr(data, "CACHE_BYTES", 0)
+    for workers in (0, 2):
+        streamed = list(BatchLoader(Samples(shards, 16, 16), 4, seed=1, workers=workers).batches(epoch=2))
+        for one, other in zip(kept, streamed, strict=True):
+            assert torch.equal(one.image_B1YX, other.image_B1YX) and one.rows == other.rows
+
+
+def test_looping_draws_nothing_from_torch(shards):
+    loader = BatchLoader(Samples(shards, 16, 16), 4, seed=1)
+    before = torch.get_rng_state()
+    list(loader.batches())
+    assert torch.equal(before, torch.get_rng_state())

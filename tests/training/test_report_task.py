@@ -1,0 +1,182 @@
+"""The report task on tiny checkpoints: frozen parts stay, losses are right, a saved model writes the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lss.torch_setup  # noqa: F401  isort: skip
+import pytest
+import torch
+
+from lss.backbones import load_backbone, qlora
+from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
+from lss.errors import LssError
+from lss.io import write_json
+from lss.losses.focal import IGNORED
+from lss.model.network import SegmentationNetwork, network_config
+from lss.model.report_generator import Decoding
+from lss.model.report_text import state_area, tidy
+from lss.model.saved import ModelCard, load_network, save_model
+from lss.params import PredictParams, TrainParams, load_params
+from lss.training import report_task
+from lss.training.task import Batch, Setup
+
+CPU = torch.device("cpu")
+REPORTS = [
+    "No significant spinal canal stenosis, 0.0 % of the region is affected. Feature of muscle spasm.",
+    "Mild to moderate spinal canal compression, 1.5 % of the region is affected.",
+    "Severe spinal canal stenosis, 3.0 % of the region is affected. Diffuse disc bulge at L4-L5.",
+]
+
+
+@pytest.fixture(scope="module")
+def params(project_root: Path) -> TrainParams:
+    params = load_params(project_root / "params.yaml").train
+    report = params.report.model_copy(update={"max_tokens": 60, "decoder_width": 32})
+    return params.model_copy(update={"report": report})
+
+
+def _card(params: TrainParams, backbone: str, task: str, grid: tuple[int, int]) -> ModelCard:
+    return ModelCard(
+        backbone=backbone, task=task, loss="x", quantise=True, bf16=False, image_size=0, grid=list(grid),
+        network=vars(network_config(params)), leak=False, best_epoch=1, best_score=0.0,
+        train=params.model_dump(mode="json"),
+    )  # fmt: skip
+
+
+def _load(name: str, weights: Path) -> Any:
+    return load_backbone(name, weights, quantise=True, device=CPU, dtype=torch.float32)
+
+
+@pytest.fixture(scope="module", params=["biomedclip", "smolvlm", "llava_med"])
+def trained_segmentation(request, tmp_path_factory, params) -> tuple[str, Path, Path]:
+    """A random segmentation model of each backbone, saved as the stage train does: name, weights, folder."""
+    name = request.param
+    weights, folder = (tmp_path_factory.mktemp(f"{name}-{what}") for what in ("weights", "segmentation"))
+    write_tiny_checkpoint(name, weights, seed=3)
+    write_json(weights / "manifest.json", {})
+    torch.manual_seed(0)
+    backbone = _load(name, weights)
+    qlora.add_adapters(backbone, ("vision",), rank=params.qlora.rank, alpha=params.qlora.alpha, dropout=0.0)
+    with torch.no_grad():  # B is zero at first: give the adapters something to say
+        for parameter in qlora.adapter_parameters(backbone):
+            parameter.normal_(std=0.1)
+    network = SegmentationNetwork(backbone, network_config(params))
+    save_model(folder, _card(params, name, "segmentation", backbone.grid), network, backbone)
+    return name, weights, folder
+
+
+def _task(of: tuple[str, Path, Path], params: TrainParams, loss: str = "focal") -> report_task.ReportTask:
+    name, weights, folder = of
+    torch.manual_seed(1)
+    return report_task.build(Setup(_load(name, weights), params, loss, 0, CPU, folder, weights))
+
+
+def _batch(task: report_task.ReportTask) -> Batch:
+    side = task.backbone.image_size
+    rows = [
+        dict(sample_key=f"s{i}", slice_key=f"s{i}", patient_key="p", level="L4-L5", grade=grade, report=text)
+        for i, (grade, text) in enumerate(zip(("A", "BC", "D"), REPORTS, strict=True))
+    ]  # fmt: skip
+    image = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(2))
+    return Batch(image, torch.zeros(3, 1, 8, 8), torch.arange(3), REPORTS, rows)
+
+
+def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_saving(
+    trained_segmentation, params, tmp_path
+):
+    name, weights, folder = trained_segmentation
+    task = _task(trained_segmentation, params)
+    batch = _batch(task)
+    network = task.module
+    parts = [part for group in task.parameter_groups() for part in group["params"]]
+    assert {id(part) for part in parts} == {id(part) for part in network.parameters() if part.requires_grad}
+
+    published, _ = load_network(folder, weights, CPU)
+    optimiser = torch.optim.AdamW(parts, lr=5e-3)
+    network.train()
+    losses = []
+    for _ in range(12):
+        optimiser.zero_grad()
+        loss = task.loss(batch)
+        loss.backward()
+        losses.append(loss.item())
+        optimiser.step()
+    assert losses[-1] < 0.5 * losses[0]
+    columns = task.end_epoch()
+    assert columns["threshold_mild"] <= columns["threshold_severe"] and network.encoder.calibrated
+
+    network.eval()
+    with torch.no_grad():
+        expected = published(batch.image_B1YX, batch.grade_B).logits
+        now = network.segmentation(batch.image_B1YX, batch.grade_B).logits
+    torch.testing.assert_close(now, expected)  # neither its decoder nor its adapters moved
+
+    scores = task.validate([batch])
+    assert set(scores) == {"score", "right_reports", "text_grade", "cider_d", "nll", "head_grade"}
+    # fresh, not from the float16 cache
+    evidence = network.look(batch.image_B1YX, batch.grade_B, ["L4-L5"] * 3)
+    written = network.write(evidence, Decoding())
+    card = _card(params, name, "report", task.backbone.grid)
+    save_model(tmp_path, card, network, task.backbone)
+    assert (tmp_path / "adapter" / "adapter_config.json").is_file()
+    settings = PredictParams(
+        batch_size=3, device="cpu", threads=1, decoding="greedy", beams=1, temperature=1.0
+    ).model_copy()
+    rows = list(report_task.predict(card, tmp_path, weights, folder, settings, 0, CPU, [batch]))
+    assert [row["report"] for row in rows] == written
+    assert [row["reference"] for row in rows] == REPORTS
+    assert [row["area_percent"] for row in rows] == evidence.area_percent
+
+
+def test_evidence_does_not_depend_on_the_batch(trained_segmentation, params):
+    task = _task(trained_segmentation, params)
+    batch = _batch(task)
+    levels = ["L4-L5"] * 3
+    together = task.module.look(batch.image_B1YX, batch.grade_B, levels)
+    alone = task.module.look(batch.image_B1YX[1:2], batch.grade_B[1:2], levels[1:2])
+    assert torch.equal(together.visual_BMV[1:2], alone.visual_BMV)
+    assert together.area_percent[1] == alone.area_percent[0]
+
+
+def test_losses_are_those_of_the_logits(trained_segmentation, params):
+    batch_losses = {}
+    for loss in ("focal", "nll"):
+        task = _task(trained_segmentation, params, loss)
+        batch = _batch(task)
+        task.module.eval()
+        with torch.no_grad():
+            batch_losses[loss] = task.loss(batch).item()
+            evidence = task._look(batch)
+            texts = [state_area(*pair) for pair in zip(REPORTS, evidence.area_percent, strict=True)]
+            ids, target = task.module.teaching_ids(texts)
+            context, grade_logits = task.module.encoder(evidence)
+            logits = task.module.writer.teach(context, ids)
+    counted = target != IGNORED
+    p = logits.softmax(dim=-1)[counted].gather(1, target[counted][:, None])
+    grade_loss = -(grade_logits.log_softmax(dim=-1).diagonal()).mean()
+    for loss, gamma in (("focal", 2.0), ("nll", 0.0)):
+        expected = ((1 - p) ** gamma * -p.log()).mean() + params.report.grade_weight * grade_loss
+        assert batch_losses[loss] == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_texts_survive_the_tokenizer(trained_segmentation, params):
+    module = _task(trained_segmentation, params).module
+    ids, target = module.teaching_ids(REPORTS)
+    assert ids[:, 0].tolist() == [module.writer.begin_id] * 3
+    assert (ids[:, 1:][target[:, 1:] != IGNORED] == target[:, :-1][target[:, 1:] != IGNORED]).all()
+    for row, report in enumerate(REPORTS):
+        words = [token for token in target[row].tolist() if token != IGNORED]
+        assert words[-1] == module.writer.end_id
+        text = tidy(module.backbone.tokenizer.decode(words[:-1], skip_special_tokens=True))
+        assert text.lower() == report.lower()
+
+
+def test_a_foreign_segmentation_model_is_refused(trained_segmentation, params):
+    other = params.model_copy(update={"mask_size": params.mask_size * 2})
+    with pytest.raises(LssError, match="not a segmentation model of the settings"):
+        _task(trained_segmentation, other)
+    name, weights, _ = trained_segmentation
+    with pytest.raises(LssError, match="name the model that draws it"):
+        report_task.build(Setup(_load(name, weights), params, "focal", 0, CPU, None, weights))

@@ -1,0 +1,80 @@
+"""A small task for tests of the loop: noisy masks, a network with dropout and batch norm, a loss that adapts."""
+
+import torch
+from torch import nn
+
+from lss.losses.pid_tversky import PidController, PidTverskyLoss
+from lss.training.task import Batch
+
+COUNT, SIZE = 24, 12
+
+
+class ToyBatches:
+    """Stands in for BatchLoader: seeded images, a new order every epoch."""
+
+    def __init__(self, batch_size=4, shuffle=True):
+        draw = torch.Generator().manual_seed(5)
+        self.image = torch.rand(COUNT, 1, SIZE, SIZE, generator=draw)
+        self.mask = (self.image > 0.7).float()
+        self.grade = torch.arange(COUNT) % 3
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __len__(self):
+        return -(-COUNT // self.batch_size)
+
+    def batches(self, epoch=0, start=0):
+        order = torch.arange(COUNT)
+        if self.shuffle:
+            order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(epoch))
+        for chosen in order.split(self.batch_size)[start:]:
+            yield Batch(self.image[chosen], self.mask[chosen], self.grade[chosen])
+
+
+class ToyTask:
+    def __init__(self, learning_rate=1e-2, batch_norm=True):
+        torch.manual_seed(7)
+        norm = nn.BatchNorm2d(4) if batch_norm else nn.Identity()
+        dropout = nn.Dropout(0.2 if batch_norm else 0.0)
+        self.module = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), norm, nn.ReLU(), dropout, nn.Conv2d(4, 1, 1))
+        self.backbone = None
+        self.learning_rate = learning_rate
+        self.mask_loss = PidTverskyLoss(PidController(0.1, 0.05, 0.05, 0.7, 2.0), gamma=0.75)
+        self.errors = [0, 0]
+        self.scores = None
+
+    def parameter_groups(self):
+        layers = list(self.module)
+        return [
+            {"name": "first", "params": [*layers[0].parameters()], "lr": self.learning_rate, "weight_decay": 0.01},
+            {
+                "name": "rest",
+                "params": [p for layer in layers[1:] for p in layer.parameters()],
+                "lr": 2 * self.learning_rate,
+                "weight_decay": 0.0,
+            },
+        ]
+
+    def loss(self, batch):
+        logits = self.module(batch.image_B1YX)
+        wrong = (logits > 0) != (batch.mask_B1YX > 0.5)
+        self.errors[0] += int((wrong & (logits > 0)).sum())
+        self.errors[1] += int((wrong & (logits <= 0)).sum())
+        return self.mask_loss(logits, batch.mask_B1YX)
+
+    def validate(self, batches):
+        right = [((self.module(b.image_B1YX) > 0) == (b.mask_B1YX > 0.5)).float().mean().item() for b in batches]
+        return {"score": self.scores.pop(0) if self.scores else sum(right) / len(right)}
+
+    def end_epoch(self):
+        columns = self.mask_loss.columns() | {"fp": self.errors[0], "fn": self.errors[1]}
+        self.mask_loss.end_epoch(*self.errors)
+        self.errors = [0, 0]
+        return columns
+
+    def state(self):
+        return {"loss": self.mask_loss.state_dict(), "errors": self.errors}
+
+    def load_state(self, state):
+        self.mask_loss.load_state_dict(state["loss"])
+        self.errors = list(state["errors"])
