@@ -1,0 +1,156 @@
+"""The test cases, and the columns of the per-case tables (results/cases/*.parquet)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lss.errors import LssError
+from lss.grades import GRADES
+from lss.imaging.codec import decode_png
+
+_KEYS = [
+    ("backbone", pa.string()),
+    ("loss", pa.string()),
+    ("slice_key", pa.string()),
+    ("patient_key", pa.string()),
+    ("level", pa.string()),
+    ("grade", pa.string()),  # from the note
+    ("true_grade", pa.string()),  # phantom only; null otherwise
+]
+
+CLASSIFICATION_CASES = pa.schema(
+    [
+        *_KEYS,
+        ("p_A", pa.float32()),
+        ("p_BC", pa.float32()),
+        ("p_D", pa.float32()),
+        ("area_percent", pa.float32()),  # of the predicted mask
+        ("head", pa.string()),  # grade by each way: A, BC, D
+        ("area_paper", pa.string()),
+        ("area_calibrated", pa.string()),
+        ("text", pa.string()),  # null where the report states none
+        ("agree", pa.bool_()),  # head, area_calibrated and text
+    ]
+)
+
+SEGMENTATION_CASES = pa.schema(
+    [
+        *_KEYS,
+        ("reference", pa.string()),  # pseudo_mask or true_mask
+        *((name, pa.int64()) for name in ("tp", "fp", "fn", "tn")),  # pixels
+        *((name, pa.float64()) for name in ("dice", "iou", "precision", "recall", "specificity")),
+        ("hausdorff_mm", pa.float64()),
+        ("hd95_mm", pa.float64()),
+        ("hausdorff_px", pa.float64()),
+        ("hd95_px", pa.float64()),
+        ("empty", pa.string()),  # which masks are: both, prediction, reference, none
+    ]
+)
+
+REPORT_CASES = pa.schema(
+    [
+        *_KEYS,
+        ("report", pa.string()),
+        ("reference", pa.string()),
+        *(
+            (name, pa.float64())
+            for name in ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_1", "rouge_2", "rouge_l", "meteor_1_5",
+                         "cider_d", "jaccard", "tfidf_cosine")
+        ),
+        ("text_grade", pa.string()),
+        ("area_percent", pa.float32()),  # of the mask the report was written from
+        ("area_stated", pa.float32()),  # percent, in the text; null where it states none
+        ("agrees_with_mask", pa.bool_()),  # null where there is nothing to compare
+        ("agrees_with_head", pa.bool_()),
+        ("disagreements", pa.list_(pa.string())),  # sentences for the reader
+    ]
+)  # fmt: skip
+
+CASE_SCHEMAS = {
+    "classification": CLASSIFICATION_CASES,
+    "segmentation": SEGMENTATION_CASES,
+    "report": REPORT_CASES,
+}
+
+
+@dataclass(frozen=True)
+class TestCases:
+    """The test part: N slices, in the order of the shards.
+
+    Attributes:
+        keys, patients, levels, grades: slice_key, patient_key, level (or None), grade from the note.
+        reports: reference reports.
+        pseudo_masks: reference masks, bool (Y, X) in the size of the predictions.
+        spacings: mm per pixel of those masks, rows and columns.
+        true_grades, true_masks: of the phantom; None per case where there is no truth.
+    """
+
+    __test__ = False  # not a test, whatever its name suggests to pytest
+
+    keys: list[str]
+    patients: list[str]
+    levels: list[str | None]
+    grades: list[str]
+    reports: list[str]
+    pseudo_masks: list[NDArray[np.bool_]]
+    spacings: list[tuple[float, float]]
+    true_grades: list[str | None]
+    true_masks: list[NDArray[np.bool_] | None]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def classes(self) -> NDArray[np.intp]:
+        """Index of each case's grade."""
+        return np.array([GRADES.index(grade) for grade in self.grades], dtype=np.intp)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether every case's true mask and grade are known, as in the phantom."""
+        return all(mask is not None for mask in self.true_masks)
+
+    def identity(self, index: int, backbone: str, loss: str) -> dict[str, Any]:
+        """First columns of the case tables."""
+        return {
+            "backbone": backbone,
+            "loss": loss,
+            "slice_key": self.keys[index],
+            "patient_key": self.patients[index],
+            "level": self.levels[index],
+            "grade": self.grades[index],
+            "true_grade": self.true_grades[index],
+        }
+
+
+def aligned(rows: list[dict[str, Any]], cases: list[str], source: str) -> list[dict[str, Any]]:
+    """Rows of a predictions table in the order of the cases' keys; LssError where the two do not cover each other."""
+    by_key = {row["slice_key"]: row for row in rows}
+    if len(by_key) != len(rows) or set(by_key) != set(cases):
+        raise LssError(f"{source}: holds other slices than the test shards. Rerun predict.")
+    return [by_key[key] for key in cases]
+
+
+def resize_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Nearest-neighbour resize of a mask to `shape`, as the networks' targets are made."""
+    return cv2.resize(mask.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
+def crop(mask: NDArray[np.bool_], row: int, column: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The field of view of `shape` whose upper left corner lies at (row, column), which may be outside; False there."""
+    result = np.zeros(shape, dtype=bool)
+    top, left = max(row, 0), max(column, 0)
+    part = mask[top : max(row + shape[0], 0), left : max(column + shape[1], 0)]
+    result[top - row : top - row + part.shape[0], left - column : left - column + part.shape[1]] = part
+    return result
+
+
+def decode_mask(data: bytes) -> NDArray[np.bool_]:
+    """A PNG of 0 and 255 as a mask."""
+    return decode_png(data) > 0

@@ -1,0 +1,153 @@
+"""Classification three ways: by the head, by the mask's area, by the grade the report states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lss.evaluation.measures import Measure, measure, measures, rounded
+from lss.grades import GRADES
+from lss.metrics import calibration
+from lss.metrics import classification as metrics
+from lss.metrics.bootstrap import PatientBootstrap
+from lss.metrics.consistency import check_accuracy, check_confusion
+from lss.model.severity import PAPER_THRESHOLDS, Thresholds, grade_by_area
+
+Floats = NDArray[np.float64]
+SEVERE = GRADES.index("D")
+_DECISION_THRESHOLDS = np.arange(1, 100) / 100
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one way says of N cases.
+
+    Attributes:
+        grades: grade of each case, or None where it states none.
+        scores: (N, 3), higher means rather this grade; for ROC curves.
+        probabilities: whether the scores are probabilities, and calibration has a meaning.
+    """
+
+    grades: list[str | None]
+    scores: Floats
+    probabilities: bool = False
+
+    @property
+    def classes(self) -> NDArray[np.intp]:
+        """Index of each grade; -1 for none."""
+        return np.array([-1 if grade is None else GRADES.index(grade) for grade in self.grades], dtype=np.intp)
+
+
+def answers_of_head(probabilities: Floats) -> Answers:
+    """The grade head's answers from its probabilities (N, 3)."""
+    return Answers([GRADES[index] for index in probabilities.argmax(axis=1)], probabilities, True)
+
+
+def answers_of_area(areas: Floats, thresholds: Thresholds = PAPER_THRESHOLDS) -> Answers:
+    """Grades by affected area (N,) in percent.
+
+    Scores: the smaller the area, the more A; the larger, the more D; the nearer to the middle between the
+    thresholds, the more B&C.
+    """
+    middle = (thresholds.mild + thresholds.severe) / 2
+    scores = np.stack([-areas, -np.abs(areas - middle), areas], axis=1)
+    return Answers([grade_by_area(area, thresholds) for area in areas], scores)
+
+
+def answers_of_text(grades: list[str | None]) -> Answers:
+    """Grades read from reports; the score is 1 for the stated grade, so a ROC curve has one corner."""
+    scores = np.array([[float(grade == name) for name in GRADES] for grade in grades])
+    return Answers(grades, scores)
+
+
+def evaluate_answers(
+    key: dict[str, str], answers: Answers, true: NDArray[np.intp], bootstrap: PatientBootstrap
+) -> tuple[list[Measure], dict[str, Any]]:
+    """All measures of one way, and its curves.
+
+    Args:
+        key: task, backbone, loss, source, reference of the measures.
+        true: (N,) index of the true grade.
+
+    Returns:
+        measures; {"confusion" [true][answered, last: none], "roc" per grade, and for probabilities "reliability"
+        and "decision" (net benefit of calling severe)}, for figures.
+
+    Raises ImpossibleMetricsError where the numbers contradict each other.
+    """
+    one_hot = metrics.one_hot_confusion(true, answers.classes, len(GRADES))
+    per_patient = bootstrap.per_patient(one_hot.reshape(len(true), -1))
+    shape = one_hot.shape[1:]
+
+    def statistics(weights_DP: Floats) -> dict[str, Floats]:
+        confusion = (weights_DP @ per_patient).reshape(-1, *shape)
+        return _all_metrics(confusion, "") | _all_metrics(metrics.balanced(confusion), "balanced")
+
+    found = bootstrap.estimates(statistics)
+    rows = []
+    occurrences = {grade: true == index for index, grade in enumerate(GRADES)}
+    for name, estimate in found.items():
+        metric, stratum = name.split("|")
+        if stratum in GRADES:
+            cases = occurrences[stratum]
+            patients = len(np.unique(bootstrap.patient_of_case[cases]))
+            estimate = estimate._replace(n=int(cases.sum()), patients=patients)
+        rows.append(measure(key, metric, stratum, estimate))
+    for index, grade in enumerate(GRADES):
+        statistic = metrics.auc_statistic(bootstrap, answers.scores[:, index], true == index)
+        rows.append(measure(key, "auc", grade, bootstrap.estimate(statistic)))
+    confidence = answers.scores.max(axis=1)
+    correct = answers.classes == true
+    if answers.probabilities:
+        ece = bootstrap.estimate(calibration.ece_statistic(bootstrap, confidence, correct))
+        rows += measures(key, "all", {"ece": ece})
+
+    where = "/".join(key.values())
+    confusion = one_hot.sum(axis=0)
+    check_confusion(where, confusion, len(true))
+    check_accuracy(where, found["accuracy|all"].value, metrics.class_metrics(confusion)["recall"])
+    return rows, _curves(answers, true, confusion, confidence, correct)
+
+
+def _all_metrics(confusion: Floats, weighting: str) -> dict[str, Floats]:
+    """Metrics of a stack of matrices, named metric|stratum; those re-weighted are averages only."""
+    whole = weighting or "all"
+    found = {f"accuracy|{whole}": metrics.accuracy(confusion), f"kappa|{whole}": metrics.cohen_kappa(confusion)}
+    for name, per_class in metrics.class_metrics(confusion).items():
+        found[f"{name}|{weighting or 'macro'}"] = metrics.macro(per_class)
+        if not weighting:
+            found |= {f"{name}|{grade}": per_class[:, index] for index, grade in enumerate(GRADES)}
+    return found
+
+
+def _curves(
+    answers: Answers, true: NDArray[np.intp], confusion: Floats, confidence: Floats, correct: NDArray[np.bool_]
+) -> dict[str, Any]:
+    roc = {}
+    for index, grade in enumerate(GRADES):
+        fpr, tpr = metrics.roc_curve(answers.scores[:, index], true == index)
+        roc[grade] = {"fpr": _list(fpr), "tpr": _list(tpr)}
+    curves: dict[str, Any] = {"confusion": confusion.astype(int).tolist(), "roc": roc}
+    if answers.probabilities:
+        reliability = calibration.reliability(confidence, correct)
+        severe = true == SEVERE
+        benefit = calibration.net_benefit(answers.scores[:, SEVERE], severe, _DECISION_THRESHOLDS)
+        everyone = calibration.net_benefit(np.ones(len(true)), severe, _DECISION_THRESHOLDS)
+        curves["reliability"] = {
+            "confidence": _list(reliability.confidence),
+            "accuracy": _list(reliability.accuracy),
+            "cases": reliability.cases.tolist(),
+        }
+        curves["decision"] = {
+            "threshold": _list(_DECISION_THRESHOLDS),
+            "model": _list(benefit),
+            "treat_all": _list(everyone),
+        }
+    return curves
+
+
+def _list(values: Floats) -> list[float | None]:
+    return [rounded(value) for value in values]

@@ -1,0 +1,66 @@
+"""The few numbers that `dvc metrics` compares, and the caveats that stand beside all numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lss.evaluation.measures import Measure
+
+_SUMMARY = {
+    ("classification", "note_grade"): {"accuracy": "all", "f1": "macro", "kappa": "all", "ece": "all"},
+    ("segmentation", "pseudo_mask"): {"dice": "non_empty", "iou": "non_empty", "hd95_mm": "non_empty"},
+    ("segmentation", "true_mask"): {"dice": "non_empty"},
+    ("report", "report"): {"cider_d": "all", "bleu_4": "all", "grade_agreement": "all", "distinct_reports": "all"},
+}
+
+RESEARCH_ONLY = (
+    "Research software, not a medical device: nothing here may be used for a patient's care. "
+    "A radiologist reads the images and decides."
+)
+
+
+def summarise(measures: list[Measure]) -> dict[str, Any]:
+    """Nested numbers: task, backbone, source or loss, metric; values only."""
+    summary: dict[str, Any] = {}
+    for row in measures:
+        wanted = _SUMMARY.get((row["task"], row["reference"]), {})
+        if not row["backbone"] or wanted.get(row["metric"]) != row["stratum"] or row["source"] == "above_shuffled":
+            continue
+        name = row["metric"]
+        branch = summary.setdefault(row["task"], {}).setdefault(row["backbone"], {})
+        if row["task"] == "segmentation":
+            branch = branch.setdefault(row["loss"], {})
+            name = f"{name}_{row['reference']}"
+        else:
+            branch = branch.setdefault(row["source"], {})
+        branch.setdefault(name, row["value"])
+    return summary
+
+
+def caveats(about: dict[str, Any]) -> list[str]:
+    """What a reader has to know before believing a number."""
+    found = [RESEARCH_ONLY]
+    if about["phantom"]:
+        found.append(
+            "The cohort is the phantom: images and notes made by a program. The numbers show that the chain works; "
+            "they say nothing about patients, and are not comparable with the paper's."
+        )
+    tiny = sorted(backbone for backbone, source in about["weights"].items() if source == "tiny")
+    if tiny:
+        found.append(
+            f"The backbones {', '.join(tiny)} are tiny and started from random weights: the classes are those of the "
+            "published models, the knowledge is not."
+        )
+    if about["leak"]:
+        found.append(
+            f"Leak: {', '.join(about['leak'])} were given the prompt of the true grade (train.prompt: oracle), which "
+            "hands them the answer."
+        )
+    if about["patients"] < 30:
+        found.append(
+            f"Only {about['patients']} patients are in the test part: intervals over so few are themselves rough."
+        )
+    found.append(
+        "Reference masks are pseudo-masks made by rules, not by experts; reference grades are read from notes."
+    )
+    return found

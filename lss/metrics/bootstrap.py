@@ -1,0 +1,156 @@
+"""Confidence intervals by resampling patients, vectorised.
+
+A patient's images are alike, so patients are drawn, not images. A draw is a vector of weights (how often each
+patient was drawn); a statistic that can be computed from weights is computed for all draws in a few matrix
+products. Shapes: N cases, P patients, D draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from lss.seeding import generator
+
+Floats = NDArray[np.float64]
+Statistic = Callable[[Floats], Floats]
+"""Weights of the patients (D, P) to the statistic of each draw (D,); NaN where a draw leaves it undefined."""
+Method = Literal["bca", "percentile"]
+
+METHOD_NAMES: dict[Method, str] = {
+    "bca": "bias-corrected and accelerated bootstrap (Efron 1987)",
+    "percentile": "percentile bootstrap",
+}
+
+
+class Estimate(NamedTuple):
+    """A number with its interval. NaN where undefined; `n` cases of `patients` patients stand behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    patients: int
+
+
+class PatientBootstrap:
+    """Draws over the patients of one set of cases, shared by all statistics on it.
+
+    Sharing makes differences between two systems on the same cases paired.
+
+    Args:
+        patients: patient of each case, N >= 1.
+        draws: D.
+        confidence: of the intervals, e.g. 0.95.
+        seed: of params.yaml.
+        method: bca or percentile.
+
+    Raises ValueError where there are no cases.
+    """
+
+    def __init__(self, patients: list[str], draws: int, confidence: float, seed: int, method: Method = "bca") -> None:
+        if not patients:
+            raise ValueError("no cases to resample")
+        names, self.patient_of_case = np.unique(np.array(patients), return_inverse=True)
+        self.patients, self.cases = len(names), len(patients)
+        self.confidence, self.method = confidence, method
+        chance = np.full(self.patients, 1 / self.patients)
+        random = generator(seed, "bootstrap", draws)
+        self.weights_DP: Floats = random.multinomial(self.patients, chance, size=draws).astype(np.float64)
+        self._whole: Floats = np.ones((1, self.patients))
+        self._jackknife: Floats = 1.0 - np.eye(self.patients)
+
+    def per_patient(self, values: Floats) -> Floats:
+        """Sums of the cases' `values` (N, ...) over each patient: (P, ...)."""
+        sums = np.zeros((self.patients, *values.shape[1:]))
+        np.add.at(sums, self.patient_of_case, values)
+        return sums
+
+    def case_weights(self, weights_DP: Floats) -> Floats:
+        """Weights of patients as weights of cases, (D, N)."""
+        return weights_DP[:, self.patient_of_case]
+
+    def estimate(self, statistic: Statistic, among: NDArray[np.bool_] | None = None) -> Estimate:
+        """Value and interval of one statistic; see `estimates`."""
+        return self.estimates(lambda weights_DP: {"": statistic(weights_DP)}, among)[""]
+
+    def estimates(
+        self, statistics: Callable[[Floats], dict[str, Floats]], among: NDArray[np.bool_] | None = None
+    ) -> dict[str, Estimate]:
+        """Values and intervals of several statistics that are computed together.
+
+        Args:
+            statistics: weights of the patients (D, P) to (D,) per name; draws in which one is undefined (NaN) are
+                left out of its interval.
+            among: (N,) cases they rest on, for `n`; None means all.
+        """
+        whole, draws = statistics(self._whole), statistics(self.weights_DP)
+        left_out = statistics(self._jackknife) if self.method == "bca" else {}
+        chosen = np.ones(self.cases, dtype=bool) if among is None else among
+        n, patients = int(chosen.sum()), len(np.unique(self.patient_of_case[chosen]))
+        found = {}
+        for name, value_1 in whole.items():
+            value = float(value_1[0])
+            limits = (np.nan, np.nan)
+            if not np.isnan(value):
+                limits = interval(value, draws[name], left_out.get(name), self.confidence)
+            found[name] = Estimate(value, *limits, n, patients)
+        return found
+
+    def mean(self, values: Floats, among: NDArray[np.bool_] | None = None) -> Estimate:
+        """Mean of `values` (N,), finite, over the cases chosen."""
+        return self.means({"": values}, among)[""]
+
+    def means(self, values: dict[str, Floats], among: NDArray[np.bool_] | None = None) -> dict[str, Estimate]:
+        """Means of several columns (N,), finite, over the cases chosen."""
+        chosen = np.ones(self.cases, dtype=bool) if among is None else among
+        columns_NM = np.stack([*values.values(), np.ones(self.cases)], axis=1) * chosen[:, None]
+        sums_PM = self.per_patient(columns_NM)
+
+        def statistics(weights_DP: Floats) -> dict[str, Floats]:
+            sums_DM = weights_DP @ sums_PM
+            return {name: divide(sums_DM[:, m], sums_DM[:, -1]) for m, name in enumerate(values)}
+
+        return self.estimates(statistics, chosen)
+
+
+def interval(value: float, draws_D: Floats, jackknife_P: Floats | None, confidence: float) -> tuple[float, float]:
+    """Bootstrap interval of `value`: percentile, or BCa where jackknife values are given.
+
+    NaN draws are left out; (NaN, NaN) where none is left.
+
+    BCa (Efron 1987) shifts the percentiles by the share of draws below the value (draws equal to it count half)
+    and by the skewness of the jackknife values. Where it is undefined (all draws on one side, or all equal) the
+    percentiles are taken unshifted.
+    """
+    draws_D = draws_D[~np.isnan(draws_D)]
+    if draws_D.size == 0:
+        return np.nan, np.nan
+    levels = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    if jackknife_P is not None:
+        levels = _bca_levels(value, draws_D, jackknife_P, levels)
+    low, high = np.quantile(draws_D, levels)
+    return float(low), float(high)
+
+
+def _bca_levels(value: float, draws_D: Floats, jackknife_P: Floats, levels: Floats) -> Floats:
+    below = float((draws_D < value).mean() + (draws_D == value).mean() / 2)
+    if not 0 < below < 1:
+        return levels
+    bias = ndtri(below)
+    jackknife_P = jackknife_P[~np.isnan(jackknife_P)]
+    deviations = jackknife_P.mean() - jackknife_P if jackknife_P.size else np.zeros(1)
+    spread = float((deviations**2).sum())
+    acceleration = float((deviations**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+    shifted = bias + ndtri(levels)
+    return ndtr(bias + shifted / (1 - acceleration * shifted))
+
+
+def divide(numerator: Floats, denominator: Floats) -> Floats:
+    """Element-wise quotient; NaN where the denominator is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(denominator == 0, np.nan, np.asarray(numerator) / denominator)

@@ -1,0 +1,90 @@
+"""What a generator has to beat, and the control that shows whether its reports depend on the image.
+
+Plain functions on lists and arrays. Each baseline gives one report per test case, scored as any generator.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import cv2
+import numpy as np
+
+from lss.model.severity import Thresholds, grade_by_area
+from lss.notes.reference import reference_report
+from lss.seeding import generator
+
+
+def most_frequent_report(reports: list[str]) -> str:
+    """The commonest of the training reports (not their augmented copies); the alphabetically first of equals.
+
+    Raises ValueError on an empty list.
+    """
+    if not reports:
+        raise ValueError("no training report to choose from")
+    counts = Counter(reports)
+    return min(counts, key=lambda report: (-counts[report], report))
+
+
+def template_reports(areas_percent: list[float], thresholds: Thresholds) -> list[str]:
+    """The severity sentence alone, filled from each predicted mask's area: what needs no language model."""
+    return [reference_report(grade_by_area(area, thresholds), area, None, None) for area in areas_percent]
+
+
+def thumbnail_features(image: np.ndarray, side: int = 16) -> np.ndarray:
+    """Features of an image for `nearest_reports`, of no network: an area-averaged thumbnail.
+
+    Args:
+        image: (Y, X), any real type.
+        side: of the thumbnail, pixels.
+
+    Returns:
+        float32 (side * side,), zero mean and length 1 (zeros for a constant image), so that the Euclidean
+        distance of two images does not depend on their brightness or contrast.
+    """
+    thumbnail = cv2.resize(image.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA).ravel()
+    thumbnail -= thumbnail.mean()
+    length = float(np.linalg.norm(thumbnail))
+    return thumbnail / length if length > 0 else thumbnail
+
+
+def nearest_reports(train_features: np.ndarray, train_reports: list[str], test_features: np.ndarray) -> list[str]:
+    """The report of the training image nearest to each test image (Euclidean; the first of equally near ones).
+
+    Args:
+        train_features: (N, F), with its N `train_reports`; N >= 1.
+        test_features: (M, F).
+    """
+    squares = (train_features**2).sum(axis=1)
+    nearest = (squares[None] - 2.0 * test_features @ train_features.T).argmin(axis=1)
+    return [train_reports[index] for index in nearest]
+
+
+def shuffled_partners(patients: list[str], seed: int) -> np.ndarray:
+    """For each case another patient's case, drawn at random: a permutation without a case of one's own patient.
+
+    Scoring report i against reference partner[i] is the shuffled-image control: a generator that ignores the
+    image scores there as it does against the true references.
+
+    Args:
+        patients: patient of each case.
+        seed: of params.yaml.
+
+    Returns:
+        int64 (N,).
+
+    Raises ValueError where no such permutation exists: a patient holds more than half of the cases.
+    """
+    keys = np.array(patients)
+    names, counts = np.unique(keys, return_counts=True)
+    largest = int(counts.max())
+    if 2 * largest > len(keys):
+        raise ValueError("one patient holds more than half of the cases: no other patient's report for each of them")
+    random = generator(seed, "shuffled_partners")
+    # Patients in random order, each one's cases in random order: a step of the largest patient's number of cases
+    # leads out of every patient.
+    of_patients = [random.permutation(np.flatnonzero(keys == name)) for name in random.permutation(names)]
+    order = np.concatenate(of_patients)
+    partner = np.empty(len(keys), dtype=np.int64)
+    partner[order] = np.roll(order, -largest)
+    return partner

@@ -1,0 +1,92 @@
+"""Intervals by resampling patients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lss.metrics.bootstrap import Method, PatientBootstrap, divide, interval
+
+
+def test_mean_equals_a_plain_loop_over_the_draws() -> None:
+    random = np.random.default_rng(0)
+    patients = [f"p{index % 7}" for index in range(40)]
+    values = random.normal(size=40)
+    bootstrap = PatientBootstrap(patients, 300, 0.9, 5, "percentile")
+    names = sorted(set(patients))
+    means = []
+    for weights in bootstrap.weights_DP:
+        drawn = [v for p, n in zip(names, weights, strict=True) for _ in range(int(n))
+                 for v, owner in zip(values, patients, strict=True) if owner == p]  # fmt: skip
+        means.append(np.mean(drawn))
+    found = bootstrap.mean(values)
+    assert found.value == pytest.approx(values.mean())
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.05, 0.95])))
+    assert (found.n, found.patients) == (40, 7)
+
+
+def test_bca_same_as_scipy_where_each_patient_has_one_case() -> None:
+    values = np.random.default_rng(2).gamma(2.0, size=60)
+    bootstrap = PatientBootstrap([f"{index:02d}" for index in range(60)], 20_000, 0.95, 1, "bca")
+    found = bootstrap.mean(values)
+    expected = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=3).confidence_interval
+    spread = expected.high - expected.low
+    assert found.low == pytest.approx(expected.low, abs=0.03 * spread)
+    assert found.high == pytest.approx(expected.high, abs=0.03 * spread)
+
+
+def test_seeded_and_paired() -> None:
+    patients, values = ["a", "a", "b", "c"], np.array([1.0, 2, 3, 4])
+    first, again, other = (PatientBootstrap(patients, 200, 0.95, seed) for seed in (1, 1, 2))
+    assert first.mean(values) == again.mean(values)
+    assert not np.array_equal(first.weights_DP, other.weights_DP)
+    # the same draws for every statistic: a constant difference has no spread
+    difference = first.estimate(lambda w: _mean(w, first, values + 1) - _mean(w, first, values))
+    assert (difference.low, difference.high) == pytest.approx((1, 1))
+
+
+def _mean(weights: np.ndarray, bootstrap: PatientBootstrap, values: np.ndarray) -> np.ndarray:
+    return weights @ bootstrap.per_patient(values) / (weights @ bootstrap.per_patient(np.ones(len(values))))
+
+
+def test_degenerate_input() -> None:
+    with pytest.raises(ValueError, match="no cases"):
+        PatientBootstrap([], 100, 0.95, 0)
+    one = PatientBootstrap(["a", "a"], 100, 0.95, 0).mean(np.array([0.0, 1.0]))
+    assert one == (0.5, 0.5, 0.5, 2, 1)
+    bootstrap = PatientBootstrap(["a", "b", "c"], 100, 0.95, 0)
+    nobody = bootstrap.mean(np.ones(3), np.zeros(3, dtype=bool))
+    assert np.isnan(nobody.value) and np.isnan(nobody.low) and nobody.n == 0
+    # in one patient only: a third and more of the draws leave it undefined, the others decide
+    alone = bootstrap.mean(np.array([0.25, 9, 9]), np.array([True, False, False]))
+    assert alone == (0.25, 0.25, 0.25, 1, 1)
+    assert interval(1.0, np.full(5, np.nan), None, 0.95) == pytest.approx((np.nan, np.nan), nan_ok=True)
+
+
+def test_divide_gives_nan_only_where_the_denominator_is_zero() -> None:
+    np.testing.assert_array_equal(divide(np.array([1.0, 0.0]), np.array([2.0, 0.0])), [0.5, np.nan])
+
+
+@pytest.mark.parametrize("method", ["bca", "percentile"])
+def test_coverage_by_simulation(method: Method) -> None:
+    """Nominal 95 % of intervals over 60 patients hold the truth in 93 to 97 %: alike images within a patient."""
+    random = np.random.default_rng(11)
+    repetitions, patients, images = 1500, 60, 4
+    names = [f"{patient:02d}" for patient in range(patients) for _ in range(images)]
+    covered = 0
+    bootstrap = PatientBootstrap(names, 1000, 0.95, 0, method)
+    for _ in range(repetitions):
+        of_patient = random.normal(0, 1, patients)
+        values = np.repeat(of_patient, images) + random.normal(0, 0.5, patients * images)
+        found = bootstrap.mean(values)
+        covered += found.low <= 0 <= found.high
+    assert 0.93 <= covered / repetitions <= 0.97
+
+
+def test_resampling_images_instead_would_be_too_sure() -> None:
+    random = np.random.default_rng(12)
+    values = np.repeat(random.normal(0, 1, 30), 8)
+    by_patient = PatientBootstrap([str(index // 8) for index in range(240)], 2000, 0.95, 0).mean(values)
+    by_image = PatientBootstrap([str(index) for index in range(240)], 2000, 0.95, 0).mean(values)
+    assert by_patient.high - by_patient.low > 2 * (by_image.high - by_image.low)
