@@ -1,0 +1,1 @@
+"""Tables, figures and the page: from statistics to what a person reads."""

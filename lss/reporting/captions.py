@@ -1,0 +1,41 @@
+"""Captions of the figures, for the page; those of `snakemake --report` are in workflow/report."""
+
+from __future__ import annotations
+
+FIGURES: dict[str, tuple[str, str]] = {
+    "figure2": (
+        "Figure 2. Grades by the head.",
+        "Confusion matrices per model (counts, and share of the grade) and ROC curves. Colour is the model, line the "
+        "grade.",
+    ),
+    "figure3": (
+        "Figure 3. Grades by the predicted mask's area.",
+        "Above with the paper's thresholds (10 % and 25 %), below with thresholds calibrated on the training part. The "
+        "score of B&C is the nearness to the middle between the thresholds, so its curve depends on them.",
+    ),
+    "figure4": (
+        "Figure 4. Predicted masks.",
+        "Input, reference (pseudo-mask) with its area, prediction with area and confidence, comparison with pixel "
+        "counts. Of each grade the case nearest to the median Dice, neither best nor worst.",
+    ),
+    "figure5": (
+        "Figure 5. Grades stated by the generated reports.",
+        "Read back out of the text. A text states one grade and no probability, so each ROC curve has one corner.",
+    ),
+    "figure6": (
+        "Figure 6. Generated reports.",
+        "Image with the outline of the predicted mask, generated text with the grades by text, mask area and head, and "
+        "what it contradicts, and the reference. Of each grade the case nearest to the median CIDEr-D.",
+    ),
+    "calibration": (
+        "Calibration and decision curve.",
+        "Left: how often an answer is right at its stated probability. Right: net benefit of acting on the head's "
+        "probability of grade D, against calling all or none severe.",
+    ),
+    "training": (
+        "Training.",
+        "Loss and validation score per epoch; for PID-Tversky the weight of misses and the share of misses among "
+        "errors, which steers it.",
+    ),
+}
+"""Name to title and caption."""

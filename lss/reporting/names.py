@@ -1,0 +1,78 @@
+"""How codes are printed."""
+
+from __future__ import annotations
+
+import re
+
+from lss.grades import GRADE_LABELS
+from lss.metrics.language import METRICS
+
+BACKBONES = {"biomedclip": "BiomedCLIP", "smolvlm": "SmolVLM", "llava_med": "LLaVA-Med"}
+
+LOSSES = {
+    "pid_tversky": "PID-Tversky",
+    "cross_entropy": "cross-entropy",
+    "dice_cross_entropy": "Dice + cross-entropy",
+    "tversky": "Tversky",
+    "focal_tversky": "focal Tversky",
+    "focal": "focal",
+    "nll": "NLL",
+}
+
+SOURCES = {
+    "head": "grade head",
+    "area_paper": "mask area, the paper's thresholds",
+    "area_calibrated": "mask area, calibrated thresholds",
+    "text": "generated report",
+    "mask": "predicted mask",
+    "pseudo_mask": "pseudo-mask",
+    "note_grade": "note",
+    "true_mask": "true mask",
+    "report": "generated report",
+    "shuffled": "another patient's reference",
+    "above_shuffled": "own minus another patient's",
+    "most_frequent": "most frequent report",
+    "nearest_image": "nearest training image",
+    "template": "template from the mask",
+}
+
+METRIC_LABELS = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "specificity": "Specificity",
+    "f1": "F1",
+    "auc": "AUC",
+    "accuracy": "Accuracy",
+    "kappa": "Cohen's kappa",
+    "ece": "Calibration error",
+    "dice": "Dice",
+    "iou": "IoU",
+    "hausdorff_mm": "Hausdorff, mm",
+    "hd95_mm": "HD95, mm",
+    "hausdorff_px": "Hausdorff, px",
+    "hd95_px": "HD95, px",
+    "grade_agreement": "Grade agreement",
+} | {name: metric.label for name, metric in METRICS.items()}
+
+STRATA = GRADE_LABELS | {
+    "all": "all",
+    "non_empty": "non-empty reference",
+    "pooled": "pooled pixels",
+    "macro": "macro mean",
+    "balanced": "balanced",
+}
+
+
+def model_name(backbone: str) -> str:
+    """Printed name of a backbone; what no backbone had a part in is "none"."""
+    return BACKBONES.get(backbone, backbone or "none")
+
+
+def spell_out(text: str) -> str:
+    """A text with every code in it replaced by its printed name.
+
+    >>> spell_out("Dice against true_mask: biomedclip pid_tversky")
+    'Dice against true mask: BiomedCLIP PID-Tversky'
+    """
+    names = BACKBONES | LOSSES | SOURCES
+    return re.sub(r"[a-z]+(?:_[a-z]+)+|biomedclip|smolvlm", lambda word: names.get(word[0], word[0]), text)

@@ -1,0 +1,107 @@
+"""What was run on what: facts for the top of the page, out of the stages' manifests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from lss.grades import GRADE_LABELS, GRADES
+from lss.reporting.names import LOSSES, model_name
+
+Manifest = dict[str, Any]
+COHORTS = {
+    "phantom": "phantom (images and notes made by this program)",
+    "lss": "Lumbar Spine MRI Dataset, the paper's archive",
+    "rsna": "RSNA 2024 Lumbar Spine Degenerative Classification",
+    "folder": "a folder of the user's own",
+}
+
+
+def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str, Any]:
+    """Facts for the page; what no manifest tells is left out.
+
+    Returns:
+        facts: (name, text) pairs; subsets: rows (name, patients, slices per grade); models: rows of trained models;
+        rejects, unused: (reason, count) pairs; versions; stages: (name, count, seconds) rows; caveats.
+    """
+    facts_of = {stage: [m["facts"] for m in manifests if m["stage"] == stage] for stage in
+                ("cohort", "ingest", "split", "train", "weights")}  # fmt: skip
+    split = facts_of["split"][0] if facts_of["split"] else {}
+    cohort = facts_of["cohort"][0] if facts_of["cohort"] else {}
+    return {
+        "facts": _facts(cohort, split, statistics, manifests),
+        "subsets": _subsets(split),
+        "models": [_model(facts) for facts in facts_of["train"]],
+        "rejects": _counted(split.get("rejects", {})),
+        "unused": _counted(split.get("unused", {})),
+        "versions": manifests[-1]["machine"]["versions"] if manifests else {},
+        "platform": manifests[-1]["machine"]["platform"] if manifests else "",
+        "stages": _stages(manifests),
+        "caveats": _caveats(manifests, cohort),
+    }
+
+
+def _facts(
+    cohort: dict[str, Any], split: dict[str, Any], statistics: dict[str, Any], manifests: list[Manifest]
+) -> list[tuple[str, str]]:
+    about = statistics["about"]
+    found = []
+    if name := cohort.get("cohort") or about["cohort"]:
+        found.append(("Cohort", COHORTS.get(name, name)))
+    if "slices" in split:
+        found.append(("Slices", f"{split['used']:,} in use of {split['slices']:,} read"))
+    found.append(("Test part", f"{about['images']:,} slices of {about['patients']:,} patients"))
+    low, high = about["thresholds_percent"]["calibrated"]
+    found.append(("Grades by mask area", f"calibrated on the training part: A below {low:.1f} %, D above {high:.1f} %; "
+                  "in the paper 10 % and 25 %"))  # fmt: skip
+    found.append(("Intervals", f"{about['confidence']:.0%}, {about['interval']}"))
+    seeds = {manifest["seed"] for manifest in manifests}
+    if len(seeds) == 1:
+        found.append(("Seed", str(seeds.pop())))
+    return found
+
+
+def _subsets(split: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "patients": part["patients"], "slices": [part["slices"].get(grade, 0) for grade in GRADES]}
+        for name, part in split.get("subsets", {}).items()
+    ]
+
+
+def _model(facts: dict[str, Any]) -> dict[str, Any]:
+    source = facts.get("weights", {}).get("source")
+    return {
+        "backbone": model_name(facts["backbone"]),
+        "task": facts["task"],
+        "loss": LOSSES.get(facts["loss"], facts["loss"]),
+        "weights": {"tiny": "tiny, random", "published": "published"}.get(source, "not stated"),
+        "parameters": facts["parameters"],
+        "trained": facts["trained_parameters"],
+        "epochs": f"{facts['best_epoch']} of {facts['epochs']}",
+        "device": facts["device"],
+        "leak": facts["leak"],
+    }
+
+
+def _counted(counts: dict[str, int]) -> list[tuple[str, int]]:
+    """Most frequent first."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _stages(manifests: list[Manifest]) -> list[tuple[str, int, float]]:
+    """Runs and seconds of each stage, in the order of the chain."""
+    counts = Counter(manifest["stage"] for manifest in manifests)
+    return [
+        (stage, count, round(sum(m["seconds"] for m in manifests if m["stage"] == stage), 1))
+        for stage, count in counts.items()
+    ]
+
+
+def _caveats(manifests: list[Manifest], cohort: dict[str, Any]) -> list[str]:
+    found = [cohort["caveat"]] if cohort.get("caveat") else []
+    for manifest in manifests:
+        if manifest["stage"] == "split":
+            for subset, missing in manifest["facts"].get("absent_grades", {}).items():
+                labels = ", ".join(GRADE_LABELS[grade] for grade in missing)
+                found.append(f"The {subset} part holds no slice of grade {labels}: nothing can be said of it there.")
+    return found

@@ -1,0 +1,57 @@
+"""Training curves: losses and validation scores per epoch, and the controller of PID-Tversky at work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lss.reporting.names import LOSSES, model_name
+from lss.reporting.style import MODEL_COLOURS
+
+Course = list[dict[str, float]]
+"""Rows of epochs.csv."""
+
+
+def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
+    """Columns: training loss, validation score, beta, share of false negatives; rows: task and loss.
+
+    Args:
+        courses: (backbone, task, loss) to its epochs.
+    """
+    kinds = list(dict.fromkeys(model[1:] for model in courses))
+    colours = dict(zip(dict.fromkeys(model[0] for model in courses), MODEL_COLOURS, strict=False))
+    figure = Figure(figsize=(10.5, 2.2 * max(len(kinds), 1) + 0.6), layout="constrained")
+    if not kinds:
+        return figure
+    grid = figure.subplots(len(kinds), 4, squeeze=False)
+    for axes, (task, loss) in zip(grid, kinds, strict=True):
+        name = f"{task}\n{LOSSES.get(loss, loss)}"
+        for model, course in courses.items():
+            if model[1:] == (task, loss):
+                _draw_course(axes, course, colours[model[0]], model_name(model[0]))
+        for panel, label in zip(axes, ("training loss", "validation score", "β, weight of misses",
+                                       "FN / (FN + FP)"), strict=True):  # fmt: skip
+            panel.set(xlabel="epoch", ylabel=label)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if not panel.lines:
+                panel.set_axis_off()
+        axes[0].set_title(name, loc="left")
+    grid[0, 0].legend(frameon=False)
+    return figure
+
+
+def _draw_course(axes: Any, course: Course, colour: str, label: str) -> None:
+    epochs = [row["epoch"] for row in course]
+
+    def plot(panel: Axes, values: list[float]) -> None:
+        panel.plot(epochs, values, color=colour, label=label, linewidth=1.3, marker=".", markersize=4)
+
+    plot(axes[0], [row["train_loss"] for row in course])
+    plot(axes[1], [row["val_score"] for row in course])
+    if "beta" in course[0]:
+        plot(axes[2], [row["beta"] for row in course])
+    if "fn" in course[0]:
+        plot(axes[3], [row["fn"] / max(row["fn"] + row["fp"], 1) for row in course])

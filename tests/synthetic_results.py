@@ -1,0 +1,237 @@
+"""A small evaluation set made here: shards, truth and predictions of models whose quality is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lss import layout
+from lss.grades import GRADES, LEVELS
+from lss.imaging.codec import encode_png, pixels_to_bytes
+from lss.io import write_parquet
+from lss.params import EvaluateParams, FigureParams, PageParams, TableParams
+from lss.schemas import CLASSIFICATION, REPORT, SEGMENTATION, SHARD, TRUTH
+from lss.stages import evaluate, figures, page, tables
+
+SIDE, MASK, MARGIN = 96, 64, 10
+SEED = 3
+BACKBONES = ("biomedclip", "smolvlm", "llava_med")
+SEVERITY = {
+    "A": "No significant spinal canal stenosis",
+    "BC": "Mild to moderate spinal canal compression",
+    "D": "Severe spinal canal stenosis",
+}
+FINDINGS = {
+    "A": "No evidence of disc herniation.",
+    "BC": "Diffuse disc bulge mildly compressing the thecal sac.",
+    "D": "Large disc protrusion severely compressing the thecal sac and both exiting nerve roots.",
+}
+
+
+@dataclass(frozen=True)
+class SyntheticResults:
+    """Paths as the evaluate stage takes them."""
+
+    shards: dict[str, list[Path]]
+    truth: Path
+    predictions: dict[tuple[str, str, str], Path]
+
+
+def ellipse(side: int, radius: float) -> np.ndarray:
+    """A flat ellipse in the middle of a square."""
+    y, x = np.mgrid[:side, :side] - side / 2
+    return (y / 0.7) ** 2 + x**2 < radius**2
+
+
+def radius_of(grade: str, random: np.random.Generator) -> float:
+    """In pixels of the crop; grade A has no mask."""
+    return {"A": 0.0, "BC": 20.0, "D": 34.0}[grade] * random.uniform(0.9, 1.1)
+
+
+def report_of(grade: str, area: float, level: str) -> str:
+    return f"{SEVERITY[grade]}, {area:.1f} % of the region is affected. {level}: {FINDINGS[grade]}"
+
+
+def make(folder: Path, patients: int = 12, slices: int = 4, quality: float = 0.85) -> SyntheticResults:
+    """Write everything under `folder`; models are right in a share `quality` of the cases."""
+    random = np.random.default_rng(7)
+    shards: dict[str, list[Path]] = {}
+    truth_rows: list[dict[str, Any]] = []
+    for subset in ("train", "val", "test"):
+        rows = [
+            _shard_row(f"{subset}{patient:02d}", index, GRADES[(patient + index) % 3], random, truth_rows)
+            for patient in range(patients)
+            for index in range(slices)
+        ]
+        path = folder / f"{subset}-00.parquet"
+        write_parquet(path, rows, SHARD)
+        shards[subset] = [path]
+    truth = folder / "truth.parquet"
+    write_parquet(truth, truth_rows, TRUTH)
+    predictions = {}
+    for number, backbone in enumerate(BACKBONES):
+        for task, loss in (
+            ("classification", "cross_entropy"),
+            ("segmentation", "pid_tversky"),
+            ("segmentation", "cross_entropy"),
+            ("report", "focal"),
+        ):
+            path = folder / backbone / f"{task}-{loss}.parquet"
+            share = quality - 0.1 * number - (0.1 if loss == "cross_entropy" else 0)
+            _write_predictions(path, task, rows, share, np.random.default_rng([number, len(loss)]))
+            predictions[backbone, task, loss] = path
+    return SyntheticResults(shards, truth, predictions)
+
+
+def _shard_row(
+    patient: str, index: int, grade: str, random: np.random.Generator, truth_rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    mask = ellipse(SIDE, radius_of(grade, random))
+    level = LEVELS[2 + index % 4]
+    image = (random.normal(400, 40, (SIDE, SIDE)) + 600 * ellipse(SIDE, 24)).clip(0, 4095).astype(np.uint16)
+    area = float(100 * mask.mean())
+    source = f"sha-{patient}-{index}"
+    whole = np.zeros((SIDE + MARGIN, SIDE + MARGIN), dtype=bool)
+    whole[MARGIN:, MARGIN:] = mask if grade != "A" else ellipse(SIDE, 12)
+    truth_rows.append(
+        {
+            "source_sha256": source,
+            "level": level,
+            "grade": grade,
+            "rows": whole.shape[0],
+            "columns": whole.shape[1],
+            "canal_mask": {"bytes": encode_png(whole), "path": None},
+            "clean": pixels_to_bytes(image),
+        }
+    )
+    return {
+        "image": {"bytes": encode_png(image), "path": None},
+        "mask": {"bytes": encode_png(mask), "path": None},
+        "sample_key": f"{patient}-{index}",
+        "slice_key": f"{patient}-{index}",
+        "patient_key": patient,
+        "level": level,
+        "grade": grade,
+        "report": report_of(grade, area, level),
+        "area_percent": area,
+        "row_spacing_mm": 0.7,
+        "column_spacing_mm": 0.7,
+        "copy": 0,
+        "flipped": False,
+        "canal_found": True,
+        "source_sha256": source,
+        "crop_row": MARGIN,
+        "crop_column": MARGIN,
+    }
+
+
+def _write_predictions(
+    path: Path, task: str, rows: list[dict[str, Any]], share: float, random: np.random.Generator
+) -> None:
+    predicted = []
+    for row in rows:
+        case = {name: row[name] for name in ("slice_key", "patient_key", "level", "grade")}
+        right = random.random() < share
+        grade = row["grade"] if right else str(random.choice([g for g in GRADES if g != row["grade"]]))
+        radius = radius_of(grade, random) * MASK / SIDE
+        mask = ellipse(MASK, radius)
+        area = float(100 * mask.mean())
+        if task == "classification":
+            logits = random.normal(0, 0.7, 3) + 2.5 * np.array([g == grade for g in GRADES])
+            chances = np.exp(logits) / np.exp(logits).sum()
+            named = {f"p_{g}": float(p) for g, p in zip(GRADES, chances, strict=True)}
+            predicted.append(case | named | {"predicted": GRADES[int(chances.argmax())]})
+        elif task == "segmentation":
+            predicted.append(
+                case
+                | {
+                    "mask": {"bytes": encode_png(mask), "path": None},
+                    "area_percent": area,
+                    "mean_confidence": 0.9 if mask.any() else None,
+                    "max_confidence": 0.99 if mask.any() else None,
+                    "attention": np.full(64, 1 / 64, dtype="<f2").tobytes(),
+                    "grid_rows": 8,
+                    "grid_columns": 8,
+                }
+            )
+        else:
+            text = report_of(grade, area, row["level"])
+            predicted.append(case | {"report": text, "reference": row["report"], "area_percent": area})
+    schema = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "report": REPORT}[task]
+    write_parquet(path, predicted, schema)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Where inputs and results lie."""
+
+    folder: Path
+    inputs: SyntheticResults
+
+    @property
+    def cases(self) -> dict[str, Path]:
+        tasks = ("classification", "segmentation", "report")
+        return {task: self.folder / layout.CASES.format(task=task) for task in tasks}
+
+    @property
+    def statistics_path(self) -> Path:
+        return self.folder / layout.STATISTICS
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        return json.loads(self.statistics_path.read_text())
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        return json.loads((self.folder / layout.METRICS).read_text())
+
+    @property
+    def tables(self) -> dict[int, Path]:
+        return {number: self.folder / stem for number, stem in layout.TABLES.items()}
+
+    @property
+    def figures(self) -> dict[int, Path]:
+        return {number: self.folder / stem for number, stem in layout.FIGURES.items()}
+
+
+def run_evaluate(inputs: SyntheticResults, folder: Path, manifests: list[Path] | None = None) -> Evaluated:
+    """Evaluate into `folder`."""
+    found = Evaluated(folder, inputs)
+    evaluate.run(
+        EvaluateParams(bootstrap_draws=200, interval="bca", confidence=0.95),
+        SEED,
+        predictions=inputs.predictions,
+        shards=inputs.shards,
+        truth=inputs.truth,
+        cases=found.cases,
+        metrics=folder / layout.METRICS,
+        statistics=found.statistics_path,
+        manifest=folder / "results/manifests/evaluate.json",
+        manifests=manifests or [],
+    )
+    return found
+
+
+def write_page(found: Evaluated, folder: Path, manifests: list[Path] | None = None, cases: int = 9) -> Path:
+    """Tables, figures and the page of evaluated results; gives the page."""
+    manifest = folder / "made.manifest"
+    common = {"statistics": found.statistics_path, "manifest": manifest}
+    shown = {"cases": found.cases, "predictions": found.inputs.predictions, "shards": found.inputs.shards["test"]}
+    tables.run(TableParams(digits=4), SEED, outputs=found.tables, **common)
+    figures.run(FigureParams(dpi=60, cases_per_grade=1), SEED, outputs=found.figures, **shown, **common)
+    path = folder / "index.html"
+    page.run(
+        PageParams(title="Synthetic", cases=cases),
+        SEED,
+        tables=found.tables,
+        figures=found.figures,
+        manifests=manifests or [],
+        page=path,
+        **shown,
+        **common,
+    )
+    return path
