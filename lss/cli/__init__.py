@@ -1,0 +1,41 @@
+"""The command `lss`: every stage by hand, and helpers around the workflow.
+
+Stage modules are imported inside their command, so that `lss --help` and small jobs start at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from lss.errors import LssError
+
+app = typer.Typer(
+    name="lss",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Lumbar spinal stenosis on MRI: a staged pipeline from raw MRI to tables, figures and reports.\n\n"
+    "Stages run in this order: cohort, ingest, split, denoise, pseudo_mask, shards, weights, train, predict, "
+    "evaluate, tables, figures, page. Each reads its own section of `params.yaml`. "
+    "`snakemake --cores 8 all` runs what is needed of them.\n\n"
+    "Research software: a radiologist decides.",
+)
+
+from lss.cli import stages, tools  # noqa: E402  (they register their verbs on `app`, in this order)
+
+__all__ = ["app", "main", "stages", "tools"]
+
+
+def main() -> None:
+    """Entry point: user errors as one message, without a traceback."""
+    try:
+        app()
+    except LssError as error:
+        print(f"lss: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

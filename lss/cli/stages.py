@@ -1,0 +1,366 @@
+"""One verb per stage of the pipeline. A stage finds its paths in `lss.layout`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lss import layout
+from lss.cli import app
+from lss.errors import LssError
+from lss.params import Params, load_params
+from lss.runs import model_runs, segmentation_run, stage_manifests
+
+PANEL = "Stages, in order"
+
+Batch = Annotated[str, typer.Option(help="Batch of patients: 00, 01, ... (as many as cohort.batches).")]
+Backbone = Annotated[str, typer.Option(help="biomedclip, smolvlm or llava_med.")]
+Task = Annotated[str, typer.Option(help="classification, segmentation or report.")]
+Loss = Annotated[str, typer.Option(help="A loss listed under the task in params.yaml, e.g. pid_tversky.")]
+
+
+def _manifest(stage: str, *wildcards: str) -> Path:
+    return Path(layout.MANIFEST.format(name="/".join([stage, "-".join(wildcards)] if wildcards else [stage])))
+
+
+def _batches(params: Params, pattern: str) -> list[Path]:
+    return [Path(pattern.format(batch=batch)) for batch in layout.batch_names(params.cohort.batches)]
+
+
+def _shards(params: Params, *subsets: str) -> dict[str, list[Path]]:
+    return {s: _batches(params, layout.SHARD.replace("{subset}", s)) for s in subsets}
+
+
+def _predictions(params: Params) -> dict[tuple[str, str, str], Path]:
+    return {run: Path(layout.PREDICTIONS.format(**run._asdict())) for run in model_runs(params.train)}
+
+
+def _cases() -> dict[str, Path]:
+    return {task: Path(layout.CASES.format(task=task)) for task in ("classification", "segmentation", "report")}
+
+
+def _segmentation_model(params: Params, backbone: str, task: str) -> Path | None:
+    if task != "report":
+        return None
+    return Path(layout.MODEL.format(**segmentation_run(params.train, backbone)._asdict()))
+
+
+def _check_batch(params: Params, batch: str) -> None:
+    names = layout.batch_names(params.cohort.batches)
+    if batch not in names:
+        raise LssError(
+            f"--batch {batch}: there is no such batch. cohort.batches in params.yaml gives {', '.join(names)}."
+        )
+
+
+def _check_run(params: Params, backbone: str, task: str, loss: str) -> None:
+    runs = model_runs(params.train)
+    if (backbone, task, loss) not in runs:
+        known = "\n  ".join(f"--backbone {r.backbone} --task {r.task} --loss {r.loss}" for r in runs)
+        raise LssError(f"no such model: {backbone}, {task}, {loss}. params.yaml lists\n  {known}")
+
+
+@app.command(rich_help_panel=PANEL)
+def cohort() -> None:
+    """Make the phantom cohort, or check that a real one is in place.
+
+    **Reads** params.yaml `cohort`; for a real cohort the files in `cohort.root`.
+
+    **Writes** `{cohort.root}/manifest.json` (every raw file with size and SHA-256); for the phantom also the DICOM
+    files, the Excel of notes, and `data/truth/phantom.parquet` (true canal masks and grades, for evaluation only).
+    """
+    from lss.stages import cohort as stage
+
+    params = load_params()
+    stage.run(params.cohort, params.seed, truth=Path(layout.TRUTH), manifest=_manifest("cohort"))
+
+
+@app.command(rich_help_panel=PANEL)
+def ingest(batch: Batch) -> None:
+    """Read raw images and notes of one batch of patients into the slice table; drop identifiers.
+
+    **Reads** the raw cohort.
+
+    **Writes** `data/interim/slices/batch-NN.parquet` (one row per slice: pseudonyms, plane, weighting, disc level,
+    position and spacing in mm, pixels as stored with 12 bits, note, grade, each with its reason) and
+    `data/interim/rejects/batch-NN.parquet` (what could not be used, why, and the remedy).
+    """
+    from lss.stages import ingest as stage
+
+    params = load_params()
+    _check_batch(params, batch)
+    stage.run(
+        params.cohort,
+        params.ingest,
+        params.seed,
+        batch=batch,
+        slices=Path(layout.SLICES.format(batch=batch)),
+        rejects=Path(layout.REJECTS.format(batch=batch)),
+        manifest=_manifest("ingest", f"batch-{batch}"),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def split() -> None:
+    """Divide the patients into train, val and test; stop if any patient or image stands in two of them.
+
+    **Reads** all slice tables and tables of rejects.
+
+    **Writes** `data/interim/split.parquet` (subset per slice, with the reason where a slice is not used) and
+    `data/interim/rejects.parquet` (all rejects).
+    """
+    from lss.stages import split as stage
+
+    params = load_params()
+    stage.run(
+        params.split,
+        params.seed,
+        slices=_batches(params, layout.SLICES),
+        rejects=_batches(params, layout.REJECTS),
+        split=Path(layout.SPLIT),
+        all_rejects=Path(layout.ALL_REJECTS),
+        manifest=_manifest("split"),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def denoise(batch: Batch) -> None:
+    """Denoise the used slices of one batch by non-local means (eq. 1-2).
+
+    **Reads** `data/interim/slices/batch-NN.parquet` (pixels in stored grey levels, 12 bits) and
+    `data/interim/split.parquet`.
+
+    **Writes** `data/interim/denoised/batch-NN.parquet`: pixels in the same grey levels, the estimated noise sigma and
+    the filtering parameter h, both in grey levels.
+    """
+    from lss.stages import denoise as stage
+
+    params = load_params()
+    _check_batch(params, batch)
+    stage.run(
+        params.denoise,
+        params.seed,
+        slices=Path(layout.SLICES.format(batch=batch)),
+        split=Path(layout.SPLIT),
+        denoised=Path(layout.DENOISED.format(batch=batch)),
+        manifest=_manifest("denoise", f"batch-{batch}"),
+    )
+
+
+@app.command(name="pseudo_mask", rich_help_panel=PANEL)
+def pseudo_mask(batch: Batch) -> None:
+    """Make the report-conditioned pseudo-masks of one batch (Algorithm 1).
+
+    **Reads** `data/interim/denoised/batch-NN.parquet`, `data/interim/slices/batch-NN.parquet` (grades, spacing in mm),
+    `data/interim/split.parquet`.
+
+    **Writes** `data/interim/pseudo_masks/batch-NN.parquet`: mask (PNG, 0 or 255), region of interest in pixels, mask
+    area in mm2, and whether the canal was found.
+    """
+    from lss.stages import pseudo_mask as stage
+
+    params = load_params()
+    _check_batch(params, batch)
+    stage.run(
+        params.pseudo_mask,
+        params.seed,
+        slices=Path(layout.SLICES.format(batch=batch)),
+        split=Path(layout.SPLIT),
+        denoised=Path(layout.DENOISED.format(batch=batch)),
+        masks=Path(layout.PSEUDO_MASKS.format(batch=batch)),
+        manifest=_manifest("pseudo_mask", f"batch-{batch}"),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def shards(batch: Batch) -> None:
+    """Crop, balance and augment one batch, and write it as training shards.
+
+    **Reads** slices, denoised pixels and pseudo-masks of the batch, and `data/interim/split.parquet`.
+
+    **Writes** `data/shards/{train,val,test}-NN.parquet`: 16-bit PNG image, 8-bit PNG mask, grade, level, reference
+    report, mask area in percent of the image, pixel spacing in mm. Only the training part is augmented.
+    """
+    from lss.stages import shards as stage
+
+    params = load_params()
+    _check_batch(params, batch)
+    stage.run(
+        params.shards,
+        params.seed,
+        batch=batch,
+        slices=Path(layout.SLICES.format(batch=batch)),
+        split=Path(layout.SPLIT),
+        denoised=Path(layout.DENOISED.format(batch=batch)),
+        masks=Path(layout.PSEUDO_MASKS.format(batch=batch)),
+        shards={s: Path(layout.SHARD.format(subset=s, batch=batch)) for s in layout.SUBSETS},
+        manifest=_manifest("shards", f"batch-{batch}"),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def weights(backbone: Backbone) -> None:
+    """Make a tiny checkpoint, or find or download the published one.
+
+    **Reads** params.yaml `weights`.
+
+    **Writes** `data/weights/BACKBONE/` in the published format (safetensors), and its manifest.
+    """
+    from lss.stages import weights as stage
+
+    params = load_params()
+    stage.run(
+        params.weights,
+        params.seed,
+        backbone=backbone,
+        folder=Path(layout.WEIGHTS.format(backbone=backbone)),
+        manifest=_manifest("weights", backbone),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def train(backbone: Backbone, task: Task, loss: Loss) -> None:
+    """Train one backbone for one task with one loss; a run that was killed goes on where it was.
+
+    **Reads** `data/shards/train-*.parquet`, `val-*.parquet`, `data/weights/BACKBONE/`; for the task report also the
+    backbone's segmentation model.
+
+    **Writes** `results/models/BACKBONE/TASK-LOSS/`: model.json, model.safetensors, adapter/ (peft), epochs.csv.
+    """
+    from lss.stages import train as stage
+
+    params = load_params()
+    _check_run(params, backbone, task, loss)
+    names = {"backbone": backbone, "task": task, "loss": loss}
+    stage.run(
+        params.train,
+        params.seed,
+        **names,
+        weights=Path(layout.WEIGHTS.format(backbone=backbone)),
+        shards=_shards(params, "train", "val"),
+        segmentation=_segmentation_model(params, backbone, task),
+        folder=Path(layout.MODEL.format(**names)),
+        state=Path(layout.TRAINING_STATE.format(**names)),
+        manifest=_manifest("train", backbone, task, loss),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def predict(backbone: Backbone, task: Task, loss: Loss) -> None:
+    """Apply a trained model to the test part.
+
+    **Reads** the model's folder, its backbone's weights, `data/shards/test-*.parquet`.
+
+    **Writes** `results/predictions/BACKBONE/TASK-LOSS.parquet`: grade probabilities; or mask (PNG), area in percent
+    and attention map; or report and reference text.
+    """
+    from lss.stages import predict as stage
+
+    params = load_params()
+    _check_run(params, backbone, task, loss)
+    names = {"backbone": backbone, "task": task, "loss": loss}
+    stage.run(
+        params.predict,
+        params.seed,
+        model=Path(layout.MODEL.format(**names)),
+        weights=Path(layout.WEIGHTS.format(backbone=backbone)),
+        segmentation=_segmentation_model(params, backbone, task),
+        shards=_shards(params, "test")["test"],
+        predictions=Path(layout.PREDICTIONS.format(**names)),
+        manifest=_manifest("predict", backbone, task, loss),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def evaluate() -> None:
+    """Score all predictions: metrics with bootstrap intervals by patient, tests, baselines, agreement.
+
+    **Reads** `results/predictions/`, `data/shards/`, `data/truth/phantom.parquet`.
+
+    **Writes** `results/cases/TASK.parquet` (one row per image and model), `results/metrics.json`,
+    `results/statistics.json`. Dice, IoU, recall ... from 0 to 1; Hausdorff distances in mm and pixels.
+    """
+    from lss.stages import evaluate as stage
+
+    params = load_params()
+    stage.run(
+        params.evaluate,
+        params.seed,
+        predictions=_predictions(params),
+        shards=_shards(params, *layout.SUBSETS),
+        truth=Path(layout.TRUTH),
+        cases=_cases(),
+        metrics=Path(layout.METRICS),
+        statistics=Path(layout.STATISTICS),
+        manifest=_manifest("evaluate"),
+        manifests=[_manifest("cohort"), *(_manifest("train", *run) for run in model_runs(params.train))],
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def tables() -> None:
+    """Write tables 1-6 of the paper from the statistics, with the paper's values beside.
+
+    **Reads** `results/statistics.json`. **Writes** `results/tables/table*.csv`, `.md`, `.tex`.
+    """
+    from lss.stages import tables as stage
+
+    params = load_params()
+    stage.run(
+        params.tables,
+        params.seed,
+        statistics=Path(layout.STATISTICS),
+        outputs={number: Path(stem) for number, stem in layout.TABLES.items()},
+        manifest=_manifest("tables"),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def figures() -> None:
+    """Draw figures 2-6 of the paper as PNG and SVG.
+
+    **Reads** `results/statistics.json`, `results/cases/`, `results/predictions/`, `data/shards/test-*.parquet`.
+
+    **Writes** `results/figures/figure*.png`, `.svg`.
+    """
+    from lss.stages import figures as stage
+
+    params = load_params()
+    stage.run(
+        params.figures,
+        params.seed,
+        statistics=Path(layout.STATISTICS),
+        cases=_cases(),
+        predictions=_predictions(params),
+        shards=_shards(params, "test")["test"],
+        outputs={number: Path(stem) for number, stem in layout.FIGURES.items()},
+        manifest=_manifest("figures"),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def page() -> None:
+    """Put everything on one self-contained page, `results/index.html`, which works offline.
+
+    **Reads** tables, figures, statistics, cases, predictions and the manifests of all stages.
+
+    **Writes** `results/index.html`.
+    """
+    from lss.stages import page as stage
+
+    params = load_params()
+    stage.run(
+        params.page,
+        params.seed,
+        statistics=Path(layout.STATISTICS),
+        tables={number: Path(stem) for number, stem in layout.TABLES.items()},
+        figures={number: Path(stem) for number, stem in layout.FIGURES.items()},
+        cases=_cases(),
+        predictions=_predictions(params),
+        shards=_shards(params, "test")["test"],
+        manifests=[Path(path) for path in stage_manifests(params)],
+        page=Path(layout.PAGE),
+        manifest=_manifest("page"),
+    )

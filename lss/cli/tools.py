@@ -1,0 +1,91 @@
+"""Verbs beside the stages: what a person needs around the workflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lss import layout
+from lss.cli import app
+from lss.params import load_params
+
+PANEL = "Tools"
+
+
+@app.command(rich_help_panel=PANEL)
+def doctor() -> None:
+    """Say what this machine can do: versions, GPU, Java, disk, data and weights, and the remedy for each lack."""
+    from lss.doctor import examine
+
+    raise typer.Exit(examine(load_params()))
+
+
+@app.command(rich_help_panel=PANEL)
+def preset(name: Annotated[str, typer.Argument(help="phantom or paper.")]) -> None:
+    """Rewrite params.yaml: `paper` (published backbones, the paper's settings, the real archive) or `phantom`."""
+    from lss.presets import apply_preset
+
+    for line in apply_preset(name, Path(layout.PARAMS)):
+        typer.echo(line)
+
+
+@app.command(rich_help_panel=PANEL)
+def sync() -> None:
+    """After `dvc checkout`, `dvc pull` or a hit in DVC's run cache: tell Snakemake that the files are current."""
+    from lss.workflow import sync as agree
+
+    agree(Path.cwd())
+    typer.echo("Snakemake and DVC agree: nothing to be done.")
+
+
+@app.command(rich_help_panel=PANEL)
+def inspect(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the fingerprint to this file.")] = None,
+) -> None:
+    """Print a fingerprint of the ingested cohort: patients, series, spacings in mm, grey levels, grades, rejects."""
+    from lss.inspect import fingerprint_table, inspect_cohort
+    from lss.io import write_json
+
+    params = load_params()
+    slices, rejects = (
+        [Path(pattern.format(batch=batch)) for batch in layout.batch_names(params.cohort.batches)]
+        for pattern in (layout.SLICES, layout.REJECTS)
+    )
+    fingerprint = inspect_cohort(slices, rejects)
+    typer.echo(fingerprint_table(fingerprint))
+    if json_file:
+        write_json(json_file, fingerprint)
+
+
+@app.command(name="grade-notes", rich_help_panel=PANEL)
+def grade_notes(
+    file: Annotated[Path, typer.Argument(help="Excel or CSV of radiologists' notes, one row per patient.")],
+    output: Annotated[Path, typer.Option(help="CSV to write: patient_id, grade, level_grades, evidence.")],
+    patient_column: Annotated[str | None, typer.Option(help="Column of patient ids; guessed if not given.")] = None,
+    note_column: Annotated[str | None, typer.Option(help="Column of the notes; guessed if not given.")] = None,
+) -> None:
+    """Read stenosis grades (A, BC, D, none) out of radiologists' notes by the rubric."""
+    from lss.notes.grade_file import grade_file
+
+    typer.echo(grade_file(file, output, patient_column, note_column))
+
+
+@app.command(rich_help_panel=PANEL)
+def plan() -> None:
+    """Say before training what each backbone needs: parameters, tokens, GPU memory in GiB, largest batch."""
+    from lss.plan import plan_table
+
+    typer.echo(plan_table(load_params()))
+
+
+@app.command(name="convert-weights", rich_help_panel=PANEL)
+def convert_weights(
+    folder: Annotated[Path, typer.Argument(help="Folder with a published checkpoint in a pickled .bin file.")],
+) -> None:
+    """Convert a published pickled checkpoint to safetensors, once and explicitly (read with weights_only)."""
+    from lss.backbones.convert import convert_pickled
+
+    for path in convert_pickled(folder):
+        typer.echo(f"written: {path}")

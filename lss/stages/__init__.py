@@ -1,0 +1,1 @@
+"""One module per stage of the pipeline: the only code that reads and writes files."""

@@ -1,0 +1,120 @@
+"""What the evaluate stage reads beside predictions: training part, test part, truth, baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lss.errors import LssError
+from lss.evaluation.cases import TestCases, crop, decode_mask, resize_mask
+from lss.io import read_parquet
+from lss.metrics.report_baselines import (
+    most_frequent_report,
+    nearest_reports,
+    template_reports,
+    thumbnail_features,
+)
+from lss.model.severity import calibrate_thresholds
+from lss.schemas import TRUTH
+from lss.shards import ShardReader, decode_image
+
+Rows = list[dict[str, Any]]
+
+
+class TrainingPart:
+    """What the evaluation takes from the training part: originals only, no augmented copies.
+
+    Attributes:
+        reports: reference reports.
+        thresholds: of the area, calibrated on it.
+        grade_a_empty: whether all its masks of grade A are empty.
+
+    Raises LssError where there is no slice.
+    """
+
+    def __init__(self, shards: list[Path]) -> None:
+        columns = ["copy", "grade", "area_percent", "report"]
+        rows = list(_originals(shards, columns))
+        if not rows:
+            raise LssError("evaluate: the training shards hold no slice. Rerun shards.")
+        areas = np.array([row["area_percent"] for row in rows], dtype=np.float64)
+        grades = [row["grade"] for row in rows]
+        self.reports = [row["report"] for row in rows]
+        self.thresholds = calibrate_thresholds(areas, grades)
+        of_a = [area for area, grade in zip(areas, grades, strict=True) if grade == "A"]
+        self.grade_a_empty = bool(of_a) and max(of_a) == 0
+
+
+def _originals(shards: list[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows that are no augmented copies."""
+    reader = ShardReader(shards, columns)
+    return (row for row in reader.iterate(range(len(reader))) if row["copy"] == 0)
+
+
+def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_empty: bool) -> TestCases:
+    """The test part with its references in the size of the predicted masks.
+
+    Args:
+        truth: table of the phantom's truth, joined by the source file's hash; may have no rows.
+        grade_a_empty: pseudo-masks of grade A are empty, and so are the true masks then.
+
+    Raises LssError where there is no slice.
+    """
+    columns = ["copy", "slice_key", "patient_key", "level", "grade", "report", "mask", "row_spacing_mm",
+               "column_spacing_mm", "source_sha256", "crop_row", "crop_column"]  # fmt: skip
+    known = {row["source_sha256"]: row for row in read_parquet(truth, TRUTH).select(
+        ["source_sha256", "grade", "canal_mask"]).to_pylist()}  # fmt: skip
+    test = TestCases([], [], [], [], [], [], [], [], [])
+    for row in _originals(shards, columns):
+        mask = decode_mask(row["mask"]["bytes"])
+        test.keys.append(row["slice_key"])
+        test.patients.append(row["patient_key"])
+        test.levels.append(row["level"])
+        test.grades.append(row["grade"])
+        test.reports.append(row["report"])
+        test.pseudo_masks.append(resize_mask(mask, size))
+        test.spacings.append(
+            (row["row_spacing_mm"] * mask.shape[0] / size[0], row["column_spacing_mm"] * mask.shape[1] / size[1])
+        )
+        true = known.get(row["source_sha256"])
+        test.true_grades.append(true["grade"] if true else None)
+        test.true_masks.append(_true_mask(true, row, mask.shape, size, grade_a_empty) if true else None)
+    if not len(test):
+        raise LssError("evaluate: the test shards hold no slice. Rerun shards, or look at split.fractions.")
+    return test
+
+
+def _true_mask(
+    true: dict[str, Any], row: dict[str, Any], shape: tuple[int, ...], size: tuple[int, int], grade_a_empty: bool
+) -> np.ndarray:
+    """The true canal in the field of view; empty at a true grade A where the pseudo-masks are empty there too."""
+    mask = crop(decode_mask(true["canal_mask"]["bytes"]), row["crop_row"], row["crop_column"], (shape[0], shape[1]))
+    if grade_a_empty and true["grade"] == "A":
+        mask = np.zeros_like(mask)
+    return resize_mask(mask, size)
+
+
+def baseline_reports(
+    by_backbone: dict[str, Rows], test: TestCases, train: TrainingPart, shards: dict[str, list[Path]]
+) -> dict[tuple[str, str], list[str]]:
+    """Reports of the systems that a generator has to beat: (name, backbone or "") to a report per case.
+
+    Args:
+        by_backbone: rows of the classification case table; their areas fill the template.
+    """
+    features = {
+        subset: np.stack([thumbnail_features(decode_image(row["image"]["bytes"]))
+                          for row in _originals(shards[subset], ["copy", "image"])])
+        for subset in ("train", "test")
+    }  # fmt: skip
+    found = {
+        ("most_frequent", ""): [most_frequent_report(train.reports)] * len(test),
+        ("nearest_image", ""): nearest_reports(features["train"], train.reports, features["test"]),
+    }
+    for backbone, rows in by_backbone.items():
+        areas = [row["area_percent"] for row in rows]
+        found["template", backbone] = template_reports(areas, train.thresholds)
+    return found

@@ -1,0 +1,86 @@
+"""Streaming over the tables that the imaging stages share, in memory that does not grow with the cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from lss.errors import LssError
+from lss.io import read_parquet
+from lss.schemas import SPLIT
+
+_ROWS_AT_A_TIME = 32  # as Python objects
+_ASSUMED_FIELD_OF_VIEW_MM = 220.0
+
+
+def read_split(split: Path) -> dict[str, str]:
+    """Subset (train, val, test, unused) of every slice key of the cohort."""
+    table = read_parquet(split, SPLIT, columns=["slice_key", "subset"])
+    return dict(zip(table["slice_key"].to_pylist(), table["subset"].to_pylist(), strict=True))
+
+
+def iterate_rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of a Parquet file one after the other, one row group in memory.
+
+    Not `ParquetFile.iter_batches`: it keeps what it has read until the end, so its memory grows with the file.
+    """
+    with _open(path, columns) as file:
+        for group in range(file.num_row_groups):
+            for batch in file.read_row_group(group, columns=columns).to_batches(_ROWS_AT_A_TIME):
+                yield from batch.to_pylist()
+
+
+def used_slices(slices: Path, subsets: dict[str, str], columns: list[str]) -> tuple[int, Iterator[dict[str, Any]]]:
+    """How many slices of a batch are in use (subset not `unused`), and their rows in the table's order.
+
+    Raises LssError for a slice that the split does not know.
+    """
+    with _open(slices, ["slice_key"]) as file:
+        keys = file.read(columns=["slice_key"])["slice_key"].to_pylist()
+    unknown = [key for key in keys if key not in subsets]
+    if unknown:
+        raise LssError(f"{slices}: slice {unknown[0]} and {len(unknown) - 1} others are not in the split. Rerun split.")
+    used = {key for key in keys if subsets[key] != "unused"}
+    return len(used), (row for row in iterate_rows(slices, columns) if row["slice_key"] in used)
+
+
+def side_by_side(
+    slices: Path, rows: Iterator[dict[str, Any]], others: dict[Path, list[str]]
+) -> Iterator[list[dict[str, Any]]]:
+    """Rows of the slice table with their partners in tables (path to columns) that were written in the same order.
+
+    Raises LssError where a table holds another slice, or too few or too many.
+    """
+    tables = [iterate_rows(path, columns) for path, columns in others.items()]
+    for group in zip_longest(rows, *tables):
+        keys = [row and row["slice_key"] for row in group]
+        for path, key in zip(others, keys[1:], strict=True):
+            if key != keys[0]:
+                raise LssError(
+                    f"{path}: holds slice {key} where {slices} holds {keys[0]}. Rerun the stage that writes it."
+                )
+        yield list(group)
+
+
+def spacing_mm(row: dict[str, Any]) -> tuple[float, float]:
+    """Row and column spacing of a slice row.
+
+    Where a picture has none, its longer side is taken as 220 mm, the field of view of the Lumbar Spine MRI Dataset.
+    """
+    assumed = _ASSUMED_FIELD_OF_VIEW_MM / max(row["rows"], row["columns"])
+    return row["row_spacing_mm"] or assumed, row["column_spacing_mm"] or assumed
+
+
+def _open(path: Path, columns: list[str]) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, ValueError) as error:
+        raise LssError(f"{path}: cannot be read as Parquet ({error}). Rerun the stage that writes it.") from error
+    missing = [name for name in columns if name not in file.schema_arrow.names]
+    if missing:
+        raise LssError(f"{path}: columns {missing} are missing. It was written by another version: rerun its stage.")
+    return file

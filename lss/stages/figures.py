@@ -1,0 +1,104 @@
+"""Stage figures: figures 2-6 of the paper."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from lss.io import read_json
+from lss.manifest import write_manifest
+from lss.params import FigureParams
+from lss.reporting.case_data import CaseData
+from lss.reporting.grade_figures import draw_grades
+from lss.reporting.mask_figure import MaskCase, draw_masks
+from lss.reporting.names import LOSSES, model_name
+from lss.reporting.report_figure import ReportCase, draw_reports
+from lss.reporting.selection import prefer_drawn, typical_cases
+from lss.reporting.style import save, sign, style
+
+Run = tuple[str, str, str]
+
+
+def run(
+    params: FigureParams,
+    seed: int,
+    *,
+    statistics: Path,
+    cases: dict[str, Path],
+    predictions: dict[Run, Path],
+    shards: list[Path],
+    outputs: dict[int, Path],
+    manifest: Path,
+) -> None:
+    """Draw every figure as PNG and SVG; equal inputs give equal files.
+
+    Args:
+        params: the figures section.
+        seed: of params.yaml; nothing is drawn at random here, it is recorded only.
+        statistics, cases: of the evaluate stage.
+        predictions: tables by (backbone, task, loss).
+        shards: of the test part.
+        outputs: number of the figure to the stem of its files.
+        manifest: gets the stage's manifest.
+
+    Raises LssError on missing or broken files.
+    """
+    started = datetime.now(UTC)
+    found = read_json(statistics)
+    data = CaseData(cases, predictions, shards)
+    written = []
+    with style():
+        figures = {
+            2: draw_grades(found, ("head",)),
+            3: draw_grades(found, ("area_paper", "area_calibrated")),
+            4: _figure4(data, params.cases_per_grade),
+            5: draw_grades(found, ("text",)),
+            6: _figure6(data, params.cases_per_grade),
+        }
+        for number, stem in outputs.items():
+            sign(figures[number], found["about"])
+            written += save(figures[number], stem, params.dpi)
+    write_manifest(
+        manifest,
+        "figures",
+        inputs=[statistics, *cases.values(), *predictions.values(), *shards],
+        outputs=written,
+        params=params.model_dump(mode="json"),
+        seed=seed,
+        started=started,
+    )
+
+
+def _figure4(data: CaseData, per_grade: int) -> Figure:
+    """Masks of the first backbone, as in the paper."""
+    backbone = data.backbones[0]
+    loss = data.first_loss(backbone, "segmentation")
+    shown = []
+    rows = prefer_drawn(data.of_model("segmentation", backbone, loss))
+    for row in typical_cases(rows, "dice", per_grade):
+        key = row["slice_key"]
+        prediction = data.segmentation(backbone, key)
+        predicted = data.predicted_mask(backbone, key)
+        reference = data.reference_mask(key, predicted.shape)
+        confidence = prediction["mean_confidence"], prediction["max_confidence"]
+        shown.append(MaskCase(data.image(key), reference, predicted, row, *confidence))
+    name = LOSSES.get(loss or "", loss)
+    return draw_masks(shown, f"{model_name(backbone)}, {name}: cases nearest to their grade's median Dice")
+
+
+def _figure6(data: CaseData, per_grade: int) -> Figure:
+    """Reports of the second backbone (SmolVLM in the paper), or of the only one."""
+    with_reports = [backbone for backbone in data.backbones if data.first_loss(backbone, "report")]
+    if not with_reports:
+        return draw_reports([], "No report generator was trained")
+    backbone = with_reports[min(1, len(with_reports) - 1)]
+    rows = data.of_model("report", backbone, data.first_loss(backbone, "report"))
+    grades = data.grades(backbone)
+    shown = [
+        ReportCase(data.image(row["slice_key"]), data.predicted_mask(backbone, row["slice_key"]), row,
+                   grades[row["slice_key"]])
+        for row in typical_cases(rows, "cider_d", per_grade)
+    ]  # fmt: skip
+    return draw_reports(shown, f"{model_name(backbone)}: cases nearest to their grade's median CIDEr-D")

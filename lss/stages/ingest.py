@@ -1,0 +1,170 @@
+"""Stage ingest: raw files of one batch of patients to the slice table, without identifiers."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lss import layout
+from lss.cohorts import open_cohort
+from lss.cohorts.base import Grading, PatientRecord, RawSlice, Reject
+from lss.cohorts.privacy import Pseudonyms, pseudonyms
+from lss.cohorts.slice_grade import slice_grade
+from lss.grades import format_level_grades
+from lss.io import parquet_writer
+from lss.manifest import write_manifest
+from lss.params import CohortParams, IngestParams
+from lss.progress import progress
+from lss.schemas import REJECTS, SLICES
+
+ROWS_AT_A_TIME = 64
+"""Slices per row group: 13 MB of 320 x 320 pixels."""
+
+
+def run(
+    cohort: CohortParams,
+    params: IngestParams,
+    seed: int,
+    *,
+    batch: str,
+    slices: Path,
+    rejects: Path,
+    manifest: Path,
+) -> None:
+    """Read the patients of `batch` and write their slices and what could not be used.
+
+    Patients are dealt into `cohort.batches` by their place in the sorted list. Memory holds one patient at a time.
+
+    Args:
+        cohort: which files.
+        params: rules of grades and pseudonyms.
+        seed: of params.yaml; keys the pseudonyms where there is no key file.
+        batch: name of the batch, one of `layout.batch_names(cohort.batches)`.
+        slices: output, table `lss.schemas.SLICES`.
+        rejects: output, table `lss.schemas.REJECTS`.
+        manifest: output.
+
+    Raises:
+        LssError: when the cohort as a whole cannot be read; a single file's fault ends in `rejects`.
+    """
+    started = datetime.now(UTC)
+    names = pseudonyms(params.pseudonym_key_file, seed)
+    reader = open_cohort(cohort, params)
+    number = layout.batch_names(cohort.batches).index(batch)
+    everyone = reader.patients()
+    patients = everyone[number :: cohort.batches]
+    counts: Counter[str] = Counter()
+    with parquet_writer(slices, SLICES) as slice_writer, parquet_writer(rejects, REJECTS) as reject_writer:
+        for patient in progress(patients, f"ingest {batch}", unit="patient"):
+            record = reader.read_patient(patient)
+            grading, note, note_rejects = _grade(patient, record)
+            rows = [_slice_row(item, cohort.name, patient, note, grading, params, names) for item in record.slices]
+            for start in range(0, len(rows), ROWS_AT_A_TIME):
+                slice_writer.write_table(pa.Table.from_pylist(rows[start : start + ROWS_AT_A_TIME], SLICES))
+            _write_rejects(reject_writer, [*record.rejects, *note_rejects], counts)
+            counts["slices"] += len(rows)
+            counts["patients with slices"] += bool(rows)
+        # known to the reader only after it has read; they belong to no patient, so one batch reports them
+        orphans = reader.orphans() if number == 0 else []
+        _write_rejects(reject_writer, orphans, counts)
+    facts: dict[str, Any] = {
+        "cohort": cohort.name,
+        "patients": len(patients),
+        **{key: counts[key] for key in ("patients with slices", "slices")},
+        "rejects": {key: counts[key] for key in sorted(counts) if key not in ("slices", "patients with slices")},
+        "pseudonym_key": "key file" if params.pseudonym_key_file else "derived from the seed",
+    }
+    print(f"ingest {batch}: {facts['slices']} slices of {len(patients)} patients", file=sys.stderr)
+    for reason, count in facts["rejects"].items():
+        print(f"  left out: {count} x {reason}", file=sys.stderr)
+    listing = Path(layout.COHORT_FILES.format(root=cohort.root))
+    write_manifest(
+        manifest,
+        "ingest",
+        inputs=[listing] if listing.is_file() else [],
+        outputs=[slices, rejects],
+        params={"cohort": cohort.model_dump(mode="json"), "ingest": params.model_dump(mode="json")},
+        seed=seed,
+        started=started,
+        facts=facts,
+    )
+
+
+def _grade(patient: str, record: PatientRecord) -> tuple[Grading, str | None, list[Reject]]:
+    """Grading and cleaned note of a patient, and what is wrong with the pairing of note and images."""
+    from lss.notes.cleaning import clean_note
+    from lss.notes.grading import grade_note
+
+    note = clean_note(record.note) if record.note else ""
+    labelled = record.grading is not None
+    where, problems = f"patient {patient}", []
+    if record.note is not None and not note and not labelled:
+        problems.append(Reject(where, "empty note", "the note's cell is empty", "Fill in the note, or leave it out."))
+    if not record.slices and (note or labelled):
+        remedy = "Bring the images, or leave the note: it is not used."
+        problems.append(Reject(where, "note without images", "no usable slice of this patient", remedy))
+    if record.slices and record.note is None and not labelled:
+        remedy = "Add the note to the table; without it the slices have no grade."
+        problems.append(Reject(where, "images without a note", f"{len(record.slices)} slices", remedy))
+    if record.grading is not None:
+        return record.grading, note or None, problems
+    if not note:
+        return Grading(None), None, problems
+    read = grade_note(note)
+    return Grading(read.grade, dict(read.level_grades), "note"), note, problems
+
+
+def _slice_row(
+    item: RawSlice,
+    cohort: str,
+    patient: str,
+    note: str | None,
+    grading: Grading,
+    params: IngestParams,
+    names: Pseudonyms,
+) -> dict[str, Any]:
+    """One row of the slice table: pseudonyms in place of ids, nothing else of the header but geometry."""
+    grade, grade_reason = slice_grade(
+        item.level, grading, unnamed_level=params.unnamed_level, unknown_level=params.unknown_level
+    )
+    rows, columns = item.pixels.shape
+    return {
+        "slice_key": names.image(item.image),
+        "patient_key": names.patient(patient),
+        "study_key": names.study(item.study),
+        "series_key": names.series(item.series),
+        "cohort": cohort,
+        "plane": item.plane,
+        "plane_reason": item.plane_reason,
+        "weighting": item.weighting,
+        "weighting_reason": item.weighting_reason,
+        "level": item.level,
+        "level_reason": item.level_reason,
+        "instance": item.instance,
+        "position_mm": item.position_mm,
+        "rows": rows,
+        "columns": columns,
+        "row_spacing_mm": item.row_spacing_mm,
+        "column_spacing_mm": item.column_spacing_mm,
+        "spacing_reason": item.spacing_reason,
+        "bits": item.bits,
+        "pixels": item.pixels.astype("<u2").tobytes(),
+        "note": note,
+        "note_grade": grading.grade,
+        "level_grades": format_level_grades(grading.level_grades),
+        "grade": grade,
+        "grade_reason": grade_reason,
+        "source_sha256": item.source_sha256,
+    }
+
+
+def _write_rejects(writer: Any, rejects: list[Reject], counts: Counter[str]) -> None:
+    counts.update(reject.reason for reject in rejects)
+    if rejects:
+        rows = [{"stage": "ingest", **vars(reject)} for reject in rejects]
+        writer.write_table(pa.Table.from_pylist(rows, REJECTS))

@@ -1,0 +1,137 @@
+"""Stage predict: a trained model on the test part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import lss.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
+import cv2
+import numpy as np
+import torch
+
+from lss.errors import LssError
+from lss.grades import GRADES
+from lss.io import write_parquet
+from lss.manifest import write_manifest
+from lss.model.saved import CONFIG, ModelCard, load_network, read_card
+from lss.params import PredictParams
+from lss.progress import progress
+from lss.schemas import CLASSIFICATION, REPORT, SEGMENTATION
+from lss.torch_setup import resolve_device, set_deterministic
+from lss.training.data import BatchLoader, Samples
+from lss.training.task import Batch
+
+SCHEMAS = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "report": REPORT}
+
+
+def run(
+    params: PredictParams,
+    seed: int,
+    *,
+    model: Path,
+    weights: Path,
+    segmentation: Path | None,
+    shards: list[Path],
+    predictions: Path,
+    manifest: Path,
+) -> None:
+    """Predict every test slice and write one row each, in the order of the shards.
+
+    Args:
+        params: the predict section.
+        seed: of params.yaml; used where reports are sampled.
+        model: folder that `train` wrote.
+        weights: folder of the backbone's checkpoint.
+        segmentation: model folder of the segmentation network (task report); None for other tasks.
+        shards: paths of the test part.
+        predictions: gets the table; its schema is lss.schemas.CLASSIFICATION, SEGMENTATION or REPORT.
+        manifest: gets the stage's manifest.
+
+    Raises LssError on a missing or foreign file.
+    """
+    started = datetime.now(UTC)
+    set_deterministic(params.threads)
+    device = resolve_device(params.device)
+    card = read_card(model)
+    samples = Samples(shards, card.image_size, card.network_config.mask_size)
+    loader = BatchLoader(samples, params.batch_size, seed=None)
+    batches = progress(loader.batches(), f"predict {card.backbone} {card.task}", len(loader), "batch")
+    rows = list(_predict(card, model, weights, segmentation, params, seed, device, batches))
+    write_parquet(predictions, rows, SCHEMAS[card.task])
+    write_manifest(
+        manifest,
+        "predict",
+        inputs=[*shards, model / CONFIG],
+        outputs=[predictions],
+        params=params.model_dump(mode="json"),
+        seed=seed,
+        started=started,
+        facts={
+            "backbone": card.backbone,
+            "task": card.task,
+            "loss": card.loss,
+            "slices": len(rows),
+            "device": str(device),
+            "leak": card.leak,
+        },
+    )
+
+
+def _predict(
+    card: ModelCard,
+    model: Path,
+    weights: Path,
+    segmentation: Path | None,
+    params: PredictParams,
+    seed: int,
+    device: torch.device,
+    batches: Iterable[Batch],
+) -> Iterator[dict[str, Any]]:
+    """Rows of the predictions table."""
+    if card.task == "report":
+        from lss.training import report_task
+
+        if segmentation is None:
+            raise LssError("predict: segmentation: a report is written from a mask; name the model that draws it.")
+        yield from report_task.predict(card, model, weights, segmentation, params, seed, device, batches)
+        return
+    network, card = load_network(model, weights, device)
+    rows_of = _segmentation_rows if card.task == "segmentation" else _classification_rows
+    for batch in batches:
+        there = batch.to(device)
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=card.bf16):
+            output = network(there.image_B1YX, there.grade_B)
+        attention_BN = output.attention_BHKN.float().mean(dim=(1, 2)).cpu().numpy()
+        yield from rows_of(batch, output.logits.float().cpu(), attention_BN, network.encoder.grid)
+
+
+def _case(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("slice_key", "patient_key", "level", "grade")}
+
+
+def _classification_rows(
+    batch: Batch, logits_BC: torch.Tensor, attention_BN: np.ndarray, grid: tuple[int, int]
+) -> Iterator[dict[str, Any]]:
+    for row, probabilities in zip(batch.rows, logits_BC.softmax(dim=-1).tolist(), strict=True):
+        named = {f"p_{grade}": value for grade, value in zip(GRADES, probabilities, strict=True)}
+        yield _case(row) | named | {"predicted": GRADES[int(np.argmax(probabilities))]}
+
+
+def _segmentation_rows(
+    batch: Batch, logits_B1YX: torch.Tensor, attention_BN: np.ndarray, grid: tuple[int, int]
+) -> Iterator[dict[str, Any]]:
+    for row, probability, attention in zip(batch.rows, logits_B1YX.sigmoid()[:, 0].numpy(), attention_BN, strict=True):
+        inside = probability > 0.5
+        confidence = probability[inside]
+        yield _case(row) | {
+            "mask": {"bytes": cv2.imencode(".png", inside.astype(np.uint8) * 255)[1].tobytes(), "path": None},
+            "area_percent": 100.0 * float(inside.mean()),
+            "mean_confidence": float(confidence.mean()) if confidence.size else None,
+            "max_confidence": float(confidence.max()) if confidence.size else None,
+            "attention": attention.astype("<f2").tobytes(),
+            "grid_rows": grid[0],
+            "grid_columns": grid[1],
+        }

@@ -1,0 +1,186 @@
+"""Stage shards: field of view, balance, augmentation, reference text; one Parquet file per subset and batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from lss.grades import GRADES
+from lss.imaging.augment import Augmentation, augment, draw
+from lss.imaging.balance import balance_plan
+from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes
+from lss.imaging.crop import crop, field_of_view
+from lss.io import parquet_writer, read_parquet
+from lss.manifest import write_manifest
+from lss.notes.reference import reference_report, swap_sides
+from lss.params import ShardParams
+from lss.progress import progress
+from lss.schemas import SPLIT
+from lss.shards import self_describing_schema
+from lss.stages._slices import side_by_side, spacing_mm, used_slices
+
+_SLICE_COLUMNS = ["slice_key", "patient_key", "level", "grade", "note", "rows", "columns", "row_spacing_mm",
+                  "column_spacing_mm", "source_sha256"]  # fmt: skip
+_DENOISED_COLUMNS = ["slice_key", "rows", "columns", "pixels"]
+_MASK_COLUMNS = ["slice_key", "mask", "canal_found", "centre_row", "centre_column"]
+
+
+def run(
+    params: ShardParams,
+    seed: int,
+    *,
+    batch: str,
+    slices: Path,
+    split: Path,
+    denoised: Path,
+    masks: Path,
+    shards: dict[str, Path],
+    manifest: Path,
+) -> None:
+    """Write the shards of one batch.
+
+    Args:
+        params: section `shards`.
+        seed: of params.yaml; every augmented copy draws from it by slice key and copy number.
+        batch: name of the batch, for the manifest.
+        slices: slice table of the batch (schemas.SLICES).
+        split: split table of the whole cohort (schemas.SPLIT); the balance is struck over all batches.
+        denoised: denoised slices of the batch (schemas.DENOISED).
+        masks: pseudo-masks of the batch (schemas.PSEUDO_MASKS).
+        shards: subset (train, val, test) to output table (schemas.SHARD).
+        manifest: where the stage's manifest goes.
+    """
+    started = datetime.now(UTC)
+    cv2.setNumThreads(1)  # the workflow runs one batch per core
+    table = read_parquet(split, SPLIT, columns=["slice_key", "subset", "grade"]).to_pylist()
+    subsets = {row["slice_key"]: row["subset"] for row in table}
+    train = {row["slice_key"]: row["grade"] for row in table if row["subset"] == "train" and row["grade"]}
+    copies = balance_plan(train, seed) if params.balance else {}
+    counts = {subset: Counter[str]() for subset in shards}
+    facts: Counter[str] = Counter()
+    total, rows = used_slices(slices, subsets, _SLICE_COLUMNS)
+    schema = self_describing_schema()
+    with ExitStack() as stack:
+        writers = {
+            subset: _Writer(stack.enter_context(parquet_writer(path, schema)), params.row_group_size)
+            for subset, path in shards.items()
+        }
+        inputs = side_by_side(slices, rows, {denoised: _DENOISED_COLUMNS, masks: _MASK_COLUMNS})
+        for row, image, mask in progress(inputs, "shards", total=total, unit="slice"):
+            subset = subsets[row["slice_key"]]
+            for sample in _samples(params, seed, row, image, mask, copies.get(row["slice_key"], 0)):
+                writers[subset].add(sample)
+                counts[subset][sample["grade"] or "none"] += 1
+                facts["augmented"] += sample["copy"] > 0
+                facts["flipped"] += sample["flipped"]
+            facts["canal_not_found"] += not mask["canal_found"]
+        for writer in writers.values():
+            writer.flush()
+    before = Counter(train.values())
+    write_manifest(
+        manifest,
+        "shards",
+        inputs=[slices, split, denoised, masks],
+        outputs=list(shards.values()),
+        params=params.model_dump(mode="json"),
+        seed=seed,
+        started=started,
+        facts={
+            "batch": batch,
+            "rows_by_grade": {subset: dict(sorted(counter.items())) for subset, counter in counts.items()},
+            "train_cohort_before_balancing": {grade: before[grade] for grade in GRADES},
+            "train_cohort_after_balancing": {
+                grade: before[grade] + sum(copies.get(key, 0) for key, g in train.items() if g == grade)
+                for grade in GRADES
+            },
+            **facts,
+        },
+    )
+
+
+def _samples(
+    params: ShardParams,
+    seed: int,
+    row: dict[str, Any],
+    image_row: dict[str, Any],
+    mask_row: dict[str, Any],
+    copies: int,
+) -> Iterator[dict[str, Any]]:
+    """The original sample of a slice, then its augmented copies."""
+    spacing = spacing_mm(row)
+    image = pixels_from_bytes(image_row["pixels"], image_row["rows"], image_row["columns"])
+    mask = decode_png(mask_row["mask"]["bytes"]) > 0
+    centre = (mask_row["centre_row"], mask_row["centre_column"]) if params.crop == "canal" else None
+    size_mm = None if params.crop == "none" else params.crop_mm
+    view = field_of_view(image.shape, spacing, centre, size_mm)
+    image, mask = crop(image, view), crop(mask, view)
+    for copy in range(copies + 1):
+        change = Augmentation()
+        if copy:
+            change = draw(
+                seed,
+                row["slice_key"],
+                copy,
+                rotation_deg=params.rotation_deg,
+                zoom=params.zoom,
+                contrast=params.contrast,
+                flip=params.flip,
+            )
+        yield _sample(row, *augment(image, mask, change), change, copy) | {
+            "row_spacing_mm": spacing[0],
+            "column_spacing_mm": spacing[1],
+            "canal_found": mask_row["canal_found"],
+            "crop_row": view.row,
+            "crop_column": view.column,
+        }
+
+
+def _sample(
+    row: dict[str, Any], image: NDArray[np.uint16], mask: NDArray[np.bool_], change: Augmentation, copy: int
+) -> dict[str, Any]:
+    """The columns of a sample that depend on its pixels."""
+    key = f"{row['slice_key']}~{copy}" if copy else row["slice_key"]
+    area_percent = 100 * float(mask.mean())
+    report = reference_report(row["grade"], area_percent, row["note"], row["level"])
+    return {
+        "image": {"bytes": encode_png(image), "path": f"{key}.png"},
+        "mask": {"bytes": encode_png(mask), "path": f"{key}.mask.png"},
+        "sample_key": key,
+        "slice_key": row["slice_key"],
+        "patient_key": row["patient_key"],
+        "level": row["level"],
+        "grade": row["grade"],
+        "report": swap_sides(report) if change.flip else report,
+        "area_percent": area_percent,
+        "copy": copy,
+        "flipped": change.flip,
+        "source_sha256": row["source_sha256"],
+    }
+
+
+class _Writer:
+    """Writes rows in row groups of a fixed size, holding one group at most."""
+
+    def __init__(self, writer: pq.ParquetWriter, row_group_size: int) -> None:
+        self._writer, self._size, self._rows = writer, row_group_size, list[dict[str, Any]]()
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) == self._size:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            table = pa.Table.from_pylist(self._rows, schema=self._writer.schema)
+            self._writer.write_table(table, row_group_size=self._size)
+            self._rows = []

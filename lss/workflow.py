@@ -1,0 +1,71 @@
+"""What the Snakefile needs beside rules: code dependencies, and making DVC agree after a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lss import layout
+from lss.errors import LssError
+
+
+@cache
+def _stages(dvc_yaml: Path) -> dict[str, Any]:
+    return yaml.safe_load(dvc_yaml.read_text(encoding="utf-8"))["stages"]
+
+
+def code_of(stage: str) -> list[str]:
+    """Modules whose change makes `stage` run again: the code dependencies of its DVC stage.
+
+    dvc.yaml is their one list, kept complete by `workflow/code_deps.py`.
+    """
+    dependencies = _stages(Path(__file__).parent.parent / "dvc.yaml")[stage]["deps"]
+    return [path for path in dependencies if path.startswith("lss/")]
+
+
+def finish(root: Path) -> None:
+    """At the end of a successful run: DVC records the outputs, and the user is told where to look.
+
+    Called by DVC itself (`dvc repro`) it leaves the recording to DVC, which holds the lock then.
+    """
+    if "DVC_STAGE" in os.environ:
+        return
+    subprocess.run([_beside_python("dvc"), "commit", "--force", "--quiet"], cwd=root, check=True)
+    page = root / layout.PAGE
+    if page.is_file():
+        print(f"\nResults: {page}\n  tables {root / 'results/tables'}, figures {root / 'results/figures'},"
+              f" numbers {root / layout.METRICS}", file=sys.stderr)  # fmt: skip
+
+
+def sync(root: Path) -> None:
+    """Tell Snakemake that what DVC restored (checkout, pull, run cache) is current.
+
+    Raises LssError when DVC itself does not call everything current: stamping stale files would hide it.
+    """
+    status = subprocess.run([_beside_python("dvc"), "status", "--json"], cwd=root, capture_output=True, text=True)
+    if status.returncode or status.stdout.strip() != "{}":
+        raise LssError(
+            "dvc status is not clean: run `dvc checkout` or `dvc pull` for what is missing, `dvc repro` for what "
+            f"is stale, or `dvc commit -f` to accept what is there.\n{status.stdout}{status.stderr}"
+        )
+    snakemake = _beside_python("snakemake")
+    touched = subprocess.run(
+        [snakemake, "--cores", "1", "--touch", "--forceall", "--quiet", "--", "all"],
+        cwd=root, capture_output=True, text=True, env={**os.environ, "DVC_STAGE": "sync"},
+    )  # fmt: skip
+    if touched.returncode:
+        raise LssError(f"snakemake --touch failed:\n{touched.stdout}{touched.stderr}")
+    plan = subprocess.run([snakemake, "--dry-run", "--quiet", "--", "all"], cwd=root, capture_output=True, text=True)
+    if "Nothing to be done" not in plan.stdout + plan.stderr:
+        raise LssError(f"Snakemake still wants to run something:\n{plan.stdout}{plan.stderr}")
+
+
+def _beside_python(program: str) -> str:
+    """Path of a program installed in this Python's environment."""
+    return str(Path(sys.executable).parent / program)

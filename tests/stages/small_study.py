@@ -1,0 +1,63 @@
+"""Shards small enough to train on within a test: a bright canal that narrows from grade A to D."""
+
+import cv2
+import numpy as np
+
+from lss.io import write_parquet
+from lss.params import check_params, load_params
+from lss.schemas import SHARD
+
+GRADES = ("A", "BC", "D")
+
+
+def png(pixels):
+    return {"bytes": cv2.imencode(".png", pixels)[1].tobytes(), "path": None}
+
+
+def sample(index):
+    """Grade A has a wide canal and an empty mask."""
+    draw = np.random.default_rng(index)
+    grade = GRADES[index % 3]
+    image = draw.normal(400, 60, (96, 96)).clip(0)
+    canal = np.zeros((96, 96), np.uint8)
+    centre = tuple(int(value) for value in draw.integers(40, 56, 2))
+    cv2.ellipse(canal, centre, {"A": (26, 20), "BC": (17, 13), "D": (9, 7)}[grade], 0, 0, 360, 255, -1)
+    image[canal > 0] += 1500
+    mask = canal if grade != "A" else np.zeros_like(canal)
+    return {name: None for name in SHARD.names} | {
+        "image": png(image.astype(np.uint16)),
+        "mask": png(mask),
+        "sample_key": f"S{index}",
+        "slice_key": f"S{index}",
+        "patient_key": f"P{index // 3}",
+        "level": "L4-L5",
+        "grade": grade,
+        "report": f"Findings of grade {grade}.",
+        "area_percent": 100 * float((mask > 0).mean()),
+        "row_spacing_mm": 0.9,
+        "column_spacing_mm": 0.9,
+        "copy": 0,
+        "flipped": False,
+        "canal_found": True,
+    }
+
+
+def write_shards(folder, train=48, val=12, test=15):
+    """Paths by subset; two files of train."""
+    spans = {"train": (0, train), "val": (1000, 1000 + val), "test": (2000, 2000 + test)}
+    paths = {subset: [folder / f"{subset}-00.parquet", folder / f"{subset}-01.parquet"] for subset in spans}
+    for subset, (first, last) in spans.items():
+        middle = (first + last) // 2
+        write_parquet(paths[subset][0], [sample(index) for index in range(first, middle)], SHARD, 16)
+        write_parquet(paths[subset][1], [sample(index) for index in range(middle, last)], SHARD, 16)
+    return paths
+
+
+def params(project_root, **changes):
+    """The settings of params.yaml with `task__key=value` changes in the train section."""
+    raw = load_params(project_root / "params.yaml").model_dump(mode="json")
+    for name, value in changes.items():
+        *tasks, key = name.split("__")
+        section = raw["train"][tasks[0]] if tasks else raw["train"]
+        section[key] = value
+    return check_params(raw)

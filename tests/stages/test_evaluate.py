@@ -1,0 +1,144 @@
+"""Stage evaluate on models of known quality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from sklearn import metrics as sk
+from synthetic_results import Evaluated, make, run_evaluate
+
+from lss.errors import LssError
+from lss.evaluation.cases import CASE_SCHEMAS
+from lss.evaluation.measures import find
+from lss.io import write_json
+from lss.schemas import TRUTH
+
+GRADES = ["A", "BC", "D"]
+
+
+def test_case_tables_have_a_row_per_image_and_model(evaluated: Evaluated) -> None:
+    expected = {"classification": 48 * 3, "segmentation": 48 * 3 * 2 * 2, "report": 48 * 3}
+    for task, path in evaluated.cases.items():
+        table = pq.read_table(path)
+        assert table.schema.equals(CASE_SCHEMAS[task])
+        assert table.num_rows == expected[task]
+
+
+def test_accuracy_of_the_head_from_the_case_table(evaluated: Evaluated) -> None:
+    cases = pq.read_table(evaluated.cases["classification"]).to_pandas()
+    for backbone, rows in cases.groupby("backbone"):
+        for source in ("head", "area_paper", "area_calibrated", "text"):
+            found = find(evaluated.statistics["measures"], backbone=backbone, source=source, reference="note_grade",
+                         metric="accuracy", stratum="all")  # fmt: skip
+            assert found is not None
+            assert found["value"] == pytest.approx(sk.accuracy_score(rows["grade"], rows[source]), abs=1e-6)
+            assert found["low"] <= found["value"] <= found["high"]
+            assert (found["n"], found["patients"]) == (48, 12)
+        confusion = evaluated.statistics["curves"][f"{backbone}/head"]["confusion"]
+        expected = sk.confusion_matrix(rows["grade"], rows["head"], labels=GRADES)
+        np.testing.assert_array_equal(np.array(confusion)[:, :3], expected)
+
+
+def test_mean_dice_from_the_case_table(evaluated: Evaluated) -> None:
+    cases = pq.read_table(evaluated.cases["segmentation"]).to_pandas()
+    for (backbone, loss, reference), rows in cases.groupby(["backbone", "loss", "reference"]):
+        key = {"backbone": backbone, "loss": loss, "source": "mask", "reference": reference, "metric": "dice"}
+        for stratum, chosen in {
+            "all": rows,
+            "non_empty": rows[~rows["empty"].isin(["both", "reference"])],
+            "D": rows[rows["grade"] == "D"],
+            "L4-L5": rows[rows["level"] == "L4-L5"],
+        }.items():
+            found = find(evaluated.statistics["measures"], **key, stratum=stratum)
+            assert found is not None
+            assert found["value"] == pytest.approx(chosen["dice"].mean(), abs=1e-6)
+            assert found["n"] == len(chosen)
+        pooled = find(evaluated.statistics["measures"], **key, stratum="pooled")
+        sums = rows[["tp", "fp", "fn"]].sum()
+        assert pooled is not None
+        assert pooled["value"] == pytest.approx(2 * sums.tp / (2 * sums.tp + sums.fp + sums.fn), abs=1e-6)
+
+
+def test_true_masks_are_cropped_to_the_field_of_view(evaluated: Evaluated) -> None:
+    """The synthetic pseudo-masks are the true masks, so they agree to the pixel, empty ones at grade A too."""
+    found = find(evaluated.statistics["measures"], source="pseudo_mask", reference="true_mask", metric="dice",
+                 stratum="all")  # fmt: skip
+    assert found is not None and found["value"] == 1.0
+
+
+def test_distances_are_in_millimetres_of_the_masks(evaluated: Evaluated) -> None:
+    cases = pq.read_table(evaluated.cases["segmentation"]).to_pandas()
+    ratio = (cases["hausdorff_mm"] / cases["hausdorff_px"]).dropna()
+    np.testing.assert_allclose(ratio, 0.7 * 96 / 64, rtol=1e-6)  # mm per pixel of the crop, resized 96 to 64
+
+
+def test_counts_of_empty_masks_are_published(evaluated: Evaluated) -> None:
+    cases = pq.read_table(evaluated.cases["segmentation"]).to_pandas()
+    for row in evaluated.statistics["empty_masks"]:
+        if row["source"] == "mask":
+            chosen = cases[(cases["backbone"] == row["backbone"]) & (cases["loss"] == row["loss"])]
+            counts = chosen[chosen["reference"] == row["reference"]]["empty"].value_counts()
+            assert {kind: row[kind] for kind in counts.index} == counts.to_dict()
+
+
+def test_reports_beat_the_shuffled_control_and_checks_are_made(evaluated: Evaluated) -> None:
+    measures = evaluated.statistics["measures"]
+    above = find(measures, backbone="biomedclip", source="above_shuffled", metric="cider_d")
+    own = find(measures, backbone="biomedclip", source="report", metric="grade_agreement")
+    assert above is not None and above["low"] > 0
+    cases = pq.read_table(evaluated.cases["report"]).to_pandas()
+    first = cases[cases["backbone"] == "biomedclip"]
+    assert own is not None
+    assert own["value"] == pytest.approx((first["text_grade"] == first["grade"]).mean(), abs=1e-6)
+    grades = pq.read_table(evaluated.cases["classification"]).to_pandas()
+    heads = grades[grades["backbone"] == "biomedclip"]["head"].to_numpy()
+    np.testing.assert_array_equal(first["agrees_with_head"].to_numpy(), first["text_grade"].to_numpy() == heads)
+    disagree = first[~first["agrees_with_head"].astype(bool)]
+    assert all(len(sentences) for sentences in disagree["disagreements"])
+    sources = {row["source"] for row in measures if row["task"] == "report"}
+    assert {"report", "shuffled", "most_frequent", "nearest_image", "template", "text"} <= sources
+
+
+def test_metrics_for_dvc_are_numbers_by_model(evaluated: Evaluated) -> None:
+    metrics = evaluated.metrics
+    assert set(metrics) == {"classification", "segmentation", "report"}
+    assert 0 <= metrics["segmentation"]["smolvlm"]["cross_entropy"]["dice_true_mask"] <= 1
+    assert metrics["classification"]["biomedclip"]["head"]["accuracy"] > 0.4
+
+
+def test_same_bytes_again(evaluated: Evaluated, tmp_path: Path) -> None:
+    again = run_evaluate(evaluated.inputs, tmp_path)
+    assert again.statistics_path.read_bytes() == evaluated.statistics_path.read_bytes()
+    for task, path in again.cases.items():
+        assert path.read_bytes() == evaluated.cases[task].read_bytes()
+
+
+def test_manifests_give_the_caveats(tmp_path: Path) -> None:
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    facts = {"backbone": "smolvlm", "task": "segmentation", "loss": "pid_tversky", "leak": True,
+             "weights": {"source": "tiny"}}  # fmt: skip
+    write_json(tmp_path / "train.json", {"stage": "train", "facts": facts, "params": {}})
+    statistics = run_evaluate(inputs, tmp_path, [tmp_path / "train.json"]).statistics
+    caveats = " ".join(statistics["caveats"])
+    assert "phantom" in caveats and "smolvlm are tiny" in caveats
+    assert "Leak: smolvlm/segmentation/pid_tversky" in caveats and "Only 3 patients" in caveats
+
+
+def test_without_truth_nothing_is_said_of_it(tmp_path: Path) -> None:
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    pq.write_table(TRUTH.empty_table(), inputs.truth)
+    statistics = run_evaluate(inputs, tmp_path).statistics
+    assert not statistics["about"]["phantom"]
+    assert {row["reference"] for row in statistics["measures"]} == {"note_grade", "pseudo_mask", "report"}
+    assert not any("phantom" in caveat for caveat in statistics["caveats"])
+
+
+def test_predictions_of_other_slices_are_refused(tmp_path: Path) -> None:
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    path = inputs.predictions["smolvlm", "report", "focal"]
+    pq.write_table(pq.read_table(path).slice(1), path)
+    with pytest.raises(LssError, match=r"report-focal.parquet: holds other slices.*Rerun predict"):
+        run_evaluate(inputs, tmp_path)

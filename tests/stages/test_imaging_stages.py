@@ -1,0 +1,249 @@
+"""The stages denoise, pseudo_mask and shards on a small table: what they keep, balance, write again byte for byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from lss.errors import LssError
+from lss.imaging.codec import pixels_from_bytes, pixels_to_bytes
+from lss.imaging.denoise import denoise
+from lss.imaging.denoise_gpu import cuda_available
+from lss.io import read_json, write_parquet
+from lss.params import DenoiseParams, Params, PseudoMaskParams, ShardParams, load_params
+from lss.schemas import DENOISED, PSEUDO_MASKS, SHARD, SLICES, SPLIT
+from lss.shards import decode_image, decode_mask
+from lss.stages import denoise as denoise_stage
+from lss.stages import pseudo_mask as mask_stage
+from lss.stages import shards as shards_stage
+
+SIDE = 160
+NOTE = "L4-L5: broad based disc bulge with left foraminal stenosis."
+# key: (subset, grade)
+CASES = {
+    "a0": ("train", "A"), "a1": ("train", "A"), "a2": ("train", "A"), "a3": ("train", "A"), "b0": ("train", "BC"),
+    "b1": ("train", "BC"), "d0": ("train", "D"), "v0": ("val", "BC"), "t0": ("test", "D"), "u0": ("unused", "A"),
+}  # fmt: skip
+
+
+def axial(seed: int) -> np.ndarray:
+    """A coarse axial slice, 1.375 mm: fat, muscles, body, bright sac."""
+    r, c = np.mgrid[:SIDE, :SIDE] * 1.375 - 110.0
+    image = np.where((r / 80) ** 2 + (c / 105) ** 2 < 1, 1500.0, 0)
+    for row, column, height, width, level in (
+        (0, -40, 17, 14, 350), (0, 40, 17, 14, 350), (45, -28, 18, 26, 400), (45, 28, 18, 26, 400),
+        (26, -13, 7, 5, 450), (26, 13, 7, 5, 450), (0, 0, 17, 24, 800), (24, 0, 9, 12, 250), (24, 0, 6, 9, 2000),
+    ):  # fmt: skip
+        image[((r - row) / height) ** 2 + ((c - column) / width) ** 2 <= 1] = level
+    return np.clip(image + np.random.default_rng(seed).normal(0, 20, image.shape), 0, 4095).astype(np.uint16)
+
+
+def slice_row(number: int, key: str) -> dict[str, Any]:
+    return dict.fromkeys(SLICES.names) | {
+        "slice_key": key,
+        "patient_key": f"P{number}",
+        "weighting": "T2",
+        "level": "L4-L5",
+        "rows": SIDE,
+        "columns": SIDE,
+        "row_spacing_mm": 1.375,
+        "column_spacing_mm": 1.375,
+        "bits": 12,
+        "pixels": pixels_to_bytes(axial(number)),
+        "note": NOTE,
+        "grade": CASES[key][1],
+        "source_sha256": f"{number:064x}",
+    }
+
+
+@pytest.fixture(scope="module")
+def params(project_root: Path) -> Params:
+    return load_params(project_root / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory, params: Params) -> Path:
+    """A folder with everything three stages read and write, two batches."""
+    folder = tmp_path_factory.mktemp("stages")
+    keys = list(CASES)
+    split_rows = []
+    for batch, part in (("00", keys[:6]), ("01", keys[6:])):
+        write_parquet(folder / f"slices-{batch}.parquet", [slice_row(keys.index(k), k) for k in part], SLICES)
+        split_rows += [
+            dict.fromkeys(SPLIT.names)
+            | {"slice_key": k, "batch": batch, "subset": CASES[k][0], "grade": CASES[k][1], "perceptual_hash": b""}
+            for k in part
+        ]
+    write_parquet(folder / "split.parquet", split_rows, SPLIT)
+    for batch in ("00", "01"):
+        run_all(folder, batch, params.denoise, params.pseudo_mask, params.shards)
+    return folder
+
+
+def run_all(
+    folder: Path, batch: str, denoising: DenoiseParams, masking: PseudoMaskParams, sharding: ShardParams, out: str = ""
+) -> None:
+    at = {name: folder / f"{out}{name}-{batch}.parquet" for name in ("denoised", "masks", "train", "val", "test")}
+    slices, split = folder / f"slices-{batch}.parquet", folder / "split.parquet"
+    denoising = denoising.model_copy(update={"device": "cpu"})
+    denoise_stage.run(
+        denoising, 1, slices=slices, split=split, denoised=at["denoised"], manifest=folder / f"{out}d-{batch}.json"
+    )
+    mask_stage.run(
+        masking,
+        1,
+        slices=slices,
+        split=split,
+        denoised=at["denoised"],
+        masks=at["masks"],
+        manifest=folder / f"{out}m-{batch}.json",
+    )
+    shards_stage.run(
+        sharding,
+        1,
+        batch=batch,
+        slices=slices,
+        split=split,
+        denoised=at["denoised"],
+        masks=at["masks"],
+        shards={subset: at[subset] for subset in ("train", "val", "test")},
+        manifest=folder / f"{out}s-{batch}.json",
+    )
+
+
+def shard_rows(folder: Path, subset: str, out: str = "") -> list[dict[str, Any]]:
+    return [
+        row for batch in ("00", "01") for row in pq.read_table(folder / f"{out}{subset}-{batch}.parquet").to_pylist()
+    ]
+
+
+def test_denoise_filters_used_slices_only(tables: Path, params: Params) -> None:
+    rows = [r for b in ("00", "01") for r in pq.read_table(tables / f"denoised-{b}.parquet").to_pylist()]
+    assert [row["slice_key"] for row in rows] == [key for key in CASES if key != "u0"]
+    expected = denoise(axial(2), **params.denoise.model_dump(exclude={"device"}))
+    assert np.array_equal(pixels_from_bytes(rows[2]["pixels"], SIDE, SIDE), expected.image)
+    assert rows[2]["h"] == pytest.approx(params.denoise.h_factor * rows[2]["sigma"])
+    assert read_json(tables / "d-00.json")["facts"]["slices"] == 6
+
+
+def test_masks_lie_on_the_canal_and_grade_a_is_empty(tables: Path) -> None:
+    for row in [r for b in ("00", "01") for r in pq.read_table(tables / f"masks-{b}.parquet").to_pylist()]:
+        assert row["canal_found"], row["roi_reason"]
+        assert row["centre_row"] == pytest.approx((110 + 24) / 1.375, abs=2)
+        mask = decode_mask(row["mask"]["bytes"])
+        assert mask.shape == (SIDE, SIDE)
+        assert row["area_mm2"] == pytest.approx(mask.sum() * 1.375**2)
+        assert (row["area_mm2"] == 0) == (CASES[row["slice_key"]][1] == "A")
+
+
+def test_schemas(tables: Path) -> None:
+    for name, schema in (("denoised", DENOISED), ("masks", PSEUDO_MASKS), ("train", SHARD), ("val", SHARD)):
+        assert pq.read_schema(tables / f"{name}-00.parquet").remove_metadata() == schema
+
+
+def test_training_part_is_balanced_over_both_batches_and_only_it(tables: Path) -> None:
+    train = shard_rows(tables, "train")
+    grades = [row["grade"] for row in train]
+    assert {grade: grades.count(grade) for grade in set(grades)} == {"A": 4, "BC": 4, "D": 4}
+    assert [row["sample_key"] for row in train if row["grade"] == "D"] == ["d0", "d0~1", "d0~2", "d0~3"]
+    assert sum(row["copy"] == 0 for row in train) == 7
+    assert [row["sample_key"] for row in shard_rows(tables, "val") + shard_rows(tables, "test")] == ["v0", "t0"]
+    facts = read_json(tables / "s-00.json")["facts"]
+    assert facts["train_cohort_before_balancing"] == {"A": 4, "BC": 2, "D": 1}
+    assert facts["train_cohort_after_balancing"] == {"A": 4, "BC": 4, "D": 4}
+
+
+def test_samples_are_consistent(tables: Path, params: Params) -> None:
+    side = round(params.shards.crop_mm / 1.375)
+    for row in shard_rows(tables, "train") + shard_rows(tables, "val"):
+        image, mask = decode_image(row["image"]["bytes"]), decode_mask(row["mask"]["bytes"])
+        assert image.shape == mask.shape == (side, side)
+        assert row["area_percent"] == pytest.approx(100 * mask.mean(), rel=1e-5)
+        assert f"{row['area_percent']:.1f} %" in row["report"]
+        assert ("right foram" in row["report"].lower()) == row["flipped"], row["report"]
+
+
+def test_the_original_is_the_denoised_crop_and_copies_differ(tables: Path) -> None:
+    rows = {row["sample_key"]: row for row in shard_rows(tables, "train")}
+    image = decode_image(rows["d0"]["image"]["bytes"])
+    first = rows["d0"]["crop_row"], rows["d0"]["crop_column"]
+    denoised = {r["slice_key"]: r for r in pq.read_table(tables / "denoised-01.parquet").to_pylist()}["d0"]
+    whole = pixels_from_bytes(denoised["pixels"], SIDE, SIDE)
+    assert np.array_equal(image, whole[first[0] : first[0] + len(image), first[1] : first[1] + len(image)])
+    copies = [decode_image(rows[f"d0~{n}"]["image"]["bytes"]) for n in (1, 2, 3)]
+    assert len({copy.tobytes() for copy in [image, *copies]}) == 4
+
+
+def test_row_groups_have_the_set_size(tables: Path, params: Params) -> None:
+    small = params.shards.model_copy(update={"row_group_size": 2})
+    run_all(tables, "00", params.denoise, params.pseudo_mask, small, "small-")
+    metadata = pq.ParquetFile(tables / "small-train-00.parquet").metadata
+    sizes = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+    assert set(sizes[:-1]) == {2} and sum(sizes) == metadata.num_rows
+
+
+def test_a_second_run_in_another_order_gives_the_same_bytes(tables: Path, params: Params) -> None:
+    for batch in ("01", "00"):
+        run_all(tables, batch, params.denoise, params.pseudo_mask, params.shards, "again-")
+        for name in ("denoised", "masks", "train", "val", "test"):
+            again = (tables / f"again-{name}-{batch}.parquet").read_bytes()
+            assert again == (tables / f"{name}-{batch}.parquet").read_bytes(), name
+
+
+def test_without_balance_and_crop(tables: Path, params: Params) -> None:
+    plain = params.shards.model_copy(update={"balance": False, "crop": "none"})
+    run_all(tables, "01", params.denoise, params.pseudo_mask, plain, "plain-")
+    rows = pq.read_table(tables / "plain-train-01.parquet").to_pylist()
+    assert [row["sample_key"] for row in rows] == ["d0"]
+    assert decode_image(rows[0]["image"]["bytes"]).shape == (SIDE, SIDE)
+    assert (rows[0]["crop_row"], rows[0]["crop_column"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"), [(lambda rows: rows[::-1], "b1"), (lambda rows: rows[:4], "None")], ids=["swapped", "short"]
+)
+def test_tables_of_different_runs_are_refused(tables: Path, params: Params, tmp_path: Path, change, found) -> None:
+    rows = pq.read_table(tables / "denoised-00.parquet").to_pylist()
+    write_parquet(tmp_path / "other.parquet", change(rows), DENOISED)
+    with pytest.raises(LssError, match=rf"other\.parquet: holds slice {found}"):
+        mask_stage.run(
+            params.pseudo_mask,
+            1,
+            slices=tables / "slices-00.parquet",
+            split=tables / "split.parquet",
+            denoised=tmp_path / "other.parquet",
+            masks=tmp_path / "masks.parquet",
+            manifest=tmp_path / "m.json",
+        )
+    assert not (tmp_path / "masks.parquet").exists()
+
+
+def test_a_slice_the_split_does_not_know_is_refused(tables: Path, params: Params, tmp_path: Path) -> None:
+    write_parquet(tmp_path / "split.parquet", [], SPLIT)
+    with pytest.raises(LssError, match="not in the split"):
+        denoise_stage.run(
+            params.denoise,
+            1,
+            slices=tables / "slices-00.parquet",
+            split=tmp_path / "split.parquet",
+            denoised=tmp_path / "d.parquet",
+            manifest=tmp_path / "m.json",
+        )
+
+
+def test_cuda_is_refused_where_there_is_none(tables: Path, params: Params, tmp_path: Path) -> None:
+    if cuda_available():
+        pytest.skip("this machine has a CUDA device")
+    with pytest.raises(LssError, match=r"denoise\.device"):
+        denoise_stage.run(
+            params.denoise.model_copy(update={"device": "cuda"}),
+            1,
+            slices=tables / "slices-00.parquet",
+            split=tables / "split.parquet",
+            denoised=tmp_path / "d.parquet",
+            manifest=tmp_path / "m.json",
+        )

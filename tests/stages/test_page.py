@@ -1,0 +1,103 @@
+"""Stage page: what the HTML holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from synthetic_results import SEED, Evaluated, write_page
+
+from lss.io import write_json
+
+
+@pytest.fixture(scope="module")
+def page(evaluated: Evaluated) -> str:
+    return write_page(evaluated, evaluated.folder / "results").read_text(encoding="utf-8")
+
+
+class Links(HTMLParser):
+    """Collects what a browser would load, ids, and where links lead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        found = dict(attrs)
+        self.ids.add(found.get("id") or "")
+        if tag == "a":
+            self.links.append(found["href"] or "")
+        else:
+            self.loaded += [value for name in ("src", "href", "srcset") if (value := found.get(name))]
+
+
+def test_self_contained(page: str) -> None:
+    links = Links()
+    links.feed(page)
+    assert links.loaded and all(address.startswith("data:") for address in links.loaded)
+    assert not re.search(r"@import|url\((?!data:)", page)
+    assert all((link[0] == "#" and link[1:] in links.ids) or link.startswith("data:text/csv") for link in links.links)
+
+
+def test_opens_on_what_was_run_and_how_far_to_trust_it(page: str) -> None:
+    places = [page.index(text) for text in (
+        "Research software, not a medical device", "A radiologist reads the images and decides",
+        "<h2>What was run on what", "<h2>How far to trust it", "The cohort is the phantom", "Table 1. ")]  # fmt: skip
+    assert places == sorted(places)
+
+
+def test_holds_all_tables_figures_and_cases(page: str) -> None:
+    assert all(f'id="table{number}"' in page for number in range(1, 7))
+    assert all(f'id="figure{number}"' in page for number in range(2, 7))
+    cases = json.loads(re.search(r'id="case-data">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    assert len(cases) == 9
+    assert [case["why"] for case in cases].count("worst") == 3
+    assert {len(case["models"]) for case in cases} == {3}
+    worst = [sum(m["dice"] for m in case["models"]) for case in cases if case["why"] == "worst"]
+    best = [sum(m["dice"] for m in case["models"]) for case in cases if case["why"] == "best"]
+    assert max(worst) < min(best)
+
+
+def test_the_paper_s_numbers_are_marked_as_such(page: str) -> None:
+    assert re.search(r'<span class="paper"[^>]*>paper 0\.9512 \(0\.938–0\.964\)', page)
+    assert re.search(r'<span class="paper" title="[^"]*cannot be[^"]*">paper 0\.9056 †', page)
+
+
+def test_manifests_are_told(evaluated: Evaluated, tmp_path: Path) -> None:
+    epochs = tmp_path / "epochs.csv"
+    epochs.write_text("epoch,train_loss,alpha,beta,fp,fn,val_score\n1,0.9,0.3,0.7,5,9,0.2\n2,0.5,0.28,0.72,4,6,0.5\n")
+    machine = {"versions": {"torch": "9.9"}, "platform": "Linux-test"}
+    facts = {
+        "cohort": {"cohort": "phantom", "caveat": "Made & drawn by <a program>."},
+        "split": {"slices": 100, "used": 60, "rejects": {"truncated file": 2, "empty note": 7},
+                  "unused": {"plane sagittal": 40}, "absent_grades": {"val": ["D"]},
+                  "subsets": {"test": {"patients": 12, "slices": {"A": 20, "D": 4}}}},
+        "train": {"backbone": "smolvlm", "task": "segmentation", "loss": "pid_tversky", "weights": {"source": "tiny"},
+                  "parameters": 1234567, "trained_parameters": 4321, "best_epoch": 2, "epochs": 2, "device": "cpu",
+                  "leak": False},
+    }  # fmt: skip
+    for stage, told in facts.items():
+        outputs = {str(epochs): {}} if stage == "train" else {}
+        write_json(tmp_path / f"{stage}.json", {"stage": stage, "facts": told, "outputs": outputs, "seed": SEED,
+                   "seconds": 1.5, "machine": machine, "params": {}})  # fmt: skip
+    html = write_page(evaluated, tmp_path, sorted(tmp_path.glob("*.json"))).read_text(encoding="utf-8")
+    expected = [
+        "Made &amp; drawn by &lt;a program&gt;.",
+        "60 in use of 100 read",
+        "1,234,567",
+        "tiny, random",
+        'id="training"',
+        "no slice of grade D",
+        "torch 9.9",
+        "phantom (images and notes made by this program)",
+    ]
+    for text in expected:
+        assert text in html, text
+    assert html.index("empty note") < html.index("truncated file")  # more frequent first

@@ -1,0 +1,229 @@
+"""Who trains and who tests: shares, strata, repeatability, and the refusal of leakage."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from dicom_files import smooth_pixels
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lss.cohorts.partition import assign_folds, assign_stratified
+from lss.errors import LssError
+from lss.io import write_parquet
+from lss.params import FractionParams, SplitParams, load_params
+from lss.schemas import REJECTS, SLICES, SPLIT
+from lss.stages import split
+
+SETTINGS = load_params(Path(__file__).resolve().parents[2] / "params.yaml").split
+SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
+
+
+def params(**changes: Any) -> SplitParams:
+    fixed = {
+        "plane": "axial", "weighting": ["T2"], "fractions": FractionParams(**SHARES), "file": None, "folds": None,
+        "fold": 0, "min_usable_share": 0.5, "duplicate_bits": 2,
+    }  # fmt: skip
+    return SETTINGS.model_copy(update=fixed | changes)
+
+
+def slice_row(patient: int, index: int, grade: str | None, seed: int | None = None, **changes: Any) -> dict[str, Any]:
+    pixels = smooth_pixels(1000 * patient + index if seed is None else seed)
+    row = dict.fromkeys(SLICES.names) | {
+        "slice_key": f"SL{patient}-{index}", "patient_key": f"P{patient}", "study_key": f"ST{patient}",
+        "plane": "axial", "weighting": "T2", "level": "L4-L5", "grade": grade, "grade_reason": "because",
+        "note_grade": grade, "rows": pixels.shape[0], "columns": pixels.shape[1], "pixels": pixels.tobytes(),
+    }  # fmt: skip
+    return row | changes
+
+
+def cohort(grades: list[str]) -> list[dict[str, Any]]:
+    """Three slices a patient: two of grade A and one of the patient's grade."""
+    return [
+        slice_row(patient, index, grade if index == 1 else "A")
+        for patient, grade in enumerate(grades)
+        for index in range(3)
+    ]
+
+
+def run(
+    folder: Path, rows: list[dict[str, Any]], rejects: list[str] | None = None, seed: int = 1, **changes: Any
+) -> list[dict[str, Any]]:
+    """Rows in two batches through the stage; the table it writes."""
+    paths = []
+    for batch, part in (("00", rows[: len(rows) // 2]), ("01", rows[len(rows) // 2 :])):
+        write_parquet(folder / f"slices/batch-{batch}.parquet", part, SLICES, row_group_size=4)
+        paths.append(folder / f"slices/batch-{batch}.parquet")
+    reject_rows = [dict.fromkeys(REJECTS.names, "x") | {"reason": reason} for reason in rejects or []]
+    write_parquet(folder / "rejects/batch-00.parquet", reject_rows, REJECTS)
+    split.run(
+        params(**changes), seed, slices=paths, rejects=[folder / "rejects/batch-00.parquet"],
+        split=folder / "split.parquet", all_rejects=folder / "rejects.parquet", manifest=folder / "split.json",
+    )  # fmt: skip
+    table = pq.read_table(folder / "split.parquet")
+    assert table.schema.equals(SPLIT)
+    return table.to_pylist()
+
+
+def test_each_patient_is_in_one_subset_and_strata_keep_their_shares(tmp_path: Path) -> None:
+    grades = ["A"] * 20 + ["BC"] * 20 + ["D"] * 5
+    rows = run(tmp_path, cohort(grades))
+    subsets = defaultdict(set)
+    for row in rows:
+        subsets[row["patient_key"]].add(row["subset"])
+    assert all(len(found) == 1 for found in subsets.values())
+    counts = Counter((grades[int(key[1:])], *found) for key, found in subsets.items())
+    assert counts["A", "train"] == counts["BC", "train"] == 12 and counts["D", "train"] == 3
+    assert counts["D", "val"] == counts["D", "test"] == 1
+    assert [row["batch"] for row in rows] == ["00"] * 67 + ["01"] * 68
+
+
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from(["A", "BC", "D"]), min_size=5, max_size=80), st.integers(0, 10**6))
+def test_shares_hold_to_within_two_patients_in_every_stratum(grades: list[str], seed: int) -> None:
+    strata = {f"P{index}": grade for index, grade in enumerate(grades)}
+    subsets = assign_stratified(strata, SHARES, seed)
+    assert subsets.keys() == strata.keys() and set(subsets.values()) == set(SHARES)
+    for grade in set(grades):
+        members = [subsets[key] for key, value in strata.items() if value == grade]
+        for name, share in SHARES.items():
+            assert abs(members.count(name) - share * len(members)) < 2
+            assert name in members or len(members) < 3
+    for name, share in SHARES.items():
+        assert abs(list(subsets.values()).count(name) - share * len(grades)) < 3
+
+
+def test_the_seed_decides_and_the_order_of_patients_does_not() -> None:
+    strata = {f"P{index}": "A" if index % 3 else "D" for index in range(40)}
+    backwards = dict(reversed(strata.items()))
+    assert assign_stratified(strata, SHARES, 1) == assign_stratified(backwards, SHARES, 1)
+    assert assign_stratified(strata, SHARES, 1) != assign_stratified(strata, SHARES, 2)
+
+
+def test_folds_test_every_patient_once_and_keep_the_strata() -> None:
+    strata = {f"P{index}": "D" if index % 4 == 0 else "A" for index in range(20)}
+    tested: list[str] = []
+    for fold in range(5):
+        subsets = assign_folds(strata, 5, fold, seed=3)
+        part = [key for key, subset in subsets.items() if subset == "test"]
+        assert Counter(strata[key] for key in part) == {"A": 3, "D": 1}
+        assert Counter(subsets.values()) == {"train": 12, "val": 4, "test": 4}
+        tested += part
+    assert sorted(tested) == sorted(strata)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"folds": 2}, "at least 3"), ({"folds": 5, "fold": 5}, "not below"), ({"folds": 9}, "need as many patients")],
+)
+def test_impossible_folds_are_refused(tmp_path: Path, changes: dict[str, int], message: str) -> None:
+    with pytest.raises(LssError, match=message):
+        run(tmp_path, cohort(["A"] * 6), **changes)
+
+
+def test_what_is_not_worked_on_is_unused_with_the_reason(tmp_path: Path) -> None:
+    rows = cohort(["A", "BC", "D", "A", "BC", "A"])
+    rows += [
+        slice_row(0, 10, "A", plane="sagittal"),
+        slice_row(0, 11, "A", weighting="T1"),
+        slice_row(0, 12, "A", plane="coronal", weighting="localizer"),
+        slice_row(0, 13, None, grade_reason="no note"),
+    ]
+    found = {row["slice_key"]: row for row in run(tmp_path, rows)}
+    reasons = {key: found[f"SL0-{key}"]["reason"] for key in (10, 11, 12, 13)}
+    assert reasons == {10: "plane sagittal", 11: "weighting T1", 12: "localizer", 13: "no grade: no note"}
+    assert all(found[f"SL0-{key}"]["subset"] == "unused" for key in reasons)
+    assert found["SL0-0"]["reason"] is None and len(found["SL0-0"]["perceptual_hash"]) == 32
+    facts = json.loads((tmp_path / "split.json").read_text())["facts"]
+    assert facts["used"] == 18 and facts["unused"]["plane sagittal"] == 1
+    both = {row["slice_key"]: row["subset"] for row in run(tmp_path, rows, weighting=["T1", "T2"])}
+    assert both["SL0-11"] == both["SL0-0"] != "unused"
+
+
+def test_the_users_file_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("patient_key,subset\nP0,test\nP1,train\nP2,val\nP3,unused\n")
+    rows = run(tmp_path, cohort(["A"] * 5), file=tmp_path / "mine.csv")
+    subsets = {row["patient_key"]: (row["subset"], row["reason"]) for row in rows}
+    left_out = ("unused", "patient left out by split.file")
+    assert subsets == {"P0": ("test", None), "P1": ("train", None), "P2": ("val", None), "P3": left_out, "P4": left_out}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("P0,exam", "row 2: subset 'exam' is none of train, val, test, unused"),
+        ("P77,test", "row 2: no patient 'P77'"),
+        ("P0,test\nP0,train", "row 3: patient P0 stands in test and in train"),
+    ],
+)
+def test_a_wrong_file_names_the_row(tmp_path: Path, lines: str, message: str) -> None:
+    (tmp_path / "mine.csv").write_text(f"patient_key,subset\n{lines}\n")
+    with pytest.raises(LssError, match=f"mine.csv: {message}"):
+        run(tmp_path, cohort(["A"] * 5), file=tmp_path / "mine.csv")
+
+
+def test_too_few_usable_files_stop_the_run_with_the_counts(tmp_path: Path) -> None:
+    rejects = ["truncated file"] * 20 + ["not DICOM"] * 5 + ["position display"] * 90
+    with pytest.raises(LssError, match=r"only 18 of 43 files.*min_usable_share = 0.5: 5 x not DICOM; 20 x truncated"):
+        run(tmp_path, cohort(["A"] * 6), rejects)
+    assert pq.read_table(tmp_path / "rejects.parquet").num_rows == 115
+    run(tmp_path, cohort(["A"] * 6), rejects, min_usable_share=0.4)
+
+
+def test_nothing_to_work_on_says_what_was_found(tmp_path: Path) -> None:
+    rows = [slice_row(index, 0, "A", plane="sagittal") for index in range(6)]
+    with pytest.raises(LssError, match=r"no slice is left to work on \(6 x plane sagittal\)"):
+        run(tmp_path, rows)
+    with pytest.raises(LssError, match="no patient falls to val, test"):
+        run(tmp_path, cohort(["A"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"study_key": "ST-one"}, "study ST-one is in"),
+        ({"slice_key": "SL-one"}, "image SL-one is in"),
+        ({"pixels": smooth_pixels(5).tobytes()}, "near-identical images in"),
+        ({"pixels": (smooth_pixels(5) + 40).tobytes()}, "near-identical images in"),
+    ],
+)
+def test_leakage_fails_and_names_the_pair(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    """The same study, image UID, or picture (also brightened) under the patients of two subsets."""
+    rows = cohort(["A"] * 10)
+    subsets = {row["patient_key"]: row["subset"] for row in run(tmp_path, rows)}
+    first = next(key for key, subset in subsets.items() if subset == "train")
+    second = next(key for key, subset in subsets.items() if subset == "test")
+    original = {"pixels": smooth_pixels(5).tobytes()} if "pixels" in change else change
+    rows.append(slice_row(int(first[1:]), 20, "A") | original)
+    rows.append(slice_row(int(second[1:]), 20, "A") | change)
+    with pytest.raises(LssError, match=message) as caught:
+        run(tmp_path, rows)
+    assert first in str(caught.value) and second in str(caught.value)
+
+
+def test_the_same_picture_within_a_subset_is_no_leak(tmp_path: Path) -> None:
+    rows = cohort(["A"] * 10)
+    rows += [slice_row(0, 20, "A", seed=5), slice_row(0, 21, "A", seed=5)]
+    assert len(run(tmp_path, rows)) == 32
+
+
+def test_two_runs_are_the_same_bytes(tmp_path: Path) -> None:
+    rows = cohort(["A", "BC", "D"] * 5)
+    run(tmp_path / "a", rows)
+    run(tmp_path / "b", rows)
+    assert (tmp_path / "a/split.parquet").read_bytes() == (tmp_path / "b/split.parquet").read_bytes()
+
+
+def test_hashes_of_the_table_are_those_of_the_pixels(tmp_path: Path) -> None:
+    from lss.imaging.perceptual_hash import perceptual_hash
+
+    rows = cohort(["A"] * 6)
+    for row, written in zip(rows, run(tmp_path, rows), strict=True):
+        image = np.frombuffer(row["pixels"], "<u2").reshape(row["rows"], row["columns"])
+        assert written["perceptual_hash"] == perceptual_hash(image)

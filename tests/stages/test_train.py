@@ -1,0 +1,99 @@
+"""Stage train on small shards with a real tiny backbone."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+from small_study import params, write_shards
+
+from lss.stages import train, weights
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, project_root):
+    folder = tmp_path_factory.mktemp("study")
+    shards = write_shards(folder / "shards", train=24, val=6)
+    checkpoint = params(project_root).weights
+    for name in ("biomedclip", "smolvlm"):
+        weights.run(checkpoint, 1, backbone=name, folder=folder / name, manifest=folder / f"{name}.json")
+    return folder, shards
+
+
+def run(study, out: Path, settings, task="segmentation", loss="pid_tversky", backbone="biomedclip"):
+    folder, shards = study
+    train.run(
+        settings.train,
+        settings.seed,
+        backbone=backbone,
+        task=task,
+        loss=loss,
+        weights=folder / backbone,
+        shards=shards,
+        segmentation=None,
+        folder=out / "model",
+        state=out / "state",
+        manifest=out / "manifest.json",
+    )
+    return out / "model"
+
+
+def digests(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_segmentation_leaves_a_whole_model_twice_the_same(study, tmp_path, project_root):
+    settings = params(project_root, segmentation__epochs=2, mask_size=32)
+    model = run(study, tmp_path / "one", settings)
+    card = json.loads((model / "model.json").read_text())
+    assert (card["backbone"], card["task"], card["loss"], card["leak"]) == (
+        "biomedclip",
+        "segmentation",
+        "pid_tversky",
+        False,
+    )
+    assert card["network"]["mask_size"] == 32
+    assert {path.name for path in (model / "adapter").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    with safe_open(model / "model.safetensors", "pt") as file:
+        names = list(file.keys())
+    assert any("decoder" in name for name in names) and not any("backbone" in name for name in names)
+    with (model / "epochs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert {"epoch", "train_loss", "val_score", "alpha", "beta", "fp", "fn", "lr_encoder", "lr_decoder"} <= set(rows[0])
+    assert not (tmp_path / "one/state").exists()
+    facts = json.loads((tmp_path / "one/manifest.json").read_text())["facts"]
+    assert (facts["train_samples"], facts["val_samples"], facts["epochs"]) == (24, 6, 2)
+    assert 0 < facts["trained_parameters"] < facts["parameters"]
+    assert digests(run(study, tmp_path / "two", settings)) == digests(model)
+
+
+def test_classification_of_another_backbone(study, tmp_path, project_root):
+    settings = params(project_root, classification__epochs=1)
+    model = run(study, tmp_path, settings, "classification", "cross_entropy", "smolvlm")
+    with (model / "epochs.csv").open() as file:
+        assert {"val_accuracy", "lr_all"} <= set(next(csv.DictReader(file)))
+
+
+def test_the_oracle_prompt_is_flagged(study, tmp_path, project_root):
+    settings = params(project_root, classification__epochs=1, prompt="oracle")
+    model = run(study, tmp_path, settings, "classification", "cross_entropy")
+    assert json.loads((model / "model.json").read_text())["leak"] is True
+
+
+def test_what_a_training_depends_on(study, tmp_path, project_root):
+    """A change in another task's settings leaves a checkpoint valid; one in its own does not."""
+    folder, shards = study
+
+    def key(settings, task="segmentation"):
+        return train.fingerprint_of(
+            settings.train, 1, "biomedclip", task, "pid_tversky", folder / "biomedclip", shards, None
+        )
+
+    before = key(params(project_root))
+    assert key(params(project_root, report__epochs=3, classification__learning_rate=0.5)) == before
+    assert key(params(project_root, segmentation__decoder_learning_rate=0.5)) != before
+    assert key(params(project_root, gamma=0.5)) != before

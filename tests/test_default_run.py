@@ -1,0 +1,56 @@
+"""What the default run promises, read from its results: needs `make` (or `snakemake all`) before, as CI does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lss.params import load_params
+
+
+@pytest.fixture(scope="module")
+def statistics(project_root: Path) -> dict[str, Any]:
+    path = project_root / "results/statistics.json"
+    if load_params(project_root / "params.yaml").preset != "phantom":
+        pytest.skip("params.yaml does not hold the embedded default")
+    if not path.is_file():
+        pytest.skip("no results yet: run `make` before")
+    return json.loads(path.read_text())
+
+
+def measure(statistics: dict[str, Any], **wanted: str) -> dict[str, Any]:
+    (found,) = [row for row in statistics["measures"] if all(row[key] == value for key, value in wanted.items())]
+    return found
+
+
+@pytest.mark.parametrize("backbone", ["biomedclip", "smolvlm", "llava_med"])
+def test_segmentation_reaches_the_pseudo_masks(statistics: dict[str, Any], backbone: str) -> None:
+    of_model = {"task": "segmentation", "backbone": backbone, "loss": "pid_tversky", "metric": "dice"}
+    assert measure(statistics, **of_model, reference="pseudo_mask", stratum="non_empty", source="mask")["value"] >= 0.75
+    assert measure(statistics, **of_model, reference="true_mask", stratum="non_empty", source="mask")["n"] > 0
+
+
+@pytest.mark.parametrize("backbone", ["biomedclip", "smolvlm", "llava_med"])
+def test_classification_is_above_chance_beyond_its_interval(statistics: dict[str, Any], backbone: str) -> None:
+    """Chance: always saying the most frequent grade; at balanced prevalence, one in three."""
+    counts = statistics["about"]["images_by_grade"]
+    of_head = {"task": "classification", "backbone": backbone, "source": "head", "metric": "accuracy"}
+    for stratum, chance in (("all", max(counts.values()) / sum(counts.values())), ("balanced", 1 / 3)):
+        assert measure(statistics, **of_head, reference="note_grade", stratum=stratum)["low"] > chance
+
+
+@pytest.mark.parametrize("backbone", ["biomedclip", "smolvlm", "llava_med"])
+def test_reports_depend_on_their_image(statistics: dict[str, Any], backbone: str) -> None:
+    of_report = {"task": "report", "backbone": backbone, "metric": "grade_agreement", "stratum": "all"}
+    written = measure(statistics, **of_report, source="report")
+    shuffled = measure(statistics, **of_report, source="shuffled")
+    assert written["value"] >= 0.8 and written["low"] > shuffled["high"]
+
+
+def test_tables_name_the_phantom_and_the_weights(statistics: dict[str, Any]) -> None:
+    assert statistics["about"]["phantom"]
+    assert set(statistics["about"]["weights"].values()) == {"tiny"}
+    assert any("phantom" in caveat for caveat in statistics["caveats"])

@@ -1,0 +1,104 @@
+"""The whole chain on a small cohort: Snakemake and DVC agree, single stages rerun alone, same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from project_copy import make_copy, planned, run
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+AFTER_TRAIN = {"train", "predict", "evaluate", "tables", "figures", "page"}
+
+
+@pytest.fixture(scope="module")
+def project(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = make_copy(project_root, tmp_path_factory.mktemp("chain") / "copy")
+    run(copy, "snakemake", "--cores", "2", "all")
+    return copy
+
+
+def stale(project: Path) -> set[str]:
+    """Stages that DVC calls out of date by themselves (what follows from them is for `dvc repro` to see)."""
+    return set(json.loads(run(project, "dvc", "status", "--json").splitlines()[-1]))
+
+
+def edit(project: Path, old: str, new: str) -> None:
+    text = (project / "params.yaml").read_text()
+    assert text.count(old) == 1
+    (project / "params.yaml").write_text(text.replace(old, new))
+
+
+def digests(project: Path) -> dict[str, str]:
+    files = [
+        *project.glob("data/shards/*"),
+        *project.glob("results/tables/*"),
+        project / "results/metrics.json",
+    ]
+    return {str(file.relative_to(project)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_afterwards_nothing_is_left_to_do(project: Path) -> None:
+    assert planned(project) == set()
+    assert stale(project) == set()
+    for result in ("results/index.html", "results/metrics.json", "results/tables/table6_loss_ablation.md",
+                   "results/figures/figure4_segmentation_cases.svg"):  # fmt: skip
+        assert (project / result).stat().st_size > 0
+
+
+def test_loss_exponent_reruns_training_and_what_follows(project: Path) -> None:
+    edit(project, "gamma: 0.75", "gamma: 0.8")
+    try:
+        assert planned(project) == AFTER_TRAIN
+        assert stale(project) == {"train"}
+        plan = run(project, "dvc", "repro", "--dry")
+        assert {s for s in AFTER_TRAIN if f"Running stage '{s}'" in plan} == AFTER_TRAIN
+        assert "Stage 'shards' didn't change" in plan
+    finally:
+        edit(project, "gamma: 0.8", "gamma: 0.75")
+    assert planned(project) == set() and stale(project) == set()
+
+
+def test_figure_setting_reruns_figures_and_page_under_both(project: Path) -> None:
+    edit(project, "dpi: 150", "dpi: 100")
+    assert planned(project) == {"figures", "page"}
+    assert stale(project) == {"figures"}
+    run(project, "dvc", "repro")
+    assert planned(project) == set() and stale(project) == set()
+
+
+def test_after_checkout_one_command_makes_them_agree(project: Path) -> None:
+    for path in ("results/figures", "results/predictions", "data/shards"):
+        run(project, "rm", "-r", path)
+    run(project, "dvc", "checkout")
+    run(project, "lss", "sync")
+    assert planned(project) == set() and stale(project) == set()
+
+
+def test_sync_refuses_while_dvc_is_not_clean(project: Path) -> None:
+    table = project / "results/tables/table2_segmentation.csv"
+    before = table.read_bytes()
+    table.write_bytes(before + b"forged\n")
+    assert "dvc status is not clean" in run(project, "lss", "sync", check=False)
+    table.write_bytes(before)
+
+
+def test_dvc_shows_metrics_plots_and_graph(project: Path) -> None:
+    assert "results/metrics.json" in run(project, "dvc", "metrics", "show")
+    assert "pseudo_mask" in run(project, "dvc", "dag")
+    page = run(project, "dvc", "plots", "show", "--out", "plots")
+    assert Path(page.strip().splitlines()[-1].removeprefix("file://")).is_file()
+
+
+def test_snakemake_report(project: Path) -> None:
+    run(project, "snakemake", "--report", "report.html", "--", "all")
+    assert "figure4_segmentation_cases" in (project / "report.html").read_text()
+
+
+def test_from_scratch_on_one_core_gives_the_same_bytes(project: Path, project_root: Path, tmp_path: Path) -> None:
+    again = make_copy(project_root, tmp_path / "again")
+    run(again, "snakemake", "--cores", "1", "all")
+    assert digests(again) == digests(project)

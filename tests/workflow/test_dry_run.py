@@ -1,0 +1,49 @@
+"""The plan of the workflow, without any data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from project_copy import make_copy, run
+
+from lss.presets import apply_preset
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def copy(project_root: Path, tmp_path: Path) -> Path:
+    return make_copy(project_root, tmp_path / "copy", small=False)
+
+
+def test_dry_run_without_data_lists_all_jobs(copy: Path) -> None:
+    text = run(copy, "snakemake", "--dry-run", "--cores", "8", "all")
+    assert "MISSING" not in text
+    for line in ("ingest 4", "train 12", "predict 12", "page 1"):
+        assert line in " ".join(text.split())
+
+
+def test_paper_preset_shows_the_plan_and_what_is_missing(copy: Path) -> None:
+    run(copy, "lss", "preset", "paper")
+    text = run(copy, "snakemake", "--dry-run", "--cores", "8", "all")
+    assert "ingest 32" in " ".join(text.split())
+    assert "k57fr854j2" in text and "s6bgczr8s2" in text
+    assert "microsoft/llava-med-v1.5-mistral-7b" in text
+
+
+def test_wrong_setting_is_named_before_anything_runs(copy: Path) -> None:
+    params = (copy / "params.yaml").read_text()
+    (copy / "params.yaml").write_text(params.replace("fusion: spatial", "fusion: spacial"))
+    for command in (["snakemake", "--dry-run", "--cores", "1", "all"], ["lss", "split"]):
+        text = run(copy, *command, check=False)
+        assert "train.fusion" in text and "'spatial' or 'broadcast'" in text and "'spacial'" in text
+
+
+def test_phantom_preset_is_what_params_yaml_holds(project_root: Path, tmp_path: Path) -> None:
+    before = (project_root / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(before)
+    assert len(apply_preset("paper", path)) > 10
+    apply_preset("phantom", path)
+    assert path.read_text() == before

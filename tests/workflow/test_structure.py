@@ -1,0 +1,55 @@
+"""One name, one place: stages, verbs, rules, DVC stages and settings agree."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from typer.testing import CliRunner
+
+from lss.cli import app
+
+STAGES = ["cohort", "ingest", "split", "denoise", "pseudo_mask", "shards", "weights", "train", "predict",
+          "evaluate", "tables", "figures", "page"]  # fmt: skip
+
+
+def test_every_stage_is_module_verb_rule_dvc_stage_and_section(project_root: Path) -> None:
+    dvc = yaml.safe_load((project_root / "dvc.yaml").read_text())["stages"]
+    sections = yaml.safe_load((project_root / "params.yaml").read_text())
+    verbs = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert list(dvc) == STAGES
+    assert verbs[: len(STAGES)] == STAGES
+    for stage in STAGES:
+        assert (project_root / f"lss/stages/{stage}.py").is_file()
+        rule = (project_root / f"workflow/rules/{stage}.smk").read_text()
+        assert re.search(rf"^rule {stage}:", rule, flags=re.M)
+        assert f"lss {stage}" in rule
+        assert stage in sections
+
+
+def test_every_rule_names_input_output_log_params_threads_resources(project_root: Path) -> None:
+    for stage in STAGES:
+        rule = (project_root / f"workflow/rules/{stage}.smk").read_text()
+        for directive in ("input", "output", "params", "log", "threads", "resources", "shell"):
+            assert re.search(rf"^    {directive}:", rule, flags=re.M), f"{stage}: {directive}"
+
+
+def test_dvc_stage_lists_the_params_its_rule_uses(project_root: Path) -> None:
+    dvc = yaml.safe_load((project_root / "dvc.yaml").read_text())["stages"]
+    for stage in STAGES:
+        rule = (project_root / f"workflow/rules/{stage}.smk").read_text()
+        assert set(re.findall(r'config\["(\w+)"\]', rule)) == set(dvc[stage]["params"])
+
+
+def test_code_dependencies_are_complete(project_root: Path) -> None:
+    check = subprocess.run([sys.executable, "workflow/code_deps.py"], cwd=project_root, capture_output=True, text=True)
+    assert check.returncode == 0, f"{check.stdout}: run `make dvc-deps`"
+
+
+def test_help_of_every_stage_says_what_it_reads_and_writes() -> None:
+    for stage in STAGES:
+        text = CliRunner().invoke(app, [stage, "--help"]).stdout
+        assert "Reads" in text and "Writes" in text, stage

@@ -1,0 +1,21 @@
+# Non-local means on the slices in use (eq. 1-2).
+rule denoise:
+    input:
+        slices=layout.SLICES,
+        split=layout.SPLIT,
+        code=code_of("denoise"),
+    output:
+        denoised=layout.DENOISED,
+        manifest=layout.MANIFEST.format(name="denoise/batch-{batch}"),
+    params:
+        settings=config["denoise"],
+    log: "logs/denoise/{batch}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    shell: "lss denoise --batch {wildcards.batch} 2>&1 | tee {log}"
+
+
+rule denoise_all:
+    input: expand(rules.denoise.output, batch=BATCHES),

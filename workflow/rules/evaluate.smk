@@ -1,0 +1,25 @@
+# Metrics, intervals, tests, baselines, agreement.
+rule evaluate:
+    input:
+        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
+        shards=expand(layout.SHARD, subset=layout.SUBSETS, batch=BATCHES),
+        truth=layout.TRUTH,
+        manifests=[
+            rules.cohort.output.manifest,
+            [rules.train.output.manifest.format(**run._asdict()) for run in RUNS],
+        ],
+        code=code_of("evaluate"),
+    output:
+        cases=expand(layout.CASES, task=["classification", "segmentation", "report"]),
+        metrics=report(layout.METRICS, category="Numbers"),
+        statistics=layout.STATISTICS,
+        manifest=layout.MANIFEST.format(name="evaluate"),
+    params:
+        settings=config["evaluate"],
+        seed=config["seed"],
+    log: "logs/evaluate.log",
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    shell: "lss evaluate 2>&1 | tee {log}"

@@ -1,0 +1,24 @@
+# Figures 2-6 of the paper.
+rule figures:
+    input:
+        statistics=layout.STATISTICS,
+        cases=expand(layout.CASES, task=["classification", "segmentation", "report"]),
+        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
+        shards=expand(layout.SHARD, subset="test", batch=BATCHES),
+        code=code_of("figures"),
+    output:
+        png=[
+            report(f"{stem}.png", category="Figures", caption=f"../report/figure{number}.rst",
+                   labels={"figure": str(number)})
+            for number, stem in layout.FIGURES.items()
+        ],
+        svg=[f"{stem}.svg" for stem in layout.FIGURES.values()],
+        manifest=layout.MANIFEST.format(name="figures"),
+    params:
+        settings=config["figures"],
+    log: "logs/figures.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell: "lss figures 2>&1 | tee {log}"

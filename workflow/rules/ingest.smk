@@ -1,0 +1,23 @@
+# Raw files of a batch of patients -> slice table and rejects.
+rule ingest:
+    input:
+        files=layout.COHORT_FILES.format(root=PARAMS.cohort.root),
+        code=code_of("ingest"),
+    output:
+        slices=layout.SLICES,
+        rejects=layout.REJECTS,
+        manifest=layout.MANIFEST.format(name="ingest/batch-{batch}"),
+    params:
+        cohort=config["cohort"],
+        settings=config["ingest"],
+        seed=config["seed"],
+    log: "logs/ingest/{batch}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    shell: "lss ingest --batch {wildcards.batch} 2>&1 | tee {log}"
+
+
+rule ingest_all:
+    input: expand(rules.ingest.output, batch=BATCHES),

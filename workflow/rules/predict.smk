@@ -1,0 +1,27 @@
+# Each model on the test part.
+rule predict:
+    input:
+        shards=expand(layout.SHARD, subset="test", batch=BATCHES),
+        backbone=layout.WEIGHTS_READY,
+        config=layout.MODEL_CONFIG,
+        weights=layout.MODEL_WEIGHTS,
+        segmentation=segmentation_model,
+        code=code_of("predict"),
+    output:
+        predictions=layout.PREDICTIONS,
+        manifest=layout.MANIFEST.format(name="predict/{backbone}-{task}-{loss}"),
+    params:
+        settings=config["predict"],
+        seed=config["seed"],
+    log: "logs/predict/{backbone}-{task}-{loss}.log",
+    threads: PARAMS.predict.threads
+    resources:
+        gpu=GPU,
+        mem_mb=16000 if PARAMS.weights.source == "published" else 4000,
+        runtime=720,
+    shell:
+        "lss predict --backbone {wildcards.backbone} --task {wildcards.task} --loss {wildcards.loss} 2>&1 | tee {log}"
+
+
+rule predict_all:
+    input: [expand(rules.predict.output, **run._asdict()) for run in RUNS],

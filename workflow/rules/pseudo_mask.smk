@@ -1,0 +1,22 @@
+# Report-conditioned pseudo-masks (Algorithm 1).
+rule pseudo_mask:
+    input:
+        slices=layout.SLICES,
+        split=layout.SPLIT,
+        denoised=layout.DENOISED,
+        code=code_of("pseudo_mask"),
+    output:
+        masks=layout.PSEUDO_MASKS,
+        manifest=layout.MANIFEST.format(name="pseudo_mask/batch-{batch}"),
+    params:
+        settings=config["pseudo_mask"],
+    log: "logs/pseudo_mask/{batch}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    shell: "lss pseudo_mask --batch {wildcards.batch} 2>&1 | tee {log}"
+
+
+rule pseudo_mask_all:
+    input: expand(rules.pseudo_mask.output, batch=BATCHES),

@@ -1,0 +1,24 @@
+# Cropped, balanced, augmented training shards.
+rule shards:
+    input:
+        slices=layout.SLICES,
+        split=layout.SPLIT,
+        denoised=layout.DENOISED,
+        masks=layout.PSEUDO_MASKS,
+        code=code_of("shards"),
+    output:
+        shards=[layout.SHARD.replace("{subset}", subset) for subset in layout.SUBSETS],
+        manifest=layout.MANIFEST.format(name="shards/batch-{batch}"),
+    params:
+        settings=config["shards"],
+        seed=config["seed"],
+    log: "logs/shards/{batch}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    shell: "lss shards --batch {wildcards.batch} 2>&1 | tee {log}"
+
+
+rule shards_all:
+    input: expand(rules.shards.output, batch=BATCHES),

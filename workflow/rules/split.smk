@@ -1,0 +1,19 @@
+# Patients -> train, val, test, with the gate against leakage.
+rule split:
+    input:
+        slices=expand(layout.SLICES, batch=BATCHES),
+        rejects=expand(layout.REJECTS, batch=BATCHES),
+        code=code_of("split"),
+    output:
+        split=layout.SPLIT,
+        rejects=layout.ALL_REJECTS,
+        manifest=layout.MANIFEST.format(name="split"),
+    params:
+        settings=config["split"],
+        seed=config["seed"],
+    log: "logs/split.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell: "lss split 2>&1 | tee {log}"

@@ -1,0 +1,22 @@
+# Tables 1-6 of the paper, its values beside ours.
+rule tables:
+    input:
+        statistics=layout.STATISTICS,
+        code=code_of("tables"),
+    output:
+        csv=[
+            report(f"{stem}.csv", category="Tables", caption=f"../report/table{number}.rst",
+                   labels={"table": str(number)})
+            for number, stem in layout.TABLES.items()
+        ],
+        markdown=[f"{stem}.md" for stem in layout.TABLES.values()],
+        latex=[f"{stem}.tex" for stem in layout.TABLES.values()],
+        manifest=layout.MANIFEST.format(name="tables"),
+    params:
+        settings=config["tables"],
+    log: "logs/tables.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell: "lss tables 2>&1 | tee {log}"

@@ -1,0 +1,35 @@
+# One training per backbone, task and loss. The report model builds on the backbone's segmentation model.
+def segmentation_model(wildcards):
+    """What the report task needs of the segmentation model; nothing for the other tasks."""
+    if wildcards.task != "report":
+        return []
+    run = segmentation_run(PARAMS.train, wildcards.backbone)._asdict()
+    return [layout.MODEL_CONFIG.format(**run), layout.MODEL_WEIGHTS.format(**run)]
+
+
+rule train:
+    input:
+        shards=expand(layout.SHARD, subset=["train", "val"], batch=BATCHES),
+        weights=layout.WEIGHTS_READY,
+        segmentation=segmentation_model,
+        code=code_of("train"),
+    output:
+        config=layout.MODEL_CONFIG,
+        weights=layout.MODEL_WEIGHTS,
+        epochs=report(layout.EPOCHS, category="Training", labels={"model": "{backbone} {task} {loss}"}),
+        manifest=layout.MANIFEST.format(name="train/{backbone}-{task}-{loss}"),
+    params:
+        settings=config["train"],
+        seed=config["seed"],
+    log: "logs/train/{backbone}-{task}-{loss}.log",
+    threads: PARAMS.train.threads
+    resources:
+        gpu=GPU,
+        mem_mb=16000 if PARAMS.weights.source == "published" else 4000,
+        runtime=2880,
+    shell:
+        "lss train --backbone {wildcards.backbone} --task {wildcards.task} --loss {wildcards.loss} 2>&1 | tee {log}"
+
+
+rule train_all:
+    input: [expand(rules.train.output, **run._asdict()) for run in RUNS],

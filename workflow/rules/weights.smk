@@ -1,0 +1,20 @@
+# Checkpoints of the backbones: tiny ones made here, or the published ones.
+rule weights:
+    input:
+        code=code_of("weights"),
+    output:
+        ready=layout.WEIGHTS_READY,
+        manifest=layout.MANIFEST.format(name="weights/{backbone}"),
+    params:
+        settings=config["weights"],
+        seed=config["seed"],
+    log: "logs/weights/{backbone}.log",
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    shell: "lss weights --backbone {wildcards.backbone} 2>&1 | tee {log}"
+
+
+rule weights_all:
+    input: expand(rules.weights.output, backbone=PARAMS.train.backbones),
