@@ -1,14 +1,18 @@
-"""How torch is set up before any model is built: torchvision beside a CPU torch, determinism, device.
+"""How torch is set up before any model is built: torchvision beside a CPU torch, bitsandbytes, determinism, device.
 
-Importing this module is enough for the first: whatever imports open_clip, timm or transformers imports it before.
+Importing this module is enough for the first two: whatever imports open_clip, timm, transformers or bitsandbytes
+imports it before.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # cuBLAS reads it when its first handle is made; without it deterministic matrix products are refused.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -51,7 +55,29 @@ def _compiled_part_loads() -> bool:
     return hasattr(torch.ops.torchvision, _OPERATORS[0])
 
 
+def import_bitsandbytes() -> None:
+    """Import bitsandbytes without what its import would drag in.
+
+    It wraps the plain-torch versions of its operators in torch.compile while it is imported. That imports dynamo and
+    inductor, five seconds of every process, and would compile C++ at the first call of one of them, if there is
+    a compiler. They run as written here. Its advice to install a package that downloads kernels is not passed on.
+    """
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    real = torch.compile
+    torch.compile = _as_written  # type: ignore[assignment]
+    try:
+        import bitsandbytes  # noqa: F401
+    finally:
+        torch.compile = real
+
+
+def _as_written(function: Callable[..., Any] | None = None, **_: Any) -> Any:
+    """Stands in for torch.compile, called or used as a decorator with arguments."""
+    return (lambda given: given) if function is None else function
+
+
 define_torchvision_operators()
+import_bitsandbytes()
 
 
 def resolve_device(name: str) -> torch.device:

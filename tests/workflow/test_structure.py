@@ -14,6 +14,14 @@ from lss.cli import app
 
 STAGES = ["cohort", "ingest", "split", "denoise", "pseudo_mask", "shards", "weights", "train", "predict",
           "evaluate", "tables", "figures", "page"]  # fmt: skip
+# Whose settings a stage lists for DVC beside its own, so that `dvc status` names all that an edit makes stale.
+UPSTREAM = {
+    "predict": {"train"},
+    "evaluate": {"train", "predict"},
+    "tables": {"train", "predict", "evaluate"},
+    "figures": {"train", "predict", "evaluate"},
+    "page": {"train", "predict", "evaluate", "tables", "figures"},
+}
 
 
 def test_every_stage_is_module_verb_rule_dvc_stage_and_section(project_root: Path) -> None:
@@ -41,7 +49,8 @@ def test_dvc_stage_lists_the_params_its_rule_uses(project_root: Path) -> None:
     dvc = yaml.safe_load((project_root / "dvc.yaml").read_text())["stages"]
     for stage in STAGES:
         rule = (project_root / f"workflow/rules/{stage}.smk").read_text()
-        assert set(re.findall(r'config\["(\w+)"\]', rule)) == set(dvc[stage]["params"])
+        before = UPSTREAM.get(stage, set())
+        assert set(re.findall(r'config\["(\w+)"\]', rule)) | before == set(dvc[stage]["params"]), stage
 
 
 def test_code_dependencies_are_complete(project_root: Path) -> None:
