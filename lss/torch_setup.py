@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import torch
 
 from lss.errors import LssError
+
+# peft still asks transformers by the old name; nothing a user of this project could change.
+warnings.filterwarnings("ignore", r".*gradient_checkpointing.* is deprecated", FutureWarning)
 
 _OPERATORS = ("nms", "qnms")
 _library: torch.library.Library | None = None
