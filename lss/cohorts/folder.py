@@ -227,4 +227,5 @@ def patient_of(file: str, known: Container[str]) -> str:
     for candidate in (file, *folders, stem, shorter):
         if patient_number(candidate) in known:
             return patient_number(candidate)
-    return patient_number(folders[0] if folders else stem)
+    name = folders[0] if folders else stem
+    return patient_number(name) or name  # a name of nothing but blanks is a name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -15,7 +14,12 @@ Row = dict[str, str]
 
 
 def read_table(path: Path, columns: list[str]) -> list[Row]:
-    """Rows of a CSV (UTF-8) or Excel file (.xlsx, first sheet), every cell as stripped text, "" where empty.
+    """The rows of `numbered_rows` without their numbers."""
+    return [row for _, row in numbered_rows(path, columns)]
+
+
+def numbered_rows(path: Path, columns: list[str]) -> list[tuple[int, Row]]:
+    """Rows of a table with their numbers as a spreadsheet shows them (the header is row 1); empty rows left out.
 
     Column names are compared without regard to case, surrounding blanks and the kind of apostrophe; the rows
     carry the names as given in `columns`, and further columns under their own names.
@@ -23,8 +27,7 @@ def read_table(path: Path, columns: list[str]) -> list[Row]:
     Raises:
         LssError: names the file and the columns found, when it cannot be read or lacks a column.
     """
-    rows = _read_excel(path) if path.suffix.lower() == ".xlsx" else _read_csv(path)
-    header = [name.strip() for name in rows[0]] if rows else []
+    header, *rows = read_cells(path) or [[]]
     found = {_plain(name): index for index, name in enumerate(header) if name}
     missing = [name for name in columns if _plain(name) not in found]
     if missing:
@@ -34,8 +37,21 @@ def read_table(path: Path, columns: list[str]) -> list[Row]:
         )
     wanted = {_plain(name): name for name in columns}
     names = [(index, wanted.get(plain, header[index])) for plain, index in found.items()]
-    table = [{name: row[index].strip() if index < len(row) else "" for index, name in names} for row in rows[1:]]
-    return [row for row in table if any(row.values())]
+    table = ({name: row[index] if index < len(row) else "" for index, name in names} for row in rows)
+    return [(number, row) for number, row in enumerate(table, start=2) if any(row.values())]
+
+
+def read_cells(path: Path) -> list[list[str]]:
+    """All cells of a CSV (UTF-8; comma, semicolon or tab) or Excel file (.xlsx, first sheet) as stripped text.
+
+    "" stands for an empty cell; rows may differ in length.
+
+    Raises LssError when the file cannot be read.
+    """
+    if not path.is_file():
+        raise LssError(f"{path}: there is no such file.")
+    rows = _read_excel(path) if path.suffix.lower() == ".xlsx" else _read_csv(path)
+    return [[cell.strip() for cell in row] for row in rows]
 
 
 def _plain(name: str) -> str:
@@ -61,11 +77,12 @@ def _read_excel(path: Path) -> list[list[str]]:
     try:
         workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
-            cells = workbook.worksheets[0].iter_rows(values_only=True)
-            return [["" if cell is None else str(cell) for cell in row] for row in cells]
+            sheet = workbook.worksheets[0]
+            sheet.reset_dimensions()  # what the file says of its size may be wrong, and rows beyond it would be lost
+            return [["" if cell is None else str(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
         finally:
             workbook.close()
     except OSError as error:
         raise LssError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except (zipfile.BadZipFile, KeyError, ValueError, IndexError) as error:
+    except Exception as error:  # those of zip, XML and openpyxl share no base class
         raise LssError(f"{path}: is no Excel workbook ({error}). Save it again as .xlsx.") from error

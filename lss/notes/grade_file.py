@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
+from lss.cohorts.tables import read_cells
 from lss.errors import LssError
 from lss.grades import GRADE_LABELS, GRADES, format_level_grades
 from lss.io import write_text
@@ -42,54 +43,41 @@ def grade_file(
     grades rest on). Rows keep the order of the file.
 
     Args:
-        source: .xlsx (first sheet) or .csv (UTF-8).
+        source: .xlsx (first sheet) or .csv (UTF-8; comma, semicolon or tab).
         output: written atomically, UTF-8.
         patient_column: name of the column of patient ids; None looks for `PATIENT_COLUMNS`.
         note_column: name of the column of notes; None looks for `NOTE_COLUMNS`.
 
     Raises LssError when the file cannot be read or a column is missing.
     """
-    table = _read(source)
-    patients = _column(table, source, patient_column, PATIENT_COLUMNS, "--patient-column")
-    notes = _column(table, source, note_column, NOTE_COLUMNS, "--note-column").str.strip()
+    if source.suffix.lower() not in (".xlsx", ".csv"):
+        raise LssError(f"{source}: is neither .xlsx nor .csv. Save the notes in one of these formats.")
+    header, *rows = read_cells(source) or [[]]
+    patient = _column(header, source, patient_column, PATIENT_COLUMNS, "--patient-column")
+    note = _column(header, source, note_column, NOTE_COLUMNS, "--note-column")
+    patients, notes = (
+        [row[index] if index < len(row) else "" for row in rows if any(row)] for index in (patient, note)
+    )
     graded = [grade_note(note) for note in notes]
     grades = [result.grade or NO_GRADE for result in graded]
-    written = pd.DataFrame(
-        {
-            "patient_id": patients,
-            "grade": grades,
-            "level_grades": [format_level_grades(result.level_grades) for result in graded],
-            "evidence": [result.evidence for result in graded],
-        }
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("patient_id", "grade", "level_grades", "evidence"))
+    writer.writerows(
+        (patient_id, grade, format_level_grades(result.level_grades), result.evidence)
+        for patient_id, grade, result in zip(patients, grades, graded, strict=True)
     )
-    write_text(output, written.to_csv(index=False, lineterminator="\n"))
+    write_text(output, text.getvalue())
     counts = {grade: grades.count(grade) for grade in (*GRADES, NO_GRADE)}
-    return GradeSummary(len(notes), int((notes == "").sum()), counts)
+    return GradeSummary(len(notes), notes.count(""), counts)
 
 
-def _read(source: Path) -> pd.DataFrame:
-    """All cells as text, empty cells as ""."""
-    kind = source.suffix.lower()
-    try:
-        if kind == ".xlsx":
-            return pd.read_excel(source, dtype=str, keep_default_na=False)
-        if kind == ".csv":
-            return pd.read_csv(source, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise LssError(f"{source}: there is no such file. Give the path of an Excel or CSV file of notes.") from None
-    except Exception as error:  # the readers of both formats raise many kinds
-        raise LssError(
-            f"{source}: cannot be read as {kind[1:]} ({error}). Save it again as .xlsx or UTF-8 .csv."
-        ) from error
-    raise LssError(f"{source}: is neither .xlsx nor .csv. Save the notes in one of these formats.")
-
-
-def _column(table: pd.DataFrame, source: Path, name: str | None, usual: tuple[str, ...], option: str) -> pd.Series:
-    """A column by its name, or the first one with a usual name."""
+def _column(header: list[str], source: Path, name: str | None, usual: tuple[str, ...], option: str) -> int:
+    """Index of a column by its name, or of the first one with a usual name."""
     wanted = [name] if name is not None else list(usual)
-    by_name = {str(column).strip().lower().replace("\u2019", "'"): column for column in table.columns}
+    by_name = {column.lower().replace("\u2019", "'"): index for index, column in enumerate(header)}
     for candidate in wanted:
-        if (column := by_name.get(candidate.strip().lower())) is not None:
-            return table[column]
-    columns = ", ".join(map(str, table.columns)) or "none"
+        if (index := by_name.get(candidate.strip().lower())) is not None:
+            return index
+    columns = ", ".join(filter(None, header)) or "none"
     raise LssError(f"{source}: no column {' or '.join(map(repr, wanted))}; it has: {columns}. Name it with {option}.")

@@ -67,5 +67,5 @@ def test_missing_parts_are_named(root: Path, tmp_path_factory: pytest.TempPathFa
     with pytest.raises(LssError, match="no folder train_images"):
         RsnaDataset(tmp_path_factory.mktemp("empty"))
     (root / "train.csv").unlink()
-    with pytest.raises(LssError, match=r"train.csv: cannot be read"):
+    with pytest.raises(LssError, match=r"train.csv: there is no such file"):
         RsnaDataset(root)

@@ -47,8 +47,8 @@ def test_a_missing_column_is_named_with_those_there_are(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("a.pdf", b"x", "neither"),
-        ("a.xlsx", b"no zip", "cannot be read as xlsx"),
-        ("a.csv", b"\xff\xfe\xfa", "cannot be read"),
+        ("a.xlsx", b"no zip", "is no Excel workbook"),
+        ("a.csv", b"\xff\xfe\xfa", "is not UTF-8"),
     ],
 )
 def test_unreadable_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
