@@ -1,10 +1,11 @@
-"""Small DICOM files for the tests, written attribute by attribute with pydicom."""
+"""Small DICOM files for the tests, written attribute by attribute with pydicom, and NIfTI volumes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
@@ -106,6 +107,7 @@ def write_patient(root: Path, patient: str, blocks: int = 3, per_block: int = 4,
                 SeriesInstanceUID=f"{study}.{series}",
                 ImageOrientationPatient=orientation,
                 SeriesDescription=name.lower(),
+                PatientID=f"RAW-{patient}",
                 EchoTime=100.0 if series == 2 else 4.0,
                 RepetitionTime=4000.0 if series == 2 else 20.0,
             )
@@ -134,3 +136,17 @@ def write_notes(path: Path, notes: dict[object, str | None], columns: tuple[str,
     path.parent.mkdir(parents=True, exist_ok=True)
     workbook.save(path)
     return path
+
+
+def nifti(values: np.ndarray, codes: str, spacing: tuple[float, float, float]) -> bytes:
+    """A volume whose voxel values are given in right-front-head order, stored in the axis order `codes`."""
+    ras = nibabel.Nifti1Image(values, np.diag([*spacing, 1.0]))
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.orientations.axcodes2ornt("RAS"), nibabel.orientations.axcodes2ornt(codes)
+    )
+    return ras.as_reoriented(turn).to_bytes()
+
+
+def volume_values() -> np.ndarray:
+    """Voxels of a small volume, (6, 4, 5) int16; no slice is blank."""
+    return np.random.default_rng(3).integers(0, 99, (6, 4, 5)).astype(np.int16)

@@ -14,10 +14,16 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-LEFT_OUT_ON_PURPOSE = frozenset(
-    {"position display", "not a lumbar study", "note without images", "images without a note", "empty note"}
-)
-"""Reasons of rejects that are no fault of a file: they do not count against `split.min_usable_share`."""
+NO_FAULT_OF_A_FILE = frozenset(
+    {
+        "position display", "not a lumbar study", "blank slice", "no image file", "archive beside unpacked images",
+        "archive without images", "image under two patients",
+        "note without images", "images without a note", "empty note", "note without a patient", "duplicate note",
+        "second table", "row without a patient", "duplicate row", "unusable row", "ambiguous level",
+        "unknown grade",
+    }
+)  # fmt: skip
+"""Reasons of rejects that are no fault of an image file: they do not count against `split.min_usable_share`."""
 
 
 class UnusableError(Exception):
@@ -25,7 +31,7 @@ class UnusableError(Exception):
 
     Args:
         reason: short and countable, the same words for the same fault.
-        detail: what was found in this file; must not quote free text of the header.
+        detail: what was found in this file; must quote neither names nor free text of the header.
         remedy: what the owner of the data can do.
     """
 
@@ -36,12 +42,17 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True)
 class Reject:
-    """One line of the table of rejects; `file` is relative to the cohort's root."""
+    """Something that could not be used.
+
+    `file`, relative to the cohort's root, or the row of a table, and `private` may name patients: they go into the
+    owner's table only. `reason`, `detail` and `remedy` may not, since they go into the table of rejects.
+    """
 
     file: str
     reason: str
     detail: str
     remedy: str
+    private: str = ""  # what the owner needs beside: another file's name, a cell's text
 
     @classmethod
     def of(cls, file: str, error: UnusableError) -> Reject:
@@ -89,6 +100,7 @@ class RawSlice:
     geometry: Geometry | None = None
     level: str | None = None
     level_reason: str = "not an axial slice"
+    person: str = ""  # raw PatientID of the header; "" where it names nobody
 
 
 @dataclass(frozen=True)
@@ -161,14 +173,9 @@ def drop_duplicates(slices: Iterable[RawSlice]) -> tuple[list[RawSlice], list[Re
         if first is item:
             continue
         if first.source_sha256 == item.source_sha256:
-            rejects.append(Reject(item.file, "duplicate file", f"same bytes as {first.file}", "Remove one of the two."))
+            reason, detail, remedy = "duplicate file", "same bytes as another file", "Remove one of the two."
         else:
-            rejects.append(
-                Reject(
-                    item.file,
-                    "duplicate UID",
-                    f"same SOP instance UID as {first.file}, other content",
-                    "Give each image its own SOPInstanceUID, or remove the wrong file. The first one was kept.",
-                )
-            )
+            reason, detail = "duplicate UID", "same SOP instance UID as another file, other content"
+            remedy = "Give each image its own SOPInstanceUID, or remove the wrong file. The first one was kept."
+        rejects.append(Reject(item.file, reason, detail, remedy, private=f"as {first.file}"))
     return list(kept.values()), rejects

@@ -12,11 +12,13 @@ import hashlib
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from typing import BinaryIO
 
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.tag import Tag
 from pydicom.uid import MRImageStorage
 
 from lss.cohorts.base import Geometry, RawSlice, UnusableError
@@ -27,6 +29,8 @@ from lss.cohorts.privacy import WHITELIST
 logging.getLogger("pydicom").setLevel(logging.ERROR)
 
 MAX_PIXELS = 4096 * 4096
+_PATIENT_ID = Tag("PatientID")
+_OTHER_MODALITIES = frozenset({"CT", "CR", "DX", "MG", "NM", "OT", "PR", "PT", "RF", "SC", "SEG", "SR", "US", "XA"})
 _OTHER_BODY_PARTS = frozenset({"CSPINE", "TSPINE", "BRAIN", "HEAD", "NECK", "KNEE", "SHOULDER", "HIP", "CHEST"})
 _COMPRESSED_REMEDY = "Decompress it (gdcmconv --raw) or install a decoder that pydicom can use."
 _AGAIN = "Copy, fetch or export it again."
@@ -95,17 +99,30 @@ def _read(
         spacing_reason=spacing_reason,
         position_mm=position,
         geometry=geometry,
+        person=_patient_id(header),
     )
 
 
-def read_patient_id(data: bytes) -> str:
-    """The header's PatientID, to tell whose a file is; it leaves ingest as a keyed hash only. Raises UnusableError."""
-    return str(_parse(data, ["PatientID"]).get("PatientID", "") or "")
+def read_patient_id(stream: BinaryIO) -> str:
+    """PatientID of a file, of which no more is read than stands before it: it tells whose a file is.
 
-
-def _parse(data: bytes, keywords: Sequence[str] = WHITELIST) -> pydicom.Dataset:
+    It leaves ingest as a keyed hash only. "" where there is none, or no DICOM.
+    """
     try:
-        return pydicom.dcmread(io.BytesIO(data), specific_tags=list(keywords))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _patient_id(read_partial(stream, lambda tag, *_: tag > _PATIENT_ID, specific_tags=[_PATIENT_ID]))
+    except Exception:  # whatever a broken header raises: the file is read as a whole later, and rejected there
+        return ""
+
+
+def _patient_id(header: pydicom.Dataset) -> str:
+    return str(header.get("PatientID", "") or "").strip()
+
+
+def _parse(data: bytes) -> pydicom.Dataset:
+    try:
+        return pydicom.dcmread(io.BytesIO(data), specific_tags=list(WHITELIST))
     except InvalidDicomError as error:
         raise UnusableError("not DICOM", "no DICM mark at byte 128", "Remove it, or export it as DICOM.") from error
     except EOFError as error:
@@ -121,7 +138,8 @@ def _check(header: pydicom.Dataset) -> None:
         raise UnusableError("position display", "ImageType says POSDISP", "Nothing to do: it shows slice lines.")
     modality = str(header.get("Modality", "MR") or "MR")
     if modality != "MR":
-        raise UnusableError("not MR", f"Modality is {modality[:16]}", "Keep only MR series in the cohort.")
+        known = modality if modality in _OTHER_MODALITIES else "another"  # a broken header may hold anything there
+        raise UnusableError("not MR", f"Modality is {known}", "Keep only MR series in the cohort.")
     body_part = str(header.get("BodyPartExamined", "") or "").upper().replace(" ", "")
     if body_part in _OTHER_BODY_PARTS:
         raise UnusableError("not a lumbar study", f"BodyPartExamined is {body_part}", "Nothing to do.")

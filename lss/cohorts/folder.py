@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from lss.cohorts.base import (
+    Geometry,
     Grading,
     PatientRecord,
     RawSlice,
@@ -27,16 +29,27 @@ from lss.cohorts.base import (
 from lss.cohorts.contrast import plane_from_name, weighting
 from lss.cohorts.dicom import missing_spacing, read_dicom, read_patient_id
 from lss.cohorts.levels import assign_levels
-from lss.cohorts.pictures import read_picture, read_volume
+from lss.cohorts.pictures import read_picture
 from lss.cohorts.slice_grade import parse_grade
-from lss.cohorts.tables import Row, read_table
+from lss.cohorts.tables import Row, numbered_rows
 from lss.cohorts.tree import FolderTree
+from lss.cohorts.volumes import read_volume
 from lss.errors import LssError
 from lss.params import FolderParams
 
 PICTURES = (".png", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
 _PAPERS = (".csv", ".tsv", ".xlsx", ".txt", ".md", ".json", ".pdf", ".docx", ".xml", ".html")
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What is known of a file beside its bytes."""
+
+    patient: str
+    above: str  # the folder it lies in
+    place: int  # among the patient's files in that folder, from 1: a number in its name may be the patient's
+    row: Row  # of the table
 
 
 class FolderDataset:
@@ -62,11 +75,13 @@ class FolderDataset:
             record.grading = self._grading(row)
         except ValueError as error:
             record.grading = Grading(None, source="table")
-            where = f"{self._params.table}#patient {patient}"
-            record.rejects.append(Reject(where, "unknown grade", str(error), "Correct the table."))
+            where, detail = f"{self._params.table}#patient {patient}", "its cell is no grade"
+            record.rejects.append(Reject(where, "unknown grade", detail, "Correct the table.", str(error)))
+        places: Counter[str] = Counter()
         for file in self._files.get(patient, []):
+            places[above := PurePosixPath(file).parent.as_posix()] += 1
             try:
-                record.slices += self._read(file, row)
+                self._read(record, file, _Context(patient, above, places[above], row))
             except UnusableError as error:
                 record.rejects.append(Reject.of(file, error))
         record.slices, duplicates = drop_duplicates(record.slices)
@@ -76,14 +91,17 @@ class FolderDataset:
 
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""
-        return [*self._tree.rejects(), *self._rejects]
+        papers = (file for file in self._tree.files() if self._is_paper(file) and file != self._params.table)
+        remedy = "Nothing to do; a table to be used is named in cohort.folder.table."
+        unread = [Reject(file, "no image file", "a table or a text, by its name", remedy) for file in papers]
+        return [*self._tree.rejects(), *self._rejects, *unread]
 
     @cached_property
     def _files(self) -> dict[str, list[str]]:
-        """Files by patient. Tables and texts are no images and pass in silence."""
+        """Files by patient, tables and texts left out."""
         files: dict[str, list[str]] = defaultdict(list)
         for file in self._tree.files():
-            if file.lower().endswith(_PAPERS):
+            if self._is_paper(file):
                 continue
             patient = patient_of(file, self._rows)
             if "/" not in file and patient not in self._rows and not file.lower().endswith(PICTURES + VOLUMES):
@@ -91,9 +109,13 @@ class FolderDataset:
             files[patient].append(file)
         return dict(files)
 
+    def _is_paper(self, file: str) -> bool:
+        return file.lower().endswith(_PAPERS) or file == self._params.table
+
     def _patient_of_header(self, file: str) -> str:
         try:
-            return patient_number(read_patient_id(self._tree.read(file)))
+            with self._tree.open(file) as stream:
+                return patient_number(read_patient_id(stream))
         except UnusableError:
             return ""  # the file will be read again with its patient, and rejected there
 
@@ -112,7 +134,7 @@ class FolderDataset:
             settings.weighting_column,
         )
         rows: dict[str, Row] = {}
-        for number, row in enumerate(read_table(path, [column for column in columns if column]), start=2):
+        for number, row in numbered_rows(path, [column for column in columns if column]):
             patient = patient_number(row[settings.patient_column])
             where = f"{settings.table}#row{number}"
             if not row[settings.patient_column]:
@@ -129,30 +151,32 @@ class FolderDataset:
         column = self._params.grade_column
         return Grading(parse_grade(row[column]), source="table") if column and row else None
 
-    def _read(self, file: str, row: Row) -> list[RawSlice]:
+    def _read(self, record: PatientRecord, file: str, context: _Context) -> None:
+        """Add a file's slices to the record. A file without UIDs is of its patient's study and series of its folder."""
         data = self._tree.read(file)
-        above = PurePosixPath(file).parent.as_posix()
         name = file.lower()
         if name.endswith(PICTURES):
-            return [self._picture(data, file, above, row)]
-        if name.endswith(VOLUMES):
-            return self._volume(data, file, row)
-        raw = read_dicom(data, file, PurePosixPath(above).name, assumed_spacing_mm=self._assumed_spacing_mm)
-        raw.study, raw.series = raw.study or above, raw.series or above
-        return [raw]
+            record.slices.append(self._picture(data, file, context))
+        elif name.endswith(VOLUMES):
+            self._volume(record, data, file, context)
+        else:
+            series = PurePosixPath(context.above).name
+            raw = read_dicom(data, file, series, assumed_spacing_mm=self._assumed_spacing_mm)
+            raw.study = raw.study or f"{context.patient}/{context.above}"
+            raw.series = raw.series or f"{context.patient}/{context.above}"
+            record.slices.append(raw)
 
-    def _picture(self, data: bytes, file: str, above: str, row: Row) -> RawSlice:
+    def _picture(self, data: bytes, file: str, context: _Context) -> RawSlice:
         pixels, bits = read_picture(data)
         rows_mm, columns_mm, spacing_reason = missing_spacing(self._assumed_spacing_mm)
         names = [*reversed(PurePosixPath(file).parts[:-1]), PurePosixPath(file).stem]
-        plane, plane_reason = self._plane(names, row)
-        kind, kind_reason = self._weighting(names, row)
-        numbers = re.findall(r"\d+", PurePosixPath(file).stem)
+        plane, plane_reason = self._plane(names, context.row)
+        kind, kind_reason = self._weighting(names, context.row)
         return RawSlice(
             file=file,
             source_sha256=hashlib.sha256(data).hexdigest(),
-            study=patient_of(file, self._rows),
-            series=above,
+            study=context.patient,
+            series=f"{context.patient}/{context.above}",
             image=file,
             pixels=pixels,
             bits=bits,
@@ -160,37 +184,41 @@ class FolderDataset:
             plane_reason=plane_reason,
             weighting=kind,
             weighting_reason=kind_reason,
-            instance=int(numbers[-1]) % 2**31 if numbers else 0,
+            instance=context.place,
             row_spacing_mm=rows_mm,
             column_spacing_mm=columns_mm,
             spacing_reason=spacing_reason,
         )
 
-    def _volume(self, data: bytes, file: str, row: Row) -> list[RawSlice]:
-        slices, bits, plane, plane_reason = read_volume(data)
+    def _volume(self, record: PatientRecord, data: bytes, file: str, context: _Context) -> None:
+        volume = read_volume(data)
         names = [*reversed(PurePosixPath(file).parts[:-1]), PurePosixPath(file).name.split(".")[0]]
-        kind, kind_reason = self._weighting(names, row)
+        kind, kind_reason = self._weighting(names, context.row)
         digest = hashlib.sha256(data).hexdigest()
-        return [
+        if volume.blank:
+            detail = f"{volume.blank} of {volume.blank + len(volume.slices)} slices of one grey level"
+            record.rejects.append(Reject(file, "blank slice", detail, "Nothing to do: they show nothing."))
+        record.slices += [
             RawSlice(
                 file=file,
                 source_sha256=digest,
-                study=PurePosixPath(file).parent.as_posix() if "/" in file else file,
+                study=f"{context.patient}/{context.above}",
                 series=file,
                 image=f"{file}#{item.index}",
                 pixels=item.pixels,
-                bits=bits,
-                plane=plane,
-                plane_reason=plane_reason,
+                bits=volume.bits,
+                plane=volume.plane,
+                plane_reason=volume.plane_reason,
                 weighting=kind,
                 weighting_reason=kind_reason,
                 instance=item.index,
-                position_mm=item.position_mm,
+                position_mm=float(item.centre_3 @ volume.normal_3),
+                geometry=Geometry(item.centre_3, volume.normal_3, frame=file),
                 row_spacing_mm=item.row_spacing_mm,
                 column_spacing_mm=item.column_spacing_mm,
                 spacing_reason="voxel size of the header",
             )
-            for item in slices
+            for item in volume.slices
         ]
 
     def _plane(self, names: list[str], row: Row) -> tuple[str, str]:

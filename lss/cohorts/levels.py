@@ -34,7 +34,8 @@ def assign_levels(slices: Sequence[RawSlice], known: Mapping[str, tuple[str, str
     Args:
         slices: all slices of the patient, of any plane.
         known: level and its source of some slices, by their `file` (a companion table, labels): they fix
-            the level of their block, or of the nearest slices where a block has several.
+            the level of their block, or of the nearest slices where a block has several. Where the count of the
+            blocks says another level, the reason says so and "doubtful": the table may mean another study.
     """
     known = known or {}
     groups: dict[tuple[str, str, str], list[RawSlice]] = defaultdict(list)
@@ -47,10 +48,12 @@ def assign_levels(slices: Sequence[RawSlice], known: Mapping[str, tuple[str, str
             groups[item.study, item.geometry.frame, item.weighting].append(item)
     for group in groups.values():
         blocks = find_blocks(group)
+        counted = _count_discs(blocks)
         if any(item.file in known for item in group):
-            _levels_from_known(blocks, known)
+            _levels_from_known(blocks, known, [level for level, _ in counted])
         else:
-            _levels_from_blocks(blocks)
+            for block, (level, reason) in zip(blocks, counted, strict=True):
+                _set(block, level, reason)
 
 
 def find_blocks(slices: Sequence[RawSlice]) -> list[list[RawSlice]]:
@@ -73,8 +76,12 @@ def find_blocks(slices: Sequence[RawSlice]) -> list[list[RawSlice]]:
     return sorted(blocks, key=_height)
 
 
-def _levels_from_blocks(blocks: list[list[RawSlice]]) -> None:
-    """Count the discs from the tail; a block beside another one (a repeated scan) shows the same disc."""
+def _count_discs(blocks: list[list[RawSlice]]) -> list[tuple[str | None, str]]:
+    """Level and reason of each block, discs being counted from the tail.
+
+    A block beside another one (a repeated scan) shows the same disc.
+    """
+    levels: list[tuple[str | None, str]] = []
     tilts = [_angle(_normal(block[0]), np.array([0.0, 0.0, 1.0])) for block in blocks]
     problem = _doubt_of_all(blocks)
     disc = 0
@@ -87,23 +94,25 @@ def _levels_from_blocks(blocks: list[list[RawSlice]]) -> None:
             problem = "more blocks than lumbar discs"
         number = f"block {index + 1} of {len(blocks)} from the tail, tilted {tilts[index]:.0f} degrees"
         doubt = "" if tilts[0] >= max(tilts) else "; doubtful: the lowest block is not the most angled"
-        if problem:
-            _set(block, None, f"{number}; {problem}")
-        else:
-            _set(block, LEVELS[-1 - disc], number + doubt)
+        levels.append((None, f"{number}; {problem}") if problem else (LEVELS[-1 - disc], number + doubt))
+    return levels
 
 
 def _doubt_of_all(blocks: list[list[RawSlice]]) -> str:
     """Why no block of this group can be counted; empty where they can."""
     if any(_length(block) > MAX_BLOCK_MM for block in blocks):
         return "a block covers more than one disc"
+    if all(len(block) == 1 and _angle(_normal(block[0]), _normal(blocks[0][0])) < PARALLEL_DEGREES for block in blocks):
+        return "single parallel slices, planned for no disc"
     heights = [_height(block) for block in blocks]
     one = heights[-1] - heights[0] < MIN_DISC_MM
     return "only one disc, and nothing says which" if one else ""
 
 
-def _levels_from_known(blocks: list[list[RawSlice]], known: Mapping[str, tuple[str, str]]) -> None:
-    for block in blocks:
+def _levels_from_known(
+    blocks: list[list[RawSlice]], known: Mapping[str, tuple[str, str]], counted: list[str | None]
+) -> None:
+    for block, by_count in zip(blocks, counted, strict=True):
         anchors = [item for item in block if item.file in known]
         if not anchors:
             _set(block, None, "no slice of this block has a known level")
@@ -117,7 +126,9 @@ def _levels_from_known(blocks: list[list[RawSlice]], known: Mapping[str, tuple[s
                 _set([item], None, f"{min(distances):.0f} mm from the nearest slice of known level")
             else:
                 level, source = known[nearest.file]
-                _set([item], level, f"{source}, {min(distances):.1f} mm away" if min(distances) else source)
+                away = f", {min(distances):.1f} mm away" if min(distances) else ""
+                doubt = f"; doubtful: the blocks say {by_count}" if by_count not in (None, level) else ""
+                _set([item], level, f"{source}{away}{doubt}")
 
 
 def _set(block: list[RawSlice], level: str | None, reason: str) -> None:

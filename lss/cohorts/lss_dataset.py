@@ -1,15 +1,16 @@
 """Reader of the Lumbar Spine MRI Dataset (Sudirman et al. 2019), unpacked or as its zip, and of the phantom.
 
 Layout: `01_MRI_Data/<patient>/<study>/<series>/<file>.ima` and `Radiologists Report.xlsx`. Series numbers, one
-study per patient, or unique names are not relied on. An optional companion `Slices Numbers.csv` says which slices
-show which disc: per row a patient and three 1-based positions (discs L3-L4, L4-L5, L5-S1) in the naturally sorted
-files of an axial series.
+study per patient, or unique names are not relied on. The images may lie in several such folders, or in several zip
+archives; zip archives beside unpacked images are not read, and said so. An optional companion `Slices Numbers.csv`
+says which slices show which disc.
 """
 
 from __future__ import annotations
 
-import csv
 import re
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lss.cohorts.base import (
@@ -23,15 +24,26 @@ from lss.cohorts.base import (
 )
 from lss.cohorts.dicom import read_dicom
 from lss.cohorts.levels import assign_levels
-from lss.cohorts.tables import read_table
+from lss.cohorts.lss_tables import DISCS, read_notes, read_slice_numbers
 from lss.cohorts.tree import FolderTree, Tree, ZipTree
 from lss.errors import LssError
 
 IMAGES = "01_MRI_Data"
-PATIENT_COLUMN, NOTE_COLUMN = "Patient ID", "Clinician's Notes"
-DISCS = ("L3-L4", "L4-L5", "L5-S1")
 _OTHER_REGION = re.compile(r"^[ct][-_ ]?spine|^(head|neck|cervical|thoracic|knee)", re.IGNORECASE)
 _POSITION_DISPLAY = re.compile(r"^posdisp", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A folder of patients' folders."""
+
+    tree: Tree
+    images: str  # its path in the tree
+    archive: str = ""  # name of the zip archive, put before the paths in it
+
+    def name(self, file: str) -> str:
+        """A file's path relative to the cohort's root."""
+        return f"{self.archive}/{file}" if self.archive else file
 
 
 class LssDataset:
@@ -39,12 +51,14 @@ class LssDataset:
 
     def __init__(self, root: Path, assumed_spacing_mm: float | None = None) -> None:
         self._assumed_spacing_mm = assumed_spacing_mm
-        self._tree, self._images = _find_images(root)
-        self._folders: dict[str, list[str]] = {}
-        for folder in self._tree.folders(self._images):
-            self._folders.setdefault(patient_number(folder), []).append(folder)
-        self._notes, self._note_rejects = read_notes(root)
-        self._slice_numbers = read_slice_numbers(root)
+        self._places, self._rejects = _find_images(root)
+        self._folders: dict[str, list[tuple[_Place, str]]] = defaultdict(list)
+        for place in self._places:
+            for folder in place.tree.folders(place.images):
+                self._folders[patient_number(folder)].append((place, f"{place.images}/{folder}"))
+        self._notes, note_rejects = read_notes(root)
+        self._slice_numbers, row_rejects = read_slice_numbers(root)
+        self._rejects += [*note_rejects, *row_rejects]
 
     def patients(self) -> list[str]:
         """See `Cohort`."""
@@ -53,116 +67,92 @@ class LssDataset:
     def read_patient(self, patient: str) -> PatientRecord:
         """See `Cohort`."""
         record = PatientRecord(note=self._notes.get(patient))
-        for folder in self._folders.get(patient, []):
-            for file in self._tree.files(f"{self._images}/{folder}"):
+        series: dict[str, list[str]] = defaultdict(list)
+        for place, folder in self._folders.get(patient, []):
+            for file in place.tree.files(folder):
+                name = place.name(file)
+                series[str(PurePosixPath(name).parent)].append(name)
                 try:
-                    record.slices.append(self._read(file))
+                    record.slices.append(self._read(place, file))
                 except UnusableError as error:
-                    record.rejects.append(Reject.of(file, error))
+                    record.rejects.append(Reject.of(name, error))
         record.slices, duplicates = drop_duplicates(record.slices)
         record.rejects += duplicates
-        assign_levels(record.slices, self._known_levels(patient, record.slices))
+        axial = sorted({str(PurePosixPath(item.file).parent) for item in record.slices if item.plane == "axial"})
+        known, row_rejects = self._known_levels(patient, [series[name] for name in axial])
+        record.rejects += row_rejects
+        assign_levels(record.slices, known)
         return record
 
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""
         remedy = "Put it into a patient's folder, or remove it."
         loose = [
-            Reject(file, "outside a patient's folder", "no folder of a patient above it", remedy)
-            for file in self._tree.loose_files(self._images)
+            Reject(place.name(file), "outside a patient's folder", "no folder of a patient above it", remedy)
+            for place in self._places
+            for file in place.tree.loose_files(place.images)
         ]
-        return [*self._tree.rejects(), *loose, *self._note_rejects]
+        unlisted = [reject for tree in dict.fromkeys(place.tree for place in self._places) for reject in tree.rejects()]
+        return [*unlisted, *loose, *self._rejects]
 
-    def _read(self, file: str) -> RawSlice:
-        folders = PurePosixPath(file).relative_to(self._images).parts[1:-1]
+    def _read(self, place: _Place, file: str) -> RawSlice:
+        folders = PurePosixPath(file).relative_to(place.images).parts[1:-1]
         study, series = (folders[0], folders[-1]) if folders else ("", "")
         if _POSITION_DISPLAY.search(series):
             raise UnusableError("position display", "series POSDISP", "Nothing to do: it shows the slices' lines.")
         if _OTHER_REGION.search(study):
             raise UnusableError("not a lumbar study", "its folder names another region", "Nothing to do.")
-        data = self._tree.read(file)
-        raw = read_dicom(data, file, series, assumed_spacing_mm=self._assumed_spacing_mm)
+        data = place.tree.read(file)
+        raw = read_dicom(data, place.name(file), series, assumed_spacing_mm=self._assumed_spacing_mm)
         # a file without UIDs still belongs to the study and series of its folders
-        above = PurePosixPath(file).parent.as_posix()
+        above = PurePosixPath(raw.file).parent.as_posix()
         raw.study = raw.study or PurePosixPath(above).parent.as_posix()
         raw.series = raw.series or above
         return raw
 
-    def _known_levels(self, patient: str, slices: list[RawSlice]) -> dict[str, tuple[str, str]]:
-        """Levels that the companion table gives, by file."""
-        numbers = self._slice_numbers.get(patient)
-        if not numbers:
-            return {}
-        known = {}
-        axial = {str(PurePosixPath(item.file).parent) for item in slices if item.plane == "axial"}
-        for series in sorted(axial):
-            files = self._tree.files(series)
-            for level, number in zip(DISCS, numbers, strict=True):
-                if 0 < number <= len(files):
-                    known[files[number - 1]] = (level, "companion table")
-        return known
+    def _known_levels(self, patient: str, series: list[list[str]]) -> tuple[dict[str, tuple[str, str]], list[Reject]]:
+        """Levels that the companion table gives to the files of a patient's axial series, by file."""
+        known: dict[str, tuple[str, str]] = {}
+        rejects: list[Reject] = []
+        for level, number in zip(DISCS, self._slice_numbers.get(patient, ()), strict=False):
+            shown = [files[number - 1] for files in series if 0 < number <= len(files)]
+            known |= dict.fromkeys(shown, (level, "companion table"))
+            if series and not shown:
+                detail = f"{level} is said to be slice {number}, which no axial series has"
+                rejects.append(Reject(f"Slices Numbers.csv#{patient}", "unusable row", detail, "Correct the number."))
+        return known, rejects
 
 
-def _find_images(root: Path) -> tuple[Tree, str]:
-    """The tree with the patients' folders and the folder in it that holds them."""
+def _find_images(root: Path) -> tuple[list[_Place], list[Reject]]:
+    """All folders of patients' folders: unpacked ones, or those in zip archives; and the archives left out."""
     if not root.is_dir():
         raise LssError(f"{root}: cohort.root: no such folder. Put the archive there, or name its folder.")
-    if found := sorted(path for path in (root / IMAGES, *root.glob(f"*/{IMAGES}")) if path.is_dir()):
-        return FolderTree(root), found[0].relative_to(root).as_posix()
-    for archive in sorted(root.glob("*.zip")):
-        tree = ZipTree(archive)
-        for file in tree.files():
-            parts = PurePosixPath(file).parts
-            if IMAGES in parts[:-1]:
-                return tree, "/".join(parts[: parts.index(IMAGES) + 1])
-    raise LssError(
-        f"{root}: cohort.root: neither a folder {IMAGES} nor a zip archive with one. Fetch the Lumbar Spine MRI "
-        "Dataset (Mendeley Data k57fr854j2) and put it there, packed or unpacked."
-    )
-
-
-def read_notes(root: Path) -> tuple[dict[str, str], list[Reject]]:
-    """Notes by patient number from the workbook below `root`; empty notes and unusable rows as rejects.
-
-    Raises LssError when there is no workbook, or it lacks a column.
-    """
-    books = [path for path in _beside_images(root, "*.xlsx") if "radiologist" in path.name.lower()]
-    if not books:
-        raise LssError(
-            f"{root}: no 'Radiologists Report.xlsx'. Fetch the notes (Mendeley Data s6bgczr8s2) and put them there."
+    folders = sorted(path for path in (root / IMAGES, *root.glob(f"*/{IMAGES}")) if path.is_dir())
+    folders = [path for path in folders if not any(path in other.parents for other in folders)]  # unpacked into itself
+    archives = sorted(path for path in root.iterdir() if path.suffix.lower() == ".zip")
+    if folders:
+        tree = FolderTree(root)
+        remedy = "Move it away; if it holds other patients, unpack it."
+        detail = "the unpacked images were read, the archive was not"
+        return (
+            [_Place(tree, folder.relative_to(root).as_posix()) for folder in folders],
+            [Reject(archive.name, "archive beside unpacked images", detail, remedy) for archive in archives],
         )
-    notes: dict[str, str] = {}
-    rejects: list[Reject] = []
-    name = books[0].relative_to(root).as_posix()
-    for number, row in enumerate(read_table(books[0], [PATIENT_COLUMN, NOTE_COLUMN]), start=2):
-        patient, note = patient_number(row[PATIENT_COLUMN]), row[NOTE_COLUMN]
-        where = f"{name}#row{number}"
-        if not row[PATIENT_COLUMN]:
-            rejects.append(Reject(where, "note without a patient", "no patient number", "Fill in the patient."))
-        elif patient in notes:
-            rejects.append(Reject(where, "duplicate note", "a second row of this patient", "Keep one row a patient."))
-        else:
-            notes[patient] = note
-    return notes, rejects
-
-
-def read_slice_numbers(root: Path) -> dict[str, tuple[int, ...]]:
-    """Positions of the slices through the last three discs, by patient number; {} without the companion table.
-
-    The table's first four columns count, with or without a header. Rows that hold no numbers are passed over.
-    """
-    tables = [path for path in _beside_images(root, "*.csv") if path.name.lower() == "slices numbers.csv"]
-    if not tables:
-        return {}
-    numbers = {}
-    with tables[0].open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        for row in csv.reader(file):
-            cells = [cell.strip() for cell in row[:4]]
-            if len(cells) == 4 and all(cell.isdecimal() for cell in cells[1:]):
-                numbers[patient_number(cells[0])] = tuple(int(cell) for cell in cells[1:])
-    return numbers
-
-
-def _beside_images(root: Path, pattern: str) -> list[Path]:
-    """Files of the archive's other folders; the images' own deep folders are not searched."""
-    return sorted(path for depth in ("", "*/", "*/*/") for path in root.glob(depth + pattern) if path.is_file())
+    places, rejects = [], []
+    for archive in archives:
+        packed = ZipTree(archive)
+        paths = (PurePosixPath(file).parts for file in packed.files())
+        found = {"/".join(parts[: parts.index(IMAGES) + 1]) for parts in paths if IMAGES in parts[:-1]}
+        places += [_Place(packed, images, archive.name) for images in sorted(found)]
+        if not found:
+            unreadable = packed.rejects()[:1]
+            reason = "; ".join(f"{reject.reason}, {reject.detail}. {reject.remedy}" for reject in unreadable)
+            detail = f"no folder {IMAGES} in it{'; ' + reason if reason else ''}"
+            rejects.append(Reject(archive.name, "archive without images", detail, "Move it away, or unpack it."))
+    if not places:
+        raise LssError(
+            f"{root}: cohort.root: neither a folder {IMAGES} nor a zip archive with one. Fetch the Lumbar Spine MRI "
+            "Dataset (Mendeley Data k57fr854j2) and put it there, packed or unpacked."
+            + "".join(f"\n  {reject.file}: {reject.detail}" for reject in rejects)
+        )
+    return places, rejects

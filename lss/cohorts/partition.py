@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +93,68 @@ def read_split_file(path: Path, patients: set[str]) -> dict[str, str]:
     return subsets
 
 
-def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
-    """The gate: raise LssError when a patient, a study, an image or a near-identical image is in two subsets.
+def drop_shared_images(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Set aside all but one of the slices that show one image under several patients, in place.
+
+    A copied folder, or a wrong number: the same picture must not be learnt from twice, nor with two notes. The one
+    that could be used is kept; of several, that of the patient whose key comes first.
 
     Args:
-        rows: of `SPLIT`; those with subset unused are not looked at.
+        rows: with the keys of slice, patient and image, and `reason` (why unused; None: usable), which is set.
+
+    Returns:
+        what was set aside, as rows of `REJECTS` but for the stage.
+    """
+    kept: dict[str, dict[str, Any]] = {}
+    aside = []
+    for row in sorted(rows, key=lambda row: (row["reason"] is not None, row["patient_key"], row["slice_key"])):
+        if row["image_key"] is None or kept.setdefault(row["image_key"], row) is row:
+            continue
+        first = kept[row["image_key"]]
+        row["reason"] = row["reason"] or "image under two patients"
+        aside.append(
+            {
+                "file_key": row["slice_key"],
+                "patient_key": row["patient_key"],
+                "reason": "image under two patients",
+                "detail": f"same SOPInstanceUID as slice {first['slice_key']} of patient {first['patient_key']}",
+                "remedy": "Take one of the two out of the cohort, or give each image its own UID. The other was kept.",
+            }
+        )
+    return aside
+
+
+def persons(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Which patients are one person: by patient the first key of those whose headers hold one PatientID.
+
+    One person's two folders are two patients to a reader that goes by folders. A PatientID that more than two
+    patients and more than half of them all share is taken for what some program writes everywhere.
+
+    Args:
+        rows: with `patient_key` and `person_key` (None: unknown).
+    """
+    patients_of: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["person_key"] is not None:
+            patients_of[row["person_key"]].add(row["patient_key"])
+    person = {row["patient_key"]: row["patient_key"] for row in rows}
+    for _, alike in sorted(patients_of.items()):
+        if len(alike) <= max(2, len(person) // 2):
+            groups = {person[patient] for patient in alike}
+            person |= {patient: min(groups) for patient, group in person.items() if group in groups}
+    return person
+
+
+def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
+    """The gate: raise LssError when a patient, a person, a study or a near-identical image is in two subsets.
+
+    Args:
+        rows: of `SPLIT`, and `person` (see `persons`); those with subset unused are not looked at.
         duplicate_bits: largest distance of perceptual hashes, of 256 bits, that counts as the same image.
     """
     used = [row for row in rows if row["subset"] != UNUSED]
-    for column, what in (("patient_key", "patient"), ("study_key", "study"), ("slice_key", "image")):
+    kinds = (("patient_key", "patient"), ("study_key", "study"), ("person", "a person, by the headers' PatientID:"))
+    for column, what in kinds:
         seen: dict[str, dict[str, Any]] = {}
         for row in used:
             other = seen.setdefault(row[column], row)

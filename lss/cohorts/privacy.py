@@ -16,8 +16,14 @@ from pathlib import Path
 from lss.errors import LssError
 from lss.seeding import derive_seed
 
-REPLACED = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
-"""Unique ids: used to join, leave ingest as keyed hashes or not at all."""
+REPLACED = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID")
+"""Ids: used to join, leave ingest as keyed hashes or not at all."""
+
+NOBODY = frozenset(
+    {"", "0", "anon", "anonymous", "anonymized", "anonymised", "deidentified", "id", "na", "noid", "none", "null",
+     "patient", "patientid", "removed", "test", "unknown", "xxx"}
+)  # fmt: skip
+"""What programs write as PatientID where they remove it; compared without case, blanks and signs."""
 
 MATCHED = ("SeriesDescription", "ProtocolName")
 """Free text: searched for the weighting, never copied."""
@@ -54,11 +60,29 @@ class Pseudonyms:
         return "SE" + self._digest("series", raw, 12)
 
     def image(self, raw: str) -> str:
-        """ "SL" and 16 hexadecimal digits."""
-        return "SL" + self._digest("image", raw, 16)
+        """Of an image's unique id: "IM" and 16 hexadecimal digits."""
+        return "IM" + self._digest("image", raw, 16)
+
+    def slice(self, patient: str, image: str) -> str:
+        """Of an image as one of a patient's, unique even where two patients hold one image: "SL" and 16 digits."""
+        return "SL" + self._digest("slice", f"{patient}\x1f{image}", 16)
+
+    def person(self, raw: str) -> str | None:
+        """Of a header's PatientID: "PE" and 12 hexadecimal digits; None where it names nobody."""
+        plain = "".join(character for character in raw.casefold() if character.isalnum())
+        return None if plain in NOBODY else "PE" + self._digest("person", raw.strip(), 12)
+
+    def file(self, raw: str) -> str:
+        """Of a path or of a row of a table: "F" and 16 hexadecimal digits."""
+        return "F" + self._digest("file", raw, 16)
+
+    def source(self, sha256: str) -> str:
+        """Of a source file's SHA-256: 64 hexadecimal digits, by which nobody without the key finds the file."""
+        return self._digest("source", sha256, 64)
 
     def _digest(self, kind: str, raw: str, digits: int) -> str:
-        return hmac.new(self.key, f"{kind}\x1f{raw}".encode(), hashlib.sha256).hexdigest()[:digits]
+        text = f"{kind}\x1f{raw}".encode("utf-8", "surrogateescape")  # a name on disk need not be UTF-8
+        return hmac.new(self.key, text, hashlib.sha256).hexdigest()[:digits]
 
 
 def pseudonyms(key_file: Path | None, seed: int) -> Pseudonyms:

@@ -21,7 +21,7 @@ from lss.cohorts.base import (
 from lss.cohorts.dicom import read_dicom
 from lss.cohorts.levels import assign_levels
 from lss.cohorts.slice_grade import parse_grade
-from lss.cohorts.tables import read_table
+from lss.cohorts.tables import numbered_rows
 from lss.cohorts.tree import FolderTree
 from lss.errors import LssError
 from lss.grades import worst
@@ -45,10 +45,7 @@ class RsnaDataset:
         self._folders = set(self._tree.folders(IMAGES))
         self._rejects: list[Reject] = []
         self._gradings = self._read_labels(root / "train.csv")
-        descriptions = read_table(
-            root / "train_series_descriptions.csv", ["study_id", "series_id", "series_description"]
-        )
-        self._descriptions = {(row["study_id"], row["series_id"]): row["series_description"] for row in descriptions}
+        self._descriptions = self._read_descriptions(root / "train_series_descriptions.csv")
         self._shown = self._read_coordinates(root / "train_label_coordinates.csv")
 
     def patients(self) -> list[str]:
@@ -57,7 +54,7 @@ class RsnaDataset:
 
     def read_patient(self, patient: str) -> PatientRecord:
         """See `Cohort`."""
-        record = PatientRecord(grading=self._gradings.get(patient, Grading(None)))
+        record = PatientRecord(grading=self._gradings.get(patient))
         known: dict[str, tuple[str, str]] = {}
         for file in self._tree.files(f"{IMAGES}/{patient}") if patient in self._folders else []:
             series = PurePosixPath(file).parent.name
@@ -79,27 +76,64 @@ class RsnaDataset:
 
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""
-        return [*self._tree.rejects(), *self._rejects]
+        remedy = "Put it into its study's folder, or remove it."
+        loose = [
+            Reject(file, "outside a patient's folder", "no folder of a study above it", remedy)
+            for file in self._tree.loose_files(IMAGES)
+        ]
+        return [*self._tree.rejects(), *loose, *self._rejects]
 
     def _read_labels(self, table: Path) -> dict[str, Grading]:
         columns = {f"spinal_canal_stenosis_{suffix}": level for suffix, level in _LEVELS.items()}
-        gradings = {}
-        for row in read_table(table, ["study_id", *columns]):
+        gradings: dict[str, Grading] = {}
+        for number, row in numbered_rows(table, ["study_id", *columns]):
+            where = f"{table.name}#row{number}"
+            if row["study_id"] in gradings:
+                self._reject(where, "duplicate row", "a second row of this study", "Keep one; the first was used.")
+                continue
             try:
                 grades = {level: parse_grade(row[column]) for column, level in columns.items()}
             except ValueError as error:
-                where = f"{table.name}#{row['study_id']}"
-                self._rejects.append(Reject(where, "unknown grade", str(error), "Correct the table."))
+                self._reject(where, "unknown grade", "a cell is no grade", "Correct the table.", str(error))
                 continue
             given = {level: grade for level, grade in grades.items() if grade}
             gradings[row["study_id"]] = Grading(worst(list(given.values())), given, "table", levels_are_complete=True)
         return gradings
 
+    def _read_descriptions(self, table: Path) -> dict[tuple[str, str], str]:
+        """Description of a series by (study, series)."""
+        descriptions: dict[tuple[str, str], str] = {}
+        for number, row in numbered_rows(table, ["study_id", "series_id", "series_description"]):
+            described = descriptions.setdefault((row["study_id"], row["series_id"]), row["series_description"])
+            if described != row["series_description"]:
+                detail = "a second, other description of this series"
+                self._reject(f"{table.name}#row{number}", "duplicate row", detail, "Keep one; the first was used.")
+        return descriptions
+
     def _read_coordinates(self, table: Path) -> dict[tuple[str, str, int], str]:
-        """Level shown by (study, series, instance); instances with two levels are left out."""
+        """Level shown by (study, series, instance) of axial series.
+
+        A sagittal instance shows all levels, so its rows say nothing here. An axial instance with two is left out.
+        """
         shown: dict[tuple[str, str, int], set[str]] = defaultdict(set)
-        for row in read_table(table, ["study_id", "series_id", "instance_number", "level"]):
+        rows: dict[tuple[str, str, int], int] = {}
+        for number, row in numbered_rows(table, ["study_id", "series_id", "instance_number", "level"]):
+            series = (row["study_id"], row["series_id"])
+            if "sagittal" in self._descriptions.get(series, "").lower():
+                continue
             level = _LEVELS.get(row["level"].lower().replace("/", "_"))
             if level and row["instance_number"].isdecimal():
-                shown[row["study_id"], row["series_id"], int(row["instance_number"])].add(level)
+                key = (*series, int(row["instance_number"]))
+                shown[key].add(level)
+                rows.setdefault(key, number)
+            else:
+                detail = "no instance number and level in it"
+                self._reject(f"{table.name}#row{number}", "unusable row", detail, "Correct the row.")
+        for key, levels in shown.items():
+            if len(levels) > 1:
+                detail = f"one axial instance shows {' and '.join(sorted(levels))}: neither was used"
+                self._reject(f"{table.name}#row{rows[key]}", "ambiguous level", detail, "Keep one level an instance.")
         return {key: levels.pop() for key, levels in shown.items() if len(levels) == 1}
+
+    def _reject(self, where: str, reason: str, detail: str, remedy: str, private: str = "") -> None:
+        self._rejects.append(Reject(where, reason, detail, remedy, private))

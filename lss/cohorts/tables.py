@@ -6,8 +6,6 @@ import csv
 import io
 from pathlib import Path
 
-import openpyxl
-
 from lss.errors import LssError
 
 Row = dict[str, str]
@@ -74,6 +72,8 @@ def _read_csv(path: Path) -> list[list[str]]:
 
 
 def _read_excel(path: Path) -> list[list[str]]:
+    import openpyxl
+
     try:
         workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:

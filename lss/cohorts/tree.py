@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from lss.cohorts.base import Reject, UnusableError, natural_key
 from lss.errors import LssError
@@ -18,7 +21,10 @@ MAX_FILE_BYTES = 256 * 2**20
 MAX_ZIP_RATIO = 200.0
 """Largest credible compression of an image; beyond it a zip entry is taken for a bomb."""
 
-IGNORED = frozenset({"manifest.json", ".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"})
+IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"})
+
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_UNPACK = "Unpack the archive and bring the folder."
 
 
 class Tree(Protocol):
@@ -41,7 +47,7 @@ class Tree(Protocol):
 
 
 def is_ignored(path: str) -> bool:
-    """Whether a path belongs to the system or to this project rather than to the cohort."""
+    """Whether a path belongs to the system rather than to the cohort."""
     return any(part in IGNORED or part.startswith("._") for part in PurePosixPath(path).parts)
 
 
@@ -70,6 +76,7 @@ class FolderTree:
                 subfolders.clear()
                 continue
             seen.add(real)
+            subfolders.sort()  # of two links to one folder the same is taken on every disk
             found += [(Path(folder) / name).relative_to(self.root).as_posix() for name in names]
         return sorted((file for file in found if not is_ignored(file)), key=natural_key)
 
@@ -91,6 +98,12 @@ class FolderTree:
 
     def read(self, file: str) -> bytes:
         """See `Tree`."""
+        with self.open(file) as stream:
+            return stream.read()
+
+    @contextmanager
+    def open(self, file: str) -> Iterator[BinaryIO]:
+        """A file to read only a part of. Raises UnusableError as `read` does."""
         path = self.root / file
         try:
             status = path.stat()
@@ -100,7 +113,8 @@ class FolderTree:
                 raise UnusableError("cannot be read", "not a regular file", "Remove it from the cohort's folder.")
             if status.st_size > MAX_FILE_BYTES:
                 raise _too_large(status.st_size)
-            return path.read_bytes()
+            with path.open("rb") as stream:
+                yield stream
         except OSError as error:
             raise UnusableError(
                 "cannot be read", str(error.strerror), "Give this user the right to read it (chmod u+r)."
@@ -112,7 +126,10 @@ class FolderTree:
 
 
 class ZipTree:
-    """A zip archive. Entries that point outside it, are encrypted or look like bombs are rejected, not read."""
+    """A zip archive. Entries that point outside it, are encrypted or look like bombs are rejected, not read.
+
+    Some programs for Windows write "\\" between the parts of a name: it is read as "/".
+    """
 
     def __init__(self, archive: Path) -> None:
         self.archive = archive
@@ -126,26 +143,36 @@ class ZipTree:
         entries: dict[str, zipfile.ZipInfo] = {}
         rejects: list[Reject] = []
         for info in self._zip.infolist():
-            if info.is_dir() or is_ignored(info.filename):
+            name = info.filename.replace("\\", "/")
+            if name.endswith("/") or is_ignored(name):
                 continue
             try:
                 check_zip_entry(info)
-                if info.filename in entries:
+                if name in entries:
                     raise UnusableError("duplicate zip entry", "a second entry of this name", "The first is used.")
-                entries[info.filename] = info
+                entries[name] = info
             except UnusableError as error:
-                rejects.append(Reject.of(info.filename, error))
+                rejects.append(Reject.of(name, error))
         return entries, rejects
+
+    @cached_property
+    def _below(self) -> dict[str, list[str]]:
+        """Files by every folder above them: an archive has too many names to search them for each patient."""
+        below: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(self._entries[0], key=natural_key):
+            parts = name.split("/")
+            for depth in range(len(parts)):
+                below["/".join(parts[:depth])].append(name)
+        return dict(below)
 
     def files(self, under: str = "") -> list[str]:
         """See `Tree`."""
-        prefix = f"{under}/" if under else ""
-        return sorted((name for name in self._entries[0] if name.startswith(prefix)), key=natural_key)
+        return list(self._below.get(under, []))
 
     def folders(self, under: str = "") -> list[str]:
         """See `Tree`."""
         prefix = f"{under}/" if under else ""
-        rest = (name[len(prefix) :] for name in self._entries[0] if name.startswith(prefix))
+        rest = (name[len(prefix) :] for name in self.files(under))
         return sorted({name.split("/", 1)[0] for name in rest if "/" in name}, key=natural_key)
 
     def loose_files(self, under: str = "") -> list[str]:
@@ -181,15 +208,20 @@ class ZipTree:
 
 
 def check_zip_entry(info: zipfile.ZipInfo) -> None:
-    """Raise UnusableError for an entry that points outside the archive, is encrypted, a link, or a bomb."""
-    name = info.filename
-    parts = name.replace("\\", "/").split("/")
-    if ".." in parts or name.startswith(("/", "\\")) or ":" in parts[0] or "\\" in name or "\x00" in name:
+    """Raise UnusableError for an entry that points outside the archive, is encrypted, a link, or a bomb.
+
+    Also for a compression that Python cannot undo, such as Deflate64, which Windows uses for large files.
+    """
+    name = info.filename.replace("\\", "/")
+    parts = name.split("/")
+    if ".." in parts or name.startswith("/") or ":" in parts[0] or "\x00" in name:
         raise UnusableError("unsafe zip entry", "its name points outside the archive", "Do not trust the archive.")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise UnusableError("unsafe zip entry", "a symbolic link", "Store the file itself in the archive.")
     if info.flag_bits & 0x1:
         raise UnusableError("encrypted zip entry", "needs a password", "Unpack it with the password.")
+    if info.compress_type not in _COMPRESSIONS:
+        raise UnusableError("unsupported zip entry", f"packed by method {info.compress_type}", _UNPACK)
     if info.file_size > MAX_FILE_BYTES:
         raise _too_large(info.file_size)
     if info.file_size > 2**20 and info.file_size > MAX_ZIP_RATIO * max(info.compress_size, 1):

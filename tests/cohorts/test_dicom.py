@@ -185,8 +185,9 @@ def test_only_whitelisted_attributes_are_parsed() -> None:
     from lss.cohorts.dicom import _parse
 
     parsed = {element.keyword for element in _parse(dicom_bytes(ImageOrientationPatient=AXIAL))}
-    assert not parsed & {"PatientID", "PatientName", "StudyDate", "AccessionNumber", "InstitutionName"}
-    assert read_patient_id(dicom_bytes()) == "RAW-PATIENT-7"
+    assert not parsed & {"PatientName", "PatientBirthDate", "StudyDate", "AccessionNumber", "InstitutionName"}
+    assert read_patient_id(io.BytesIO(dicom_bytes())) == "RAW-PATIENT-7"
+    assert read_patient_id(io.BytesIO(b"text")) == ""
 
 
 def _bytes(ds: pydicom.FileDataset) -> bytes:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
-from dicom_files import smooth_pixels, write_dicom, write_notes
+from dicom_files import nifti, smooth_pixels, volume_values, write_dicom, write_notes
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lss.cohorts.base import NO_FAULT_OF_A_FILE
 from lss.cohorts.folder import FolderDataset, patient_of
-from lss.cohorts.pictures import read_volume
 from lss.errors import LssError
 from lss.params import FolderParams
 
@@ -69,10 +69,10 @@ def test_pictures_take_plane_and_weighting_from_folders(tmp_path: Path) -> None:
     png(tmp_path / "P1" / "sagittal_t1" / "a_2.tif", 1, bits=16)
     png(tmp_path / "P1" / "other" / "a_3.png", 2)
     slices = FolderDataset(tmp_path, params(), 0.6875).read_patient("P1").slices
-    assert [(s.plane, s.weighting, s.bits, s.instance) for s in slices] == [
-        ("axial", "T2", 8, 1),
-        ("unknown", "unknown", 8, 3),
-        ("sagittal", "T1", 16, 2),
+    assert [(s.plane, s.weighting, s.bits) for s in slices] == [
+        ("axial", "T2", 8),
+        ("unknown", "unknown", 8),
+        ("sagittal", "T1", 16),
     ]
     assert np.array_equal(slices[2].pixels, smooth_pixels(1)) and "assumed" in slices[0].spacing_reason
     assert slices[0].level is None and slices[0].position_mm is None
@@ -97,6 +97,7 @@ def test_a_table_names_patients_grades_and_planes(tmp_path: Path) -> None:
     assert seven.grading is not None and seven.grading.grade == "BC"
     assert (seven.slices[0].plane, seven.slices[0].weighting) == ("axial", "T2")
     assert [r.reason for r in eight.rejects] == ["unknown grade"]
+    assert eight.rejects[0].private and "severe-ish" not in eight.rejects[0].detail
     assert [r.reason for r in reader.orphans()] == ["duplicate row"]
 
 
@@ -162,57 +163,63 @@ def test_grey_rgb_counts_as_grey(tmp_path: Path) -> None:
     assert np.array_equal(item.pixels, grey)
 
 
-def nifti(values: np.ndarray, codes: str, spacing: tuple[float, float, float]) -> bytes:
-    """A volume whose voxel values are given in right-front-head order, stored in the axis order `codes`."""
-    ras = nibabel.Nifti1Image(values, np.diag([*spacing, 1.0]))
-    turn = nibabel.orientations.ornt_transform(
-        nibabel.orientations.axcodes2ornt("RAS"), nibabel.orientations.axcodes2ornt(codes)
-    )
-    return ras.as_reoriented(turn).to_bytes()
+def test_numbers_of_pictures_are_their_places_and_not_those_of_their_names(tmp_path: Path) -> None:
+    """A number in a file's name may be the patient's, or a date."""
+    for name in ("0042.png", "0043.png", "P1/t2/20160309_2.png", "P1/t2/20160309_10.png", "P1/t1/5.png"):
+        png(tmp_path / name, len(name))
+    reader = FolderDataset(tmp_path, params(), 1.0)
+    assert [s.instance for s in reader.read_patient("42").slices] == [1]
+    found = {s.file: s.instance for s in reader.read_patient("P1").slices}
+    assert found == {"P1/t1/5.png": 1, "P1/t2/20160309_2.png": 1, "P1/t2/20160309_10.png": 2}
 
 
-@pytest.mark.parametrize("codes", ["RAS", "LPS", "PIR", "SAL"])
-def test_volumes_of_any_storage_order_look_the_same(codes: str) -> None:
-    """A bright voxel at the patient's right, front: it must be shown top left, on the slice of its height."""
-    values = np.zeros((6, 5, 4), np.int16)
-    values[...] = np.random.default_rng(0).integers(1, 50, values.shape)
-    values[5, 4, 2] = 900  # right-most, front-most
-    slices, bits, plane, _ = read_volume(nifti(values, codes, (1.0, 1.0, 1.2)))
-    assert (plane, bits, len(slices)) == ("axial", 10, 4)
-    assert slices[2].pixels.shape == (5, 6) and slices[2].pixels[0, 0] == 900
-    assert slices[2].position_mm == pytest.approx(2.4) and slices[2].row_spacing_mm == 1.0
+def test_files_without_uids_in_one_folder_are_of_several_studies(tmp_path: Path) -> None:
+    """A table names the patients; the folder above is no study, and the gate must not take it for one."""
+    for patient in ("a", "b"):
+        write_dicom(tmp_path / "all" / f"{patient}_1", StudyInstanceUID=None, SeriesInstanceUID=None)
+        (tmp_path / "all" / f"{patient}.nii").write_bytes(nifti(volume_values(), "RAS", (1.0, 1.0, 1.0)))
+        png(tmp_path / "all" / f"{patient}.png")
+    (tmp_path / "t.csv").write_text("patient_id,note\na,x\nb,y\n")
+    reader = FolderDataset(tmp_path, params(table="t.csv"), 1.0)
+    slices = {patient: reader.read_patient(patient).slices for patient in ("a", "b")}
+    assert all(len(found) == 2 + 5 for found in slices.values())
+    for name in ("study", "series"):
+        first, second = ({getattr(item, name) for item in slices[patient]} for patient in ("a", "b"))
+        assert first.isdisjoint(second)
 
 
-def test_thick_sagittal_volumes_stay_sagittal() -> None:
-    values = np.random.default_rng(0).integers(0, 99, (3, 8, 9)).astype(np.int16)
-    values[1, 7, 8] = 500  # front-most, highest voxel of the middle slice
-    slices, _, plane, reason = read_volume(nifti(values, "RAS", (4.0, 0.8, 0.7)))
-    assert plane == "sagittal" and len(slices) == 3 and "thickest" in reason
-    assert slices[1].pixels.shape == (9, 8) and slices[1].pixels[0, 0] == 500
-    assert slices[1].row_spacing_mm == pytest.approx(0.7) and slices[1].column_spacing_mm == pytest.approx(0.8)
+def test_tables_and_texts_are_told_to_be_left_out(tmp_path: Path) -> None:
+    png(tmp_path / "P1" / "axial_t2" / "a.png")
+    for name in ("t.csv", "P1/info.txt", "P1/axial_t2/a.json", "manifest.json"):
+        (tmp_path / name).write_text("patient_id,note\nP1,x\n")
+    rejects = FolderDataset(tmp_path, params(table="t.csv"), 1.0).orphans()
+    assert {r.file for r in rejects} == {"P1/info.txt", "P1/axial_t2/a.json", "manifest.json"}
+    assert {r.reason for r in rejects} == {"no image file"} <= NO_FAULT_OF_A_FILE
 
 
-def test_floating_point_volumes_are_scaled_to_twelve_bits() -> None:
-    values = np.linspace(-0.5, 0.5, 64).reshape(4, 4, 4)
-    slices, bits, _, _ = read_volume(nifti(values, "RAS", (1, 1, 1)))
-    assert bits == 12 and min(s.pixels.min() for s in slices) == 0 and max(s.pixels.max() for s in slices) == 4095
+def test_whose_a_flat_file_is_takes_no_pixels_to_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every batch asks; with the pixels each would read the whole cohort."""
+    big = np.random.default_rng(0).integers(0, 4096, (1024, 1024)).astype(np.uint16)
+    write_dicom(tmp_path / "IM1", big, PatientID="0012")
+    write_dicom(tmp_path / "IM2", PatientID="0013")
+    (tmp_path / "IM3").write_bytes(b"")
+    read: list[int] = []
+
+    class Counting(io.FileIO):
+        def read(self, size: int = -1) -> bytes:
+            data = super().read(size)
+            read.append(len(data))
+            return data
+
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *mode: Counting(path) if mode == ("rb",) else opened(path, *mode))
+    assert FolderDataset(tmp_path, params()).patients() == ["12", "13", "IM3"]
+    assert 0 < sum(read) < 100_000
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f\x8bno gzip", b"x" * 400])
-def test_broken_volumes_are_rejected(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "v.nii.gz").write_bytes(content)
-    record = FolderDataset(tmp_path, params()).read_patient("v")
-    assert [r.reason for r in record.rejects] == ["broken NIfTI"]
-
-
-def test_a_real_volume(shared: Path, tmp_path: Path) -> None:
-    """38 x 257 x 201 voxels of 1 mm: 201 axial slices, 257 rows, 38 columns; checked against nibabel's own array."""
-    source = shared / "data" / "sct-t2-lumbar" / "t2_lumbar.nii.gz"
-    (tmp_path / "t2_lumbar.nii.gz").symlink_to(source)
-    slices = FolderDataset(tmp_path, params()).read_patient("t2_lumbar").slices
-    array = nibabel.load(source).get_fdata()  # stored right-front-head
-    assert {s.pixels.shape for s in slices} == {(257, 38)} and {s.plane for s in slices} == {"axial"}
-    assert {s.weighting for s in slices} == {"T2"}
-    shift = min(array.min(), 0)
-    for item in slices[::40]:
-        assert np.array_equal(item.pixels, np.flip(array[:, :, item.instance - 1].T) - shift)
+def test_the_persons_id_is_read_beside_the_folder(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "visit 1" / "IM1", PatientID="PID-9")
+    write_dicom(tmp_path / "visit 2" / "IM1", PatientID=" PID-9 ", ImagePositionPatient=[0.0, 0.0, 1.0])
+    reader = FolderDataset(tmp_path, params())
+    assert reader.patients() == ["visit 1", "visit 2"]
+    assert [reader.read_patient(name).slices[0].person for name in reader.patients()] == ["PID-9", "PID-9"]

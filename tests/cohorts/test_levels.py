@@ -112,6 +112,19 @@ def test_known_slices_fix_their_block_and_the_nearest_ones() -> None:
     assert [item.level for item in stack] == expected
 
 
+def test_known_levels_that_contradict_the_blocks_are_doubtful() -> None:
+    """A companion table made for one study of a patient must not pass unseen on the slices of another."""
+    slices, truth = patient(3, 4, [30.0, 5.0, 0.0])
+    right = {f"{disc}-1": (truth[4 * disc], "companion table") for disc in range(3)}
+    assign_levels(slices, right)
+    assert [item.level for item in slices] == truth
+    assert not any("doubtful" in item.level_reason for item in slices)
+    assign_levels(slices, right | {"1-1": ("L3-L4", "companion table")})
+    assert [item.level for item in slices[4:8]] == ["L3-L4"] * 4
+    assert all("doubtful: the blocks say L4-L5" in item.level_reason for item in slices[4:8])
+    assert not any("doubtful" in item.level_reason for item in slices[:4] + slices[8:])
+
+
 def test_a_repeated_scan_of_a_disc_counts_once() -> None:
     slices, truth = patient(3, 4, [30.0, 5.0, 0.0])
     again = [make_slice(f"r{index}", -100 + 36, 12.0, index, series="7") for index in range(4)]

@@ -121,6 +121,10 @@ def test_loose_files_and_doubled_notes_belong_to_nobody(archive: Path) -> None:
         "note without a patient",
         "outside a patient's folder",
     ]
+    write_notes(archive / "code" / "radiologists.XLSX", {1: "other"})
+    assert [(r.file, r.reason, r.private) for r in LssDataset(archive).orphans()][1:2] == [
+        ("code/radiologists.XLSX", "second table", "read: Radiologists Report.xlsx")
+    ]
     assert reader.read_patient("1").note == "one" and reader.read_patient("46").note == "ملاحظة"
 
 
@@ -130,9 +134,78 @@ def test_the_companion_table_names_the_discs(archive: Path) -> None:
     table.write_text("Patient,D3,D4,D5\n0001,3,6,10\n")  # against the blocks' order, so that its effect shows
     record = LssDataset(archive).read_patient("1")
     levels = {item.instance: (item.level, item.level_reason) for item in record.slices if item.plane == "axial"}
-    assert levels[3] == ("L3-L4", "companion table") and levels[1][0] == "L3-L4" and levels[12][0] == "L5-S1"
+    assert levels[3] == ("L3-L4", "companion table; doubtful: the blocks say L5-S1")
+    assert levels[1][0] == "L3-L4" and levels[12][0] == "L5-S1" and levels[6] == ("L4-L5", "companion table")
     other = LssDataset(archive).read_patient("46").slices
     assert next(item for item in other if item.instance == 1 and item.plane == "axial").level == "L5-S1"
+
+
+def test_rows_of_the_companion_table_that_cannot_be_used_are_told(archive: Path) -> None:
+    (archive / "Slices Numbers.csv").write_text(
+        "Patient;D3;D4;D5\n1;10;6;99\n46;x;6;10\n;1;2;3\n0001;1;2;3\n\n", encoding="utf-8"
+    )
+    (archive / "code").mkdir()
+    shutil.copy(archive / "Slices Numbers.csv", archive / "code")
+    reader = LssDataset(archive)
+    orphans = {(Path(r.file).name, r.reason) for r in reader.orphans()}
+    assert orphans == {
+        ("Slices Numbers.csv", "second table"),
+        ("Slices Numbers.csv#row3", "unusable row"),
+        ("Slices Numbers.csv#row4", "unusable row"),
+        ("Slices Numbers.csv#row5", "duplicate row"),
+    }
+    record = reader.read_patient("1")
+    assert [(r.reason, r.detail) for r in record.rejects] == [
+        ("unusable row", "L5-S1 is said to be slice 99, which no axial series has")
+    ]
+    assert {item.level for item in record.slices if item.plane == "axial"} == {"L3-L4", "L4-L5", None}
+
+
+def test_images_in_several_folders_are_all_read(archive: Path) -> None:
+    write_patient(archive / "part 2", "0007", seed=3)
+    write_patient(archive / "part 2", "0046", seed=4)
+    reader = LssDataset(archive)
+    assert reader.patients() == ["1", "7", "46", "300"]
+    assert len(reader.read_patient("7").slices) == 14 and len(reader.read_patient("46").slices) == 28
+
+
+def test_an_archive_unpacked_into_its_own_folder_is_read_once(archive: Path) -> None:
+    (archive / "01_MRI_Data").rename(archive / "inner")
+    (archive / "01_MRI_Data").mkdir()
+    (archive / "inner").rename(archive / "01_MRI_Data" / "01_MRI_Data")
+    assert LssDataset(archive).patients() == ["1", "46", "300"]
+
+
+def test_several_zips_are_all_read_and_others_are_told(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    packed = tmp_path_factory.mktemp("packed")
+    for name, patient in (("a.zip", "0001"), ("b.ZIP", "0046")):
+        with zipfile.ZipFile(packed / name, "w") as file:
+            for path in sorted((archive / "01_MRI_Data" / patient).rglob("*.ima")):
+                file.write(path, path.relative_to(archive).as_posix())
+    with zipfile.ZipFile(packed / "labels.zip", "w") as file:
+        file.writestr("Label_Images/L1.png", b"x")
+    shutil.copy(archive / "Radiologists Report.xlsx", packed)
+    reader = LssDataset(packed)
+    assert [len(reader.read_patient(patient).slices) for patient in ("1", "46")] == [14, 14]
+    assert reader.read_patient("46").slices[0].file.startswith("b.ZIP/01_MRI_Data/0046/")
+    assert [(r.file, r.reason) for r in reader.orphans()] == [("labels.zip", "archive without images")]
+    # beside the unpacked images the archives are not read, and it is said
+    shutil.copytree(archive / "01_MRI_Data", packed / "01_MRI_Data")
+    reader = LssDataset(packed)
+    assert len(reader.read_patient("1").slices) == 14
+    assert [(r.file, r.reason) for r in reader.orphans()] == [
+        (name, "archive beside unpacked images") for name in ("a.zip", "b.ZIP", "labels.zip")
+    ]
+
+
+def test_a_zip_of_which_nothing_can_be_read_names_the_remedy(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "01_MRI_Data.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("01_MRI_Data/0001/s/a.ima", b"image" * 99)
+    data = bytearray((tmp_path / "01_MRI_Data.zip").read_bytes())
+    data[data.index(b"PK\1\2") + 10] = 9  # Deflate64
+    (tmp_path / "01_MRI_Data.zip").write_bytes(data)
+    with pytest.raises(LssError, match=r"01_MRI_Data.zip: .*packed by method 9. Unpack the archive"):
+        LssDataset(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,24 +27,41 @@ HEADER = {
     "ProtocolName": "t2 for Jekyll", "ImageComments": "seen by Hyde", "StudyID": "SID-8",
 }  # fmt: skip
 WORDS = ("Mustermann", "Erika", "PID-5551234", "19610712", "OPI-77", "Hauptstr", "ACC99421", "Irbid", "Jekyll", "Hyde",
-         "20160309", "091629", "SN-31415", "SID-8", "1.2.826.99", "L-SPINE", "04/01/2016", "3 March 2015")  # fmt: skip
+         "20160309", "091629", "SN-31415", "SID-8", "1.2.826.99", "L-SPINE", "04/01/2016", "3 March 2015",
+         "5551234", "MUSTERMANN", "a_0.ima", "patient 7", "Radiologist")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six patients with talkative headers."""
+    """Six patients with talkative headers, and one of every kind of reject, in talkative files."""
     root = tmp_path_factory.mktemp("raw")
+    study = "L-SPINE_LSS_20160309_091629_240000"
     for number in range(1, 7):
         for index in range(2):
             write_dicom(
-                root / f"01_MRI_Data/{number:04d}/L-SPINE_LSS_20160309_091629_240000/T2_TSE_TRA_4/a_{index}.ima",
+                root / f"01_MRI_Data/{number:04d}/{study}/T2_TSE_TRA_4/a_{index}.ima",
                 smooth_pixels(10 * number + index, (128, 128)),
                 StudyInstanceUID=f"1.2.826.99.{number}", SeriesInstanceUID=f"1.2.826.99.{number}.1",
                 SOPInstanceUID=f"1.2.826.99.{number}.1.{index}", FrameOfReferenceUID=f"1.2.826.99.{number}.9",
-                PixelSpacing=[0.7, 0.7], **HEADER,
+                PixelSpacing=[0.7, 0.7], **{**HEADER, "PatientID": f"PID-5551234-{number}"},
             )  # fmt: skip
+    folder = root / f"01_MRI_Data/0001/{study}/Mustermann_20160309"
+    folder.mkdir()
+    first = root / f"01_MRI_Data/0001/{study}/T2_TSE_TRA_4/a_0.ima"
+    shutil.copy(first, folder / "Mustermann_same.ima")
+    write_dicom(folder / "Mustermann_uid.ima", SOPInstanceUID="1.2.826.99.1.1.0", **HEADER)
+    write_dicom(folder / "Mustermann_modality.ima", Modality="MUSTERMANN", **HEADER)
+    write_dicom(folder / "Mustermann_spacing.ima", PixelSpacing=None, **HEADER)
+    (folder / "Mustermann.txt").write_text("Erika Mustermann")
+    (folder / "gone.ima").symlink_to("Mustermann")
+    (root / "01_MRI_Data/Mustermann_stray.ima").write_bytes(b"x")
+    # the folder of one patient under another number: its images and its person stand in two places
+    shutil.copytree(root / "01_MRI_Data/0002", root / "01_MRI_Data/5551234")
     note = "MRI of 04/01/2016, compared with 3 March 2015. L4-L5: disc bulge compressing the thecal sac."
-    write_notes(root / "Radiologists Report.xlsx", dict.fromkeys(range(1, 7), note))
+    others = {"Mustermann": "Erika", None: "nobody's", 7: None, 5551234: note}
+    write_notes(root / "Radiologists Report.xlsx", dict.fromkeys(range(1, 7), note) | others)
+    write_notes(root / "code/Radiologist Mustermann.xlsx", {1: "x"})
+    (root / "Slices Numbers.csv").write_text("Patient,a,b,c\nMustermann,Erika,1,1\n0003,1,99,1\n")
     return root
 
 
@@ -58,7 +76,9 @@ def values_of(path: Path) -> Iterator[bytes]:
             yield from (part if isinstance(part, bytes) else str(part).encode() for part in parts)
 
 
-def test_no_identifier_leaves_ingest(raw: Path, project_root: Path, tmp_path: Path) -> None:
+def test_no_identifier_leaves_ingest(
+    raw: Path, project_root: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     params = load_params(project_root / "params.yaml")
     cohort = params.cohort.model_copy(update={"name": "lss", "root": raw, "batches": 1})
     table, rejects, where = (
@@ -67,7 +87,14 @@ def test_no_identifier_leaves_ingest(raw: Path, project_root: Path, tmp_path: Pa
         tmp_path / "split.parquet",
     )
     clean, masks, facts = tmp_path / "denoised.parquet", tmp_path / "masks.parquet", tmp_path / "facts.json"
-    ingest.run(cohort, params.ingest, 1, batch="00", slices=table, rejects=rejects, manifest=facts)
+    private = tmp_path_factory.mktemp("owner") / "private.csv"
+    ingest.run(cohort, params.ingest, 1, batch="00", slices=table, rejects=rejects, private=private, manifest=facts)
+    lost = pq.read_table(rejects).to_pylist()
+    assert {row["reason"] for row in lost} == {
+        "duplicate file", "duplicate UID", "not MR", "missing pixel spacing", "not DICOM", "cannot be read",
+        "outside a patient's folder", "note without a patient", "second table", "unusable row", "empty note",
+        "note without images",
+    }  # fmt: skip
     split.run(
         params.split, 1, slices=[table], rejects=[rejects], split=where, all_rejects=tmp_path / "all.parquet",
         manifest=tmp_path / "s.json",
@@ -86,8 +113,12 @@ def test_no_identifier_leaves_ingest(raw: Path, project_root: Path, tmp_path: Pa
     for path in written:
         for value in values_of(path):
             assert not [word for word in WORDS if word.encode() in value], path
-    source = next(raw.rglob("*.ima")).read_bytes()
+    source = next(raw.rglob("a_0.ima")).read_bytes()
     assert all(word.encode() in source for word in WORDS[:14])  # the search finds what is there
+    named = private.read_text()
+    assert all(word in named for word in ("Mustermann", "20160309", "L-SPINE", "a_0.ima", "patient 7"))
+    aside = [row for row in pq.read_table(tmp_path / "all.parquet").to_pylist() if row["stage"] == "split"]
+    assert [row["reason"] for row in aside] == ["image under two patients"] * 2
     assert "[date]" in pq.read_table(table).column("note")[0].as_py()
 
 

@@ -63,6 +63,37 @@ def test_levels_come_from_the_labelled_instances(root: Path) -> None:
     assert (sagittal.weighting, sagittal.level) == ("T1", None)
 
 
+def test_what_the_tables_do_not_settle_is_told(root: Path) -> None:
+    """Rows that cannot be used, and files in no study's folder, are no silent loss."""
+    write_dicom(root / "train_images" / "stray.dcm")
+    write_dicom(root / "train_images" / "7" / "8" / "1.dcm", smooth_pixels(70), SOPInstanceUID="1.2.3.70")
+    with (root / "train_label_coordinates.csv").open("a") as table:
+        table.write(
+            "4003253,702807833,6,Left,L3/L4,1,1\n4003253,702807833,6,Left,L4/L5,1,1\n"
+            "4003253,702807833,x,Left,L3/L4,1,1\n4003253,702807833,7,Left,L9/L9,1,1\n"
+            "4003253,1054713880,1,Spinal Canal Stenosis,L2/L3,1,1\n"  # one sagittal instance shows all levels
+        )
+    with (root / "train.csv").open("a") as table:
+        table.write(f"99{',Severe' * 25}\n100{',dreadful' * 25}\n")
+    with (root / "train_series_descriptions.csv").open("a") as table:
+        table.write("4003253,702807833,Axial T2\n4003253,702807833,Axial T1\n")
+    reader = RsnaDataset(root)
+    assert sorted((r.file, r.reason) for r in reader.orphans()) == [
+        ("train.csv#row4", "duplicate row"),
+        ("train.csv#row5", "unknown grade"),
+        ("train_images/stray.dcm", "outside a patient's folder"),
+        ("train_label_coordinates.csv#row5", "ambiguous level"),
+        ("train_label_coordinates.csv#row7", "unusable row"),
+        ("train_label_coordinates.csv#row8", "unusable row"),
+        ("train_series_descriptions.csv#row5", "duplicate row"),
+    ]
+    assert not any("dreadful" in reject.detail for reject in reader.orphans())
+    axial = [item for item in reader.read_patient("4003253").slices if item.plane == "axial"]
+    assert {item.level for item in axial} == {"L5-S1", None, "L4-L5"} and {item.weighting for item in axial} == {"T2"}
+    without_labels = reader.read_patient("7")
+    assert len(without_labels.slices) == 1 and without_labels.grading is None and without_labels.note is None
+
+
 def test_missing_parts_are_named(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(LssError, match="no folder train_images"):
         RsnaDataset(tmp_path_factory.mktemp("empty"))

@@ -19,7 +19,7 @@ from lss.errors import LssError
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("a/s10.ima", "a/s2.ima", "b/deep/x.ima", "loose.txt", ".DS_Store", "a/._s2.ima", "manifest.json"):
+    for name in ("a/s10.ima", "a/s2.ima", "b/deep/x.ima", "loose.txt", ".DS_Store", "a/._s2.ima"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     return tmp_path
@@ -116,7 +116,53 @@ def test_no_accepted_name_leaves_a_folder(name: str) -> None:
     except UnusableError:
         return
     base = Path("/base/folder")
-    assert (base / name).resolve().is_relative_to(base)
+    assert (base / name.replace("\\", "/")).resolve().is_relative_to(base)
+
+
+def test_names_written_by_windows_are_read(tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("01_MRI_Data\\0001\\a.ima", b"image")
+        file.writestr("01_MRI_Data/0001/a.ima", b"again")
+    tree = ZipTree(archive)
+    assert tree.folders() == ["01_MRI_Data"] and tree.read("01_MRI_Data/0001/a.ima") == b"image"
+    assert [reject.reason for reject in tree.rejects()] == ["duplicate zip entry"]
+
+
+def test_a_compression_that_python_lacks_is_named_with_the_remedy(tmp_path: Path) -> None:
+    """Deflate64 is method 9; the number stands in the entry's header and in the archive's directory."""
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.ima", b"image" * 99)
+        file.writestr("b.ima", b"image" * 99, zipfile.ZIP_STORED)
+    data = bytearray(archive.read_bytes())
+    for signature, offset in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        where = data.index(signature) + offset
+        assert data[where] == zipfile.ZIP_DEFLATED
+        data[where] = 9
+    archive.write_bytes(data)
+    tree = ZipTree(archive)
+    assert tree.files() == ["b.ima"]
+    assert [(r.reason, r.remedy) for r in tree.rejects()] == [
+        ("unsupported zip entry", "Unpack the archive and bring the folder.")
+    ]
+
+
+def test_listing_one_patient_does_not_go_through_all_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for number in range(50):
+            file.writestr(f"p{number}/s/a.ima", b"x")
+    tree = ZipTree(archive)
+    seen: list[str] = []
+
+    def count(name: str) -> list[tuple[int, int, str]]:
+        seen.append(name)
+        return natural_key(name)
+
+    monkeypatch.setattr("lss.cohorts.tree.natural_key", count)
+    assert [tree.files(f"p{number}") for number in range(50)] == [[f"p{number}/s/a.ima"] for number in range(50)]
+    assert len(seen) == 50
 
 
 def test_bombs_are_not_unpacked(tmp_path: Path) -> None:

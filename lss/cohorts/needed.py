@@ -1,0 +1,37 @@
+"""Which files a cohort's reader needs, by their names: one list for the reader, the stage `cohort` and the plan."""
+
+from __future__ import annotations
+
+from lss.params import CohortParams
+
+DEPTHS = ("", "*/", "*/*/")
+"""How deep below the root tables are looked for: the images' own folders are deeper."""
+
+NOTES_PATTERNS = tuple(f"{depth}*[rR][aA][dD][iI][oO][lL][oO][gG][iI][sS][tT]*.[xX][lL][sS][xX]" for depth in DEPTHS)
+"""Where the workbook of notes may lie below the root."""
+
+_RSNA_FILES = ("train_images", "train.csv", "train_series_descriptions.csv", "train_label_coordinates.csv")
+
+
+def missing_files(cohort: CohortParams) -> str | None:
+    """What a real cohort's folder lacks of the files that its reader needs, in words; None where all are there.
+
+    Looks for names only: that images and tables can be read is seen by the reader.
+    """
+    root, table = cohort.root, cohort.folder.table
+    if not root.is_dir():
+        return "no such folder"
+    if cohort.name == "folder" and table and not (root / table).is_file():
+        return f"no {table} (cohort.folder.table)"
+    needed: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {  # what, and patterns of which one must match
+        "lss": (
+            ("folder 01_MRI_Data and no zip archive", ("01_MRI_Data", "*/01_MRI_Data", "*.[zZ][iI][pP]")),
+            ("'Radiologists Report.xlsx'", NOTES_PATTERNS),
+        ),
+        "rsna": tuple((name, (name,)) for name in _RSNA_FILES),
+        "folder": (("file", ("*",)),),
+    }
+    for what, patterns in needed.get(cohort.name, ()):
+        if not any(next(iter(root.glob(pattern)), None) for pattern in patterns):
+            return f"no {what} in it"
+    return None
