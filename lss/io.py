@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -18,14 +20,17 @@ from lss.errors import LssError
 
 
 @contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it onto `path` if the block succeeds, else remove it."""
+def atomic_path(path: Path | str, mode: int = 0o644) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it onto `path` if the block succeeds, else remove it.
+
+    `mode`: rights of the file.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
-    temporary.chmod(0o644)
+    temporary.chmod(mode)
     try:
         yield temporary
         temporary.replace(path)
@@ -37,6 +42,17 @@ def write_text(path: Path | str, text: str) -> None:
     """Write UTF-8 text atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_private_csv(path: Path | str, rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Write a UTF-8 CSV table atomically that only its owner may read: it names patients."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_path(path, mode=0o600) as temporary:
+        # a name on disk need not be UTF-8
+        temporary.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -1,7 +1,7 @@
 """Columns of every Parquet table that one stage hands to another.
 
 Images are rows of `pa.struct({bytes, path})`, the layout that `datasets` reads as `Image`.
-Keys: `patient_key`, `study_key`, `series_key` are pseudonyms, `slice_key` is unique per slice.
+Keys are pseudonyms; `slice_key` is unique per slice.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ SLICES = pa.schema(
         ("patient_key", pa.string()),
         ("study_key", pa.string()),
         ("series_key", pa.string()),
+        ("image_key", pa.string()),  # of the image's own unique id: the same where two patients hold one image
+        ("person_key", pa.string()),  # of the header's PatientID; null where it names nobody
         ("cohort", pa.string()),
         ("plane", pa.string()),  # axial, sagittal, coronal, oblique, unknown
         ("plane_reason", pa.string()),
@@ -37,16 +39,15 @@ SLICES = pa.schema(
         ("level_grades", pa.string()),  # "L4-L5:BC;L5-S1:A"
         ("grade", pa.string()),  # of this slice: A, BC, D, or null
         ("grade_reason", pa.string()),
-        ("source_sha256", pa.string()),  # of the source file; joins the phantom's truth
+        # of the source file's SHA-256 a keyed hash; of the phantom's files itself, as it joins their truth
+        ("source_sha256", pa.string()),
     ]
 )
 
 REJECTS = pa.schema(
     [
-        (
-            "file",
-            pa.string(),
-        ),  # relative to the cohort's root; for the owner of the data, never shown in results
+        ("file_key", pa.string()),  # of the file, or of a table's row; the owner's table names it
+        ("patient_key", pa.string()),  # null where it belongs to no patient
         ("stage", pa.string()),
         ("reason", pa.string()),  # short and countable, e.g. "truncated file"
         ("detail", pa.string()),

@@ -18,9 +18,12 @@ _ASSUMED_FIELD_OF_VIEW_MM = 220.0
 
 
 def read_split(split: Path) -> dict[str, str]:
-    """Subset (train, val, test, unused) of every slice key of the cohort."""
+    """Subset (train, val, test, unused) of every slice key of the cohort. Raises LssError for a repeated key."""
     table = read_parquet(split, SPLIT, columns=["slice_key", "subset"])
-    return dict(zip(table["slice_key"].to_pylist(), table["subset"].to_pylist(), strict=True))
+    subsets = dict(zip(table["slice_key"].to_pylist(), table["subset"].to_pylist(), strict=True))
+    if len(subsets) != table.num_rows:
+        raise LssError(f"{split}: {table.num_rows - len(subsets)} slice keys are not unique. Rerun ingest and split.")
+    return subsets
 
 
 def iterate_rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:

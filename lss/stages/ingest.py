@@ -16,7 +16,7 @@ from lss.cohorts.base import Grading, PatientRecord, RawSlice, Reject
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
 from lss.cohorts.slice_grade import slice_grade
 from lss.grades import format_level_grades
-from lss.io import parquet_writer
+from lss.io import parquet_writer, write_parquet, write_private_csv
 from lss.manifest import write_manifest
 from lss.params import CohortParams, IngestParams
 from lss.progress import progress
@@ -34,11 +34,13 @@ def run(
     batch: str,
     slices: Path,
     rejects: Path,
+    private: Path,
     manifest: Path,
 ) -> None:
     """Read the patients of `batch` and write their slices and what could not be used.
 
-    Patients are dealt into `cohort.batches` by their place in the sorted list. Memory holds one patient at a time.
+    Patients are sorted by their pseudonyms, so that the order of rows tells nothing of their ids, and dealt into
+    `cohort.batches`. Memory holds one patient at a time.
 
     Args:
         cohort: which files.
@@ -47,6 +49,7 @@ def run(
         batch: name of the batch, one of `layout.batch_names(cohort.batches)`.
         slices: output, table `lss.schemas.SLICES`.
         rejects: output, table `lss.schemas.REJECTS`.
+        private: output, a CSV for the owner of the data: the names that the keys of `rejects` stand for.
         manifest: output.
 
     Raises:
@@ -56,33 +59,38 @@ def run(
     names = pseudonyms(params.pseudonym_key_file, seed)
     reader = open_cohort(cohort, params)
     number = layout.batch_names(cohort.batches).index(batch)
-    everyone = reader.patients()
+    everyone = sorted(reader.patients(), key=names.patient)
     patients = everyone[number :: cohort.batches]
     counts: Counter[str] = Counter()
-    with parquet_writer(slices, SLICES) as slice_writer, parquet_writer(rejects, REJECTS) as reject_writer:
+    lost: list[tuple[str | None, Reject]] = []  # with the patient's pseudonym
+    with parquet_writer(slices, SLICES) as writer:
         for patient in progress(patients, f"ingest {batch}", unit="patient"):
             record = reader.read_patient(patient)
             grading, note, note_rejects = _grade(patient, record)
             rows = [_slice_row(item, cohort.name, patient, note, grading, params, names) for item in record.slices]
             for start in range(0, len(rows), ROWS_AT_A_TIME):
-                slice_writer.write_table(pa.Table.from_pylist(rows[start : start + ROWS_AT_A_TIME], SLICES))
-            _write_rejects(reject_writer, [*record.rejects, *note_rejects], counts)
+                writer.write_table(pa.Table.from_pylist(rows[start : start + ROWS_AT_A_TIME], SLICES))
+            lost += [(names.patient(patient), reject) for reject in (*record.rejects, *note_rejects)]
             counts["slices"] += len(rows)
             counts["patients with slices"] += bool(rows)
-        # known to the reader only after it has read; they belong to no patient, so one batch reports them
-        orphans = reader.orphans() if number == 0 else []
-        _write_rejects(reject_writer, orphans, counts)
+    # known to the reader only after it has read; they belong to no patient, so one batch reports them
+    orphans = reader.orphans() if number == 0 else []
+    lost += [(None, reject) for reject in sorted(orphans, key=lambda reject: names.file(reject.file))]
+    _write_rejects(lost, rejects, private, names)
+    reasons = Counter(reject.reason for _, reject in lost)
     facts: dict[str, Any] = {
         "cohort": cohort.name,
         "patients": len(patients),
         **{key: counts[key] for key in ("patients with slices", "slices")},
-        "rejects": {key: counts[key] for key in sorted(counts) if key not in ("slices", "patients with slices")},
+        "rejects": dict(sorted(reasons.items())),
         "pseudonym_key": "key file" if params.pseudonym_key_file else "derived from the seed",
     }
     print(f"ingest {batch}: {facts['slices']} slices of {len(patients)} patients", file=sys.stderr)
     for reason, count in facts["rejects"].items():
         print(f"  left out: {count} x {reason}", file=sys.stderr)
-    listing = Path(layout.COHORT_FILES.format(root=cohort.root))
+    if lost:
+        print(f"  their names, which identify patients, stand in {private}", file=sys.stderr)
+    listing = Path(layout.COHORT_FILES)
     write_manifest(
         manifest,
         "ingest",
@@ -134,10 +142,12 @@ def _slice_row(
     )
     rows, columns = item.pixels.shape
     return {
-        "slice_key": names.image(item.image),
+        "slice_key": names.slice(patient, item.image),
         "patient_key": names.patient(patient),
         "study_key": names.study(item.study),
         "series_key": names.series(item.series),
+        "image_key": names.image(item.image),
+        "person_key": names.person(item.person),
         "cohort": cohort,
         "plane": item.plane,
         "plane_reason": item.plane_reason,
@@ -159,12 +169,26 @@ def _slice_row(
         "level_grades": format_level_grades(grading.level_grades),
         "grade": grade,
         "grade_reason": grade_reason,
-        "source_sha256": item.source_sha256,
+        "source_sha256": item.source_sha256 if cohort == "phantom" else names.source(item.source_sha256),
     }
 
 
-def _write_rejects(writer: Any, rejects: list[Reject], counts: Counter[str]) -> None:
-    counts.update(reject.reason for reject in rejects)
-    if rejects:
-        rows = [{"stage": "ingest", **vars(reject)} for reject in rejects]
-        writer.write_table(pa.Table.from_pylist(rows, REJECTS))
+def _write_rejects(lost: list[tuple[str | None, Reject]], rejects: Path, private: Path, names: Pseudonyms) -> None:
+    """The table of rejects without names, and the owner's table with them, row by row the same."""
+    rows = [
+        {
+            "file_key": names.file(reject.file),
+            "patient_key": patient,
+            "stage": "ingest",
+            "reason": reject.reason,
+            "detail": reject.detail,
+            "remedy": reject.remedy,
+        }
+        for patient, reject in lost
+    ]
+    write_parquet(rejects, rows, REJECTS)
+    named = [
+        row | {"file": reject.file, "private": reject.private} for row, (_, reject) in zip(rows, lost, strict=True)
+    ]
+    columns = ["file", "reason", "detail", "private", "remedy", "file_key", "patient_key"]
+    write_private_csv(private, [{key: row[key] for key in columns} for row in named], columns)

@@ -13,23 +13,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lss.cohorts.base import LEFT_OUT_ON_PURPOSE
-from lss.cohorts.partition import UNUSED, assign_folds, assign_stratified, check_leakage, read_split_file
+from lss.cohorts.base import NO_FAULT_OF_A_FILE
+from lss.cohorts.partition import (
+    UNUSED,
+    assign_folds,
+    assign_stratified,
+    check_leakage,
+    drop_shared_images,
+    persons,
+    read_split_file,
+)
 from lss.errors import LssError
 from lss.grades import GRADES, worst
 from lss.imaging.perceptual_hash import perceptual_hash
-from lss.io import parquet_writer, read_parquet, write_parquet
-from lss.layout import SUBSETS
+from lss.io import read_parquet, write_parquet
+from lss.layout import PRIVATE_REJECTS, SUBSETS
 from lss.manifest import write_manifest
 from lss.params import SplitParams
 from lss.progress import progress
 from lss.schemas import REJECTS, SLICES, SPLIT
 
-_COLUMNS = ["slice_key", "patient_key", "study_key", "plane", "weighting", "level", "grade", "grade_reason",
-            "note_grade", "rows", "columns", "pixels"]  # fmt: skip
+_COLUMNS = ["slice_key", "patient_key", "study_key", "image_key", "person_key", "plane", "weighting", "level", "grade",
+            "grade_reason", "note_grade", "rows", "columns", "pixels", "source_sha256"]  # fmt: skip
 
 
 def run(
@@ -50,7 +57,7 @@ def run(
         slices: slice tables of all batches, in order.
         rejects: tables of rejects of all batches.
         split: output, table `lss.schemas.SPLIT`.
-        all_rejects: output, all rejects in one table.
+        all_rejects: output, all rejects in one table; with those of this stage, whose `file_key` is a slice key.
         manifest: output.
 
     Raises:
@@ -58,8 +65,10 @@ def run(
     """
     started = datetime.now(UTC)
     rows = [row for path in slices for row in _read_slices(path, params)]
-    reasons = _concatenate(rejects, all_rejects)
-    _check_usable(len(rows), reasons, params.min_usable_share, all_rejects)
+    _check_unique(rows)
+    lost = _concatenate(rejects, drop_shared_images(rows), all_rejects)
+    _check_usable(rows, lost, params.min_usable_share, all_rejects)
+    reasons = Counter(row["reason"] for row in lost)
     used = [row for row in rows if row["reason"] is None]
     if not used:
         found = Counter(row["reason"] for row in rows)
@@ -68,19 +77,22 @@ def run(
             f"split: no slice is left to work on ({listed}). Check split.plane, split.weighting and the notes; "
             "`lss inspect` shows what the cohort holds."
         )
-    subsets = _assign(used, params, seed)
+    person_of = persons(rows)
+    subsets = _assign(used, person_of, params, seed)
     if missing := [name for name in SUBSETS if name not in subsets.values() and _is_wanted(name, params)]:
         raise LssError(
             f"split: no patient falls to {', '.join(missing)}: {len(subsets)} patients with slices to work on are "
             "too few for these shares. Bring more patients, or change split.fractions."
         )
     for row in rows:
+        row["person"] = person_of[row["patient_key"]]
         row["subset"] = subsets.get(row["patient_key"], UNUSED) if row["reason"] is None else UNUSED
         if row["reason"] is None and row["subset"] == UNUSED:
             row["reason"] = "patient left out by split.file"
     check_leakage(rows, params.duplicate_bits)
     write_parquet(split, rows, SPLIT)
     facts = _facts(rows, reasons)
+    facts["patients_that_are_one_person"] = sum(count for count in Counter(person_of.values()).values() if count > 1)
     _print(facts)
     write_manifest(
         manifest,
@@ -123,41 +135,51 @@ def why_unused(row: dict[str, Any], params: SplitParams) -> str | None:
     return None if row["grade"] else f"no grade: {row['grade_reason']}"
 
 
-def _concatenate(rejects: list[Path], all_rejects: Path) -> Counter[str]:
-    """Write all rejects into one table; count them by reason."""
-    counts: Counter[str] = Counter()
-    with parquet_writer(all_rejects, REJECTS) as writer:
-        for path in rejects:
-            table = read_parquet(path, REJECTS)
-            counts.update(table.column("reason").to_pylist())
-            writer.write_table(pa.Table.from_pylist(table.to_pylist(), REJECTS))
-    return counts
+def _check_unique(rows: list[dict[str, Any]]) -> None:
+    """Raise LssError where two rows have one key: later stages tell slices apart by it."""
+    key, count = Counter(row["slice_key"] for row in rows).most_common(1)[0] if rows else ("", 0)
+    if count > 1:
+        raise LssError(f"split: slice {key} stands {count} times in the slice tables. Rerun ingest for all batches.")
 
 
-def _check_usable(slices: int, reasons: Counter[str], share: float, all_rejects: Path) -> None:
-    """Raise LssError when less than `share` of the files could be used."""
-    faults = {reason: count for reason, count in reasons.items() if reason not in LEFT_OUT_ON_PURPOSE}
-    total = slices + sum(faults.values())
-    if total == 0 or slices / total < share:
-        listed = "; ".join(f"{count} x {reason}" for reason, count in sorted(faults.items())) or "no files at all"
+def _concatenate(rejects: list[Path], shared: list[dict[str, Any]], all_rejects: Path) -> list[dict[str, Any]]:
+    """Write all rejects into one table; returns its rows."""
+    rows = [row for path in rejects for row in read_parquet(path, REJECTS).to_pylist()]
+    rows += [{"stage": "split", **row} for row in shared]
+    write_parquet(all_rejects, rows, REJECTS)
+    return rows
+
+
+def _check_usable(rows: list[dict[str, Any]], lost: list[dict[str, Any]], share: float, all_rejects: Path) -> None:
+    """Raise LssError when less than `share` of the files could be used. A volume of many slices is one file."""
+    usable = len({row["source_sha256"] or row["slice_key"] for row in rows})
+    faults = {row["file_key"]: row["reason"] for row in lost if row["reason"] not in NO_FAULT_OF_A_FILE}
+    total = usable + len(faults)
+    if total == 0 or usable / total < share:
+        counts = sorted(Counter(faults.values()).items())
+        listed = "; ".join(f"{count} x {reason}" for reason, count in counts) or "no files at all"
         raise LssError(
-            f"{all_rejects}: only {slices} of {total} files could be used, less than split.min_usable_share = "
-            f"{share:g}: {listed}. The table names each file with a remedy; mend them, or lower the setting."
+            f"{all_rejects}: only {usable} of {total} files could be used, less than split.min_usable_share = "
+            f"{share:g}: {listed}. {Path(PRIVATE_REJECTS).parent} names each file with a remedy; mend them, or lower "
+            "the setting."
         )
 
 
-def _assign(used: list[dict[str, Any]], params: SplitParams, seed: int) -> dict[str, str]:
-    """Subset of every patient."""
+def _assign(used: list[dict[str, Any]], person_of: dict[str, str], params: SplitParams, seed: int) -> dict[str, str]:
+    """Subset of every patient; patients that are one person go together."""
     grades: dict[str, list[str]] = defaultdict(list)
     for row in used:
-        grades[row["patient_key"]].append(row["grade"])
-    strata = {patient: str(worst(grades[patient])) for patient in sorted(grades)}
+        grades[person_of[row["patient_key"]]].append(row["grade"])
+    strata = {person: str(worst(grades[person])) for person in sorted(grades)}
+    patients = {row["patient_key"] for row in used}
     if params.file is not None:
-        return read_split_file(params.file, set(strata))
+        return read_split_file(params.file, patients)
     if params.folds is not None:
-        return assign_folds(strata, params.folds, params.fold, seed)
-    fractions = {"train": params.fractions.train, "val": params.fractions.val, "test": params.fractions.test}
-    return assign_stratified(strata, fractions, seed)
+        subsets = assign_folds(strata, params.folds, params.fold, seed)
+    else:
+        fractions = {"train": params.fractions.train, "val": params.fractions.val, "test": params.fractions.test}
+        subsets = assign_stratified(strata, fractions, seed)
+    return {patient: subsets[person_of[patient]] for patient in sorted(patients)}
 
 
 def _is_wanted(subset: str, params: SplitParams) -> bool:
@@ -189,6 +211,8 @@ def _print(facts: dict[str, Any]) -> None:
         print(f"  {subset}: {counts['patients']} patients; {grades}", file=sys.stderr)
     for subset, missing in facts["absent_grades"].items():
         print(f"  {subset}: no slice of grade {', '.join(missing)}: nothing can be said of it there", file=sys.stderr)
+    if alike := facts["patients_that_are_one_person"]:
+        print(f"  {alike} patients share a PatientID with another: one person's are in one subset", file=sys.stderr)
     for name in ("unused", "rejects"):
         for reason, count in facts[name].items():
             print(f"  {name}: {count} x {reason}", file=sys.stderr)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import io
 import json
 import re
@@ -16,6 +18,7 @@ import pytest
 from dicom_files import smooth_pixels, write_dicom, write_notes, write_patient
 from real_slices import link_real_slices
 
+from lss.cohorts.privacy import pseudonyms
 from lss.grades import worst
 from lss.inspect import fingerprint_table, inspect_cohort
 from lss.params import CohortParams, load_params
@@ -42,7 +45,7 @@ def run(params: CohortParams, out: Path, batch: str = "00", seed: int = 1, **cha
     rules = {"unnamed_level": "A", "unknown_level": "note", "assumed_spacing_mm": None, "pseudonym_key_file": None}
     ingest.run(
         params, SETTINGS.ingest.model_copy(update=rules | changes), seed,
-        batch=batch, slices=paths[0], rejects=paths[1], manifest=paths[2],
+        batch=batch, slices=paths[0], rejects=paths[1], private=out / f"private-{batch}.csv", manifest=paths[2],
     )  # fmt: skip
     return paths
 
@@ -78,10 +81,12 @@ def test_rows_carry_pixels_grades_and_reasons(archive: Path, tmp_path: Path) -> 
 
 
 def test_pixels_are_those_that_pydicom_reads(archive: Path, tmp_path: Path) -> None:
-    import hashlib
-
-    slices, _, _ = run(cohort("lss", archive), tmp_path)
-    truth = {hashlib.sha256(path.read_bytes()).hexdigest(): pydicom.dcmread(path) for path in archive.rglob("*.ima")}
+    """Joined by the source file's hash, which is itself the phantom's alone: others' names no file."""
+    hashes = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in archive.rglob("*.ima")}
+    truth = {digest: pydicom.dcmread(path) for digest, path in hashes.items()}
+    kept = pq.read_table(run(cohort("lss", archive), tmp_path / "keyed")[0]).column("source_sha256").to_pylist()
+    assert not set(kept) & set(hashes) and len(set(kept)) == 42 and all(len(digest) == 64 for digest in kept)
+    slices, _, _ = run(cohort("phantom", archive), tmp_path)
     for row in pq.read_table(slices).to_pylist():
         ds = truth[row["source_sha256"]]
         image = np.frombuffer(row["pixels"], "<u2").reshape(row["rows"], row["columns"])
@@ -96,6 +101,55 @@ def test_batches_hold_each_patient_once_and_repeat_to_the_byte(archive: Path, tm
     assert sorted(row["slice_key"] for row in rows) == sorted(row["slice_key"] for row in whole)
     again = run(cohort("lss", archive, batches=3), tmp_path / "again", "01")[0]
     assert again.read_bytes() == parts[1].read_bytes()
+
+
+def test_the_order_of_rows_tells_nothing_of_the_ids(tmp_path: Path) -> None:
+    """Dealt in the order of raw ids, the n-th patient of a batch would be known by counting."""
+    root = tmp_path / "raw"
+    for number in range(1, 13):
+        write_dicom(root / f"01_MRI_Data/{number:04d}/S/T2_TRA/a.ima", smooth_pixels(number))
+    write_notes(root / "Radiologists Report.xlsx", dict.fromkeys(range(1, 13), "No herniation"))
+    dealt = []
+    for batch in ("00", "01"):
+        rows = pq.read_table(run(cohort("lss", root, batches=2), tmp_path, batch)[0]).to_pylist()
+        dealt.append([row["patient_key"] for row in rows])
+    assert [len(keys) for keys in dealt] == [6, 6]
+    assert all(keys == sorted(keys) for keys in dealt)
+    everyone = sorted(key for keys in dealt for key in keys)
+    assert dealt == [everyone[0::2], everyone[1::2]]
+    by_id = [pseudonyms(None, 1).patient(str(number)) for number in range(1, 13)]
+    assert sorted(by_id) == everyone and by_id[0::2] != dealt[0]
+
+
+def test_one_image_under_two_patients_has_two_slice_keys_and_one_image_key(archive: Path, tmp_path: Path) -> None:
+    shutil.copytree(archive / "01_MRI_Data/0001", archive / "01_MRI_Data/0047")
+    rows = pq.read_table(run(cohort("lss", archive), tmp_path)[0]).to_pylist()
+    assert len(rows) == 4 * 14 == len({row["slice_key"] for row in rows})
+    assert len({row["image_key"] for row in rows}) == 3 * 14
+    assert len({row["person_key"] for row in rows}) == 3  # the copy's headers name the same person
+
+
+def test_names_that_are_no_utf8_go_through(tmp_path: Path) -> None:
+    root = tmp_path / "raw"
+    write_dicom(root / "M\udcfcller" / "IM1")
+    (root / "M\udcfcller" / "br\udcf6ken").write_bytes(b"x")
+    slices, rejects, _ = run(cohort("folder", root), tmp_path)
+    assert pq.read_table(slices).num_rows == 1
+    assert pq.read_table(rejects).column("reason").to_pylist() == ["not DICOM", "images without a note"]
+    assert b"M\xfcller/br\xf6ken" in (tmp_path / "private-00.csv").read_bytes()
+
+
+def test_the_owners_table_names_what_the_rejects_hide(archive: Path, tmp_path: Path) -> None:
+    bad = archive / "01_MRI_Data/0002/broken.ima"
+    bad.write_bytes(b"no image")
+    _, rejects, _ = run(cohort("lss", archive), tmp_path)
+    private = tmp_path / "private-00.csv"
+    named = list(csv.DictReader(private.open()))
+    rows = pq.read_table(rejects).to_pylist()
+    assert [row["file_key"] for row in rows] == [row["file_key"] for row in named]
+    found = {row["file"]: row["reason"] for row in named}
+    assert found["01_MRI_Data/0002/broken.ima"] == "not DICOM" and found["patient 300"] == "note without images"
+    assert private.stat().st_mode & 0o777 == 0o600
 
 
 def test_bad_files_end_in_rejects_and_the_run_goes_on(archive: Path, tmp_path: Path) -> None:

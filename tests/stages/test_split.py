@@ -14,12 +14,13 @@ from dicom_files import smooth_pixels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lss.cohorts.partition import assign_folds, assign_stratified
+from lss.cohorts.partition import assign_folds, assign_stratified, persons
 from lss.errors import LssError
 from lss.io import write_parquet
 from lss.params import FractionParams, SplitParams, load_params
 from lss.schemas import REJECTS, SLICES, SPLIT
 from lss.stages import split
+from lss.stages._slices import read_split
 
 SETTINGS = load_params(Path(__file__).resolve().parents[2] / "params.yaml").split
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -60,7 +61,10 @@ def run(
     for batch, part in (("00", rows[: len(rows) // 2]), ("01", rows[len(rows) // 2 :])):
         write_parquet(folder / f"slices/batch-{batch}.parquet", part, SLICES, row_group_size=4)
         paths.append(folder / f"slices/batch-{batch}.parquet")
-    reject_rows = [dict.fromkeys(REJECTS.names, "x") | {"reason": reason} for reason in rejects or []]
+    reject_rows = [
+        dict.fromkeys(REJECTS.names, "x") | {"reason": reason, "file_key": f"F{number}"}
+        for number, reason in enumerate(rejects or [])
+    ]
     write_parquet(folder / "rejects/batch-00.parquet", reject_rows, REJECTS)
     split.run(
         params(**changes), seed, slices=paths, rejects=[folder / "rejects/batch-00.parquet"],
@@ -188,7 +192,6 @@ def test_nothing_to_work_on_says_what_was_found(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"study_key": "ST-one"}, "study ST-one is in"),
-        ({"slice_key": "SL-one"}, "image SL-one is in"),
         ({"pixels": smooth_pixels(5).tobytes()}, "near-identical images in"),
         ({"pixels": (smooth_pixels(5) + 40).tobytes()}, "near-identical images in"),
     ],
@@ -205,6 +208,91 @@ def test_leakage_fails_and_names_the_pair(tmp_path: Path, change: dict[str, Any]
     with pytest.raises(LssError, match=message) as caught:
         run(tmp_path, rows)
     assert first in str(caught.value) and second in str(caught.value)
+
+
+def test_one_person_under_two_numbers_goes_to_one_subset(tmp_path: Path) -> None:
+    """Folders decide who is a patient; the headers' PatientID tells that some are the same person."""
+    rows = cohort(["A", "BC"] * 10)
+    same = {f"P{number}": f"PE{number // 2}" for number in range(20)}
+    for row in rows:
+        row["person_key"] = same[row["patient_key"]]
+    found = run(tmp_path, rows)
+    subsets: dict[str, set[str]] = defaultdict(set)
+    for row in found:
+        subsets[same[row["patient_key"]]].add(row["subset"])
+    assert len(subsets) == 10 and all(len(names) == 1 for names in subsets.values())
+    assert {name for names in subsets.values() for name in names} == set(SHARES)
+    assert json.loads((tmp_path / "split.json").read_text())["facts"]["patients_that_are_one_person"] == 20
+    folds = run(tmp_path, rows, folds=5)
+    assert all(len({row["subset"] for row in folds if same[row["patient_key"]] == person}) == 1 for person in subsets)
+    lines = "".join(f"P{number},{'test' if number == 1 else 'train'}\n" for number in range(20))
+    (tmp_path / "mine.csv").write_text(f"patient_key,subset\n{lines}")
+    with pytest.raises(LssError, match="a person, by the headers' PatientID: P0 is in"):
+        run(tmp_path, rows, file=tmp_path / "mine.csv")
+
+
+def test_an_id_that_a_program_writes_everywhere_is_no_person(tmp_path: Path) -> None:
+    rows = cohort(["A"] * 10)
+    for row in rows:
+        row["person_key"] = "PE-anonymous"
+    assert len({row["subset"] for row in run(tmp_path, rows)}) == 3
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.sampled_from([None, "a", "b", "c", "d"])), max_size=20))
+def test_persons_are_the_connected_patients(pairs: list[tuple[int, str | None]]) -> None:
+    """Against a graph of patients and ids, but for ids that most patients share."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    patients = sorted({patient for patient, _ in pairs})
+    holders = {name: {patient for patient, other in pairs if other == name} for name in "abcd"}
+    edges = [
+        (patient, 8 + "abcd".index(name))
+        for name, alike in holders.items()
+        if len(alike) <= max(2, len(patients) // 2)
+        for patient in alike
+    ]
+    matrix = coo_matrix((np.ones(len(edges)), tuple(zip(*edges, strict=True)) or ([], [])), (12, 12))
+    labels = connected_components(matrix, directed=False)[1]
+    found = persons([{"patient_key": f"P{patient}", "person_key": name} for patient, name in pairs])
+    for first in patients:
+        for second in patients:
+            assert (found[f"P{first}"] == found[f"P{second}"]) == (labels[first] == labels[second])
+
+
+def test_an_image_under_two_patients_is_used_once_and_told(tmp_path: Path) -> None:
+    """A copied folder: its slices are set aside, those that have a grade are kept."""
+    rows = cohort(["A"] * 12)
+    for index in range(3):
+        shared = {"image_key": f"IM{index}", "study_key": "ST-one", "seed": 5000 + index}
+        rows.append(slice_row(20, index, None, **shared))
+        rows.append(slice_row(21, index, "BC", **shared))
+        rows.append(slice_row(22, index, "D", **shared))
+    found = {row["slice_key"]: row for row in run(tmp_path, rows)}
+    assert [found[f"SL20-{index}"]["reason"] for index in range(3)] == ["no grade: because"] * 3
+    assert all(found[f"SL21-{index}"]["subset"] != "unused" for index in range(3))
+    assert {found[f"SL22-{index}"]["reason"] for index in range(3)} == {"image under two patients"}
+    lost = pq.read_table(tmp_path / "rejects.parquet").to_pylist()
+    assert [(row["file_key"], row["stage"], row["reason"]) for row in lost] == [
+        (f"SL{patient}-{index}", "split", "image under two patients") for patient in (22, 20) for index in range(3)
+    ]
+    assert "SL21-0 of patient P21" in lost[0]["detail"]
+
+
+def test_a_slice_key_must_be_unique(tmp_path: Path) -> None:
+    rows = [*cohort(["A"] * 6), slice_row(0, 1, "A", seed=99)]
+    with pytest.raises(LssError, match="SL0-1 stands 2 times"):
+        run(tmp_path, rows)
+    write_parquet(tmp_path / "split.parquet", [{"slice_key": "SL1", "subset": "train"}] * 2, SPLIT)
+    with pytest.raises(LssError, match="1 slice keys are not unique"):
+        read_split(tmp_path / "split.parquet")
+
+
+def test_slices_of_one_file_count_as_one_file(tmp_path: Path) -> None:
+    """Sixty slices of three volumes beside four broken files are three usable files of seven."""
+    rows = [slice_row(number, index, "A", source_sha256=f"{number}") for number in range(3) for index in range(20)]
+    with pytest.raises(LssError, match="only 3 of 7 files"):
+        run(tmp_path, rows, ["broken NIfTI"] * 4 + ["blank slice"] * 9)
 
 
 def test_the_same_picture_within_a_subset_is_no_leak(tmp_path: Path) -> None:
