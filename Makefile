@@ -40,4 +40,4 @@ dvc-deps: setup      ## rewrite the code dependencies of every stage in dvc.yaml
 	$(BIN)/python workflow/code_deps.py --write
 
 clean:               ## everything a run made; the DVC cache and raw archives stay
-	rm -rf results/* data/interim data/shards data/weights .snakemake .lss-state
+	rm -rf results/* data/interim data/private data/shards data/weights .snakemake .lss-state

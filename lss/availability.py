@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from lss.cohorts.needed import missing_files
 from lss.params import Params
 
 COHORT_REMEDY = {
     "lss": "Mendeley Data k57fr854j2 (V2, images, 6.27 GB) with 01_MRI_Data/ in it, and the notes, "
-    "Mendeley Data s6bgczr8s2, as 'Radiologists Report.xlsx' beside it. `README.md`, 'Your own data'.",
+    "Mendeley Data s6bgczr8s2, as 'Radiologists Report.xlsx' beside it. README.md, 'The paper's settings and archive'.",
     "rsna": "the RSNA 2024 Lumbar Spine files: train_images/, train.csv, train_series_descriptions.csv, "
     "train_label_coordinates.csv, from the competition's page (its terms apply).",
     "folder": "your DICOM, NIfTI, PNG or TIFF files, and the table named in cohort.folder.table.",
@@ -25,8 +26,8 @@ def missing_inputs(params: Params) -> list[str]:
     """One line per lack: what, where it is expected, how to get it. Empty for the embedded default."""
     lacks = []
     cohort = params.cohort
-    if cohort.name != "phantom" and not (cohort.root.is_dir() and any(cohort.root.iterdir())):
-        lacks.append(f"cohort '{cohort.name}' in {cohort.root}/. Put there {COHORT_REMEDY[cohort.name]}")
+    if cohort.name != "phantom" and (lack := missing_files(cohort)):
+        lacks.append(f"cohort '{cohort.name}' in {cohort.root}/: {lack}. Put there {COHORT_REMEDY[cohort.name]}")
     if params.weights.source == "published":
         for backbone in params.train.backbones:
             checkpoint = getattr(params.weights, backbone)

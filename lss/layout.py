@@ -7,8 +7,12 @@ from __future__ import annotations
 
 PARAMS = "params.yaml"
 
-# cohort: the raw files; the manifest lists them with size and hash
-COHORT_FILES = "{root}/manifest.json"
+# what the chain reads but does not make, as Snakemake last saw it; in git, beside dvc.lock
+OUTSIDE = "data/outside.yaml"
+
+# cohort: how many raw files, of how many bytes, and one hash over all
+COHORT_FILES = "data/interim/cohort.json"
+PHANTOM = "data/raw/phantom"  # where DVC looks for the phantom's files; empty where another cohort is used
 TRUTH = "data/truth/phantom.parquet"  # true masks and grades of the phantom, for evaluation only
 
 # data stages, one file per batch of patients
@@ -20,6 +24,10 @@ DENOISED = "data/interim/denoised/batch-{batch}.parquet"
 PSEUDO_MASKS = "data/interim/pseudo_masks/batch-{batch}.parquet"
 SHARD = "data/shards/{subset}-{batch}.parquet"
 SUBSETS = ("train", "val", "test")
+
+# for the owner of the data alone, since they name patients: neither in git nor in DVC
+PRIVATE_FILES = "data/private/cohort_files.csv"  # every raw file with size and hash
+PRIVATE_REJECTS = "data/private/rejects/batch-{batch}.csv"  # what the keys of the table of rejects stand for
 
 # models
 WEIGHTS = "data/weights/{backbone}"  # a folder in the published format
@@ -52,7 +60,8 @@ FIGURES = {
 }  # + .png and .svg
 PAGE = "results/index.html"
 
-MANIFEST = "results/manifests/{name}.json"  # name: stage, or stage/wildcards
+MANIFESTS = "results/manifests"
+MANIFEST = MANIFESTS + "/{name}.json"  # name: stage, or stage/wildcards
 
 
 def batch_names(count: int) -> list[str]:

@@ -13,6 +13,9 @@ import yaml
 
 from lss import layout
 from lss.errors import LssError
+from lss.outside import look
+from lss.params import Params, load_params
+from lss.runs import stage_manifests
 
 
 @cache
@@ -29,14 +32,25 @@ def code_of(stage: str) -> list[str]:
     return [path for path in dependencies if path.startswith("lss/")]
 
 
-def finish(root: Path) -> None:
-    """At the end of a successful run: DVC records the outputs, and the user is told where to look.
+def finish(root: Path, params: Params, current: set[str]) -> None:
+    """At the end of a successful run: DVC records the stages that are current, and the user is told where to look.
 
     Called by DVC itself (`dvc repro`) it leaves the recording to DVC, which holds the lock then.
+
+    Args:
+        root: the project's folder.
+        params: the settings of the run.
+        current: outputs of all jobs in the run's plan, done now or before. A stage of which one is not there, as
+            after `snakemake denoise_all`, is not recorded: it may be out of date.
     """
+    (root / layout.PHANTOM).mkdir(parents=True, exist_ok=True)  # an output for DVC, which knows no optional ones
     if "DVC_STAGE" in os.environ:
         return
-    subprocess.run([_beside_python("dvc"), "commit", "--force", "--quiet"], cwd=root, check=True)
+    due: dict[str, list[str]] = {"page": [layout.MANIFEST.format(name="page")]}
+    for manifest in stage_manifests(params):
+        due.setdefault(Path(manifest).relative_to(layout.MANIFESTS).with_suffix("").parts[0], []).append(manifest)
+    if done := [stage for stage in _stages(root / "dvc.yaml") if current.issuperset(due[stage])]:
+        subprocess.run([_beside_python("dvc"), "commit", "--force", "--quiet", *done], cwd=root, check=True)
     page = root / layout.PAGE
     if page.is_file():
         print(f"\nResults: {page}\n  tables {root / 'results/tables'}, figures {root / 'results/figures'},"
@@ -48,6 +62,7 @@ def sync(root: Path) -> None:
 
     Raises LssError when DVC itself does not call everything current: stamping stale files would hide it.
     """
+    look(load_params(root / layout.PARAMS), root / layout.OUTSIDE)
     status = subprocess.run([_beside_python("dvc"), "status", "--json"], cwd=root, capture_output=True, text=True)
     if status.returncode or status.stdout.strip() != "{}":
         raise LssError(

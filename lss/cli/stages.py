@@ -63,18 +63,30 @@ def _check_run(params: Params, backbone: str, task: str, loss: str) -> None:
 
 
 @app.command(rich_help_panel=PANEL)
-def cohort() -> None:
+def cohort(
+    threads: Annotated[int | None, typer.Option(help="CPU cores to draw the phantom on; all where not given.")] = None,
+) -> None:
     """Make the phantom cohort, or check that a real one is in place.
 
-    **Reads** params.yaml `cohort`; for a real cohort the files in `cohort.root`.
+    **Reads** params.yaml `cohort`; for a real cohort the files in `cohort.root`, where nothing is written.
 
-    **Writes** `{cohort.root}/manifest.json` (every raw file with size and SHA-256); for the phantom also the DICOM
-    files, the Excel of notes, and `data/truth/phantom.parquet` (true canal masks and grades, for evaluation only).
+    **Writes** `data/interim/cohort.json` (number and bytes of the raw files, one SHA-256 over all) and
+    `data/private/cohort_files.csv` (every raw file with size and SHA-256: names patients, for the data's owner only);
+    for the phantom also the DICOM files, the Excel of notes, and `data/truth/phantom.parquet` (true canal masks and
+    grades, for evaluation only).
     """
     from lss.stages import cohort as stage
 
     params = load_params()
-    stage.run(params.cohort, params.seed, truth=Path(layout.TRUTH), manifest=_manifest("cohort"))
+    stage.run(
+        params.cohort,
+        params.seed,
+        files=Path(layout.COHORT_FILES),
+        private=Path(layout.PRIVATE_FILES),
+        truth=Path(layout.TRUTH),
+        manifest=_manifest("cohort"),
+        processes=threads,
+    )
 
 
 @app.command(rich_help_panel=PANEL)
@@ -84,8 +96,9 @@ def ingest(batch: Batch) -> None:
     **Reads** the raw cohort.
 
     **Writes** `data/interim/slices/batch-NN.parquet` (one row per slice: pseudonyms, plane, weighting, disc level,
-    position and spacing in mm, pixels as stored with 12 bits, note, grade, each with its reason) and
-    `data/interim/rejects/batch-NN.parquet` (what could not be used, why, and the remedy).
+    position and spacing in mm, pixels as stored with 12 bits, note, grade, each with its reason),
+    `data/interim/rejects/batch-NN.parquet` (what could not be used, why, and the remedy) and
+    `data/private/rejects/batch-NN.csv` (the same with the files' names: names patients, for the data's owner only).
     """
     from lss.stages import ingest as stage
 
@@ -98,6 +111,7 @@ def ingest(batch: Batch) -> None:
         batch=batch,
         slices=Path(layout.SLICES.format(batch=batch)),
         rejects=Path(layout.REJECTS.format(batch=batch)),
+        private=Path(layout.PRIVATE_REJECTS.format(batch=batch)),
         manifest=_manifest("ingest", f"batch-{batch}"),
     )
 

@@ -1,10 +1,13 @@
-"""Stage `cohort`: make the phantom archive, or check that a real one is in place; list all raw files."""
+"""Stage `cohort`: make the phantom archive, or check that a real one is in place; hash all raw files."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -18,74 +21,87 @@ from typing import Any
 import pyarrow as pa
 
 from lss import schemas
+from lss.cohorts.needed import missing_files
 from lss.cohorts.phantom import archive
 from lss.cohorts.phantom.workbook import write_notes
+from lss.cohorts.tree import FolderTree
 from lss.errors import LssError
-from lss.io import parquet_writer, sha256_file, write_json
+from lss.io import parquet_writer, sha256_file, write_json, write_private_csv
 from lss.manifest import write_manifest
 from lss.params import CohortParams
 from lss.progress import progress
 
-MANIFEST_NAME = "manifest.json"
+MARK = "manifest.json"
+"""File in the phantom's folder by which this stage knows its own work."""
 
 _SOURCES = {
     "lss": "Fetch the Lumbar Spine MRI Dataset (Mendeley Data k57fr854j2: 01_MRI_Data.zip) and the radiologists' notes "
     "(Mendeley Data s6bgczr8s2: Radiologists Report.xlsx), and put both there, the archive packed or unpacked.",
     "rsna": "Fetch the files of the RSNA 2024 Lumbar Spine Degenerative Classification challenge and put "
-    "train_images/, train.csv and train_series_descriptions.csv there.",
+    "train_images/, train.csv, train_series_descriptions.csv and train_label_coordinates.csv there.",
     "folder": "Put your DICOM, NIfTI, PNG or TIFF files and the table named in cohort.folder.table there.",
 }
-_NEEDED = {
-    "lss": (("01_MRI_Data", "*/01_MRI_Data", "*.zip"), ("**/*adiologist*.xlsx",)),
-    "rsna": (("train_images",), ("train.csv",), ("train_series_descriptions.csv",)),
-    "folder": (("*",),),
-}
-"""Per cohort: what must be there, each as patterns of which one must match."""
 
 
-def run(params: CohortParams, seed: int, *, truth: Path, manifest: Path) -> None:
+def run(
+    params: CohortParams,
+    seed: int,
+    *,
+    files: Path,
+    private: Path,
+    truth: Path,
+    manifest: Path,
+    processes: int | None = None,
+) -> None:
     """Run the stage.
 
     Args:
-        params: section `cohort`.
+        params: section `cohort`. Nothing is written into the folder of a real cohort, which may be read-only.
         seed: the seed of params.yaml; the phantom depends on nothing else but the number of patients.
+        files: how many raw files there are, of how many bytes, and one SHA-256 over all; it changes with any of them.
+        private: a CSV for the owner of the data: every raw file with size and SHA-256.
         truth: where the phantom's true masks and grades go (`lss.schemas.TRUTH`); an empty table for other cohorts.
         manifest: the stage's manifest.
+        processes: how many draw the phantom; None for as many as there are cores.
 
     Raises LssError when the files of a real cohort are missing; it says how to get them.
     """
     started = datetime.now(UTC)
     if params.name == "phantom":
-        facts = _make_phantom(params.root, params.phantom.patients, seed, truth)
+        facts = _make_phantom(params.root, params.phantom.patients, seed, truth, processes)
     else:
         _check_presence(params)
         with parquet_writer(truth, schemas.TRUTH):
             pass
         facts = {}
-    files = _list_files(params.root)
-    listing = params.root / MANIFEST_NAME
-    write_json(listing, {"cohort": params.name, "files": files})
-    facts = {
-        "caveat": params.caveat,
+    listed = _list_files(params.root)
+    write_private_csv(private, listed, ["file", "bytes", "sha256", "problem"])
+    unreadable = sum(bool(entry["problem"]) for entry in listed)
+    if unreadable:
+        print(f"cohort: {unreadable} files cannot be read; {private} says why", file=sys.stderr)
+    summary = {
         "cohort": params.name,
-        "files": len(files),
-        "bytes": sum(f["bytes"] for f in files.values()),
-        **facts,
+        "files": len(listed),
+        "bytes": sum(entry["bytes"] for entry in listed),
+        "unreadable": unreadable,
+        "sha256": _sha256_of_all(listed),
     }
+    write_json(files, summary)
     write_manifest(
         manifest,
         "cohort",
         inputs=[],
-        outputs=[truth, listing],
+        outputs=[truth, files],
         params=params.model_dump(mode="json"),
         seed=seed,
         started=started,
-        facts=facts,
+        facts={"caveat": params.caveat, **summary, **facts},
     )
 
 
-def _make_phantom(root: Path, patients: int, seed: int, truth: Path) -> dict[str, Any]:
+def _make_phantom(root: Path, patients: int, seed: int, truth: Path, processes: int | None) -> dict[str, Any]:
     """Write the archive into a folder beside `root`, then put it in its place; returns facts for the manifest."""
+    root = root.resolve()  # where it is a link, the link stays
     _check_replaceable(root)
     plans, without_images = archive.plan_cohort(patients, seed)
     notes = archive.draw_notes(plans, without_images, seed)
@@ -93,13 +109,14 @@ def _make_phantom(root: Path, patients: int, seed: int, truth: Path) -> dict[str
         levels: Counter[str] = Counter()
         slices = 0
         with parquet_writer(truth, schemas.TRUTH) as writer:
-            made = _write_patients(plans, folder, seed)
+            made = _write_patients(plans, folder, seed, processes or len(os.sched_getaffinity(0)))
             for rows in progress(made, "phantom patients", total=len(plans), unit="patient"):
                 writer.write_table(pa.Table.from_pylist(rows, schema=schemas.TRUTH))
                 slices += sum(row["clean"] is not None for row in rows)
         write_notes(folder / archive.NOTES, {number: note.text if note else None for number, note in notes.items()})
         for plan in plans:
             levels.update(plan.grades.values())
+        write_json(folder / MARK, {"cohort": "phantom", "files": FolderTree(folder).files()})
         if root.exists():
             shutil.rmtree(root)
         folder.replace(root)
@@ -117,10 +134,12 @@ def _make_phantom(root: Path, patients: int, seed: int, truth: Path) -> dict[str
     }
 
 
-def _write_patients(plans: list[archive.Plan], folder: Path, seed: int) -> Iterator[list[dict[str, Any]]]:
-    """Rows of truth of one patient after the other, in order; made in as many processes as there are cores."""
+def _write_patients(
+    plans: list[archive.Plan], folder: Path, seed: int, processes: int
+) -> Iterator[list[dict[str, Any]]]:
+    """Rows of truth of one patient after the other, in order, made in so many processes."""
     work = partial(archive.write_patient, root=folder, seed=seed)
-    processes = min(len(os.sched_getaffinity(0)), len(plans))
+    processes = min(processes, len(plans))
     if processes == 1:
         yield from map(work, plans)
         return
@@ -142,29 +161,41 @@ def _beside(root: Path) -> Iterator[Path]:
 
 
 def _check_replaceable(root: Path) -> None:
-    """Raise LssError rather than delete, later on, files that this stage did not write."""
-    if root.exists():
-        strange = {p.name for p in root.iterdir()} - {archive.IMAGES, archive.NOTES, MANIFEST_NAME}
-        if strange:
-            raise LssError(
-                f"{root}: cohort.root: holds files that are not the phantom's ({', '.join(sorted(strange)[:3])}). "
-                "Name an empty folder, or move them."
-            )
+    """Raise LssError rather than delete, later on, files that this stage did not write, by its own mark."""
+    if not root.exists():
+        return
+    present = set(FolderTree(root).files()) - {MARK}
+    try:
+        mark = json.loads((root / MARK).read_text(encoding="utf-8"))
+        written = set(mark["files"]) if mark["cohort"] == "phantom" else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        written = set()
+    if strange := sorted(present - written):
+        raise LssError(
+            f"{root}: cohort.root: holds files that are not the phantom's ({', '.join(strange[:3])}). "
+            "Name an empty folder for the phantom, or move them; for an archive of yours set cohort.name."
+        )
 
 
 def _check_presence(params: CohortParams) -> None:
-    root, remedy = params.root, _SOURCES[params.name]
-    if not root.is_dir():
-        raise LssError(f"{root}: cohort.root: no such folder, and the cohort '{params.name}' must lie there. {remedy}")
-    for patterns in _NEEDED[params.name]:
-        if not any(next(iter(root.glob(pattern)), None) for pattern in patterns):
-            raise LssError(f"{root}: cohort.root: nothing matches {' or '.join(patterns)}. {remedy}")
+    if lack := missing_files(params):
+        where = f"{params.root}: cohort.root: {lack}"
+        raise LssError(f"{where}, and the cohort '{params.name}' must lie there. {_SOURCES[params.name]}")
 
 
-def _list_files(root: Path) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of every file below `root` but the listing itself, by relative path."""
-    paths = sorted(path for path in root.rglob("*") if path.is_file() and path != root / MANIFEST_NAME)
-    return {
-        path.relative_to(root).as_posix(): {"sha256": sha256_file(path), "bytes": path.stat().st_size}
-        for path in progress(paths, "hashing raw files", unit="file")
-    }
+def _list_files(root: Path) -> list[dict[str, Any]]:
+    """Every file below `root`: path, bytes, SHA-256, and what is wrong with it where it cannot be read."""
+    listed = []
+    for file in progress(FolderTree(root).files(), "hashing raw files", unit="file"):
+        entry = {"file": file, "bytes": 0, "sha256": "", "problem": ""}
+        try:
+            entry |= {"bytes": (root / file).stat().st_size, "sha256": sha256_file(root / file)}
+        except OSError as error:  # the reader gives it its line in the table of rejects
+            entry["problem"] = error.strerror or type(error).__name__
+        listed.append(entry)
+    return listed
+
+
+def _sha256_of_all(listed: list[dict[str, Any]]) -> str:
+    lines = (f"{entry['sha256']} {entry['file']}\n" for entry in listed)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
 import re
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+from dicom_files import write_notes
 
 from lss import schemas
+from lss.cohorts.lss_dataset import LssDataset
+from lss.cohorts.needed import missing_files
 from lss.cohorts.phantom import archive
 from lss.errors import LssError
 from lss.io import read_parquet
@@ -35,29 +40,58 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def run(settings: CohortParams, out: Path, seed: int = 5, processes: int | None = None) -> Path:
+    """The stage with its outputs in `out`."""
+    cohort.run(
+        settings, seed, files=out / "cohort.json", private=out / "files.csv", truth=out / "truth.parquet",
+        manifest=out / "manifest.json", processes=processes,
+    )  # fmt: skip
+    return out
+
+
+def listed(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "files.csv").open(newline="") as table:
+        return {row["file"]: row for row in csv.DictReader(table)}
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohort")
-    cohort.run(params(folder / "raw"), 5, truth=folder / "truth.parquet", manifest=folder / "manifest.json")
-    return folder
+    return run(params(folder / "raw"), folder)
 
 
-def test_same_bytes_from_one_process_and_two(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = os.sched_getaffinity(0)
-    other = {0, 1} if len(here) == 1 else {min(here)}
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: other)
-    cohort.run(params(tmp_path / "raw"), 5, truth=tmp_path / "truth.parquet", manifest=tmp_path / "manifest.json")
+def test_same_bytes_from_one_process_and_two(made: Path, tmp_path: Path) -> None:
+    processes = 2 if len(os.sched_getaffinity(0)) == 1 else 1
+    run(params(tmp_path / "raw"), tmp_path, processes=processes)
     assert hashes(tmp_path / "raw") == hashes(made / "raw")
-    assert hashes(tmp_path)["truth.parquet"] == hashes(made)["truth.parquet"]
+    for name in ("truth.parquet", "cohort.json", "files.csv"):
+        assert hashes(tmp_path)[name] == hashes(made)[name]
 
 
-def test_manifest_lists_every_file(made: Path) -> None:
-    listing = json.loads((made / "raw/manifest.json").read_text())
+def test_no_more_processes_than_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snakemake shares its cores out among jobs; a job that took all would slow the others down."""
+    asked = []
+
+    class Recorded(ProcessPoolExecutor):
+        def __init__(self, workers: int, *rest: object) -> None:
+            asked.append(workers)
+            raise RuntimeError
+
+    monkeypatch.setattr(cohort, "ProcessPoolExecutor", Recorded)
+    for processes in (2, 7):
+        with pytest.raises(RuntimeError):
+            run(params(tmp_path / "raw"), tmp_path, processes=processes)
+    assert asked == [2, 3]  # of three patients
+
+
+def test_every_file_is_listed_for_the_owner_and_summed_up_for_the_rest(made: Path) -> None:
     found = hashes(made / "raw")
-    del found["manifest.json"]
-    assert listing["cohort"] == "phantom"
-    assert {name: entry["sha256"] for name, entry in listing["files"].items()} == found
-    assert all(entry["bytes"] == (made / "raw" / name).stat().st_size for name, entry in listing["files"].items())
+    assert {name: row["sha256"] for name, row in listed(made).items()} == found
+    assert all(int(row["bytes"]) == (made / "raw" / name).stat().st_size for name, row in listed(made).items())
+    assert (made / "files.csv").stat().st_mode & 0o777 == 0o600
+    summary = json.loads((made / "cohort.json").read_text())
+    assert (summary["cohort"], summary["files"], summary["unreadable"]) == ("phantom", len(found), 0)
+    assert summary["bytes"] == sum((made / "raw" / name).stat().st_size for name in found)
     facts = json.loads((made / "manifest.json").read_text())["facts"]
     assert facts["patients"] == 3 and facts["axial_t2_slices"] == 36
     assert facts["files"] == len(found)
@@ -85,9 +119,45 @@ def test_earlier_phantom_is_replaced_but_foreign_files_are_not(tmp_path: Path, m
     root.mkdir()
     (root / "my_data.dcm").write_text("precious")
     with pytest.raises(LssError, match=r"my_data\.dcm"):
-        cohort.run(params(root), 5, truth=tmp_path / "t.parquet", manifest=tmp_path / "m.json")
+        run(params(root), tmp_path)
     assert (root / "my_data.dcm").read_text() == "precious"
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]  # nothing half made is left behind
+
+
+@pytest.mark.parametrize("mark", [None, "{}", '{"cohort": "lss", "files": {"01_MRI_Data/0001/a.ima": {}}}', "[]"])
+def test_a_real_archive_is_never_taken_for_a_phantom(tmp_path: Path, mark: str | None) -> None:
+    """It has the same folders and, from earlier versions of this stage, a manifest.json."""
+    root = tmp_path / "raw"
+    (root / "01_MRI_Data/0001").mkdir(parents=True)
+    (root / "01_MRI_Data/0001/a.ima").write_text("precious")
+    (root / "Radiologists Report.xlsx").write_text("precious too")
+    if mark is not None:
+        (root / "manifest.json").write_text(mark)
+    before = hashes(root)
+    with pytest.raises(LssError, match="files that are not the phantom's"):
+        run(params(root), tmp_path)
+    assert hashes(root) == before
+
+
+def test_a_phantom_is_replaced_unless_something_was_put_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_one_file(plan: archive.Plan, root: Path, seed: int) -> list[dict[str, object]]:
+        path = root / f"01_MRI_Data/{plan.number:04d}/a.ima"
+        path.parent.mkdir(parents=True)
+        path.write_text(str(seed))
+        return []
+
+    monkeypatch.setattr(archive, "write_patient", write_one_file)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "raw").symlink_to(tmp_path / "disk", target_is_directory=True)
+    run(params(tmp_path / "raw"), tmp_path, processes=1)
+    assert len(list((tmp_path / "disk").rglob("*.ima"))) == 3
+    run(params(tmp_path / "raw", patients=4), tmp_path, processes=1)
+    assert len(list((tmp_path / "disk").rglob("*.ima"))) == 4 and (tmp_path / "raw").is_symlink()
+    (tmp_path / "disk/01_MRI_Data/mine.ima").write_text("precious")
+    with pytest.raises(LssError, match=r"not the phantom's \(01_MRI_Data/mine\.ima\)"):
+        run(params(tmp_path / "raw"), tmp_path, processes=1)
 
 
 def test_quirks_of_the_archive_occur_once_each() -> None:
@@ -123,20 +193,57 @@ def test_quirks_are_seen_in_the_files(tmp_path: Path) -> None:
 def test_missing_real_cohort_is_explained(tmp_path: Path, name: str, words: str) -> None:
     for root in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(LssError, match=words) as caught:
-            cohort.run(params(root / "x", name), 5, truth=tmp_path / "t.parquet", manifest=tmp_path / "m.json")
+            run(params(root / "x", name), tmp_path)
         assert str(root / "x") in str(caught.value)
     (tmp_path / "empty").mkdir()
     with pytest.raises(LssError, match=words):
-        cohort.run(params(tmp_path / "empty", name), 5, truth=tmp_path / "t.parquet", manifest=tmp_path / "m.json")
+        run(params(tmp_path / "empty", name), tmp_path)
 
 
-def test_real_cohort_is_listed_as_it_is(tmp_path: Path) -> None:
-    root = tmp_path / "raw"
-    (root / "01_MRI_Data/0001").mkdir(parents=True)
-    (root / "01_MRI_Data/0001/a.ima").write_bytes(b"image")
+def test_all_that_the_reader_needs_is_asked_for(tmp_path: Path) -> None:
+    """What the stage and `snakemake -n` call complete, the reader must not call incomplete."""
+    root = tmp_path / "rsna"
+    (root / "train_images").mkdir(parents=True)
+    for name in ("train", "train_series_descriptions", "train_label_coordinates"):
+        assert missing_files(params(root, "rsna")) == f"no {name}.csv in it"
+        (root / f"{name}.csv").write_text("a\n")
+    assert missing_files(params(root, "rsna")) is None
+    root = tmp_path / "lss"
+    (root / "x/01_MRI_Data").mkdir(parents=True)
+    assert missing_files(params(root, "lss")) == "no 'Radiologists Report.xlsx' in it"
+    deep = write_notes(root / "a/b/c/Radiologists Report.xlsx", {1: "x"})
+    assert missing_files(params(root, "lss")) is not None  # too deep for both
+    with pytest.raises(LssError, match=r"no 'Radiologists Report\.xlsx'"):
+        LssDataset(root)
+    deep.rename(root / "a/b/RADIOLOGISTS.XLSX")
+    assert missing_files(params(root, "lss")) is None and LssDataset(root).patients() == ["1"]
+
+
+def test_real_cohort_is_listed_as_it_is_and_nothing_is_written_into_it(tmp_path: Path) -> None:
+    """Also where it is read-only, holds links, and files that cannot be read."""
+    root, out = tmp_path / "raw", tmp_path / "out"
+    (root / "01_MRI_Data").mkdir(parents=True)
+    (tmp_path / "disk/0001").mkdir(parents=True)
+    (tmp_path / "disk/0001/a.ima").write_bytes(b"image")
+    (root / "01_MRI_Data/0001").symlink_to(tmp_path / "disk/0001", target_is_directory=True)
+    (root / "01_MRI_Data/gone.ima").symlink_to(tmp_path / "nowhere")
     (root / "Radiologists Report.xlsx").write_bytes(b"notes")
-    cohort.run(params(root, "lss"), 5, truth=tmp_path / "t.parquet", manifest=tmp_path / "m.json")
-    listing = json.loads((root / "manifest.json").read_text())
-    expected = {"sha256": hashlib.sha256(b"image").hexdigest(), "bytes": 5}
-    assert listing["cohort"] == "lss" and listing["files"]["01_MRI_Data/0001/a.ima"] == expected
-    assert read_parquet(tmp_path / "t.parquet", schemas.TRUTH).num_rows == 0
+    before = sorted(root.rglob("*"))
+    for folder in (root, root / "01_MRI_Data"):
+        folder.chmod(0o555)
+    try:
+        run(params(root, "lss"), out)
+    finally:
+        for folder in (root, root / "01_MRI_Data"):
+            folder.chmod(0o755)
+    assert sorted(root.rglob("*")) == before
+    found = listed(out)
+    assert found["01_MRI_Data/0001/a.ima"]["sha256"] == hashlib.sha256(b"image").hexdigest()
+    assert found["01_MRI_Data/0001/a.ima"]["bytes"] == "5"
+    assert found["01_MRI_Data/gone.ima"]["problem"] == "No such file or directory"
+    summary = json.loads((out / "cohort.json").read_text())
+    assert (summary["cohort"], summary["files"], summary["unreadable"]) == ("lss", 3, 1)
+    assert read_parquet(out / "truth.parquet", schemas.TRUTH).num_rows == 0
+    (tmp_path / "disk/0001/a.ima").write_bytes(b"imagf")
+    run(params(root, "lss"), out)
+    assert json.loads((out / "cohort.json").read_text())["sha256"] != summary["sha256"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 from typer.testing import CliRunner
 
+from lss import layout
 from lss.cli import app
 
 STAGES = ["cohort", "ingest", "split", "denoise", "pseudo_mask", "shards", "weights", "train", "predict",
@@ -50,7 +51,11 @@ def test_dvc_stage_lists_the_params_its_rule_uses(project_root: Path) -> None:
     for stage in STAGES:
         rule = (project_root / f"workflow/rules/{stage}.smk").read_text()
         before = UPSTREAM.get(stage, set())
-        assert set(re.findall(r'config\["(\w+)"\]', rule)) | before == set(dvc[stage]["params"]), stage
+        listed = dvc[stage]["params"]
+        sections = {entry for entry in listed if isinstance(entry, str)}
+        assert set(re.findall(r'config\["(\w+)"\]', rule)) | before == sections, stage
+        outside = [entry for entry in listed if not isinstance(entry, str)]
+        assert outside == [{layout.OUTSIDE: [name]} for name in re.findall(r'OUTSIDE\["(\w+)"\]', rule)], stage
 
 
 def test_code_dependencies_are_complete(project_root: Path) -> None:

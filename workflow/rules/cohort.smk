@@ -3,15 +3,17 @@ rule cohort:
     input:
         code=code_of("cohort"),
     output:
-        files=layout.COHORT_FILES.format(root=PARAMS.cohort.root),
+        files=layout.COHORT_FILES,
+        phantom=[f"{PARAMS.cohort.root}/manifest.json"] if PARAMS.cohort.name == "phantom" else [],
         truth=layout.TRUTH,
         manifest=layout.MANIFEST.format(name="cohort"),
     params:
         settings=config["cohort"],
         seed=config["seed"],
+        outside=OUTSIDE["cohort"],
     log: "logs/cohort.log",
-    threads: 2
+    threads: 8
     resources:
         mem_mb=4000,
         runtime=60,
-    shell: "lss cohort 2>&1 | tee {log}"
+    shell: "lss cohort --threads {threads} 2>&1 | tee {log}"

@@ -1,7 +1,8 @@
 # Raw files of a batch of patients -> slice table and rejects.
 rule ingest:
     input:
-        files=layout.COHORT_FILES.format(root=PARAMS.cohort.root),
+        files=layout.COHORT_FILES,
+        phantom=rules.cohort.output.phantom,
         code=code_of("ingest"),
     output:
         slices=layout.SLICES,
@@ -11,6 +12,7 @@ rule ingest:
         cohort=config["cohort"],
         settings=config["ingest"],
         seed=config["seed"],
+        outside=OUTSIDE["ingest"],
     log: "logs/ingest/{batch}.log",
     threads: 1
     resources:

@@ -11,6 +11,7 @@ rule split:
     params:
         settings=config["split"],
         seed=config["seed"],
+        outside=OUTSIDE["split"],
     log: "logs/split.log",
     threads: 1
     resources:
