@@ -19,6 +19,14 @@ _PAIRING = ("note without images", "images without a note", "empty note")
 _COLUMNS = ["patient_key", "study_key", "series_key", "cohort", "plane", "weighting", "weighting_reason", "level",
             "level_reason", "rows", "columns", "row_spacing_mm", "column_spacing_mm", "spacing_reason", "bits",
             "pixels", "note", "note_grade", "grade"]  # fmt: skip
+_PLACE = ["patient_key", "study_key", "series_key", "slice_key", "instance", "plane", "weighting", "level"]
+_DOUBTS = {
+    "assumed spacing": ("spacing_reason", "assumed"),
+    "level": ("level_reason", "doubtful"),
+    "weighting": ("weighting_reason", "doubtful"),
+}
+_REASONS = [column for column, _ in _DOUBTS.values()]
+DOUBTFUL_COLUMNS = [*_PLACE, "doubt", "reason"]
 
 
 def inspect_cohort(slices: list[Path], rejects: list[Path]) -> dict[str, Any]:
@@ -57,9 +65,7 @@ def inspect_cohort(slices: list[Path], rejects: list[Path]) -> dict[str, Any]:
                     grades[row["grade"] or "none"] += 1
                     if row["plane"] == "axial":
                         levels[row["level"] or "unknown"] += 1
-                    doubtful["weighting"] += row["weighting_reason"].startswith("doubtful")
-                    doubtful["level"] += "doubtful" in row["level_reason"]
-                    doubtful["assumed spacing"] += row["spacing_reason"].startswith("assumed")
+                    doubtful.update(doubts(row).keys())
     reasons: Counter[str] = Counter()
     for path in rejects:
         reasons.update(read_parquet(path, REJECTS, columns=["reason"]).column("reason").to_pylist())
@@ -79,9 +85,24 @@ def inspect_cohort(slices: list[Path], rejects: list[Path]) -> dict[str, Any]:
             "patients with images and note": sum(has_note for _, has_note in patients.values()),
             **{reason: reasons[reason] for reason in _PAIRING},
         },
-        "doubtful": dict(sorted(doubtful.items())),
+        "doubtful": {what: doubtful[what] for what in _DOUBTS},
         "rejects": dict(sorted(reasons.items())),
     }
+
+
+def doubts(row: Mapping[str, Any]) -> dict[str, str]:
+    """What of a row of `SLICES` is in doubt (assumed spacing, level, weighting), and the reason it was taken for."""
+    return {what: row[column] for what, (column, words) in _DOUBTS.items() if words in row[column]}
+
+
+def doubtful_slices(slices: list[Path]) -> list[dict[str, Any]]:
+    """One row per slice and doubt: the keys to find it by, what it was taken for, and why that is in doubt."""
+    found = []
+    for path in slices:
+        for row in read_parquet(path, SLICES, columns=[*_PLACE, *_REASONS]).to_pylist():
+            place = {column: row[column] for column in _PLACE}
+            found += [{**place, "doubt": what, "reason": reason} for what, reason in doubts(row).items()]
+    return found
 
 
 class _Kind:

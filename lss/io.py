@@ -18,6 +18,9 @@ import pyarrow.parquet as pq
 
 from lss.errors import LssError
 
+OWNER_ONLY = 0o600
+"""Rights of a file that names patients."""
+
 
 @contextmanager
 def atomic_path(path: Path | str, mode: int = 0o644) -> Iterator[Path]:
@@ -44,13 +47,13 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_private_csv(path: Path | str, rows: list[dict[str, Any]], columns: list[str]) -> None:
-    """Write a UTF-8 CSV table atomically that only its owner may read: it names patients."""
+def write_csv(path: Path | str, rows: list[dict[str, Any]], columns: list[str], mode: int = 0o644) -> None:
+    """Write `columns` of `rows` as a UTF-8 CSV table, atomically; what names patients with `mode=OWNER_ONLY`."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
-    with atomic_path(path, mode=0o600) as temporary:
+    with atomic_path(path, mode) as temporary:
         # a name on disk need not be UTF-8
         temporary.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
 

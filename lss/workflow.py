@@ -62,7 +62,7 @@ def sync(root: Path) -> None:
 
     Raises LssError when DVC itself does not call everything current: stamping stale files would hide it.
     """
-    look(load_params(root / layout.PARAMS), root / layout.OUTSIDE)
+    look(load_params(root / layout.PARAMS), root / layout.OUTSIDE, root / layout.PRIVATE_FILES)
     status = subprocess.run([_beside_python("dvc"), "status", "--json"], cwd=root, capture_output=True, text=True)
     if status.returncode or status.stdout.strip() != "{}":
         raise LssError(

@@ -43,10 +43,13 @@ def sync() -> None:
 @app.command(rich_help_panel=PANEL)
 def inspect(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the fingerprint to this file.")] = None,
+    doubtful: Annotated[
+        Path | None, typer.Option(help="Also list the slices whose level, weighting or spacing is in doubt: a CSV.")
+    ] = None,
 ) -> None:
     """Print a fingerprint of the ingested cohort: patients, series, spacings in mm, grey levels, grades, rejects."""
-    from lss.inspect import fingerprint_table, inspect_cohort
-    from lss.io import write_json
+    from lss.inspect import DOUBTFUL_COLUMNS, doubtful_slices, fingerprint_table, inspect_cohort
+    from lss.io import write_csv, write_json
 
     params = load_params()
     slices, rejects = (
@@ -57,6 +60,29 @@ def inspect(
     typer.echo(fingerprint_table(fingerprint))
     if json_file:
         write_json(json_file, fingerprint)
+    if doubtful:
+        write_csv(doubtful, doubtful_slices(slices), DOUBTFUL_COLUMNS)
+
+
+@app.command(rich_help_panel=PANEL)
+def pseudonyms(
+    file: Annotated[Path, typer.Argument(help="CSV or Excel with one row per patient.")],
+    column: Annotated[str, typer.Option(help="Its column of patients' ids, as the cohort has them.")],
+    output: Annotated[Path, typer.Option(help="CSV to write: all columns, and patient_key.")],
+) -> None:
+    """Add the pseudonyms to a table of patients, e.g. to make the file of `split.file` from it.
+
+    **The output tells who is who**: keep it as you keep the patients' data, and out of git. It is written so that only
+    you may read it.
+    """
+    from lss.cohorts import privacy
+    from lss.io import OWNER_ONLY, write_csv
+
+    params = load_params()
+    names = privacy.pseudonyms(params.ingest.pseudonym_key_file, params.seed)
+    rows = privacy.add_pseudonyms(file, column, names)
+    write_csv(output, rows, list(rows[0]) if rows else [column, "patient_key"], mode=OWNER_ONLY)
+    typer.echo(f"{len(rows)} patients in {output}, which identifies them: keep it from others.")
 
 
 @app.command(name="grade-notes", rich_help_panel=PANEL)

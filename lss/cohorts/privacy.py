@@ -13,6 +13,8 @@ import hmac
 from dataclasses import dataclass
 from pathlib import Path
 
+from lss.cohorts.base import patient_number
+from lss.cohorts.tables import numbered_rows
 from lss.errors import LssError
 from lss.seeding import derive_seed
 
@@ -83,6 +85,26 @@ class Pseudonyms:
     def _digest(self, kind: str, raw: str, digits: int) -> str:
         text = f"{kind}\x1f{raw}".encode("utf-8", "surrogateescape")  # a name on disk need not be UTF-8
         return hmac.new(self.key, text, hashlib.sha256).hexdigest()[:digits]
+
+
+def add_pseudonyms(table: Path, column: str, names: Pseudonyms) -> list[dict[str, str]]:
+    """Rows of a CSV or Excel table of patients with their pseudonyms in a further column `patient_key`.
+
+    Args:
+        table: the file.
+        column: of the patients' ids, as folders or tables of the cohort have them.
+        names: the pseudonyms of the cohort.
+
+    Raises LssError for a row without an id, and where the table has a column `patient_key` already.
+    """
+    rows = []
+    for number, row in numbered_rows(table, [column]):
+        if "patient_key" in row:
+            raise LssError(f"{table}: has a column patient_key already. Rename it.")
+        if not row[column]:
+            raise LssError(f"{table}: row {number}: no patient in column {column!r}. Fill it in, or remove the row.")
+        rows.append({**row, "patient_key": names.patient(patient_number(row[column]))})
+    return rows
 
 
 def pseudonyms(key_file: Path | None, seed: int) -> Pseudonyms:

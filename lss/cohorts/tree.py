@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from lss.cohorts.base import Reject, UnusableError, natural_key
@@ -48,7 +48,7 @@ class Tree(Protocol):
 
 def is_ignored(path: str) -> bool:
     """Whether a path belongs to the system rather than to the cohort."""
-    return any(part in IGNORED or part.startswith("._") for part in PurePosixPath(path).parts)
+    return any(part in IGNORED or part.startswith("._") for part in path.split("/"))
 
 
 class FolderTree:
@@ -77,7 +77,8 @@ class FolderTree:
                 continue
             seen.add(real)
             subfolders.sort()  # of two links to one folder the same is taken on every disk
-            found += [(Path(folder) / name).relative_to(self.root).as_posix() for name in names]
+            relative = os.path.relpath(folder, self.root)
+            found += names if relative == "." else [f"{relative}/{name}" for name in names]
         return sorted((file for file in found if not is_ignored(file)), key=natural_key)
 
     def folders(self, under: str = "") -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -26,8 +25,9 @@ from lss.cohorts.phantom import archive
 from lss.cohorts.phantom.workbook import write_notes
 from lss.cohorts.tree import FolderTree
 from lss.errors import LssError
-from lss.io import parquet_writer, sha256_file, write_json, write_private_csv
+from lss.io import parquet_writer, write_json
 from lss.manifest import write_manifest
+from lss.outside import hash_of_all, list_files
 from lss.params import CohortParams
 from lss.progress import progress
 
@@ -74,8 +74,7 @@ def run(
         with parquet_writer(truth, schemas.TRUTH):
             pass
         facts = {}
-    listed = _list_files(params.root)
-    write_private_csv(private, listed, ["file", "bytes", "sha256", "problem"])
+    listed = list_files(params.root, private)
     unreadable = sum(bool(entry["problem"]) for entry in listed)
     if unreadable:
         print(f"cohort: {unreadable} files cannot be read; {private} says why", file=sys.stderr)
@@ -84,7 +83,7 @@ def run(
         "files": len(listed),
         "bytes": sum(entry["bytes"] for entry in listed),
         "unreadable": unreadable,
-        "sha256": _sha256_of_all(listed),
+        "sha256": hash_of_all(listed),
     }
     write_json(files, summary)
     write_manifest(
@@ -181,21 +180,3 @@ def _check_presence(params: CohortParams) -> None:
     if lack := missing_files(params):
         where = f"{params.root}: cohort.root: {lack}"
         raise LssError(f"{where}, and the cohort '{params.name}' must lie there. {_SOURCES[params.name]}")
-
-
-def _list_files(root: Path) -> list[dict[str, Any]]:
-    """Every file below `root`: path, bytes, SHA-256, and what is wrong with it where it cannot be read."""
-    listed = []
-    for file in progress(FolderTree(root).files(), "hashing raw files", unit="file"):
-        entry = {"file": file, "bytes": 0, "sha256": "", "problem": ""}
-        try:
-            entry |= {"bytes": (root / file).stat().st_size, "sha256": sha256_file(root / file)}
-        except OSError as error:  # the reader gives it its line in the table of rejects
-            entry["problem"] = error.strerror or type(error).__name__
-        listed.append(entry)
-    return listed
-
-
-def _sha256_of_all(listed: list[dict[str, Any]]) -> str:
-    lines = (f"{entry['sha256']} {entry['file']}\n" for entry in listed)
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

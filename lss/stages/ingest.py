@@ -16,7 +16,7 @@ from lss.cohorts.base import Grading, PatientRecord, RawSlice, Reject
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
 from lss.cohorts.slice_grade import slice_grade
 from lss.grades import format_level_grades
-from lss.io import parquet_writer, write_parquet, write_private_csv
+from lss.io import OWNER_ONLY, parquet_writer, write_csv, write_parquet
 from lss.manifest import write_manifest
 from lss.params import CohortParams, IngestParams
 from lss.progress import progress
@@ -191,4 +191,4 @@ def _write_rejects(lost: list[tuple[str | None, Reject]], rejects: Path, private
         row | {"file": reject.file, "private": reject.private} for row, (_, reject) in zip(rows, lost, strict=True)
     ]
     columns = ["file", "reason", "detail", "private", "remedy", "file_key", "patient_key"]
-    write_private_csv(private, [{key: row[key] for key in columns} for row in named], columns)
+    write_csv(private, named, columns, mode=OWNER_ONLY)

@@ -122,6 +122,17 @@ def test_folds_test_every_patient_once_and_keep_the_strata() -> None:
     assert sorted(tested) == sorted(strata)
 
 
+def test_folds_through_the_stage_test_every_patient_once(tmp_path: Path) -> None:
+    rows = cohort(["A", "BC"] * 6)
+    tested: list[str] = []
+    for fold in range(4):
+        found = run(tmp_path, rows, folds=4, fold=fold)
+        subsets = {(row["patient_key"], row["subset"]) for row in found}
+        assert Counter(subset for _, subset in subsets) == {"train": 6, "val": 3, "test": 3}
+        tested += [patient for patient, subset in subsets if subset == "test"]
+    assert sorted(tested) == sorted({row["patient_key"] for row in rows})
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [({"folds": 2}, "at least 3"), ({"folds": 5, "fold": 5}, "not below"), ({"folds": 9}, "need as many patients")],

@@ -65,9 +65,9 @@ def run(folder: Path, *command: str, check: bool = True) -> str:
     return text
 
 
-def planned(folder: Path) -> set[str]:
-    """Names of the rules that Snakemake would run now, `all` left out."""
-    text = run(folder, "snakemake", "--dry-run", "--quiet", "rules", "--", "all")
+def planned(folder: Path, target: str = "all") -> set[str]:
+    """Names of the rules that Snakemake would run now for `target`, `all` left out."""
+    text = run(folder, "snakemake", "--dry-run", "--quiet", "rules", "--", target)
     if "Nothing to be done" in text:
         return set()
     stats = text.split("Job stats:")[1].split("total")[0]
