@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from lss.cohorts.needed import files_elsewhere
 from lss.cohorts.tree import FolderTree
 from lss.errors import LssError
 from lss.io import OWNER_ONLY, sha256_file, write_csv, write_text
@@ -48,8 +49,8 @@ def look(params: Params, path: Path, listing: Path) -> dict[str, str]:
     return state
 
 
-def list_files(root: Path, listing: Path) -> list[dict[str, Any]]:
-    """Every file below `root`, in natural order: path, bytes, time of change (ns), SHA-256, what is wrong with it.
+def list_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
+    """Every file of a cohort, in natural order: path, bytes, time of change (ns), SHA-256, what is wrong with it.
 
     The list is kept in the CSV `listing`, which names patients and only its owner may read: a file whose size and time
     are as they were there is not read again, since to hash an archive takes minutes.
@@ -59,8 +60,9 @@ def list_files(root: Path, listing: Path) -> list[dict[str, Any]]:
         with listing.open(encoding="utf-8", errors="surrogateescape", newline="") as table:
             known = {row["file"]: row for row in csv.DictReader(table)}
     listed, changed = [], []
-    for file in FolderTree(root).files():
-        row = {"file": f"{root}/{file}", "bytes": "0", "time_ns": "0", "sha256": "", "problem": ""}
+    paths = [f"{cohort.root}/{file}" for file in FolderTree(cohort.root).files()]
+    for path in [*paths, *map(str, files_elsewhere(cohort))]:
+        row = {"file": path, "bytes": "0", "time_ns": "0", "sha256": "", "problem": ""}
         try:
             status = Path(row["file"]).stat()
             row |= {"bytes": str(status.st_size), "time_ns": str(status.st_mtime_ns)}
@@ -79,7 +81,7 @@ def list_files(root: Path, listing: Path) -> list[dict[str, Any]]:
             row["problem"] = error.strerror or type(error).__name__
     if listed != list(known.values()) or not listing.is_file():
         write_csv(listing, listed, ["file", "bytes", "time_ns", "sha256", "problem"], mode=OWNER_ONLY)
-    return [row | {"file": row["file"][len(f"{root}/") :], "bytes": int(row["bytes"])} for row in listed]
+    return [row | {"file": row["file"].removeprefix(f"{cohort.root}/"), "bytes": int(row["bytes"])} for row in listed]
 
 
 def hash_of_all(listed: list[dict[str, Any]]) -> str:
@@ -91,7 +93,7 @@ def hash_of_all(listed: list[dict[str, Any]]) -> str:
 def _archive(cohort: CohortParams, listing: Path) -> str | None:
     if cohort.name == "phantom":
         return "made by the stage"
-    return hash_of_all(list_files(cohort.root, listing)) if cohort.root.is_dir() else None
+    return hash_of_all(list_files(cohort, listing)) if cohort.root.is_dir() else None
 
 
 def _key(params: Params) -> str | None:

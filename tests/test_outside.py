@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from lss import outside
+from lss.cohorts.folder import FolderDataset
 from lss.params import Params, load_params
 
 
@@ -97,6 +98,21 @@ def test_what_is_absent_counts_as_unchanged(archive: Path, tmp_path: Path) -> No
         path.unlink()
     shutil.rmtree(archive)
     assert look(tmp_path, params) == state
+
+
+def test_a_table_that_lies_elsewhere_counts_too(archive: Path, tmp_path: Path) -> None:
+    """Nothing can be put into a read-only archive, so its table may lie beside."""
+    table = tmp_path / "mine.csv"
+    table.write_text("patient_id,note\na,x\n")
+    params = settings(archive)
+    for name in (str(table), "../mine.csv"):
+        folder = params.cohort.folder.model_copy(update={"table": name})
+        with_table = params.model_copy(update={"cohort": params.cohort.model_copy(update={"folder": folder})})
+        table.write_text("patient_id,note\na,x\n")
+        first = look(tmp_path, with_table)
+        assert FolderDataset(archive, with_table.cohort.folder).patients()[0] == "a"
+        table.write_text("patient_id,note\na,y\n")
+        assert look(tmp_path, with_table)["cohort"] != first["cohort"] != look(tmp_path, params)["cohort"]
 
 
 def test_key_and_split_file_count_by_their_contents(archive: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lss.params import CohortParams
 
 DEPTHS = ("", "*/", "*/*/")
@@ -11,6 +13,14 @@ NOTES_PATTERNS = tuple(f"{depth}*[rR][aA][dD][iI][oO][lL][oO][gG][iI][sS][tT]*.[
 """Where the workbook of notes may lie below the root."""
 
 _RSNA_FILES = ("train_images", "train.csv", "train_series_descriptions.csv", "train_label_coordinates.csv")
+
+
+def files_elsewhere(cohort: CohortParams) -> list[Path]:
+    """Files of a cohort that do not lie below its root: the table of a folder to which nothing may be added."""
+    if cohort.name != "folder" or cohort.folder.table is None:
+        return []
+    table = Path(cohort.folder.table)
+    return [cohort.root / table] if table.is_absolute() or ".." in table.parts else []
 
 
 def missing_files(cohort: CohortParams) -> str | None:

@@ -74,7 +74,7 @@ def run(
         with parquet_writer(truth, schemas.TRUTH):
             pass
         facts = {}
-    listed = list_files(params.root, private)
+    listed = list_files(params, private)
     unreadable = sum(bool(entry["problem"]) for entry in listed)
     if unreadable:
         print(f"cohort: {unreadable} files cannot be read; {private} says why", file=sys.stderr)
