@@ -79,10 +79,11 @@ def run(
         )
     person_of = persons(rows)
     subsets = _assign(used, person_of, params, seed)
-    if missing := [name for name in SUBSETS if name not in subsets.values() and _is_wanted(name, params)]:
+    if missing := [name for name in SUBSETS if name not in subsets.values()]:
+        remedy = "Give it patients in split.file" if params.file else "Bring more patients, or change split.fractions"
         raise LssError(
-            f"split: no patient falls to {', '.join(missing)}: {len(subsets)} patients with slices to work on are "
-            "too few for these shares. Bring more patients, or change split.fractions."
+            f"split: no patient falls to {', '.join(missing)}, of {len(subsets)} patients with slices to work on. "
+            f"{remedy}: later stages learn from train, choose by val and report on test."
         )
     for row in rows:
         row["person"] = person_of[row["patient_key"]]
@@ -180,11 +181,6 @@ def _assign(used: list[dict[str, Any]], person_of: dict[str, str], params: Split
         fractions = {"train": params.fractions.train, "val": params.fractions.val, "test": params.fractions.test}
         subsets = assign_stratified(strata, fractions, seed)
     return {patient: subsets[person_of[patient]] for patient in sorted(patients)}
-
-
-def _is_wanted(subset: str, params: SplitParams) -> bool:
-    """Whether the settings ask for patients in `subset`."""
-    return params.file is None and (params.folds is not None or getattr(params.fractions, subset) > 0)
 
 
 def _facts(rows: list[dict[str, Any]], reasons: Counter[str]) -> dict[str, Any]:

@@ -195,8 +195,11 @@ def test_nothing_to_work_on_says_what_was_found(tmp_path: Path) -> None:
     rows = [slice_row(index, 0, "A", plane="sagittal") for index in range(6)]
     with pytest.raises(LssError, match=r"no slice is left to work on \(6 x plane sagittal\)"):
         run(tmp_path, rows)
-    with pytest.raises(LssError, match="no patient falls to val, test"):
+    with pytest.raises(LssError, match=r"no patient falls to val, test.*split\.fractions"):
         run(tmp_path, cohort(["A"]))
+    (tmp_path / "mine.csv").write_text("patient_key,subset\nP0,train\nP1,test\n")
+    with pytest.raises(LssError, match=r"no patient falls to val.*split\.file"):
+        run(tmp_path, cohort(["A"] * 5), file=tmp_path / "mine.csv")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +239,8 @@ def test_one_person_under_two_numbers_goes_to_one_subset(tmp_path: Path) -> None
     assert json.loads((tmp_path / "split.json").read_text())["facts"]["patients_that_are_one_person"] == 20
     folds = run(tmp_path, rows, folds=5)
     assert all(len({row["subset"] for row in folds if same[row["patient_key"]] == person}) == 1 for person in subsets)
-    lines = "".join(f"P{number},{'test' if number == 1 else 'train'}\n" for number in range(20))
+    mine = {1: "test", 10: "val", 11: "val"}
+    lines = "".join(f"P{number},{mine.get(number, 'train')}\n" for number in range(20))
     (tmp_path / "mine.csv").write_text(f"patient_key,subset\n{lines}")
     with pytest.raises(LssError, match="a person, by the headers' PatientID: P0 is in"):
         run(tmp_path, rows, file=tmp_path / "mine.csv")

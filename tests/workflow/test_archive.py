@@ -72,14 +72,14 @@ def test_an_added_file_is_noticed_by_both_and_taking_it_back_too(project: Path, 
 
 def test_the_users_split_goes_by_pseudonyms_and_folds_take_its_place(project: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.csv"
-    mine.write_text("who,subset\n" + "".join(f"{n},{'test' if n > 6 else 'train'}\n" for n in range(1, 9)))
+    mine.write_text("who,subset\n" + "".join(f"{n},{('train', 'val', 'test')[n // 4]}\n" for n in range(1, 9)))
     run(project, "lss", "pseudonyms", str(mine), "--column", "who", "--output", "split.csv")
     set_params(project, split={"file": "split.csv"})
     assert planned(project, "split") == stale(project) == {"split"}
     run(project, "snakemake", "--cores", "2", "--", "split")
     table = pq.read_table(project / "data/interim/split.parquet").to_pylist()
-    assert {row["subset"] for row in table} == {"train", "test", "unused"}
-    assert len({row["patient_key"] for row in table if row["subset"] == "test"}) == 2
+    assert {row["subset"] for row in table} == {"train", "val", "test", "unused"}
+    assert len({row["patient_key"] for row in table if row["subset"] == "test"}) == 1
     set_params(project, split={"file": None, "folds": 4, "fold": 3})
     run(project, "lss", "split")
     table = pq.read_table(project / "data/interim/split.parquet").to_pylist()
