@@ -64,13 +64,13 @@ def list_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
     for path in [*paths, *map(str, files_elsewhere(cohort))]:
         row = {"file": path, "bytes": "0", "time_ns": "0", "sha256": "", "problem": ""}
         try:
-            status = Path(row["file"]).stat()
+            status = Path(path).stat()
             row |= {"bytes": str(status.st_size), "time_ns": str(status.st_mtime_ns)}
         except OSError as error:  # the reader gives it its line in the table of rejects
             row["problem"] = error.strerror or type(error).__name__
-        before = known.get(row["file"], {})
-        if not row["problem"] and all(row[key] == before.get(key) for key in ("bytes", "time_ns")):
-            row = {key: before[key] for key in row}
+        before = known.get(path, {})
+        if before.get("sha256") and all(row[key] == before[key] for key in ("bytes", "time_ns")):
+            row["sha256"] = before["sha256"]
         elif not row["problem"]:
             changed.append(row)
         listed.append(row)

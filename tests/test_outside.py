@@ -87,6 +87,22 @@ def test_what_has_not_changed_is_not_read_again(archive: Path, tmp_path: Path, m
     assert (tmp_path / "files.csv").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_file_that_could_not_be_read_is_tried_again(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rights change neither size nor time of a file."""
+
+    def refuse(path: Path | str) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(outside, "sha256_file", refuse)
+    closed = look(tmp_path, settings(archive))
+    assert "Permission denied" in (tmp_path / "files.csv").read_text()
+    monkeypatch.undo()
+    opened = look(tmp_path, settings(archive))
+    assert "Permission denied" not in (tmp_path / "files.csv").read_text() and opened != closed
+
+
 def test_what_is_absent_counts_as_unchanged(archive: Path, tmp_path: Path) -> None:
     key, split = tmp_path / "key", tmp_path / "split.csv"
     key.write_text("a secret of enough bytes")
