@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from lss import layout
 from lss.cli import app
+from lss.stages import cohort
 
 STAGES = ["cohort", "ingest", "split", "denoise", "pseudo_mask", "shards", "weights", "train", "predict",
           "evaluate", "tables", "figures", "page"]  # fmt: skip
@@ -56,6 +57,12 @@ def test_dvc_stage_lists_the_params_its_rule_uses(project_root: Path) -> None:
         assert set(re.findall(r'config\["(\w+)"\]', rule)) | before == sections, stage
         outside = [entry for entry in listed if not isinstance(entry, str)]
         assert outside == [{layout.OUTSIDE: [name]} for name in re.findall(r'OUTSIDE\["(\w+)"\]', rule)], stage
+
+
+def test_the_phantoms_mark_outlives_the_start_of_a_job(project_root: Path) -> None:
+    """Snakemake deletes a rule's outputs first; the stage would then refuse to replace its own phantom."""
+    rule = (project_root / "workflow/rules/cohort.smk").read_text()
+    assert 'phantom=[f"{PARAMS.cohort.root}/' in rule and cohort.MARK not in rule
 
 
 def test_code_dependencies_are_complete(project_root: Path) -> None:

@@ -4,7 +4,8 @@ rule cohort:
         code=code_of("cohort"),
     output:
         files=layout.COHORT_FILES,
-        phantom=[f"{PARAMS.cohort.root}/manifest.json"] if PARAMS.cohort.name == "phantom" else [],
+        # not the phantom's mark: Snakemake deletes outputs before a job, and without it the stage replaces nothing
+        phantom=[f"{PARAMS.cohort.root}/Radiologists Report.xlsx"] if PARAMS.cohort.name == "phantom" else [],
         truth=layout.TRUTH,
         manifest=layout.MANIFEST.format(name="cohort"),
     params:
