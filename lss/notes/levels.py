@@ -30,21 +30,25 @@ def read_level(text: str) -> tuple[str, ...]:
     >>> read_level("L4/5"), read_level("D12-L1"), read_level("L3-L5"), read_level("C5/C6"), read_level("L4")
     (('L4-L5',), ('T12-L1',), ('L3-L4', 'L4-L5'), ('outside',), ())
     """
-    vertebrae = _vertebrae(text)
-    if set(vertebrae) <= {"T1", "T2"}:
+    names = vertebrae(text)
+    if set(names) <= {"T1", "T2"}:
         return ()  # the weighting of the images
-    known = [_VERTEBRAE.index(name) for name in vertebrae if name in _VERTEBRAE]
-    if len(vertebrae) > 1 and len(known) > 1 and max(known) > min(known):
+    known = [_VERTEBRAE.index(name) for name in names if name in _VERTEBRAE]
+    if len(names) > 1 and len(known) > 1 and max(known) > min(known):
         return LEVELS[min(known) : max(known)]
-    if len(known) == 1 and len(vertebrae) == 1 and text[-1] in "-/":
+    if len(known) == 1 and len(names) == 1 and text[-1] in "-/":
         return LEVELS[known[0] : known[0] + 1]
-    if len(vertebrae) > 1 and len(known) < len(vertebrae):
+    if len(names) > 1 and len(known) < len(names):
         return (OUTSIDE,)
-    return (OUTSIDE,) if not known and vertebrae and vertebrae[0][0] in "CT" else ()
+    return (OUTSIDE,) if not known and names and names[0][0] in "CT" else ()
 
 
-def _vertebrae(text: str) -> list[str]:
-    """Names of the vertebrae in `text`: "D12/L1" -> ["T12", "L1"]; a bare number takes the letter before it."""
+def vertebrae(text: str) -> list[str]:
+    """Names of the vertebrae in a match of `LEVEL`; a bare number takes the letter before it.
+
+    >>> vertebrae("D12/L1"), vertebrae("L4/5"), vertebrae("S2")
+    (['T12', 'L1'], ['L4', 'L5'], ['S2'])
+    """
     compact = re.sub(r"\s", "", text.upper()).replace("TH", "T")
     compact = re.sub(r"S[IL](?!\d)", "S1", compact)
     compact = re.sub(r"LS(?=[-/])", "L5", compact)

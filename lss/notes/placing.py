@@ -15,8 +15,9 @@ _BRIDGE = (Word.LINK, Word.PREPOSITION, Word.SIDE, Word.FOCUS)
 
 @dataclass(frozen=True)
 class LevelGroup:
-    """Levels named together, e.g. "L4/L5 & L5/S1 levels"; `first` and `last` are token indices."""
+    """Levels named together, e.g. "L4/L5 & L5/S1 levels"; `clause`, `first` and `last` are token indices."""
 
+    clause: int  # where the clause begins that names them
     first: int
     last: int
     levels: tuple[str, ...]
@@ -120,6 +121,7 @@ def _describe(tokens: list[Token], first: int, last: int, levels: tuple[str, ...
     owner = next((t.role for t in reversed(tokens[:first]) if t.role in (*EFFECTS, Word.BULGE, Word.OTHER)), None)
     focus = any(token.role is Word.FOCUS for token in tokens[max(clause, first - 5) : first])
     return LevelGroup(
+        clause,
         first,
         last,
         levels,

@@ -4,8 +4,11 @@
 1. Headings ("LSS MRI", "L4-L5 level:") and other regions of the body are dropped.
 2. Only statements of the image's own level, and those that name none, are kept: the text is about that image.
 3. A statement without a level that is graded worse than the image is dropped: it is about another place.
-4. Advice ("contrast study is advised") that finds nothing is dropped.
-5. Lt and Rt become left and right, "&" becomes "and", levels are spelt as "L4-L5", misspelt words of the lexicon
+4. Advice ("contrast study is advised") that finds nothing is dropped, and so is what an image at this level does not
+   show: other organs, vertebrae that do not border the disc.
+5. Of several levels named together only the image's own is told ("bulges at L3-L4 and L4-L5" becomes "bulge at L4-L5"),
+   where the statement can be read without the others.
+6. Lt and Rt become left and right, "&" becomes "and", levels are spelt as "L4-L5", misspelt words of the lexicon
    are corrected, words in capitals are written small.
 """
 
@@ -19,8 +22,9 @@ from lss.notes.cleaning import clean_note
 from lss.notes.grading import grade_statements
 from lss.notes.levels import OUTSIDE
 from lss.notes.lexicon import Word
+from lss.notes.one_level import narrow, shown_elsewhere
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 
 SEVERITY_TEMPLATES: dict[str, str] = {
     "A": "No significant spinal canal stenosis, {area:.1f} % of the region is affected.",
@@ -65,6 +69,10 @@ def findings_of_level(note: str | None, level: str | None, grade: str) -> list[s
             continue
         if not levels and level is not None and graded.grade and GRADES.index(graded.grade) > GRADES.index(grade):
             continue
+        if level is not None:
+            if shown_elsewhere(statement, level):
+                continue
+            statement = narrow(statement, level)
         kept.append(_sentence(statement, text))
     return list(dict.fromkeys(sentence for sentence in kept if sentence))
 
