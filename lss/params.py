@@ -256,6 +256,8 @@ class PredictParams(Section):
     decoding: Literal["greedy", "beam", "sample"]
     beams: Count
     temperature: Positive
+    on_contradiction: Literal["keep", "regenerate", "template"]
+    attempts: Count
 
 
 class EvaluateParams(Section):
@@ -277,6 +279,7 @@ class FigureParams(Section):
 
     dpi: Annotated[int, Field(ge=50, le=1200)]
     cases_per_grade: Count
+    reports_per_grade: Count
 
 
 class PageParams(Section):

@@ -171,5 +171,10 @@ REPORT = pa.schema(
         ("report", pa.string()),
         ("reference", pa.string()),
         ("area_percent", pa.float32()),  # of the predicted mask the report was written from
+        ("mask_grade", pa.string()),  # that this area stands for, by the model's own thresholds
+        ("mask_side", pa.string()),  # the patient's side it clearly lies on: left, right, or null
+        ("origin", pa.string()),  # first, regenerated, template: see predict.on_contradiction
+        ("attempts", pa.int32()),  # texts the generator wrote for it
+        ("first_report", pa.string()),  # the text that was replaced; null where origin is first
     ]
 )

@@ -268,7 +268,8 @@ def predict(backbone: Backbone, task: Task, loss: Loss) -> None:
     **Reads** the model's folder, its backbone's weights, `data/shards/test-*.parquet`.
 
     **Writes** `results/predictions/BACKBONE/TASK-LOSS.parquet`: grade probabilities; or mask (PNG), area in percent
-    and attention map; or report and reference text.
+    and attention map; or report and reference text, whether it is the first one written, was written anew or gave way
+    to the template (`predict.on_contradiction`), the area of its mask in percent and the grade that stands for.
     """
     from lss.stages import predict as stage
 

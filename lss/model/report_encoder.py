@@ -26,18 +26,29 @@ class Evidence:
         visual_BMV: f_v on a G x G grid, (B, M, 2 D): mean and maximum of the attended patches of a cell.
         coverage_B1SS: predicted mask, `lss.model.mask_encoder.mask_coverage`.
         area_percent: of the predicted mask at its full size (eq. 10), one per image.
+        sides: the patient's side on which that mask clearly lies (`lss.model.severity.lateral_side`), or None; no part
+            of f_r, for checks of the text.
         levels: disc level of each image, or None; where it was taken, not what is seen on it.
     """
 
     visual_BMV: Tensor
     coverage_B1SS: Tensor
     area_percent: list[float]
+    sides: list[str | None]
     levels: list[str | None]
 
-    def at(self, place: int) -> Evidence:
-        """Of one image."""
-        row = slice(place, place + 1)
-        return Evidence(self.visual_BMV[row], self.coverage_B1SS[row], self.area_percent[row], self.levels[row])
+    def __len__(self) -> int:
+        return len(self.area_percent)
+
+    def at(self, places: list[int]) -> Evidence:
+        """Of these images, in this order."""
+        return Evidence(
+            self.visual_BMV[places],
+            self.coverage_B1SS[places],
+            [self.area_percent[place] for place in places],
+            [self.sides[place] for place in places],
+            [self.levels[place] for place in places],
+        )
 
 
 def join(parts: list[Evidence]) -> Evidence:
@@ -46,6 +57,7 @@ def join(parts: list[Evidence]) -> Evidence:
         torch.cat([part.visual_BMV for part in parts]),
         torch.cat([part.coverage_B1SS for part in parts]),
         [area for part in parts for area in part.area_percent],
+        [side for part in parts for side in part.sides],
         [level for part in parts for level in part.levels],
     )
 
@@ -67,7 +79,6 @@ class ReportEncoder(nn.Module):
 
     templates_KW: Tensor
     thresholds_2: Tensor
-    calibrated: Tensor
 
     def __init__(self, patch_width: int, width: int, templates_KW: Tensor) -> None:
         """`templates_KW`: the text tower's embedding of the severity template of each grade."""
@@ -88,7 +99,6 @@ class ReportEncoder(nn.Module):
         spread = templates_KW - templates_KW.mean(dim=0)
         self.register_buffer("templates_KW", spread / spread.std().clamp_min(1e-6))
         self.register_buffer("thresholds_2", torch.tensor(PAPER_THRESHOLDS, dtype=torch.float64))
-        self.register_buffer("calibrated", torch.tensor(False))
 
     @property
     def tokens(self) -> int:
@@ -97,13 +107,12 @@ class ReportEncoder(nn.Module):
 
     @property
     def thresholds(self) -> Thresholds:
-        """Areas that choose the severity template."""
+        """Areas that choose the severity template: the paper's, until others are set."""
         return Thresholds(*self.thresholds_2.tolist())
 
     def set_thresholds(self, thresholds: Thresholds) -> None:
         """Take calibrated thresholds in place of the paper's; they are saved with the weights."""
         self.thresholds_2.copy_(torch.tensor(thresholds))
-        self.calibrated.fill_(True)
 
     def forward(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
         """f_r (B, R, L), float32, and the logits of the grades (B, K)."""

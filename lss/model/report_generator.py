@@ -25,7 +25,7 @@ from lss.model.report_decoder import ReportDecoder
 from lss.model.report_encoder import Evidence, ReportEncoder, pool_patches
 from lss.model.report_text import tidy
 from lss.model.report_writer import DecoderWriter, PrefixWriter
-from lss.model.severity import area_percent
+from lss.model.severity import area_percent, lateral_side
 from lss.notes.reference import SEVERITY_TEMPLATES
 
 
@@ -80,15 +80,16 @@ class ReportGenerator(nn.Module):
         """
         training = self.training
         self.eval()  # batch norm and adapters' dropout of the frozen part
-        visual, coverage, areas = [], [], []
+        visual, coverage, masks = [], [], []
         for image_1YX, grade in zip(image_B1YX, grade_B, strict=True):
             attended_1ND, _ = self.segmentation.encoder(image_1YX[None], grade[None])
             mask_11YX = self.segmentation.decoder(attended_1ND) > 0
             visual.append(pool_patches(attended_1ND.float(), self.segmentation.encoder.grid))
             coverage.append(mask_coverage(mask_11YX))
-            areas.append(float(area_percent(mask_11YX[0, 0].cpu().numpy())))
+            masks.append(mask_11YX[0, 0].cpu().numpy())
         self.train(training)
-        return Evidence(torch.cat(visual), torch.cat(coverage), areas, levels)
+        areas = [float(area_percent(mask_YX)) for mask_YX in masks]
+        return Evidence(torch.cat(visual), torch.cat(coverage), areas, [lateral_side(mask) for mask in masks], levels)
 
     def loss(
         self, evidence: Evidence, reports: list[str], grade_B: Tensor, gamma: float, grade_weight: float
@@ -100,20 +101,27 @@ class ReportGenerator(nn.Module):
         return words + grade_weight * nn.functional.cross_entropy(logits_BK, grade_B)
 
     def teaching_ids(self, reports: list[str]) -> tuple[Tensor, Tensor]:
-        """Inputs (begin, w1, ... wn) and targets (w1, ... wn, end), (B, T) int64; reports are cut at `max_tokens`."""
-        writer = self.writer
-        encoded = [
-            self.backbone.tokenizer(report, add_special_tokens=False)["input_ids"][: self.max_tokens - 1]
-            for report in reports
-        ]
-        longest = max(map(len, encoded)) + 1
-        ids_BT = torch.full((len(reports), longest), writer.end_id)
+        """Inputs (begin, w1, ... wn) and targets (w1, ... wn, end), (B, T) int64.
+
+        A report that does not fit into `max_tokens` is cut, and its end is not taught then; see `is_cut`.
+        """
+        begin, end = self.writer.begin_id, self.writer.end_id
+        taught = [[begin, *self._token_ids(report), end][: self.max_tokens + 1] for report in reports]
+        longest = max(map(len, taught)) - 1
+        ids_BT = torch.full((len(reports), longest), end)
         target_BT = torch.full((len(reports), longest), IGNORED)
-        for row, ids in enumerate(encoded):
-            ids_BT[row, : len(ids) + 1] = torch.tensor([writer.begin_id, *ids])
-            target_BT[row, : len(ids) + 1] = torch.tensor([*ids, writer.end_id])
+        for row, ids in enumerate(taught):
+            ids_BT[row, : len(ids) - 1] = torch.tensor(ids[:-1])
+            target_BT[row, : len(ids) - 1] = torch.tensor(ids[1:])
         device = self.encoder.place.device
         return ids_BT.to(device), target_BT.to(device)
+
+    def is_cut(self, report: str) -> bool:
+        """Whether a report and the token that closes it are longer than `max_tokens`."""
+        return len(self._token_ids(report)) >= self.max_tokens
+
+    def _token_ids(self, report: str) -> list[int]:
+        return self.backbone.tokenizer(report, add_special_tokens=False)["input_ids"]
 
     @torch.no_grad()
     def write(

@@ -7,6 +7,7 @@ import re
 from lss.notes.grading import PERCENT
 
 _LEVEL = re.compile(r"\b([tdls])\s?(\d{1,2})\s?([-/])\s?([ls])\s?(\d)\b", re.IGNORECASE)
+_CAPITALS = re.compile(r"\b(?:schmorl|tarlov|modic|csf|[tdls]\d{1,2})\b")
 
 
 def tidy(text: str) -> str:
@@ -23,6 +24,7 @@ def tidy(text: str) -> str:
     text = re.sub(r",(?=[A-Za-z])", ", ", text)
     text = re.sub(r"\(\s+", "(", text)
     text = re.sub(r"(?<=\w)\s?-\s(?=\w)|(?<=\w)\s-\s?(?=\w)", "-", text)
+    text = _CAPITALS.sub(lambda m: m[0].capitalize() if len(m[0]) > 3 else m[0].upper(), text)
     return re.sub(r"(?:^|(?<=[.!?] ))[a-z]", lambda m: m[0].upper(), text)
 
 

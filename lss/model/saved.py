@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class ModelCard:
         leak: true where the oracle prompt told the network the true grade; shown wherever its results are.
         best_epoch, best_score: of the validation, epochs from 1.
         train: the train section it was trained with, for the record.
+        facts: `Task.facts`, e.g. the area thresholds of a report model.
     """
 
     backbone: str
@@ -47,6 +48,7 @@ class ModelCard:
     best_epoch: int
     best_score: float
     train: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def network_config(self) -> NetworkConfig:

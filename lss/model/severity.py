@@ -1,4 +1,4 @@
-"""Affected area and the grade it stands for: the quantitative part of a report (eq. 10 and section 3.6)."""
+"""What a report says of its mask in numbers: affected area, the grade it stands for, side (eq. 10, section 3.6)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ class Thresholds(NamedTuple):
 
 PAPER_THRESHOLDS = Thresholds(10.0, 25.0)
 """As published. The paper's own B&C examples (30.6 %, 38.6 %) contradict them."""
+
+SIDE_SHARE = 0.75
+"""Share of a mask's pixels on one side from which on it is called lateral. A mask of the whole sac is not, even where a
+disc pushes the sac aside; one of a lesion beside it is."""
 
 
 def area_percent(mask: np.ndarray) -> np.ndarray:
@@ -78,3 +82,20 @@ def calibrate_thresholds(areas: np.ndarray, grades: list[str]) -> Thresholds:
         if candidate[:2] > best[:2]:
             best = candidate
     return Thresholds(float(cuts[best[2]]), float(cuts[best[3]]))
+
+
+def lateral_side(mask: np.ndarray) -> str | None:
+    """The patient's side on which a mask clearly lies: "left", "right", or None.
+
+    Images are shown as radiologists look at them, from the feet: image left is the patient's right. A side counts
+    where at least `SIDE_SHARE` of the mask's pixels lie beyond the middle of the field of view, which is centred on the
+    canal (`shards.crop: canal`).
+
+    Args:
+        mask: (Y, X), pixels above 0.5 count.
+    """
+    columns = (np.asarray(mask) > 0.5).sum(axis=0)
+    half = columns.size // 2
+    beyond = {"right": int(columns[:half].sum()), "left": int(columns[columns.size - half :].sum())}
+    side = max(beyond, key=beyond.__getitem__)
+    return side if columns.any() and beyond[side] >= SIDE_SHARE * int(columns.sum()) else None

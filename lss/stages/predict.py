@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +44,7 @@ def run(
 
     Args:
         params: the predict section.
-        seed: of params.yaml; used where reports are sampled.
+        seed: of params.yaml; used where reports are sampled or written anew.
         model: folder that `train` wrote.
         weights: folder of the backbone's checkpoint.
         segmentation: model folder of the segmentation network (task report); None for other tasks.
@@ -76,6 +78,7 @@ def run(
             "slices": len(rows),
             "device": str(device),
             "leak": card.leak,
+            **({"origins": _origins(rows)} if card.task == "report" else {}),
         },
     )
 
@@ -92,11 +95,11 @@ def _predict(
 ) -> Iterator[dict[str, Any]]:
     """Rows of the predictions table."""
     if card.task == "report":
-        from lss.training import report_task
+        from lss.training import report_prediction
 
         if segmentation is None:
             raise LssError("predict: segmentation: a report is written from a mask; name the model that draws it.")
-        yield from report_task.predict(card, model, weights, segmentation, params, seed, device, batches)
+        yield from report_prediction.predict(card, model, weights, params, seed, device, batches)
         return
     network, card = load_network(model, weights, device)
     rows_of = _segmentation_rows if card.task == "segmentation" else _classification_rows
@@ -106,6 +109,18 @@ def _predict(
             output = network(there.image_B1YX, there.grade_B)
         attention_BN = output.attention_BHKN.float().mean(dim=(1, 2)).cpu().numpy()
         yield from rows_of(batch, output.logits.float().cpu(), attention_BN, network.encoder.grid)
+
+
+def _origins(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """How many reports stand as they were first written, were written anew, gave way to the template."""
+    origins = Counter(row["origin"] for row in rows)
+    if replaced := origins.total() - origins["first"]:
+        print(
+            f"{replaced} of {len(rows)} reports contradicted what they were written from: {origins['regenerated']} "
+            f"were written anew, {origins['template']} replaced by the template.",
+            file=sys.stderr,
+        )
+    return dict(sorted(origins.items()))
 
 
 def _case(row: dict[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,8 @@ def run(
         epochs_csv=folder / "epochs.csv",
     )
 
-    files = save_model(folder, _card(params, backbone, task, loss, setup, course), trained.module, model)
+    card = _card(params, backbone, task, loss, setup, course, trained.facts())
+    files = save_model(folder, card, trained.module, model)
     counts = [(part.numel(), part.requires_grad) for part in trained.module.parameters()]
     write_manifest(
         manifest,
@@ -122,6 +123,7 @@ def run(
             "parameters": sum(count for count, _ in counts),
             "weights": {k: v for k, v in read_json(weights / "manifest.json").items() if k != "files"},
             "leak": params.prompt == "oracle",
+            **trained.facts(),
         },
     )
     shutil.rmtree(state, ignore_errors=True)
@@ -161,7 +163,15 @@ def fingerprint_of(
     return fingerprint([settings, own, seed, backbone, task, loss, [sha256_file(path) for path in files]])
 
 
-def _card(params: TrainParams, backbone: str, task: str, loss: str, setup: Setup, course: Progress) -> ModelCard:
+def _card(
+    params: TrainParams,
+    backbone: str,
+    task: str,
+    loss: str,
+    setup: Setup,
+    course: Progress,
+    facts: dict[str, Any],
+) -> ModelCard:
     record: dict[str, Any] = params.model_dump(mode="json")
     return ModelCard(
         backbone=backbone,
@@ -176,4 +186,5 @@ def _card(params: TrainParams, backbone: str, task: str, loss: str, setup: Setup
         best_epoch=course.best_epoch + 1,
         best_score=course.best_score or 0.0,
         train=record,
+        facts=facts,
     )

@@ -59,6 +59,10 @@ class ClassificationTask:
         """Nothing adapts between epochs."""
         return {}
 
+    def facts(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
     def state(self) -> dict[str, Any]:
         """Nothing beside weights and optimiser."""
         return {}

@@ -1,10 +1,10 @@
-"""Report generation as a task of the training loop, and its predictions."""
+"""Report generation as a task of the training loop."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,10 @@ from lss.model.network import SegmentationNetwork, network_config
 from lss.model.report_encoder import Evidence, join
 from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.report_text import state_area
-from lss.model.saved import ADAPTER, ModelCard, load_frozen, load_tensors, read_card
-from lss.model.severity import calibrate_thresholds
+from lss.model.saved import ADAPTER, ModelCard, load_tensors, read_card
+from lss.model.severity import PAPER_THRESHOLDS, Thresholds, calibrate_thresholds
 from lss.notes.consistency import check_report
-from lss.params import PredictParams, ReportParams
-from lss.seeding import generator
+from lss.params import ReportParams
 from lss.training.task import Batch, Setup, split_parameters
 
 READ = 128
@@ -38,7 +37,7 @@ class EvidenceCache:
 
     def __init__(self, network: ReportGenerator) -> None:
         self.network = network
-        self._kept: dict[str, tuple[Tensor, Tensor, float]] = {}
+        self._kept: dict[str, tuple[Tensor, Tensor, float, str | None]] = {}
 
     def __call__(self, batch: Batch) -> Evidence:
         """Evidence of a batch, on its device."""
@@ -48,13 +47,19 @@ class EvidenceCache:
             found = self.network.look(batch.image_B1YX[new], batch.grade_B[new], [None] * len(new))
             visual, coverage = found.visual_BMV.half().cpu(), found.coverage_B1SS.half().cpu()
             for place, index in enumerate(new):
-                self._kept[keys[index]] = (visual[place], coverage[place], found.area_percent[place])
-        visual_, coverage_, areas = zip(*(self._kept[key] for key in keys), strict=True)
+                self._kept[keys[index]] = (
+                    visual[place],
+                    coverage[place],
+                    found.area_percent[place],
+                    found.sides[place],
+                )
+        visual_, coverage_, areas, sides = zip(*(self._kept[key] for key in keys), strict=True)
         device = batch.image_B1YX.device
         return Evidence(
             torch.stack(visual_).to(device),
             torch.stack(coverage_).to(device),
             list(areas),
+            list(sides),
             [row["level"] for row in batch.rows],
         )
 
@@ -69,6 +74,8 @@ class ReportTask:
         self.gamma = self.settings.focal_gamma if setup.loss == "focal" else 0.0
         self._look = EvidenceCache(network)
         self._areas: list[tuple[float, str]] = []  # of the first epoch, to calibrate the thresholds
+        self._calibrated: Thresholds | None = None
+        self._cut: dict[str, int] = {"train": 0, "val": 0}  # reports longer than max_tokens
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Adapters of the language model (none where a decoder writes), and everything new."""
@@ -80,9 +87,10 @@ class ReportTask:
     def loss(self, batch: Batch) -> Tensor:
         """Loss of the reports, each stating the area of the mask that was predicted."""
         evidence = self._look(batch)
-        if self._calibrates:
+        if self._calibrated is None:
             grades = [GRADES[int(grade)] for grade in batch.grade_B]
             self._areas += list(zip(evidence.area_percent, grades, strict=True))
+            self._cut["train"] += sum(map(self.module.is_cut, batch.report))
         return self._loss(evidence, batch, self.gamma, self.settings.grade_weight)
 
     def _loss(self, evidence: Evidence, batch: Batch, gamma: float, grade_weight: float) -> Tensor:
@@ -93,31 +101,33 @@ class ReportTask:
         """Scores of the validation part.
 
         `score` is the mean of `right_reports` and of exp(-`nll`), the geometric mean of the tokens' probabilities.
-        A report is right when it states the true grade, the area of its mask, and no other level than the image's;
-        reports are written greedily for at most `READ` samples, evenly spaced. `nll` (all samples) makes the score
+        A report is right when it states the true grade and contradicts nothing that it was written from
+        (`ReportCheck.contradicts`; the grade of the mask's area is left out, as the true one is known); reports are
+        written greedily for at most `READ` samples, evenly spaced. `nll` (all samples) makes the score
         smooth; by itself it hardly notices one wrong word for the grade. `cider_d` is for the record: on so few
         reports it jumps between epochs, because which findings a note names cannot be told from the image.
         `head_grade`: share of right grades by the head on f_r.
         """
-        nll, right, seen = 0.0, 0, list[tuple[Evidence, str, str]]()
+        nll, right, cut, seen = 0.0, 0, 0, list[tuple[Evidence, str, str]]()
         for batch in batches:
             evidence = self._look(batch)
             nll += self._loss(evidence, batch, 0.0, 0.0).item() * len(batch)
             right += int((self.module.encoder(evidence)[1].argmax(dim=-1) == batch.grade_B).sum())
             grades = [GRADES[int(grade)] for grade in batch.grade_B]
-            seen += [(evidence.at(i), *of) for i, of in enumerate(zip(batch.report, grades, strict=True))]
+            seen += [(evidence.at([i]), *of) for i, of in enumerate(zip(batch.report, grades, strict=True))]
+            cut += sum(map(self.module.is_cut, batch.report))
+        self._cut["val"] = cut
         chosen = [seen[place] for place in np.linspace(0, len(seen) - 1, min(len(seen), READ)).astype(int)]
         evidence = join([of_one for of_one, _, _ in chosen])
         written = self.module.write(evidence, Decoding())
         checks = [
-            check_report(text, area_percent=area, mask_grade=None, head_grade=None, level=level)
-            for text, area, level in zip(written, evidence.area_percent, evidence.levels, strict=True)
+            check_report(text, area_percent=area, mask_grade=None, level=level, mask_side=side)
+            for text, area, level, side in zip(
+                written, evidence.area_percent, evidence.levels, evidence.sides, strict=True
+            )
         ]
         states_grade = [check.text_grade == grade for check, (_, _, grade) in zip(checks, chosen, strict=True)]
-        right_reports = [
-            grade and check.area_matches is True and check.level_stated_matches is not False
-            for grade, check in zip(states_grade, checks, strict=True)
-        ]
+        right_reports = [grade and not check.contradicts for grade, check in zip(states_grade, checks, strict=True)]
         words = [plain_words(text) for text in written], [plain_words(report) for _, report, _ in chosen]
         mean_nll = nll / len(seen)
         return {
@@ -129,27 +139,36 @@ class ReportTask:
             "head_grade": right / len(seen),
         }
 
-    @property
-    def _calibrates(self) -> bool:
-        return self.settings.thresholds == "calibrated" and not bool(self.module.encoder.calibrated)
-
     def end_epoch(self) -> dict[str, float]:
-        """After the first epoch: fit the area thresholds of the severity template on the training part."""
+        """After the first epoch: fit area thresholds on the predicted masks of the training part.
+
+        With `train.report.thresholds: calibrated` they choose the severity template from then on.
+        """
         encoder = self.module.encoder
-        if self._calibrates:
+        if self._calibrated is None:
             areas, grades = zip(*self._areas, strict=True)
-            encoder.set_thresholds(calibrate_thresholds(np.array(areas), list(grades)))
+            self._calibrated = calibrate_thresholds(np.array(areas), list(grades))
             self._areas = []
+            if self.settings.thresholds == "calibrated":
+                encoder.set_thresholds(self._calibrated)
         mild, severe = encoder.thresholds
         return {"threshold_mild": mild, "threshold_severe": severe}
 
+    def facts(self) -> dict[str, Any]:
+        """Area thresholds in percent, those of them that the model uses, and how many reports were too long."""
+        calibrated = self._calibrated or PAPER_THRESHOLDS
+        areas = {"paper": list(PAPER_THRESHOLDS), "calibrated": list(calibrated), "used": self.settings.thresholds}
+        return {"area_thresholds": areas, "reports_cut": self._cut}
+
     def state(self) -> dict[str, Any]:
-        """Areas of the first epoch so far."""
-        return {"areas": self._areas}
+        """What the first epoch has gathered so far, or what came of it."""
+        return {"areas": self._areas, "calibrated": self._calibrated, "cut": self._cut}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore what `state` gave."""
         self._areas = [(area, grade) for area, grade in state["areas"]]
+        self._calibrated = None if state["calibrated"] is None else Thresholds(*state["calibrated"])
+        self._cut = state["cut"]
 
 
 def plain_words(text: str) -> str:
@@ -170,7 +189,7 @@ def build(setup: Setup) -> ReportTask:
             f"{setup.segmentation}: model.json: is not a segmentation model of the settings in params.yaml (train). "
             "Rerun its training."
         )
-    network = _untrained(setup.backbone, card, setup.params.report)
+    network = untrained(setup.backbone, card, setup.params.report)
     load_tensors(network.segmentation, setup.segmentation)
     network.requires_grad_(False)
     network.encoder.requires_grad_(True)
@@ -179,7 +198,7 @@ def build(setup: Setup) -> ReportTask:
     return ReportTask(network.to(setup.device), setup)
 
 
-def _untrained(backbone: Backbone, card: ModelCard, settings: ReportParams) -> ReportGenerator:
+def untrained(backbone: Backbone, card: ModelCard, settings: ReportParams) -> ReportGenerator:
     """On a backbone that has no adapters yet: what its text tower says of prompts is asked now."""
     segmentation = SegmentationNetwork(backbone, card.network_config)
     return ReportGenerator(segmentation, settings.decoder_width, settings.max_tokens)
@@ -213,38 +232,3 @@ def _add_adapters(setup: Setup, trained: Path) -> None:
         for name, parameter in own.items():
             parameter.copy_(saved[name])
             parameter.requires_grad_(False)
-
-
-def predict(
-    card: ModelCard,
-    model: Path,
-    weights: Path,
-    segmentation: Path,
-    params: PredictParams,
-    seed: int,
-    device: torch.device,
-    batches: Iterable[Batch],
-) -> Iterator[dict[str, Any]]:
-    """Rows of lss.schemas.REPORT, one per sample.
-
-    `segmentation` is what the model was trained on; `model` holds its copy of it.
-    """
-    backbone = load_frozen(card, weights, device)
-    network = _untrained(backbone, card, ReportParams.model_validate(card.train["report"]))
-    qlora.load_adapters(backbone, model / ADAPTER)
-    load_tensors(network, model)
-    network.to(device).eval().requires_grad_(False)
-    how = Decoding(params.decoding, params.beams, params.temperature)
-    for batch in batches:
-        there = batch.to(device)
-        levels = [row["level"] for row in batch.rows]
-        with torch.autocast(device.type, torch.bfloat16, enabled=card.bf16):
-            evidence = network.look(there.image_B1YX, there.grade_B, levels)
-            generators = [generator(seed, "report", row["slice_key"]) for row in batch.rows]
-            reports = network.write(evidence, how, generators)
-        for row, report, area in zip(batch.rows, reports, evidence.area_percent, strict=True):
-            yield {name: row[name] for name in ("slice_key", "patient_key", "level", "grade")} | {
-                "report": report,
-                "reference": row["report"],
-                "area_percent": area,
-            }

@@ -79,6 +79,10 @@ class SegmentationTask:
         self._errors.zero_()
         return columns | {"fp": false_positives, "fn": false_negatives}
 
+    def facts(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
     def state(self) -> dict[str, Any]:
         """Controller and counts."""
         return {"loss": self.mask_loss.state_dict(), "errors": self._errors.tolist()}

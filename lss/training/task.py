@@ -97,6 +97,9 @@ class Task(Protocol):
     def end_epoch(self) -> dict[str, float]:
         """Called after an epoch's last step: adapt the loss, give columns for epochs.csv, forget counts."""
 
+    def facts(self) -> dict[str, Any]:
+        """What came out of the training beside weights and scores, as JSON values for manifest and model.json."""
+
     def state(self) -> dict[str, Any]:
         """JSON values a checkpoint keeps beside weights and optimiser: controller, counts of the epoch."""
 

@@ -23,6 +23,11 @@ def test_what_a_bert_tokenizer_does_is_undone(grade, level):
     assert tidy(split)[0].isupper() and ". " + "disc" not in tidy(split)
 
 
+def test_names_and_vertebrae_get_their_capitals_back():
+    split = "schmorl ' s nodules , modic type ii , l4 over l5 , left s1 root , csf . tarlov cyst"
+    assert tidy(split) == "Schmorl's nodules, Modic type ii, L4 over L5, left S1 root, CSF. Tarlov cyst"
+
+
 def test_tidy_is_idempotent_and_leaves_a_written_report_alone():
     report = reference_report("D", 31.2, NOTE, None)
     assert tidy(report) == report

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from lss.model.severity import PAPER_THRESHOLDS, Thresholds, area_percent, calibrate_thresholds, grade_by_area
+from lss.model.severity import (
+    PAPER_THRESHOLDS,
+    Thresholds,
+    area_percent,
+    calibrate_thresholds,
+    grade_by_area,
+    lateral_side,
+)
 
 
 def test_area_counts_pixels_above_one_half():
@@ -51,3 +58,24 @@ def test_calibration_cuts_in_the_middle_of_the_gap():
 def test_calibration_needs_samples():
     with pytest.raises(ValueError, match="as many"):
         calibrate_thresholds(np.array([]), [])
+
+
+def _disc(column: int, columns: int = 41) -> np.ndarray:
+    y, x = np.mgrid[:41, :columns]
+    return ((y - 20) ** 2 + (x - column) ** 2 < 49).astype(float)
+
+
+@pytest.mark.parametrize(("column", "side"), [(10, "right"), (30, "left"), (20, None), (19, None), (22, None)])
+def test_image_left_is_the_patient_s_right(column, side):
+    assert lateral_side(_disc(column)) == side
+    mirrored = {"left": "right", "right": "left", None: None}[side]
+    assert lateral_side(_disc(column)[:, ::-1]) == mirrored
+
+
+def test_a_mask_is_lateral_from_three_quarters_on():
+    mask = np.zeros((4, 10))
+    mask[0, :3], mask[0, 9] = 1, 1
+    assert lateral_side(mask) == "right"
+    mask[1, 9] = 1
+    assert lateral_side(mask) is None
+    assert lateral_side(np.zeros((4, 10))) is None

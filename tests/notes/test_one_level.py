@@ -12,6 +12,7 @@ from lss.notes.grading import grade_note
 from lss.notes.reference import findings_of_level, reference_report
 
 SAC = "compressing the thecal sac"
+BOTH = f"Bulge at L3-L4 and protrusion at L4-L5, both {SAC}."
 
 
 @pytest.mark.parametrize(
@@ -24,10 +25,10 @@ SAC = "compressing the thecal sac"
         (f"Disc bulge at L3-L4 {SAC}, also at L4-L5 level.", "L3-L4", f"Disc bulge at L3-L4 {SAC}."),
         (f"Bulges at L3-L4 and L4-L5 levels, mainly at L4-L5, {SAC}.", "L3-L4", f"Bulge at L3-L4 level, {SAC}."),
         # what is said of two levels at once stays whole, and so does a text that names one level only
-        (f"Bulge at L3-L4 and protrusion at L4-L5, both {SAC}.", "L4-L5", f"Bulge at L3-L4 and protrusion at L4-L5, both {SAC}."),
+        (BOTH, "L4-L5", BOTH),
         ("Wide disc bulges noted at L4-L5 levels", "L4-L5", "Wide disc bulges noted at L4-L5 levels."),
     ],
-)  # fmt: skip
+)
 def test_of_several_levels_only_the_image_s_own_is_told(note: str, level: str, told: str) -> None:
     assert findings_of_level(note, level, "BC") == [told]
 

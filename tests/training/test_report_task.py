@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from lss.model.network import SegmentationNetwork, network_config
 from lss.model.report_generator import Decoding
 from lss.model.report_text import state_area, tidy
 from lss.model.saved import ModelCard, load_network, save_model
+from lss.model.severity import PAPER_THRESHOLDS, grade_by_area
+from lss.notes.consistency import check_report
+from lss.notes.reference import severity_sentence
 from lss.params import PredictParams, TrainParams, load_params
-from lss.training import report_task
+from lss.training import report_prediction, report_task
 from lss.training.task import Batch, Setup
 
 CPU = torch.device("cpu")
@@ -83,6 +87,22 @@ def _batch(task: report_task.ReportTask) -> Batch:
     return Batch(image, torch.zeros(3, 1, 8, 8), torch.arange(3), REPORTS, rows)
 
 
+def _predict(card: ModelCard, model: Path, weights: Path, batches: list[Batch], how: str) -> list[dict[str, Any]]:
+    settings = PredictParams(
+        batch_size=3, device="cpu", threads=1, decoding="greedy", beams=1, temperature=1.0, on_contradiction=how,
+        attempts=2,
+    )  # fmt: skip
+    return list(report_prediction.predict(card, model, weights, settings, 0, CPU, batches))
+
+
+def _one_by_one(batch: Batch) -> list[Batch]:
+    return [
+        Batch(batch.image_B1YX[i : i + 1], batch.mask_B1YX[i : i + 1], batch.grade_B[i : i + 1], [batch.report[i]],
+              [batch.rows[i]])
+        for i in range(len(batch))
+    ]  # fmt: skip
+
+
 def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_saving(
     trained_segmentation, params, tmp_path
 ):
@@ -105,7 +125,9 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
         optimiser.step()
     assert losses[-1] < 0.5 * losses[0]
     columns = task.end_epoch()
-    assert columns["threshold_mild"] <= columns["threshold_severe"] and network.encoder.calibrated
+    assert columns["threshold_mild"] <= columns["threshold_severe"]
+    assert network.encoder.thresholds == (columns["threshold_mild"], columns["threshold_severe"])
+    assert task.facts()["area_thresholds"]["calibrated"] == list(network.encoder.thresholds)
 
     network.eval()
     with torch.no_grad():
@@ -121,13 +143,27 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
     card = _card(params, name, "report", task.backbone.grid)
     save_model(tmp_path, card, network, task.backbone)
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()
-    settings = PredictParams(
-        batch_size=3, device="cpu", threads=1, decoding="greedy", beams=1, temperature=1.0
-    ).model_copy()
-    rows = list(report_task.predict(card, tmp_path, weights, folder, settings, 0, CPU, [batch]))
+    rows = _predict(card, tmp_path, weights, [batch], "keep")
     assert [row["report"] for row in rows] == written
     assert [row["reference"] for row in rows] == REPORTS
     assert [row["area_percent"] for row in rows] == evidence.area_percent
+    assert {(row["origin"], row["attempts"], row["first_report"]) for row in rows} == {("first", 1, None)}
+
+    thresholds = network.encoder.thresholds
+    assert [row["mask_grade"] for row in rows] == [grade_by_area(a, thresholds) for a in evidence.area_percent]
+    expected = [severity_sentence(row["mask_grade"], row["area_percent"]) for row in rows]
+    settled = _predict(card, tmp_path, weights, [batch], "template")
+    for row, first, template in zip(settled, written, expected, strict=True):
+        replaced = row["origin"] == "template"
+        assert (row["report"], row["first_report"]) == ((template, first) if replaced else (first, None))
+        assert not check_report(
+            row["report"], area_percent=row["area_percent"], mask_grade=row["mask_grade"], level="L4-L5"
+        ).contradicts
+    together = _predict(card, tmp_path, weights, [batch], "regenerate")
+    alone = [row for part in _one_by_one(batch) for row in _predict(card, tmp_path, weights, [part], "regenerate")]
+    assert together == alone
+    assert {row["origin"] for row in together} <= {"first", "regenerated", "template"}
+    assert all((row["origin"] == "first") == (row["first_report"] is None) for row in together)
 
 
 def test_evidence_does_not_depend_on_the_batch(trained_segmentation, params):
@@ -171,6 +207,43 @@ def test_texts_survive_the_tokenizer(trained_segmentation, params):
         assert words[-1] == module.writer.end_id
         text = tidy(module.backbone.tokenizer.decode(words[:-1], skip_special_tokens=True))
         assert text.lower() == report.lower()
+
+
+def test_reports_that_do_not_fit_are_cut_and_counted(trained_segmentation, params):
+    report = params.report.model_copy(update={"max_tokens": 20})
+    task = _task(trained_segmentation, params.model_copy(update={"report": report}))
+    module = task.module
+    lengths = [len(module.backbone.tokenizer(text, add_special_tokens=False)["input_ids"]) for text in REPORTS]
+    ids, target = module.teaching_ids(REPORTS)
+    assert ids.shape[1] == min(20, max(lengths) + 1)
+    for row, length in enumerate(lengths):
+        taught = [token for token in target[row].tolist() if token != IGNORED]
+        assert len(taught) == min(length + 1, 20)
+        assert (taught[-1] == module.writer.end_id) == (length < 20)  # the end is taught where it is one
+        assert module.is_cut(REPORTS[row]) == (length >= 20)
+    batch = _batch(task)
+    for _ in range(2):  # a second epoch counts nothing twice
+        task.loss(batch)
+        task.end_epoch()
+        module.eval()
+        task.validate([batch, batch])
+    cut = sum(length >= 20 for length in lengths)
+    assert cut > 0 and task.facts()["reports_cut"] == {"train": cut, "val": 2 * cut}
+    resumed = _task(trained_segmentation, params.model_copy(update={"report": report}))
+    resumed.load_state(json.loads(json.dumps(task.state())))
+    assert resumed.facts() == task.facts()
+
+
+def test_thresholds_of_the_paper_are_used_where_asked_for_and_the_calibrated_ones_still_reported(
+    trained_segmentation, params
+):
+    report = params.report.model_copy(update={"thresholds": "paper"})
+    task = _task(trained_segmentation, params.model_copy(update={"report": report}))
+    task.loss(_batch(task))
+    columns = task.end_epoch()
+    assert (columns["threshold_mild"], columns["threshold_severe"]) == PAPER_THRESHOLDS
+    found = task.facts()["area_thresholds"]
+    assert found["used"] == "paper" and found["paper"] == list(PAPER_THRESHOLDS) != found["calibrated"]
 
 
 def test_a_foreign_segmentation_model_is_refused(trained_segmentation, params):

@@ -72,6 +72,9 @@ class ToyTask:
         self.errors = [0, 0]
         return columns
 
+    def facts(self):
+        return {}
+
     def state(self):
         return {"loss": self.mask_loss.state_dict(), "errors": self.errors}
 

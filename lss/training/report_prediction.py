@@ -1,0 +1,91 @@
+"""Reports of a trained generator, checked against what they were written from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lss.backbones import qlora
+from lss.model.consistent_writing import Written, settle
+from lss.model.report_encoder import Evidence
+from lss.model.report_generator import Decoding, ReportGenerator
+from lss.model.saved import ADAPTER, ModelCard, load_frozen, load_tensors
+from lss.model.severity import grade_by_area
+from lss.notes.consistency import check_report
+from lss.notes.reference import severity_sentence
+from lss.params import PredictParams, ReportParams
+from lss.seeding import generator
+from lss.training.report_task import untrained
+from lss.training.task import Batch
+
+
+def predict(
+    card: ModelCard,
+    model: Path,
+    weights: Path,
+    params: PredictParams,
+    seed: int,
+    device: torch.device,
+    batches: Iterable[Batch],
+) -> Iterator[dict[str, Any]]:
+    """Rows of lss.schemas.REPORT, one per sample, from the model folder and the backbone's checkpoint."""
+    backbone = load_frozen(card, weights, device)
+    network = untrained(backbone, card, ReportParams.model_validate(card.train["report"]))
+    qlora.load_adapters(backbone, model / ADAPTER)
+    load_tensors(network, model)
+    network.to(device).eval().requires_grad_(False)
+    for batch in batches:
+        there = batch.to(device)
+        levels = [row["level"] for row in batch.rows]
+        with torch.autocast(device.type, torch.bfloat16, enabled=card.bf16):
+            evidence = network.look(there.image_B1YX, there.grade_B, levels)
+            grades = [grade_by_area(area, network.encoder.thresholds) for area in evidence.area_percent]
+            written = write(network, evidence, grades, params, seed, [row["slice_key"] for row in batch.rows])
+        for place, (row, report) in enumerate(zip(batch.rows, written, strict=True)):
+            yield {name: row[name] for name in ("slice_key", "patient_key", "level", "grade")} | {
+                "report": report.report,
+                "reference": row["report"],
+                "area_percent": evidence.area_percent[place],
+                "mask_grade": grades[place],
+                "mask_side": evidence.sides[place],
+                "origin": report.origin,
+                "attempts": report.attempts,
+                "first_report": report.first_report,
+            }
+
+
+def write(
+    network: ReportGenerator, evidence: Evidence, grades: list[str], params: PredictParams, seed: int, keys: list[str]
+) -> list[Written]:
+    """Reports on what was found; what becomes of contradictions is `predict.on_contradiction`.
+
+    Args:
+        grades: that the masks' areas stand for.
+        keys: of the slices; each draws from its own stream, so that a report does not depend on its batch.
+    """
+
+    def contradicts(row: int, text: str) -> bool:
+        return check_report(
+            text,
+            area_percent=evidence.area_percent[row],
+            mask_grade=grades[row],
+            level=evidence.levels[row],
+            mask_side=evidence.sides[row],
+        ).contradicts
+
+    def rewrite(rows: list[int], attempt: int) -> list[str]:
+        streams = [generator(seed, "report", keys[row], attempt) for row in rows]
+        return network.write(evidence.at(rows), Decoding("sample", temperature=params.temperature), streams)
+
+    how = Decoding(params.decoding, params.beams, params.temperature)
+    return settle(
+        network.write(evidence, how, [generator(seed, "report", key) for key in keys]),
+        on_contradiction=params.on_contradiction,
+        attempts=params.attempts,
+        contradicts=contradicts,
+        rewrite=rewrite,
+        template=lambda row: severity_sentence(grades[row], evidence.area_percent[row]),
+    )
