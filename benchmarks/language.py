@@ -68,7 +68,7 @@ def main(count: int) -> None:
     scores = timed("all metrics in one call", lambda: language.score_reports(candidates, references))
     assert isinstance(scores, language.LanguageScores)  # noqa: S101
     weights = random.multinomial(count, np.full(count, 1 / count), size=2000)
-    timed("2,000 bootstrap draws of all", lambda: scores.resample(weights))
+    timed("2,000 bootstrap draws of all", lambda: scores.resample(weights, np.arange(count)))
 
 
 if __name__ == "__main__":

@@ -160,7 +160,19 @@ def _write_predictions(
             )
         else:
             text = report_of(grade, area, row["level"])
-            predicted.append(case | {"report": text, "reference": row["report"], "area_percent": area})
+            predicted.append(
+                case
+                | {
+                    "report": text,
+                    "reference": row["report"],
+                    "area_percent": area,
+                    "mask_grade": grade,
+                    "mask_side": None,
+                    "origin": "first",
+                    "attempts": 1,
+                    "first_report": None,
+                }
+            )
     schema = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "report": REPORT}[task]
     write_parquet(path, predicted, schema)
 
@@ -222,7 +234,8 @@ def write_page(found: Evaluated, folder: Path, manifests: list[Path] | None = No
     common = {"statistics": found.statistics_path, "manifest": manifest}
     shown = {"cases": found.cases, "predictions": found.inputs.predictions, "shards": found.inputs.shards["test"]}
     tables.run(TableParams(digits=4), SEED, outputs=found.tables, **common)
-    figures.run(FigureParams(dpi=60, cases_per_grade=1), SEED, outputs=found.figures, **shown, **common)
+    drawn = FigureParams(dpi=60, cases_per_grade=1, reports_per_grade=2)
+    figures.run(drawn, SEED, outputs=found.figures, **shown, **common)
     path = folder / "index.html"
     page.run(
         PageParams(title="Synthetic", cases=cases),

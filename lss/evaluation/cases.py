@@ -34,8 +34,9 @@ CLASSIFICATION_CASES = pa.schema(
         ("head", pa.string()),  # grade by each way: A, BC, D
         ("area_paper", pa.string()),
         ("area_calibrated", pa.string()),
+        ("area_own", pa.string()),  # the one of these two that the backbone's report model goes by
         ("text", pa.string()),  # null where the report states none
-        ("agree", pa.bool_()),  # head, area_calibrated and text
+        ("agree", pa.bool_()),  # head, area_own and text
     ]
 )
 
@@ -65,10 +66,15 @@ REPORT_CASES = pa.schema(
         ),
         ("text_grade", pa.string()),
         ("area_percent", pa.float32()),  # of the mask the report was written from
+        ("mask_grade", pa.string()),  # that this area stands for, by the model's own thresholds
         ("area_stated", pa.float32()),  # percent, in the text; null where it states none
         ("agrees_with_mask", pa.bool_()),  # null where there is nothing to compare
         ("agrees_with_head", pa.bool_()),
-        ("disagreements", pa.list_(pa.string())),  # sentences for the reader
+        ("contradictions", pa.list_(pa.string())),  # kinds, of lss.notes.consistency.CONTRADICTIONS
+        ("disagreements", pa.list_(pa.string())),  # sentences for the reader, those on contradictions first
+        ("origin", pa.string()),  # first, regenerated, template
+        ("attempts", pa.int32()),  # texts the generator wrote for it
+        ("first_report", pa.string()),  # the text that was replaced; null where origin is first
     ]
 )  # fmt: skip
 

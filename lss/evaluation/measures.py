@@ -11,12 +11,13 @@ DIGITS = 6
 """Decimals kept in the results: the last bits of a float may depend on the machine's linear algebra."""
 
 Measure = dict[str, Any]
-"""task, backbone, loss, source, reference, metric, stratum, value, low, high, n, patients.
+"""task, backbone, loss, source, reference, metric, stratum, value, low, high, n, patients, undefined_draws.
 
 - source: what answered: head, area_paper, area_calibrated, text; mask; report; or the name of a baseline
 - reference: against what: note_grade, true_grade, pseudo_mask, true_mask, report
 - stratum: all, non_empty (reference mask), pooled (over pixels), balanced (grades re-weighted to equal prevalence),
   macro, a grade, a level
+- undefined_draws: share of the bootstrap's draws that hold no such case; they are not in the interval
 """
 
 KEY = ("task", "backbone", "loss", "source", "reference", "metric", "stratum")
@@ -32,6 +33,7 @@ def measure(key: dict[str, str], metric: str, stratum: str, estimate: Estimate) 
         "high": rounded(estimate.high),
         "n": estimate.n,
         "patients": estimate.patients,
+        "undefined_draws": rounded(estimate.undefined),
     }
 
 

@@ -1,21 +1,32 @@
-"""Generated reports: text metrics, baselines, shuffled-image control, and what each report contradicts."""
+"""Text metrics of generated reports, of baselines and of the shuffled-image control, and how far they are apart."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from lss.evaluation.cases import TestCases
-from lss.evaluation.measures import Measure, measure, measures
-from lss.grades import GRADES
-from lss.metrics.bootstrap import Floats, PatientBootstrap
+from lss.evaluation.measures import Measure, measure
+from lss.metrics.bootstrap import Floats, PatientBootstrap, Resampled
 from lss.metrics.language import LanguageScores, score_systems
-from lss.notes.consistency import ReportCheck, check_report
 from lss.notes.grading import grade_report
 
-SHUFFLED = "shuffled"
+GENERATED, SHUFFLED = "report", "shuffled"
+_OF_REPORTS_ALONE = ("distinct_1", "distinct_2", "distinct_reports")
+"""Metrics that do not look at the reference: other references change nothing."""
+
+
+class System(NamedTuple):
+    """What wrote reports: `source` is GENERATED, SHUFFLED or a baseline; "" for a backbone or loss it does not have."""
+
+    source: str
+    backbone: str = ""
+    loss: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.source, self.backbone, self.loss) if part)
 
 
 @dataclass(frozen=True)
@@ -23,122 +34,66 @@ class Systems:
     """Reports of every system on the same cases.
 
     Attributes:
-        generated: backbone to its reports.
-        baselines: name, or (name, backbone) where it needs a backbone's masks, to reports.
+        generated: (backbone, loss) to reports.
+        baselines: name, and the backbone whose masks it needs or "", to reports.
         partner: index of another patient's case for each case, for the shuffled-image control.
     """
 
-    generated: dict[str, list[str]]
+    generated: dict[tuple[str, str], list[str]]
     baselines: dict[tuple[str, str], list[str]]
     partner: np.ndarray | None
 
 
 def evaluate_reports(
-    systems: Systems, loss: str, cases: TestCases, bootstrap: PatientBootstrap
-) -> tuple[list[Measure], dict[str, LanguageScores], list[str]]:
-    """Text metrics of every system; the shuffled control of the generators, and how far they are above it.
+    systems: Systems, cases: TestCases, bootstrap: PatientBootstrap
+) -> tuple[list[Measure], dict[tuple[str, str], LanguageScores], list[str]]:
+    """Text metrics and grade agreement of every system, and how far each generator is above every other system.
+
+    A generator's "above" is the difference of the two systems' values over all cases, resampled together: its interval
+    says whether the generator beats the baseline, or depends on its image at all (`shuffled`).
 
     Returns:
-        measures (source: report, shuffled, above_shuffled, or the baseline); scores per backbone; caveats.
+        measures (source: report, shuffled, a baseline; above_shuffled, above_BASELINE); scores per (backbone, loss);
+        caveats.
     """
-    jobs: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
-    for backbone, reports in systems.generated.items():
-        jobs["report", backbone] = (reports, cases.reports)
+    references = cases.reports
+    jobs: dict[System, tuple[list[str], list[str]]] = {}
+    for (backbone, loss), reports in systems.generated.items():
+        jobs[System(GENERATED, backbone, loss)] = (reports, references)
         if systems.partner is not None:
-            jobs[SHUFFLED, backbone] = (reports, [cases.reports[index] for index in systems.partner])
-    jobs |= {name: (reports, cases.reports) for name, reports in systems.baselines.items()}
-    texts = score_systems({"/".join(name): pair for name, pair in jobs.items()})
-    scores = {name: texts["/".join(name)] for name in jobs}
-
-    found: list[Measure] = []
-    weights_DN = bootstrap.case_weights(bootstrap.weights_DP)
-    for (source, backbone), score in scores.items():
-        key = _key(source, backbone, loss)
-        agreement = _agreement(jobs[source, backbone][0], source, cases, systems.partner)
-        found += measures(key, "all", bootstrap_language(score, bootstrap, weights_DN))
-        found.append(measure(key, "grade_agreement", "all", bootstrap.mean(agreement)))
-        if source == SHUFFLED:
-            own = _agreement(jobs["report", backbone][0], "report", cases, None)
-            pairs = {name: scores["report", backbone].per_case[name] - score.per_case[name] for name in score.per_case}
-            above = bootstrap.means(pairs | {"grade_agreement": own - agreement})
-            found += measures(_key("above_shuffled", backbone, loss), "all", above)
-    caveats = sorted({caveat for score in scores.values() for caveat in score.caveats})
-    return found, {backbone: scores["report", backbone] for backbone in systems.generated}, caveats
-
-
-def bootstrap_language(score: LanguageScores, bootstrap: PatientBootstrap, weights_DN: Floats) -> dict[str, Any]:
-    """Estimates of all text metrics of one system.
-
-    Args:
-        weights_DN: the bootstrap's weights as weights of cases, made once for all systems.
-    """
-
-    def statistics(weights_DP: Floats) -> dict[str, Floats]:
-        if len(weights_DP) == 1:
-            return {name: np.array([value]) for name, value in score.corpus.items()}
-        of_draws = weights_DP is bootstrap.weights_DP
-        return score.resample(weights_DN if of_draws else bootstrap.case_weights(weights_DP))
-
-    return bootstrap.estimates(statistics)
-
-
-def case_rows(
-    backbone: str,
-    loss: str,
-    cases: TestCases,
-    reports: list[str],
-    areas: list[float],
-    scores: LanguageScores,
-    checks: list[ReportCheck],
-) -> list[dict[str, Any]]:
-    """Rows of the report case table."""
-    return [
-        cases.identity(index, backbone, loss)
-        | {"report": reports[index], "reference": cases.reports[index]}
-        | {name: float(values[index]) for name, values in scores.per_case.items()}
-        | {
-            "text_grade": check.text_grade,
-            "area_percent": areas[index],
-            "area_stated": check.area_stated,
-            "agrees_with_mask": check.agrees_with_mask,
-            "agrees_with_head": check.agrees_with_head,
-            "disagreements": check.disagreements,
-        }
-        for index, check in enumerate(checks)
+            jobs[System(SHUFFLED, backbone, loss)] = (reports, [references[index] for index in systems.partner])
+    jobs |= {System(*name): (reports, references) for name, reports in systems.baselines.items()}
+    scores = score_systems(jobs)
+    resampled = {
+        system: _resampled(scores[system], bootstrap, () if system.source != SHUFFLED else _OF_REPORTS_ALONE)
+        | bootstrap.resampled_means({"grade_agreement": _agreement(reports, system.source, cases, systems.partner)})
+        for system, (reports, _) in jobs.items()
+    }
+    for backbone, loss in systems.generated:
+        own = resampled[System(GENERATED, backbone, loss)]
+        for other in _compared_with(backbone, loss, systems):
+            resampled[System(f"above_{other.source}", backbone, loss)] = {
+                metric: own[metric].minus(of_other) for metric, of_other in resampled[other].items()
+            }
+    found = [
+        measure(_key(system), metric, "all", bootstrap.estimate_of(of_metric))
+        for system, of_system in resampled.items()
+        for metric, of_metric in of_system.items()
     ]
+    return found, {name: scores[System(GENERATED, *name)] for name in systems.generated}, _caveats(scores)
 
 
-def check_reports(
-    reports: list[str], areas: list[float], by_area: list[str | None], by_head: list[str | None], cases: TestCases
-) -> list[ReportCheck]:
-    """What each report contradicts."""
-    return [
-        check_report(report, area_percent=area, mask_grade=mask, head_grade=head, level=level)
-        for report, area, mask, head, level in zip(reports, areas, by_area, by_head, cases.levels, strict=True)
-    ]
+def _compared_with(backbone: str, loss: str, systems: Systems) -> list[System]:
+    """The systems that a generator is held against; of those that need a backbone's masks its own."""
+    shuffled = [System(SHUFFLED, backbone, loss)] if systems.partner is not None else []
+    return shuffled + [System(*name) for name in systems.baselines if name[1] in ("", backbone)]
 
 
-def masks_by_stated_grade(
-    report_rows: list[dict[str, Any]], mask_rows: list[dict[str, Any]], bootstrap: PatientBootstrap
-) -> list[Measure]:
-    """Dice and IoU of the masks that reports were written from, over the images whose report states a grade.
-
-    Args:
-        report_rows, mask_rows: of the case tables; a backbone's reports are written from the masks of its first
-            segmentation model.
-    """
-    found: list[Measure] = []
-    models = dict.fromkeys((row["backbone"], row["loss"]) for row in report_rows)
-    for backbone, loss in models:
-        masks = [row for row in mask_rows if row["backbone"] == backbone and row["reference"] == "pseudo_mask"]
-        masks = [row for row in masks if row["loss"] == masks[0]["loss"]]
-        stated = [row["text_grade"] for row in report_rows if (row["backbone"], row["loss"]) == (backbone, loss)]
-        columns = {name: np.array([row[name] for row in masks]) for name in ("dice", "iou")}
-        key = _key("text", backbone, loss) | {"reference": "pseudo_mask"}
-        for grade in GRADES:
-            among = np.array([answer == grade for answer in stated])
-            found += measures(key, grade, bootstrap.means(columns, among))
-    return found
+def _resampled(score: LanguageScores, bootstrap: PatientBootstrap, left_out: tuple[str, ...]) -> dict[str, Resampled]:
+    """All text metrics of one system but those left out."""
+    found = bootstrap.resampled(lambda weights_DP: score.resample(weights_DP, bootstrap.patient_of_case))
+    # the scorers' own values: METEOR's program and BLEU's corpus value round in the last digits
+    return {name: of._replace(whole=score.corpus[name]) for name, of in found.items() if name not in left_out}
 
 
 def _agreement(reports: list[str], source: str, cases: TestCases, partner: np.ndarray | None) -> Floats:
@@ -149,5 +104,18 @@ def _agreement(reports: list[str], source: str, cases: TestCases, partner: np.nd
     return np.array([float(grade_report(r) == grade) for r, grade in zip(reports, grades, strict=True)])
 
 
-def _key(source: str, backbone: str, loss: str) -> dict[str, str]:
-    return {"task": "report", "backbone": backbone, "loss": loss, "source": source, "reference": "report"}
+def _caveats(scores: dict[System, LanguageScores]) -> list[str]:
+    """Each caveat once, with the systems it is about."""
+    about: dict[str, list[str]] = {}
+    for system, score in scores.items():
+        for caveat in score.caveats:
+            about.setdefault(caveat, []).append(str(system))
+    return [
+        f"{'All reports' if len(names) == len(scores) else ', '.join(names)}: {caveat}"
+        for caveat, names in about.items()
+    ]
+
+
+def _key(system: System) -> dict[str, str]:
+    return {"task": "report", "backbone": system.backbone, "loss": system.loss, "source": system.source,
+            "reference": "report"}  # fmt: skip

@@ -10,8 +10,9 @@ _SUMMARY = {
     ("classification", "note_grade"): {"accuracy": "all", "f1": "macro", "kappa": "all", "ece": "all"},
     ("segmentation", "pseudo_mask"): {"dice": "non_empty", "iou": "non_empty", "hd95_mm": "non_empty"},
     ("segmentation", "true_mask"): {"dice": "non_empty"},
-    ("report", "report"): {"cider_d": "all", "bleu_4": "all", "grade_agreement": "all", "distinct_reports": "all"},
-}
+    ("report", "report"): {"cider_d": "all", "bleu_4": "all", "grade_agreement": "all", "distinct_reports": "all",
+                           "contradicts": "all"},
+}  # fmt: skip
 
 RESEARCH_ONLY = (
     "Research software, not a medical device: nothing here may be used for a patient's care. "
@@ -24,7 +25,7 @@ def summarise(measures: list[Measure]) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     for row in measures:
         wanted = _SUMMARY.get((row["task"], row["reference"]), {})
-        if not row["backbone"] or wanted.get(row["metric"]) != row["stratum"] or row["source"] == "above_shuffled":
+        if not row["backbone"] or wanted.get(row["metric"]) != row["stratum"] or row["source"].startswith("above_"):
             continue
         name = row["metric"]
         branch = summary.setdefault(row["task"], {}).setdefault(row["backbone"], {})
@@ -63,4 +64,10 @@ def caveats(about: dict[str, Any]) -> list[str]:
     found.append(
         "Reference masks are pseudo-masks made by rules, not by experts; reference grades are read from notes."
     )
+    substitutes = [name for name, of in about["thresholds_percent"]["fitted_on"].items() if of.startswith("pseudo")]
+    if substitutes:
+        found.append(
+            f"Area thresholds of {', '.join(substitutes)} were fitted on the training part's pseudo-masks, since no "
+            "report model states its own."
+        )
     return found

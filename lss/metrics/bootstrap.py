@@ -28,13 +28,33 @@ METHOD_NAMES: dict[Method, str] = {
 
 
 class Estimate(NamedTuple):
-    """A number with its interval. NaN where undefined; `n` cases of `patients` patients stand behind it."""
+    """A number with its interval.
+
+    Attributes:
+        value, low, high: NaN where undefined.
+        n, patients: cases and their patients that stand behind it.
+        undefined: share of the draws that leave the number undefined (no case of that kind was drawn) and are not in
+            its interval.
+    """
 
     value: float
     low: float
     high: float
     n: int
     patients: int
+    undefined: float = 0.0
+
+
+class Resampled(NamedTuple):
+    """A statistic of all patients, of each draw, and with each patient left out (none where the method needs none)."""
+
+    whole: float
+    draws_D: Floats
+    left_out_P: Floats
+
+    def minus(self, other: Resampled) -> Resampled:
+        """The difference of two statistics on the same draws: a paired one."""
+        return Resampled(self.whole - other.whole, self.draws_D - other.draws_D, self.left_out_P - other.left_out_P)
 
 
 class PatientBootstrap:
@@ -70,10 +90,6 @@ class PatientBootstrap:
         np.add.at(sums, self.patient_of_case, values)
         return sums
 
-    def case_weights(self, weights_DP: Floats) -> Floats:
-        """Weights of patients as weights of cases, (D, N)."""
-        return weights_DP[:, self.patient_of_case]
-
     def estimate(self, statistic: Statistic, among: NDArray[np.bool_] | None = None) -> Estimate:
         """Value and interval of one statistic; see `estimates`."""
         return self.estimates(lambda weights_DP: {"": statistic(weights_DP)}, among)[""]
@@ -88,18 +104,23 @@ class PatientBootstrap:
                 left out of its interval.
             among: (N,) cases they rest on, for `n`; None means all.
         """
+        return {name: self.estimate_of(of, among) for name, of in self.resampled(statistics).items()}
+
+    def resampled(self, statistics: Callable[[Floats], dict[str, Floats]]) -> dict[str, Resampled]:
+        """Several statistics, as for `estimates`, before their intervals are taken: for differences between systems."""
         whole, draws = statistics(self._whole), statistics(self.weights_DP)
         left_out = statistics(self._jackknife) if self.method == "bca" else {}
+        return {name: Resampled(float(whole[name][0]), draws[name], left_out.get(name, np.empty(0))) for name in whole}
+
+    def estimate_of(self, of: Resampled, among: NDArray[np.bool_] | None = None) -> Estimate:
+        """Value and interval of a resampled statistic that rests on the cases `among` (N,)."""
         chosen = np.ones(self.cases, dtype=bool) if among is None else among
         n, patients = int(chosen.sum()), len(np.unique(self.patient_of_case[chosen]))
-        found = {}
-        for name, value_1 in whole.items():
-            value = float(value_1[0])
-            limits = (np.nan, np.nan)
-            if not np.isnan(value):
-                limits = interval(value, draws[name], left_out.get(name), self.confidence)
-            found[name] = Estimate(value, *limits, n, patients)
-        return found
+        low, high = np.nan, np.nan
+        if not np.isnan(of.whole):
+            left_out = of.left_out_P if self.method == "bca" else None
+            low, high = interval(of.whole, of.draws_D, left_out, self.confidence)
+        return Estimate(of.whole, low, high, n, patients, float(np.isnan(of.draws_D).mean()))
 
     def mean(self, values: Floats, among: NDArray[np.bool_] | None = None) -> Estimate:
         """Mean of `values` (N,), finite, over the cases chosen."""
@@ -107,6 +128,12 @@ class PatientBootstrap:
 
     def means(self, values: dict[str, Floats], among: NDArray[np.bool_] | None = None) -> dict[str, Estimate]:
         """Means of several columns (N,), finite, over the cases chosen."""
+        return {name: self.estimate_of(of, among) for name, of in self.resampled_means(values, among).items()}
+
+    def resampled_means(
+        self, values: dict[str, Floats], among: NDArray[np.bool_] | None = None
+    ) -> dict[str, Resampled]:
+        """Means as for `means`, before their intervals are taken."""
         chosen = np.ones(self.cases, dtype=bool) if among is None else among
         columns_NM = np.stack([*values.values(), np.ones(self.cases)], axis=1) * chosen[:, None]
         sums_PM = self.per_patient(columns_NM)
@@ -115,13 +142,13 @@ class PatientBootstrap:
             sums_DM = weights_DP @ sums_PM
             return {name: divide(sums_DM[:, m], sums_DM[:, -1]) for m, name in enumerate(values)}
 
-        return self.estimates(statistics, chosen)
+        return self.resampled(statistics)
 
 
 def interval(value: float, draws_D: Floats, jackknife_P: Floats | None, confidence: float) -> tuple[float, float]:
     """Bootstrap interval of `value`: percentile, or BCa where jackknife values are given.
 
-    NaN draws are left out; (NaN, NaN) where none is left.
+    NaN draws are left out (`Estimate.undefined` counts them); (NaN, NaN) where none is left.
 
     BCa (Efron 1987) shifts the percentiles by the share of draws below the value (draws equal to it count half)
     and by the skewness of the jackknife values. Where it is undefined (all draws on one side, or all equal) the
@@ -137,8 +164,13 @@ def interval(value: float, draws_D: Floats, jackknife_P: Floats | None, confiden
     return float(low), float(high)
 
 
+_ROUNDING = 1e-9
+"""Draws that differ from the value by less count as equal: sums in another order differ in their last bits."""
+
+
 def _bca_levels(value: float, draws_D: Floats, jackknife_P: Floats, levels: Floats) -> Floats:
-    below = float((draws_D < value).mean() + (draws_D == value).mean() / 2)
+    equal_D = np.isclose(draws_D, value, rtol=0, atol=_ROUNDING)
+    below = float(((draws_D < value) & ~equal_D).mean() + equal_D.mean() / 2)
     if not 0 < below < 1:
         return levels
     bias = ndtri(below)

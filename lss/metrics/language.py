@@ -7,6 +7,7 @@ SPICE downloads). One reference per report. Everything is computed on PTB tokens
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from pycocoevalcap.cider.cider_scorer import CiderScorer
@@ -16,6 +17,9 @@ from scipy.sparse import csr_array
 from lss.metrics import language_ngrams as text
 from lss.metrics.language_meteor import MeteorProcess, meteor_from_statistics
 from lss.metrics.language_tokens import ptb_tokenise
+
+Name = TypeVar("Name")
+"""Of a system: any value that can be a key."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ METRICS: dict[str, LanguageMetric] = {
 """Every metric, in the order of the tables."""
 
 
+_CHUNK = 500
+"""Draws whose words are counted at a time; bounds the memory to so many rows of the vocabulary."""
+
+
 @dataclass(frozen=True)
 class LanguageScores:
     """Scores of one system over N reports.
@@ -63,24 +71,35 @@ class LanguageScores:
     _meteor: np.ndarray = field(repr=False)  # (N, 23)
     _presence: dict[str, tuple[csr_array, np.ndarray]] = field(repr=False)  # metric -> (N, V), (N,)
 
-    def resample(self, weights_DN: np.ndarray) -> dict[str, np.ndarray]:
-        """Corpus values of D resamples, vectorised: metric name to (D,) float64.
+    def resample(self, weights_DG: np.ndarray, group_N: np.ndarray) -> dict[str, np.ndarray]:
+        """Corpus values of D resamples of groups of cases, vectorised: metric name to (D,) float64.
 
         Args:
-            weights_DN: how often each case is in each draw, (D, N), whole numbers >= 0, no empty draw.
+            weights_DG: how often each group (patient) is in each draw, (D, G), whole numbers >= 0, no empty draw.
+            group_N: group of each case, 0 to G - 1.
 
         BLEU and METEOR are computed anew from the drawn cases' summed statistics. CIDEr and TF-IDF keep the IDF of
         all references. Drawing a case twice adds no new word, so Distinct is lower in every draw than in the
         sample: its draws are shifted to have the sample's value as their mean (the bootstrap's bias correction).
         """
-        weights_DN = np.asarray(weights_DN, dtype=np.float64)
-        draws = {name: (weights_DN @ values) / weights_DN.sum(axis=1) for name, values in self.per_case.items()}
-        bleu_D4 = text.bleu_from_statistics(weights_DN @ self._bleu)
+        weights_DG = np.asarray(weights_DG, dtype=np.float64)
+        count = len(group_N)
+        # (G, N): its product with values of the cases is their sum over each group
+        members_GN = csr_array((np.ones(count), (group_N, np.arange(count))), shape=(weights_DG.shape[1], count))
+        cases_D = weights_DG @ members_GN.sum(axis=1)
+        draws = {name: weights_DG @ (members_GN @ values) / cases_D for name, values in self.per_case.items()}
+        bleu_D4 = text.bleu_from_statistics(weights_DG @ (members_GN @ self._bleu))
         draws |= {f"bleu_{order + 1}": bleu_D4[:, order] for order in range(text.BLEU_ORDERS)}
-        draws["meteor_1_5"] = meteor_from_statistics(weights_DN @ self._meteor)
+        draws["meteor_1_5"] = meteor_from_statistics(weights_DG @ (members_GN @ self._meteor))
         for name, (presence_NV, totals_N) in self._presence.items():
-            different_D = np.array([np.count_nonzero(presence_NV.T @ (w > 0)) for w in weights_DN])
-            values_D = different_D / np.maximum(weights_DN @ totals_N, 1.0)
+            presence_GV = ((members_GN @ presence_NV).toarray() > 0).astype(np.float32)
+            different_D = np.concatenate(
+                [
+                    np.count_nonzero((weights_DG[start : start + _CHUNK] > 0).astype(np.float32) @ presence_GV, axis=1)
+                    for start in range(0, len(weights_DG), _CHUNK)
+                ]
+            )
+            values_D = different_D / np.maximum(weights_DG @ (members_GN @ totals_N), 1.0)
             draws[name] = values_D - values_D.mean() + self.corpus[name]
         return {name: draws[name] for name in METRICS}
 
@@ -90,7 +109,7 @@ def score_reports(candidates: list[str], references: list[str]) -> LanguageScore
     return score_systems({"": (candidates, references)})[""]
 
 
-def score_systems(systems: dict[str, tuple[list[str], list[str]]]) -> dict[str, LanguageScores]:
+def score_systems(systems: dict[Name, tuple[list[str], list[str]]]) -> dict[Name, LanguageScores]:
     """Score several systems with one start of the tokeniser and of METEOR.
 
     Args:

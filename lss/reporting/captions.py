@@ -16,7 +16,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "figure4": (
         "Figure 4. Predicted masks.",
         "Input, reference (pseudo-mask) with its area, prediction with area and confidence, comparison with pixel "
-        "counts. Of each grade the case nearest to the median Dice, neither best nor worst.",
+        "counts. Of each grade the case nearest to the median Dice over all its cases, complete misses included.",
     ),
     "figure5": (
         "Figure 5. Grades stated by the generated reports.",
@@ -24,8 +24,9 @@ FIGURES: dict[str, tuple[str, str]] = {
     ),
     "figure6": (
         "Figure 6. Generated reports.",
-        "Image with the outline of the predicted mask, generated text with the grades by text, mask area and head, and "
-        "what it contradicts, and the reference. Of each grade the case nearest to the median CIDEr-D.",
+        "Image with the outline of the predicted mask; generated text; the grades by text, mask area and head (a tick "
+        "where it is the note's); what the text contradicts, in colour; the reference. Of each grade the cases nearest "
+        "to the median CIDEr-D.",
     ),
     "calibration": (
         "Calibration and decision curve.",

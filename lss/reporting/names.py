@@ -31,6 +31,9 @@ SOURCES = {
     "report": "generated report",
     "shuffled": "another patient's reference",
     "above_shuffled": "own minus another patient's",
+    "above_template": "own minus template",
+    "above_most_frequent": "own minus most frequent",
+    "above_nearest_image": "own minus nearest image",
     "most_frequent": "most frequent report",
     "nearest_image": "nearest training image",
     "template": "template from the mask",
@@ -52,6 +55,10 @@ METRIC_LABELS = {
     "hausdorff_px": "Hausdorff, px",
     "hd95_px": "HD95, px",
     "grade_agreement": "Grade agreement",
+    "agreement": "Agreement",
+    "contradicts": "Contradicts",
+    "regenerated": "Written anew",
+    "template": "Template instead",
 } | {name: metric.label for name, metric in METRICS.items()}
 
 STRATA = GRADE_LABELS | {

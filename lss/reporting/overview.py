@@ -51,14 +51,23 @@ def _facts(
     if "slices" in split:
         found.append(("Slices", f"{split['used']:,} in use of {split['slices']:,} read"))
     found.append(("Test part", f"{about['images']:,} slices of {about['patients']:,} patients"))
-    low, high = about["thresholds_percent"]["calibrated"]
-    found.append(("Grades by mask area", f"calibrated on the training part: A below {low:.1f} %, D above {high:.1f} %; "
-                  "in the paper 10 % and 25 %"))  # fmt: skip
+    found.append(("Grades by mask area", _thresholds(about["thresholds_percent"])))
     found.append(("Intervals", f"{about['confidence']:.0%}, {about['interval']}"))
     seeds = {manifest["seed"] for manifest in manifests}
     if len(seeds) == 1:
         found.append(("Seed", str(seeds.pop())))
     return found
+
+
+def _thresholds(thresholds: dict[str, Any]) -> str:
+    """Area thresholds of each backbone, what they were fitted on, and which its reports go by."""
+    texts = []
+    for backbone, (low, high) in thresholds["calibrated"].items():
+        text = f"{model_name(backbone)}: A below {low:.1f} %, D above {high:.1f} %, fitted on "
+        text += thresholds["fitted_on"][backbone]
+        paper = "; its reports go by the paper's" if thresholds["used"][backbone] == "paper" else ""
+        texts.append(text + paper)
+    return ". ".join([*texts, "In the paper 10 % and 25 %"])
 
 
 def _subsets(split: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from lss.grades import GRADE_LABELS
 from lss.reporting.case_data import CaseData
 from lss.reporting.names import model_name
 from lss.reporting.pictures import enlarge, grey, heat, outline
+from lss.reporting.report_marks import origin
 from lss.reporting.style import FALSE_NEGATIVE, PREDICTION
 from lss.seeding import generator
 
@@ -85,7 +86,7 @@ def _of_model(
     prediction = data.segmentation(backbone, key)
     scores = by_model["segmentation", backbone][key]
     report = by_model.get(("report", backbone), {}).get(key)
-    said = {"head": grades["head"], "mask area": grades["area_calibrated"], "text": grades["text"]}
+    said = {"head": grades["head"], "mask area": grades["area_own"], "text": grades["text"]}
     return {
         "name": model_name(backbone),
         "mask": _layer(enlarge(data.predicted_mask(backbone, key), _SIDE), PREDICTION, 0.45),
@@ -101,6 +102,9 @@ def _of_model(
         "agree": grades["agree"],
         "report": report["report"] if report else "",
         "disagreements": report["disagreements"] if report else [],
+        "contradicts": bool(report and report["contradictions"]),
+        "origin": origin(report) if report else "",
+        "firstReport": (report and report["first_report"]) or "",
     }
 
 

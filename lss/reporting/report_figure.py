@@ -1,4 +1,4 @@
-"""Figure 6: generated reports of single cases beside their references."""
+"""Figure 6: generated reports of single cases beside their references, on one printed page."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 
 from lss.grades import GRADE_LABELS
 from lss.reporting.pictures import grey, outline, tint
-from lss.reporting.style import PREDICTION
+from lss.reporting.report_marks import agreement_marks
+from lss.reporting.style import FALSE_NEGATIVE, PREDICTION
 
 _SIDE = 320
-_WIDTH = 48  # characters
+_COLUMNS = 2
+_WIDTH, _HEIGHT, _MARGIN = 7.6, 1.72, 0.45  # inches: of the figure, of a case, above and below: 12 cases fill A4
+_POINTS = 6.0
+_CHARACTERS = 56  # of a line
+_LINES = 16  # of a case
+_GREY = "0.35"
 
 
 @dataclass(frozen=True)
 class ReportCase:
-    """What one row of the figure shows.
+    """What one cell of the figure shows.
 
     Attributes:
         image: stored grey levels (Y, X); predicted: the mask the report was written from.
@@ -35,40 +41,51 @@ class ReportCase:
 
 
 def draw_reports(cases: list[ReportCase], title: str) -> Figure:
-    """Per case: the image with the predicted mask's outline, generated text with agreement marks, reference text."""
-    figure = Figure(figsize=(9.6, 2.75 * max(len(cases), 1) + 0.4), layout="constrained")
-    figure.suptitle(title, fontsize=10)
-    if not cases:
-        return figure
-    grid = figure.subplots(len(cases), 3, squeeze=False, width_ratios=(1, 1.35, 1.35))
-    for axes, case in zip(grid, cases, strict=True):
+    """Per case: the image with the predicted mask's outline, generated text, agreement marks, reference text."""
+    rows = max(-(-len(cases) // _COLUMNS), 1)
+    height = _HEIGHT * rows + 2 * _MARGIN
+    figure = Figure(figsize=(_WIDTH, height))
+    figure.suptitle(title, fontsize=9, y=1 - 0.2 / height)
+    grid = figure.add_gridspec(
+        rows, 2 * _COLUMNS, width_ratios=(1.05, 2.75) * _COLUMNS, left=0.01, right=0.99, bottom=0.05 / height,
+        top=1 - _MARGIN / height, wspace=0.04, hspace=0.06,
+    )  # fmt: skip
+    for place, case in enumerate(cases):
+        row, column = divmod(place, _COLUMNS)
+        picture = figure.add_subplot(grid[row, 2 * column])
+        outlined = tint(grey(case.image, _SIDE), outline(case.predicted, _SIDE), PREDICTION, 0.9)
+        picture.imshow(outlined)
+        picture.set_anchor("N")
+        picture.axis("off")
         report = case.report
-        picture = grey(case.image, _SIDE)
-        axes[0].imshow(tint(picture, outline(case.predicted, _SIDE), PREDICTION, 0.9))
-        place = f"{report['level'] or 'level unknown'}, patient {report['patient_key']}"
-        axes[0].set(xticks=[], yticks=[], xlabel=f"{place}\nmask {report['area_percent']:.1f} %")
-        _text(axes[1], "Generated", report["report"] or "(empty)", agreement_marks(report, case.grades))
-        grade = GRADE_LABELS[report["grade"]]
-        _text(axes[2], "Reference", report["reference"], [f"grade of the note: {grade}"])
+        about = f"patient {report['patient_key']}\nmask {report['area_percent']:.1f} %"
+        picture.text(0, -0.03, about, va="top", fontsize=_POINTS, color=_GREY, transform=picture.transAxes)
+        _write(figure.add_subplot(grid[row, 2 * column + 1]), report, agreement_marks(report, case.grades))
     return figure
 
 
-def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]:
-    """Grade by text, by mask area and by head, whether each is the note's, and what the report contradicts."""
-    said = {"text": report["text_grade"], "mask area": grades["area_calibrated"], "head": grades["head"]}
-    parts = [
-        f"{source} {GRADE_LABELS[grade] if grade else 'none'} {'✓' if grade == report['grade'] else '✗'}"
-        for source, grade in said.items()
+def _write(axes: Axes, report: dict[str, Any], marks: list[str]) -> None:
+    """Heading, generated text, marks and reference, from the top down; the reference is cut where room ends."""
+    axes.axis("off")
+    place = f"Grade {GRADE_LABELS[report['grade']]} by the note, {report['level'] or 'level unknown'}"
+    generated = _wrap(f"Generated: {report['report'] or '(empty)'}", _LINES // 2)
+    noted = [line for mark in marks for line in _wrap(mark, 3)]
+    left = max(_LINES - 1 - len(generated) - len(noted), 2)
+    reference = _wrap(f"Reference: {report['reference']}", left)
+    warn = len(marks) > 1
+    parts: list[tuple[list[str], dict[str, Any]]] = [
+        ([place], {"weight": "bold"}),
+        (generated, {}),
+        (noted, {"color": FALSE_NEGATIVE if warn else _GREY}),
+        (reference, {"color": _GREY}),
     ]
-    return ["grade by " + ", ".join(parts), *(f"! {sentence}" for sentence in report["disagreements"])]
+    line, gap = 1.0 / (_LINES + 1), 0.25 / (_LINES + 1)
+    top = 1.0
+    for lines, look in parts:
+        axes.text(0, top, "\n".join(lines), va="top", fontsize=_POINTS, linespacing=1.15, transform=axes.transAxes,
+                  **look)  # fmt: skip
+        top -= line * len(lines) + gap
 
 
-def _text(axes: Axes, title: str, text: str, marks: list[str]) -> None:
-    axes.set(title=title, xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_visible(True)
-        spine.set_color("0.8")
-    filled = textwrap.fill(text.replace(" %", "\u00a0%"), _WIDTH, max_lines=12, placeholder=" …")
-    axes.text(0.03, 0.96, filled, va="top", fontsize=8, transform=axes.transAxes)
-    shown = "\n".join(textwrap.fill(mark, _WIDTH + 4) for mark in marks)
-    axes.text(0.03, 0.04, shown, va="bottom", fontsize=7, color="0.25", transform=axes.transAxes)
+def _wrap(text: str, lines: int) -> list[str]:
+    return textwrap.wrap(text.replace(" %", "\u00a0%"), _CHARACTERS, max_lines=lines, placeholder=" …")

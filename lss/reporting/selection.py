@@ -29,13 +29,3 @@ def typical_cases(rows: list[dict[str, Any]], score: str, per_grade: int) -> lis
         others = [row for row in nearest if row not in fresh]
         chosen += [*fresh, *others][:per_grade]
     return chosen
-
-
-def prefer_drawn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with something to see: at grades other than A those with pixels in both masks, if there are any."""
-    kept = []
-    for grade in GRADES:
-        of_grade = [row for row in rows if row["grade"] == grade]
-        drawn = [row for row in of_grade if row["empty"] == "none"]
-        kept += drawn if grade != "A" and drawn else of_grade
-    return kept

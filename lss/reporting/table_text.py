@@ -10,6 +10,9 @@ from tabulate import tabulate
 
 from lss.reporting.tables import COLUMNS, Table
 
+UNDEFINED = 0.05
+"""Share of undefined draws above which a reader is told."""
+
 _FIELD_HEADINGS = {"model": "Model", "metric": "Metric", "loss": "Loss", "system": "System", "stratum": "Images",
                    "reference": "Reference"}  # fmt: skip
 
@@ -43,8 +46,23 @@ def to_latex(table: Table, digits: int, caveats: list[str]) -> str:
 
 
 def remarks(table: Table) -> list[str]:
-    """Notes of single cells as sentences."""
-    return [f"{row['model']}, {row['metric']}, {row['stratum']}: {row['note']}." for row in table.rows if row["note"]]
+    """Notes of single cells as sentences, and of intervals that many of the bootstrap's draws say nothing of."""
+    notes = [f"{row['model']}, {row['metric']}, {row['stratum']}: {row['note']}." for row in table.rows if row["note"]]
+    return notes + _undefined(table)
+
+
+def _undefined(table: Table) -> list[str]:
+    """One sentence per stratum in which more than `UNDEFINED` of the draws hold no such case."""
+    found: dict[str, tuple[float, dict[str, None]]] = {}
+    for row in table.rows:
+        if row["estimate"] is not None and (row["undefined_draws"] or 0) > UNDEFINED:
+            share, metrics = found.get(row["stratum"], (0.0, {}))
+            found[row["stratum"]] = max(share, row["undefined_draws"]), metrics | {row["metric"]: None}
+    return [
+        f"{stratum} ({', '.join(metrics)}): up to {share:.0%} of the bootstrap's draws hold no such case and are not "
+        "in the interval."
+        for stratum, (share, metrics) in found.items()
+    ]
 
 
 def format_share(row: dict[str, Any], digits: int) -> tuple[str, str]:

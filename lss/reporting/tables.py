@@ -13,7 +13,8 @@ from lss.reporting.names import LOSSES, METRIC_LABELS, SOURCES, STRATA, model_na
 from lss.reporting.paper import impossible_in_paper, paper_values
 
 COLUMNS = ("model", "loss", "system", "reference", "metric", "stratum", "estimate", "ci_low", "ci_high", "n",
-           "patients", "paper_value", "paper_ci_low", "paper_ci_high", "cohort", "weights", "leak", "note")  # fmt: skip
+           "patients", "undefined_draws", "paper_value", "paper_ci_low", "paper_ci_high", "cohort", "weights", "leak",
+           "note")  # fmt: skip
 """Of the CSV files."""
 
 _OVERLAP = ("dice", "iou", "precision", "recall", "specificity")
@@ -39,12 +40,18 @@ class Table:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def grid(self) -> tuple[list[str], list[tuple[list[str], list[dict[str, Any] | None]]]]:
-        """Headings of the value columns, and per row its labels and its cells (a long row, or None)."""
+        """Headings of the value columns, and per row its labels and its cells (a long row, or None).
+
+        Raises ValueError where two long rows have the same place: `row_fields` do not tell them apart.
+        """
         headings = list(dict.fromkeys(row[self.column_field] for row in self.rows))
         lines: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
         for row in self.rows:
-            line = lines.setdefault(tuple(row[name] for name in self.row_fields), {})
-            line[row[self.column_field]] = row
+            labels, heading = tuple(row[name] for name in self.row_fields), row[self.column_field]
+            line = lines.setdefault(labels, {})
+            if heading in line:
+                raise ValueError(f"table {self.number}: two values at {', '.join(labels)}, {heading}")
+            line[heading] = row
         return headings, [(list(labels), [cells.get(h) for h in headings]) for labels, cells in lines.items()]
 
 
@@ -77,13 +84,18 @@ def _empty_tables(statistics: dict[str, Any]) -> dict[int, Table]:
             "which METEOR it is.",
             "Another patient's reference: the control in which each report is compared with the reference of "
             "another patient's image. A generator that ignores the image scores the same there.",
-            "Grade agreement: share of reports that state the grade of the note.",
-            interval], ("model", "system"), "metric"),
+            "Own minus: the generator's value less the other system's, on the same draws; where the interval lies "
+            "above 0 the generator is better.",
+            "Grade agreement: share of reports that state the grade of the note. Contradicts: share of reports that "
+            "contradict themselves, their mask or their image. Written anew, template instead: what became of them "
+            "(predict.on_contradiction).",
+            interval], ("model", "loss", "system"), "metric"),
         5: Table(5, "Severity stated by the reports, and the masks they were written from", [
             "Grades are read back out of the generated text. Dice and IoU: mean over the images whose report states "
             "that grade, of the mask it was written from against the pseudo-mask. The paper does not say how its own "
             "were made.",
-            interval, undefined], ("model", "metric"), "stratum"),
+            "Agreement: share of images on which two ways of grading say the same, right or wrong.",
+            interval, undefined], ("model", "loss", "system", "reference", "metric"), "stratum"),
         6: Table(6, "Losses compared, segmentation", [f"Mean over images: {_EMPTY}.", truth, interval, undefined],
                  ("model", "loss", "stratum"), "metric"),
     }  # fmt: skip
@@ -108,6 +120,7 @@ def _with_rows(table: Table, chosen: Iterator[Measure], statistics: dict[str, An
                 "ci_high": row["high"],
                 "n": row["n"],
                 "patients": row["patients"],
+                "undefined_draws": row["undefined_draws"],
                 "paper_value": paper.value if paper else None,
                 "paper_ci_low": paper.low if paper else None,
                 "paper_ci_high": paper.high if paper else None,
@@ -122,7 +135,7 @@ def _with_rows(table: Table, chosen: Iterator[Measure], statistics: dict[str, An
 
 def _paper_key(number: int, row: Measure) -> tuple[str, ...]:
     """Where the paper's counterpart of a measure stands; such a key may have none."""
-    loss = "" if row["metric"] == "auc" or number == 1 else row["loss"]
+    loss = "" if number == 1 else row["loss"]
     if row["reference"] in ("true_mask", "true_grade"):
         loss = "none"  # the paper knows no truth
     return (f"table{number}", row["backbone"], loss, row["source"], row["metric"], row["stratum"])
@@ -168,10 +181,11 @@ def _table3(measures: list[Measure]) -> Iterator[Measure]:
 
 
 def _table4(measures: list[Measure]) -> Iterator[Measure]:
-    order = ("report", "shuffled", "above_shuffled", "template", "most_frequent", "nearest_image")
-    for source in order:
-        keys = _models(measures, task="report", source=source, reference="report")
-        yield from _select(measures, keys, (*LANGUAGE, "grade_agreement"), ("all",))
+    names = (*LANGUAGE, "grade_agreement", "contradicts", "regenerated", "template")
+    for other in ("shuffled", "template", "most_frequent", "nearest_image"):
+        for source in ("report", other, f"above_{other}") if other == "shuffled" else (other, f"above_{other}"):
+            keys = _models(measures, task="report", source=source, reference="report")
+            yield from _select(measures, keys, names, ("all",))
 
 
 def _table5(measures: list[Measure]) -> Iterator[Measure]:
@@ -180,6 +194,8 @@ def _table5(measures: list[Measure]) -> Iterator[Measure]:
         masks = _models(measures, task="report", backbone=backbone, source="text", reference="pseudo_mask")
         yield from _select(measures, by_text, ("precision", "recall", "f1", "auc"), GRADES)
         yield from _select(measures, masks, ("dice", "iou"), GRADES)
+        agreement = _models(measures, task="agreement", backbone=backbone)
+        yield from _select(measures, agreement, ("agreement", "kappa"), ("all",))
 
 
 def _table6(measures: list[Measure]) -> Iterator[Measure]:

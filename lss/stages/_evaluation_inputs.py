@@ -10,6 +10,7 @@ import numpy as np
 
 from lss.errors import LssError
 from lss.evaluation.cases import TestCases, crop, decode_mask, resize_mask
+from lss.evaluation.ways import AreaThresholds
 from lss.io import read_parquet
 from lss.metrics.report_baselines import (
     most_frequent_report,
@@ -29,7 +30,7 @@ class TrainingPart:
 
     Attributes:
         reports: reference reports.
-        thresholds: of the area, calibrated on it.
+        thresholds: of the area, calibrated on its pseudo-masks.
         grade_a_empty: whether all its masks of grade A are empty.
 
     Raises LssError where there is no slice.
@@ -98,12 +99,17 @@ def _true_mask(
 
 
 def baseline_reports(
-    by_backbone: dict[str, Rows], test: TestCases, train: TrainingPart, shards: dict[str, list[Path]]
+    by_backbone: dict[str, Rows],
+    thresholds: dict[str, AreaThresholds],
+    test: TestCases,
+    train: TrainingPart,
+    shards: dict[str, list[Path]],
 ) -> dict[tuple[str, str], list[str]]:
     """Reports of the systems that a generator has to beat: (name, backbone or "") to a report per case.
 
     Args:
         by_backbone: rows of the classification case table; their areas fill the template.
+        thresholds: of each backbone; its own choose the template's grade.
     """
     features = {
         subset: np.stack([thumbnail_features(decode_image(row["image"]["bytes"]))
@@ -116,5 +122,5 @@ def baseline_reports(
     }
     for backbone, rows in by_backbone.items():
         areas = [row["area_percent"] for row in rows]
-        found["template", backbone] = template_reports(areas, train.thresholds)
+        found["template", backbone] = template_reports(areas, thresholds[backbone].own)
     return found

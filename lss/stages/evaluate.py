@@ -13,19 +13,20 @@ import numpy as np
 from lss.errors import LssError
 from lss.evaluation import masks as segmentation
 from lss.evaluation import reports as language
+from lss.evaluation.agreement import evaluate_agreement
 from lss.evaluation.cases import CASE_SCHEMAS, TestCases, aligned, decode_mask
 from lss.evaluation.comparisons import compare_all
-from lss.evaluation.grades import Answers, answers_of_area, answers_of_head, answers_of_text, evaluate_answers
+from lss.evaluation.grades import evaluate_answers
 from lss.evaluation.measures import Measure, rounded
+from lss.evaluation.report_checks import check_reports, evaluate_checks, masks_by_stated_grade, report_rows
 from lss.evaluation.summary import caveats, summarise
+from lss.evaluation.ways import AreaThresholds, area_thresholds, grade_rows, ways_of
 from lss.grades import GRADES
 from lss.io import read_parquet, write_json, write_parquet
 from lss.manifest import read_manifest, write_manifest
 from lss.metrics.bootstrap import METHOD_NAMES, PatientBootstrap
-from lss.metrics.report_baselines import (
-    shuffled_partners,
-)
-from lss.model.severity import PAPER_THRESHOLDS, Thresholds
+from lss.metrics.report_baselines import shuffled_partners
+from lss.model.severity import PAPER_THRESHOLDS
 from lss.params import EvaluateParams
 from lss.progress import progress
 from lss.schemas import CLASSIFICATION, REPORT, SEGMENTATION
@@ -55,13 +56,13 @@ def run(
         params: the evaluate section.
         seed: of params.yaml; of the bootstrap and of the shuffled-image control.
         predictions: table per (backbone, task, loss).
-        shards: paths per subset; train gives thresholds and baselines, test the references.
+        shards: paths per subset; train gives baselines, test the references.
         truth: true masks and grades of the phantom; a table without rows for other cohorts.
         cases: gets a table per task, columns of lss.evaluation.cases.
         metrics: gets the few numbers that `dvc metrics` compares, as JSON.
         statistics: gets everything the tables and figures print, as JSON; no times, so equal runs give equal bytes.
         manifest: gets the stage's manifest.
-        manifests: of the stages cohort and train, for caveats (weights, leak).
+        manifests: of the stages cohort and train, for caveats (weights, leak) and the report models' area thresholds.
 
     Raises LssError on missing or foreign files, ImpossibleMetricsError where numbers contradict each other.
     """
@@ -75,14 +76,17 @@ def run(
     test = read_cases(shards["test"], truth, (size[0], size[1]), train.grade_a_empty)
     tables = {model: aligned(rows, test.keys, str(predictions[model])) for model, rows in tables.items()}
     bootstrap = PatientBootstrap(test.patients, params.bootstrap_draws, params.confidence, seed, params.interval)
+    known = [read_manifest(path) for path in manifests]
+    thresholds = area_thresholds([model[0] for model in segmenters], known, train.thresholds)
 
     found = _Findings()
     rows = {"segmentation": _segmentation(tables, segmenters, test, bootstrap, found)}
-    rows["classification"] = _classification(tables, segmenters, test, bootstrap, train.thresholds, found)
-    rows["report"] = _reports(tables, rows["classification"], test, bootstrap, train, shards, seed, found)
-    found.measures += language.masks_by_stated_grade(rows["report"], rows["segmentation"], bootstrap)
+    rows["classification"] = _classification(tables, test, bootstrap, thresholds, found)
+    baselines = _baselines(tables, rows["classification"], thresholds, test, train, shards)
+    rows["report"] = _reports(tables, rows["classification"], baselines, test, bootstrap, seed, found)
+    found.measures += masks_by_stated_grade(rows["report"], rows["segmentation"], bootstrap)
 
-    about = _about(params, test, train.thresholds, bootstrap, [read_manifest(path) for path in manifests])
+    about = _about(params, test, thresholds, bootstrap, known)
     for task, path in cases.items():
         write_parquet(path, rows[task], CASE_SCHEMAS[task])
     write_json(metrics, summarise(found.measures))
@@ -159,116 +163,91 @@ def _segmentation(
 
 def _classification(
     tables: dict[Run, Rows],
-    segmenters: list[Run],
     test: TestCases,
     bootstrap: PatientBootstrap,
-    thresholds: Thresholds,
+    thresholds: dict[str, AreaThresholds],
     found: _Findings,
 ) -> Rows:
-    """Grades by head, by area under both thresholds, by text, against the notes' grades and the true ones."""
+    """Grades by head, by area under both thresholds, by text, against the notes' grades, the true ones, each other."""
     references = {"note_grade": test.classes}
     if None not in test.true_grades:
         references["true_grade"] = np.array([GRADES.index(grade) for grade in test.true_grades if grade])
     all_rows: Rows = []
     right: dict[str, dict[str, np.ndarray]] = {}
-    for backbone in progress(dict.fromkeys(model[0] for model in segmenters), "score grades", unit="model"):
-        ways = _ways(tables, backbone, thresholds)
-        for source, (loss, answers) in ways.items():
+    for backbone in progress(thresholds, "score grades", unit="model"):
+        ways = ways_of(tables, backbone, thresholds[backbone])
+        for (source, loss), answers in ways.items():
             for name, true in references.items():
                 key = {"task": "classification", "backbone": backbone, "loss": loss, "source": source}
                 measures, curves = evaluate_answers(key | {"reference": name}, answers, true, bootstrap)
                 found.measures += measures
                 if name == "note_grade":
-                    found.curves[f"{backbone}/{source}"] = curves
-                    right.setdefault(source, {})[backbone] = answers.classes == true
-        all_rows += _grade_rows(tables, backbone, ways, test)
+                    found.curves.setdefault(f"{backbone}/{source}", curves)
+                    right.setdefault(source, {}).setdefault(backbone, answers.classes == true)
+        found.measures += evaluate_agreement(backbone, ways, bootstrap)
+        all_rows += grade_rows(tables, backbone, ways, thresholds[backbone], test)
     for source, columns in right.items():
         found.tests += compare_all(f"grades by {source}", columns)
     return all_rows
 
 
-def _first(tables: dict[Run, Rows], backbone: str, task: str) -> tuple[str, Rows] | None:
-    """Loss and rows of a backbone's first model of a task, or None."""
-    return next(((m[2], rows) for m, rows in tables.items() if m[:2] == (backbone, task)), None)
-
-
-def _ways(tables: dict[Run, Rows], backbone: str, thresholds: Thresholds) -> dict[str, tuple[str, Answers]]:
-    """Every way a backbone answers: source to (loss of its model, answers)."""
-    ways: dict[str, tuple[str, Answers]] = {}
-    if head := _first(tables, backbone, "classification"):
-        probabilities = np.array([[row[f"p_{grade}"] for grade in GRADES] for row in head[1]], dtype=np.float64)
-        ways["head"] = (head[0], answers_of_head(probabilities))
-    if mask := _first(tables, backbone, "segmentation"):
-        areas = np.array([row["area_percent"] for row in mask[1]], dtype=np.float64)
-        ways["area_paper"] = (mask[0], answers_of_area(areas, PAPER_THRESHOLDS))
-        ways["area_calibrated"] = (mask[0], answers_of_area(areas, thresholds))
-    if text := _first(tables, backbone, "report"):
-        ways["text"] = (text[0], answers_of_text([language.grade_report(row["report"]) for row in text[1]]))
-    return ways
-
-
-def _grade_rows(tables: dict[Run, Rows], backbone: str, ways: dict[str, tuple[str, Answers]], test: TestCases) -> Rows:
-    """Rows of the classification case table of one backbone."""
-    head = _first(tables, backbone, "classification")
-    mask = _first(tables, backbone, "segmentation")
-    rows = []
-    for index in range(len(test)):
-        said = {source: answers.grades[index] for source, (_, answers) in ways.items()}
-        spoken = [said[source] for source in ("head", "area_calibrated", "text") if source in said]
-        rows.append(
-            test.identity(index, backbone, head[0] if head else "")
-            | {f"p_{grade}": head[1][index][f"p_{grade}"] if head else None for grade in GRADES}
-            | {"area_percent": mask[1][index]["area_percent"] if mask else None}
-            | {source: said.get(source) for source in ("head", "area_paper", "area_calibrated", "text")}
-            | {"agree": len(set(spoken)) == 1}
-        )
-    return rows
+def _baselines(
+    tables: dict[Run, Rows],
+    grades: Rows,
+    thresholds: dict[str, AreaThresholds],
+    test: TestCases,
+    train: TrainingPart,
+    shards: dict[str, list[Path]],
+) -> dict[tuple[str, str], list[str]]:
+    """Reports of the baselines; none where there is no generator to hold against them."""
+    if not any(task == "report" for _, task, _ in tables):
+        return {}
+    return baseline_reports(_by_backbone(grades), thresholds, test, train, shards)
 
 
 def _reports(
     tables: dict[Run, Rows],
-    grade_rows: Rows,
+    grades: Rows,
+    baselines: dict[tuple[str, str], list[str]],
     test: TestCases,
     bootstrap: PatientBootstrap,
-    train: TrainingPart,
-    shards: dict[str, list[Path]],
     seed: int,
     found: _Findings,
 ) -> Rows:
     """Text metrics of the generators, of baselines and of the shuffled-image control; checks of each report."""
-    by_backbone: dict[str, Rows] = {}
-    for row in grade_rows:
-        by_backbone.setdefault(row["backbone"], []).append(row)
-    generators = any(model[1] == "report" for model in tables)
-    baselines = baseline_reports(by_backbone, test, train, shards) if generators else {}
+    generated = {(backbone, loss): rows for (backbone, task, loss), rows in tables.items() if task == "report"}
+    if not generated:
+        return []
     try:
         partner = shuffled_partners(test.patients, seed)
     except ValueError as error:
         found.caveats.append(f"No shuffled-image control: {error}.")
         partner = None
+    texts = {name: [row["report"] for row in rows] for name, rows in generated.items()}
+    systems = language.Systems(texts, baselines, partner)
+    measures, scores, caveats_of_text = language.evaluate_reports(systems, test, bootstrap)
+    found.measures += measures
+    found.caveats += caveats_of_text
     all_rows: Rows = []
-    for loss in dict.fromkeys(model[2] for model in tables if model[1] == "report"):
-        of_loss = {model[0]: rows for model, rows in tables.items() if model[1:] == ("report", loss)}
-        generated = {backbone: [row["report"] for row in rows] for backbone, rows in of_loss.items()}
-        systems = language.Systems(generated, baselines, partner)
-        measures, scores, text_caveats = language.evaluate_reports(systems, loss, test, bootstrap)
-        found.measures += measures
-        found.caveats += text_caveats
-        for backbone, rows in of_loss.items():
-            areas = [row["area_percent"] for row in rows]
-            grades = by_backbone[backbone]
-            checks = language.check_reports(
-                generated[backbone], areas, [g["area_calibrated"] for g in grades], [g["head"] for g in grades], test
-            )
-            all_rows += language.case_rows(backbone, loss, test, generated[backbone], areas, scores[backbone], checks)
-        baselines = {}  # once is enough
+    for (backbone, loss), rows in generated.items():
+        checks = check_reports(rows, [row["head"] for row in _by_backbone(grades)[backbone]])
+        own = report_rows(backbone, loss, test, rows, scores[backbone, loss], checks)
+        found.measures += evaluate_checks(own, bootstrap)
+        all_rows += own
     return all_rows
+
+
+def _by_backbone(rows: Rows) -> dict[str, Rows]:
+    found: dict[str, Rows] = {}
+    for row in rows:
+        found.setdefault(row["backbone"], []).append(row)
+    return found
 
 
 def _about(
     params: EvaluateParams,
     test: TestCases,
-    thresholds: Thresholds,
+    thresholds: dict[str, AreaThresholds],
     bootstrap: PatientBootstrap,
     manifests: list[dict[str, Any]],
 ) -> dict[str, Any]:
@@ -286,7 +265,9 @@ def _about(
         "confidence": params.confidence,
         "thresholds_percent": {
             "paper": list(PAPER_THRESHOLDS),
-            "calibrated": [rounded(threshold) for threshold in thresholds],
+            "calibrated": {name: [rounded(value) for value in of.calibrated] for name, of in thresholds.items()},
+            "fitted_on": {name: of.fitted_on for name, of in thresholds.items()},
+            "used": {name: of.used for name, of in thresholds.items()},
         },
         "weights": {fact["backbone"]: fact["weights"].get("source") for fact in trained},
         "leak": sorted("/".join((f["backbone"], f["task"], f["loss"])) for f in trained if f["leak"]),

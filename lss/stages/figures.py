@@ -15,7 +15,7 @@ from lss.reporting.grade_figures import draw_grades
 from lss.reporting.mask_figure import MaskCase, draw_masks
 from lss.reporting.names import LOSSES, model_name
 from lss.reporting.report_figure import ReportCase, draw_reports
-from lss.reporting.selection import prefer_drawn, typical_cases
+from lss.reporting.selection import typical_cases
 from lss.reporting.style import save, sign, style
 
 Run = tuple[str, str, str]
@@ -55,7 +55,7 @@ def run(
             3: draw_grades(found, ("area_paper", "area_calibrated")),
             4: _figure4(data, params.cases_per_grade),
             5: draw_grades(found, ("text",)),
-            6: _figure6(data, params.cases_per_grade),
+            6: _figure6(data, params.reports_per_grade),
         }
         for number, stem in outputs.items():
             sign(figures[number], found["about"])
@@ -76,8 +76,7 @@ def _figure4(data: CaseData, per_grade: int) -> Figure:
     backbone = data.backbones[0]
     loss = data.first_loss(backbone, "segmentation")
     shown = []
-    rows = prefer_drawn(data.of_model("segmentation", backbone, loss))
-    for row in typical_cases(rows, "dice", per_grade):
+    for row in typical_cases(data.of_model("segmentation", backbone, loss), "dice", per_grade):
         key = row["slice_key"]
         prediction = data.segmentation(backbone, key)
         predicted = data.predicted_mask(backbone, key)

@@ -46,6 +46,19 @@ def test_seeded_and_paired() -> None:
     assert (difference.low, difference.high) == pytest.approx((1, 1))
 
 
+def test_a_difference_is_paired() -> None:
+    """The same as the mean of the differences, not the difference of two independent means."""
+    random = np.random.default_rng(4)
+    patients = [f"p{index % 9}" for index in range(45)]
+    shared = random.normal(size=45)
+    first, second = shared + random.normal(0.3, 0.1, 45), shared
+    bootstrap = PatientBootstrap(patients, 500, 0.95, 3)
+    columns = bootstrap.resampled_means({"first": first, "second": second})
+    found = bootstrap.estimate_of(columns["first"].minus(columns["second"]))
+    np.testing.assert_allclose(found, bootstrap.mean(first - second), atol=1e-12)
+    assert found.high - found.low < 0.3 * (bootstrap.mean(first).high - bootstrap.mean(first).low)
+
+
 def _mean(weights: np.ndarray, bootstrap: PatientBootstrap, values: np.ndarray) -> np.ndarray:
     return weights @ bootstrap.per_patient(values) / (weights @ bootstrap.per_patient(np.ones(len(values))))
 
@@ -54,13 +67,14 @@ def test_degenerate_input() -> None:
     with pytest.raises(ValueError, match="no cases"):
         PatientBootstrap([], 100, 0.95, 0)
     one = PatientBootstrap(["a", "a"], 100, 0.95, 0).mean(np.array([0.0, 1.0]))
-    assert one == (0.5, 0.5, 0.5, 2, 1)
+    assert one == (0.5, 0.5, 0.5, 2, 1, 0.0)
     bootstrap = PatientBootstrap(["a", "b", "c"], 100, 0.95, 0)
     nobody = bootstrap.mean(np.ones(3), np.zeros(3, dtype=bool))
     assert np.isnan(nobody.value) and np.isnan(nobody.low) and nobody.n == 0
     # in one patient only: a third and more of the draws leave it undefined, the others decide
     alone = bootstrap.mean(np.array([0.25, 9, 9]), np.array([True, False, False]))
-    assert alone == (0.25, 0.25, 0.25, 1, 1)
+    assert alone[:5] == (0.25, 0.25, 0.25, 1, 1)
+    assert alone.undefined == (bootstrap.weights_DP[:, 0] == 0).mean() and 0.2 < alone.undefined < 0.4
     assert interval(1.0, np.full(5, np.nan), None, 0.95) == pytest.approx((np.nan, np.nan), nan_ok=True)
 
 

@@ -99,7 +99,7 @@ def test_auc_and_roc_same_as_scikit_learn_with_ties(pairs: list[tuple[int, bool]
     whole = np.ones((1, bootstrap.patients))
     assert statistic(whole)[0] == pytest.approx(sk.roc_auc_score(positive, scores))
     drawn = statistic(bootstrap.weights_DP)
-    for weights, value in zip(bootstrap.case_weights(bootstrap.weights_DP), drawn, strict=True):
+    for weights, value in zip(bootstrap.weights_DP[:, bootstrap.patient_of_case], drawn, strict=True):
         if positive[weights > 0].all() or not positive[weights > 0].any():
             assert np.isnan(value)
         else:

@@ -143,14 +143,14 @@ def test_tokens_keep_their_places():
 
 def test_sums_of_statistics_give_the_corpus_scores(scores):
     system = scores["mixed"]
-    ones = system.resample(np.ones((1, len(PAIRS))))
+    ones = system.resample(np.ones((1, len(PAIRS))), np.arange(len(PAIRS)))
     for name, value in system.corpus.items():
         assert ones[name][0] == pytest.approx(value, abs=1e-9), name
 
 
 def test_resampling_equals_scoring_the_repeated_cases(scores):
     weights = np.array([[2, 0, 1, 0, 1, 0, 3, 1], [0, 1, 0, 2, 0, 1, 1, 1]])
-    draws = scores["mixed"].resample(weights)
+    draws = scores["mixed"].resample(weights, np.arange(len(PAIRS)))
     repeated = {
         str(draw): tuple(
             [pair[side] for pair, count in zip(PAIRS, row, strict=True) for _ in range(count)] for side in (0, 1)
@@ -166,6 +166,15 @@ def test_resampling_equals_scoring_the_repeated_cases(scores):
         assert draws[name].mean() == pytest.approx(scores["mixed"].corpus[name])
         shift = draws[name][0] - again["0"].corpus[name]
         assert draws[name][1] - again["1"].corpus[name] == pytest.approx(shift)
+
+
+def test_groups_are_drawn_as_their_cases(scores):
+    group = np.array([2, 0, 1, 1, 0, 2, 2, 0])
+    weights = np.random.default_rng(0).multinomial(3, np.full(3, 1 / 3), size=1200)  # more than one chunk
+    by_group = scores["mixed"].resample(weights, group)
+    by_case = scores["mixed"].resample(weights[:, group], np.arange(len(PAIRS)))
+    for name in METRICS:
+        np.testing.assert_allclose(by_group[name], by_case[name], atol=1e-9, err_msg=name)
 
 
 def test_bleu_from_statistics_by_hand():

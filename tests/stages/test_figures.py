@@ -15,9 +15,9 @@ from lss.stages import figures
 
 
 def draw(evaluated: Evaluated, outputs: dict[int, Path]) -> None:
-    figures.run(FigureParams(dpi=60, cases_per_grade=1), SEED, statistics=evaluated.statistics_path,
-                cases=evaluated.cases, predictions=evaluated.inputs.predictions,
-                shards=evaluated.inputs.shards["test"], outputs=outputs,
+    params = FigureParams(dpi=60, cases_per_grade=1, reports_per_grade=2)
+    figures.run(params, SEED, statistics=evaluated.statistics_path, cases=evaluated.cases,
+                predictions=evaluated.inputs.predictions, shards=evaluated.inputs.shards["test"], outputs=outputs,
                 manifest=outputs[2].parent / "figures.json")  # fmt: skip
 
 

@@ -86,7 +86,13 @@ function card(entry, model) {
   }
   made.append(marks);
   if (model.report) {
-    made.append(element("p", "what", "Generated report"), element("p", "", model.report));
+    const heading = model.contradicts ? "Generated report, contradicts its mask or image" : "Generated report";
+    made.append(element("p", "what", heading), element("p", "", model.report));
+    if (model.origin) {
+      const first = element("details");
+      first.append(element("summary", "what", model.origin), element("p", "", model.firstReport));
+      made.append(first);
+    }
     if (model.disagreements.length) {
       const disagreements = element("ul", "disagreements");
       for (const sentence of model.disagreements) disagreements.append(element("li", "", sentence));

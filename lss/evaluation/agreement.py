@@ -1,0 +1,52 @@
+"""How far the ways of grading agree with each other, whatever the truth: head, mask area, text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lss.evaluation.grades import Answers
+from lss.evaluation.measures import Measure, measures
+from lss.grades import GRADES
+from lss.metrics import classification as metrics
+from lss.metrics.bootstrap import Floats, PatientBootstrap
+
+PAIRS = (("text", "head"), ("text", "area_paper"), ("text", "area_calibrated"), ("head", "area_paper"),
+         ("head", "area_calibrated"))  # fmt: skip
+
+
+def evaluate_agreement(
+    backbone: str, ways: dict[tuple[str, str], Answers], bootstrap: PatientBootstrap
+) -> list[Measure]:
+    """Share of equal answers and Cohen's kappa (unweighted) of every pair of ways.
+
+    A text that states no grade agrees with none; no grade counts as an answer of its own in kappa.
+
+    Args:
+        ways: (source, loss of its model) to answers.
+
+    Returns:
+        measures of task "agreement": `source` is the first way (and `loss` its model's), `reference` the second.
+    """
+    found: list[Measure] = []
+    for first, second in PAIRS:
+        others = [answers for (source, _), answers in ways.items() if source == second]
+        for (source, loss), answers in ways.items():
+            if source == first and others:
+                key = {"task": "agreement", "backbone": backbone, "loss": loss, "source": first, "reference": second}
+                found += measures(key, "all", bootstrap.estimates(_statistics(answers, others[0], bootstrap)))
+    return found
+
+
+def _statistics(first: Answers, second: Answers, bootstrap: PatientBootstrap) -> Callable[[Floats], dict[str, Floats]]:
+    count = len(GRADES) + 1  # none is the last
+    classes = [np.where(answers.classes < 0, count - 1, answers.classes) for answers in (second, first)]
+    confusion = metrics.one_hot_confusion(classes[0], classes[1], count)
+    per_patient = bootstrap.per_patient(confusion.reshape(len(confusion), -1))
+
+    def statistics(weights_DP: Floats) -> dict[str, Floats]:
+        drawn = (weights_DP @ per_patient).reshape(-1, count, count + 1)
+        return {"agreement": metrics.accuracy(drawn), "kappa": metrics.cohen_kappa(drawn)}
+
+    return statistics

@@ -1,0 +1,31 @@
+"""What a reader is told of a generated report: which grades agree, what it contradicts, how it came about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lss.grades import GRADE_LABELS
+
+
+def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]:
+    """Grade by text, mask area and head, whether each is the note's; then every disagreement and the text's origin.
+
+    Args:
+        report: row of the report case table; grades: row of the classification case table of the same image.
+    """
+    said = {"text": report["text_grade"], "mask area": report["mask_grade"], "head": grades["head"]}
+    parts = [
+        f"{source} {GRADE_LABELS[grade] if grade else 'none'} {'✓' if grade == report['grade'] else '✗'}"
+        for source, grade in said.items()
+    ]
+    marks = ["Grade by " + ", ".join(parts), *(f"! {sentence}" for sentence in report["disagreements"])]
+    return marks + ([origin(report)] if origin(report) else [])
+
+
+def origin(report: dict[str, Any]) -> str:
+    """How a report came about, as a sentence; "" where it stands as it was first written."""
+    if report["origin"] == "regenerated":
+        return f"Written anew, attempt {report['attempts']}: the first text contradicted its mask or image."
+    if report["origin"] == "template":
+        return "Template in place of the generator's text, which contradicted its mask or image."
+    return ""

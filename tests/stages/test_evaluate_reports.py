@@ -1,0 +1,194 @@
+"""Stage evaluate: what it says of generated reports, of their checks, and of how the ways of grading agree."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn import metrics as sk
+from synthetic_results import BACKBONES, Evaluated, make, run_evaluate
+
+from lss.evaluation.measures import find
+from lss.evaluation.report_checks import evaluate_checks
+from lss.io import write_json
+from lss.metrics.bootstrap import PatientBootstrap
+from lss.metrics.language import METRICS
+from lss.metrics.report_baselines import most_frequent_report
+from lss.model.severity import Thresholds, grade_by_area
+from lss.notes.consistency import CONTRADICTIONS
+from lss.notes.grading import grade_report
+from lss.reporting.table_text import remarks
+from lss.reporting.tables import build_tables
+from lss.schemas import REPORT
+
+BASELINES = ("shuffled", "most_frequent", "nearest_image", "template")
+
+
+def measured(evaluated: Evaluated, **key: str) -> dict[str, Any]:
+    found = find(evaluated.statistics["measures"], **key)
+    assert found is not None, key
+    return found
+
+
+def test_a_generator_is_held_against_every_other_system(evaluated: Evaluated) -> None:
+    for backbone in BACKBONES:
+        for other in BASELINES:
+            of_other = "" if other in ("most_frequent", "nearest_image") else backbone
+            for metric in [*METRICS, "grade_agreement"]:
+                if other == "shuffled" and metric.startswith("distinct"):
+                    continue
+                key = {"task": "report", "metric": metric}
+                own = measured(evaluated, **key, backbone=backbone, source="report")
+                theirs = measured(evaluated, **key, backbone=of_other, source=other)
+                above = measured(evaluated, **key, backbone=backbone, source=f"above_{other}")
+                assert above["value"] == pytest.approx(own["value"] - theirs["value"], abs=2e-6)
+                assert above["low"] <= above["value"] + 1e-6 and above["value"] - 1e-6 <= above["high"]
+
+
+def test_the_difference_is_of_the_corpus_scores_on_the_same_draws(evaluated: Evaluated) -> None:
+    """The grades agree, or do not, on the same drawn patients."""
+    cases = pq.read_table(evaluated.cases["report"]).to_pandas()
+    first = cases[cases["backbone"] == "biomedclip"].reset_index(drop=True)
+    above = measured(evaluated, backbone="biomedclip", source="above_shuffled", metric="bleu_4")
+    assert above["low"] > 0
+    assert find(evaluated.statistics["measures"], source="above_shuffled", metric="distinct_1") is None
+
+    training = [text for path in evaluated.inputs.shards["train"] for text in pq.read_table(path)["report"].to_pylist()]
+    stated = grade_report(most_frequent_report(training))
+    right = (first["text_grade"] == first["grade"]).astype(float) - (first["grade"] == stated).astype(float)
+    bootstrap = PatientBootstrap(list(first["patient_key"]), 200, 0.95, 3)
+    expected = bootstrap.mean(right.to_numpy())
+    found = measured(evaluated, backbone="biomedclip", source="above_most_frequent", metric="grade_agreement")
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high), abs=1e-5)
+
+
+def test_how_the_ways_of_grading_agree(evaluated: Evaluated) -> None:
+    cases = pq.read_table(evaluated.cases["classification"]).to_pandas()
+    for backbone, rows in cases.groupby("backbone"):
+        for first, second in (("text", "head"), ("text", "area_paper"), ("text", "area_calibrated"),
+                              ("head", "area_calibrated")):  # fmt: skip
+            key = {"task": "agreement", "backbone": backbone, "source": first, "reference": second}
+            share, kappa = (measured(evaluated, **key, metric=metric) for metric in ("agreement", "kappa"))
+            assert share["value"] == pytest.approx((rows[first] == rows[second]).mean(), abs=1e-6)
+            assert kappa["value"] == pytest.approx(sk.cohen_kappa_score(rows[first], rows[second]), abs=1e-6)
+            assert share["low"] <= share["value"] <= share["high"] and share["n"] == 48
+
+
+def test_shares_of_contradictions_and_origins() -> None:
+    kinds = [["grade", "area"], [], ["area"], []]
+    origins = ["template", "first", "regenerated", "first"]
+    rows = [
+        {"backbone": "b", "loss": "focal", "contradictions": found, "origin": origin}
+        for found, origin in zip(kinds, origins, strict=True)
+    ]
+    found = evaluate_checks(rows, PatientBootstrap(list("ppqr"), 100, 0.95, 0))
+    shares = {row["metric"]: row["value"] for row in found}
+    assert shares == {f"contradicts_{kind}": 0.0 for kind in CONTRADICTIONS} | {
+        "contradicts": 0.5, "contradicts_grade": 0.25, "contradicts_area": 0.5, "regenerated": 0.25, "template": 0.25,
+    }  # fmt: skip
+
+
+def test_case_table_tells_contradictions_and_origins(tmp_path: Path) -> None:
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    path = inputs.predictions["smolvlm", "report", "focal"]
+    rows = pq.read_table(path).to_pylist()
+    rows[0] |= {"report": "Severe spinal canal stenosis, 77.0 % of the region is affected.", "level": "L4-L5",
+                "mask_grade": "D", "area_percent": 5.0}  # fmt: skip
+    rows[1] |= {"origin": "template", "attempts": 4, "first_report": "before"}
+    pq.write_table(pa.Table.from_pylist(rows, schema=REPORT), path)
+    found = run_evaluate(inputs, tmp_path)
+    cases = pq.read_table(found.cases["report"]).to_pandas().query("backbone == 'smolvlm'")
+    first, second = cases.iloc[0], cases.iloc[1]
+    assert list(first["contradictions"]) == ["area"]
+    assert first["disagreements"][0] == "The text states 77.0 %, the mask covers 5.0 %."
+    assert (second["origin"], second["attempts"], second["first_report"]) == ("template", 4, "before")
+    shares = {name: measured(found, backbone="smolvlm", source="report", metric=name)["value"]
+              for name in ("contradicts", "template", "regenerated")}  # fmt: skip
+    assert shares["template"] == pytest.approx(1 / 9, abs=1e-6) and shares["regenerated"] == 0
+    assert shares["contradicts"] == pytest.approx((cases["contradictions"].str.len() > 0).mean(), abs=1e-6)
+    assert found.metrics["report"]["smolvlm"]["report"]["contradicts"] == shares["contradicts"]
+
+
+@pytest.mark.parametrize("used", ["calibrated", "paper"])
+def test_thresholds_are_the_report_model_s_own(tmp_path: Path, used: str) -> None:
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    manifests = []
+    for backbone, thresholds in (("biomedclip", [4.0, 9.0]), ("smolvlm", [1.0, 50.0])):
+        facts = {"backbone": backbone, "task": "report", "loss": "focal", "leak": False, "weights": {},
+                 "area_thresholds": {"paper": [10, 25], "calibrated": thresholds, "used": used}}  # fmt: skip
+        manifests.append(tmp_path / f"{backbone}.json")
+        write_json(manifests[-1], {"stage": "train", "facts": facts, "params": {}})
+    found = run_evaluate(inputs, tmp_path, manifests)
+    about = found.statistics["about"]["thresholds_percent"]
+    assert about["calibrated"]["smolvlm"] == [1.0, 50.0] and about["used"]["smolvlm"] == used
+    assert about["fitted_on"]["smolvlm"].startswith("predicted") and about["fitted_on"]["llava_med"].startswith(
+        "pseudo"
+    )
+    assert "llava_med were fitted on the training part's pseudo-masks" in " ".join(found.statistics["caveats"])
+
+    cases = pq.read_table(found.cases["classification"]).to_pandas()
+    rows = cases[cases["backbone"] == "smolvlm"]
+    calibrated = [grade_by_area(area, Thresholds(1.0, 50.0)) for area in rows["area_percent"]]
+    own = calibrated if used == "calibrated" else [grade_by_area(area) for area in rows["area_percent"]]
+    assert list(rows["area_calibrated"]) == calibrated and list(rows["area_own"]) == own
+    same = [len(set(three)) == 1 for three in zip(rows["head"], own, rows["text"], strict=True)]
+    assert list(rows["agree"]) == same
+    # the template is filled by the same thresholds
+    agreement = measured(found, backbone="smolvlm", source="template", metric="grade_agreement")["value"]
+    assert agreement == pytest.approx(np.mean(np.array(own) == rows["grade"].to_numpy()), abs=1e-6)
+
+
+def test_two_report_losses_stand_side_by_side(tmp_path: Path) -> None:
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    for backbone in BACKBONES:
+        path = tmp_path / "inputs" / backbone / "report-nll.parquet"
+        shutil.copy(inputs.predictions[backbone, "report", "focal"], path)
+        inputs.predictions[backbone, "report", "nll"] = path
+    found = run_evaluate(inputs, tmp_path)
+    cases = pq.read_table(found.cases["report"]).to_pandas()
+    assert cases.groupby(["backbone", "loss"]).size().to_dict() == dict.fromkeys(
+        product(BACKBONES, ("focal", "nll")), 9
+    )
+    built = build_tables(found.statistics)
+    for number in (4, 5):
+        _, lines = built[number].grid()
+        losses = {labels[1] for labels, _ in lines}
+        assert {"focal", "NLL"} <= losses
+    frequent = [row for row in found.statistics["measures"] if row["source"] == "most_frequent"]
+    assert {row["loss"] for row in frequent} == {""} and len(frequent) == len(METRICS) + 1
+
+
+def test_caveats_of_texts_name_their_system(tmp_path: Path) -> None:
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    path = inputs.predictions["llava_med", "report", "focal"]
+    rows = pq.read_table(path).to_pylist()
+    rows[4]["report"] = "  "
+    pq.write_table(pa.Table.from_pylist(rows, schema=REPORT), path)
+    statistics = run_evaluate(inputs, tmp_path).statistics
+    told = [caveat for caveat in statistics["caveats"] if "hold no word" in caveat]
+    assert told == ["report/llava_med/focal, shuffled/llava_med/focal: 1 of 9 reports hold no word."]
+
+
+def test_draws_without_a_case_are_counted_and_told(evaluated: Evaluated, tmp_path: Path) -> None:
+    """With three patients, of whom one has grade D, 8 in 27 draws hold none."""
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    for path in [*inputs.predictions.values(), *inputs.shards["test"]]:
+        table = pq.read_table(path)
+        rows = table.to_pylist()
+        for row in rows:
+            if not row["patient_key"].endswith("00") and row["grade"] == "D":
+                row["grade"] = "BC"
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    found = run_evaluate(inputs, tmp_path)
+    recall = measured(found, source="head", metric="recall", stratum="D", backbone="biomedclip", reference="note_grade")
+    assert recall["undefined_draws"] == pytest.approx(8 / 27, abs=0.1)
+    assert measured(found, source="head", metric="accuracy", stratum="all")["undefined_draws"] == 0
+    told = [remark for remark in remarks(build_tables(found.statistics)[1]) if "hold no such case" in remark]
+    assert any(remark.startswith("D (") and "Recall" in remark for remark in told)
+    assert not any(remark.startswith("all (") for remark in told)
