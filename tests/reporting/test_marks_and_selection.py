@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,6 @@ def test_reports_fit_on_a_page_and_no_text_runs_into_another(count: int) -> None
     assert len(written) == count
     for axes in written:
         boxes = [text.get_window_extent() for text in axes.texts]
-        assert all(above.y0 >= below.y1 - 1 for above, below in zip(boxes, boxes[1:], strict=False))
+        assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
         assert boxes[-1].y0 >= axes.get_window_extent().y0 - 1
         assert max(box.x1 for box in boxes) <= axes.get_window_extent().x1 + 2
