@@ -59,6 +59,17 @@ def test_generators_beat_one_report_for_all(statistics: dict[str, Any], backbone
         assert measure(statistics, **of_report, source=f"above_{other}")["low"] > 0
 
 
+@pytest.mark.parametrize("backbone", ["biomedclip", "smolvlm", "llava_med"])
+def test_area_thresholds_are_those_of_the_report_model(
+    statistics: dict[str, Any], project_root: Path, backbone: str
+) -> None:
+    facts = json.loads((project_root / f"results/manifests/train/{backbone}-report-focal.json").read_text())["facts"]
+    about = statistics["about"]["thresholds_percent"]
+    assert about["calibrated"][backbone] == pytest.approx(facts["area_thresholds"]["calibrated"], abs=1e-6)
+    assert about["fitted_on"][backbone] == "predicted masks of the training part"
+    assert facts["reports_cut"] == {"train": 0, "val": 0}
+
+
 def test_tables_name_the_phantom_and_the_weights(statistics: dict[str, Any]) -> None:
     assert statistics["about"]["phantom"]
     assert set(statistics["about"]["weights"].values()) == {"tiny"}

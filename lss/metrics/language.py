@@ -122,29 +122,28 @@ def score_systems(systems: dict[Name, tuple[list[str], list[str]]]) -> dict[Name
         if not candidates or len(candidates) != len(references):
             raise ValueError(f"{name}: {len(candidates)} reports and {len(references)} references; need as many, > 0")
     raw = [report for pair in systems.values() for reports in pair for report in reports]
-    tokens = iter(ptb_tokenise(raw))
-    tokenised = {
-        name: ([next(tokens) for _ in candidates], [next(tokens) for _ in references])
-        for name, (candidates, references) in systems.items()
-    }
-    with MeteorProcess() as meteor:
+    with MeteorProcess() as meteor:  # first, as it loads its tables on another core while the rest is computed
+        tokens = iter(ptb_tokenise(raw))
+        tokenised = {
+            name: ([next(tokens) for _ in candidates], [next(tokens) for _ in references])
+            for name, (candidates, references) in systems.items()
+        }
         return {name: _score(*pair, meteor) for name, pair in tokenised.items()}
 
 
 def _score(candidates: list[str], references: list[str], meteor: MeteorProcess) -> LanguageScores:
     """Scores on token strings."""
     bleu_4, bleu_N4, bleu_statistics = text.bleu(candidates, references)
-    meteor_corpus, meteor_N, meteor_statistics = meteor.score(candidates, references)
     per_case = {f"bleu_{order + 1}": bleu_N4[:, order] for order in range(text.BLEU_ORDERS)}
     per_case |= {
         "rouge_1": text.rouge_n(candidates, references, 1),
         "rouge_2": text.rouge_n(candidates, references, 2),
         "rouge_l": rouge_l(candidates, references),
-        "meteor_1_5": meteor_N,
         "cider_d": cider_d(candidates, references),
         "jaccard": text.jaccard(candidates, references),
         "tfidf_cosine": text.tfidf_cosine(candidates, references),
     }
+    meteor_corpus, per_case["meteor_1_5"], meteor_statistics = meteor.score(candidates, references)
     corpus = {name: float(values.mean()) for name, values in per_case.items()}
     corpus |= {f"bleu_{order + 1}": float(bleu_4[order]) for order in range(text.BLEU_ORDERS)}
     corpus["meteor_1_5"] = meteor_corpus

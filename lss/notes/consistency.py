@@ -13,7 +13,7 @@ from lss.grades import GRADE_LABELS
 from lss.notes.clauses import EFFECTS, separate_words, statements, tokenise
 from lss.notes.cleaning import clean_note
 from lss.notes.grading import PERCENT, ReportGrade, read_report
-from lss.notes.levels import OUTSIDE
+from lss.notes.levels import OUTSIDE, vertebrae
 from lss.notes.lexicon import Word
 
 ROUNDING = 0.05
@@ -115,9 +115,15 @@ def stated_area(report: str) -> float | None:
 
 
 def stated_levels(report: str) -> list[str]:
-    """Disc levels a report names, each once, in the order of the text; `OUTSIDE` for those that are not lumbar."""
-    tokens = tokenise(separate_words(clean_note(report)))
-    return list(dict.fromkeys(level for token in tokens for level in token.levels or ()))
+    """Disc levels a report names, each once, in the order of the text.
+
+    `OUTSIDE` stands for those that are not lumbar; two vertebrae with no disc between them are given as they are written:
+    a generator may write "L5-L5".
+    """
+    named: list[str] = []
+    for token in tokenise(separate_words(clean_note(report))):
+        named += [token.text] if token.levels == () and len(vertebrae(token.text)) > 1 else token.levels or ()
+    return list(dict.fromkeys(named))
 
 
 def stated_sides(report: str) -> set[str]:

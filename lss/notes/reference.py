@@ -8,7 +8,9 @@
    show: other organs, vertebrae that do not border the disc.
 5. Of several levels named together only the image's own is told ("bulges at L3-L4 and L4-L5" becomes "bulge at L4-L5"),
    where the statement can be read without the others.
-6. Lt and Rt become left and right, "&" becomes "and", levels are spelt as "L4-L5", misspelt words of the lexicon
+6. A note that says nothing of the image's disc, nor of the canal anywhere, leaves an image of grade A without a
+   finding. The text says that instead of saying nothing: "No disc lesion is noted at L4-L5."
+7. Lt and Rt become left and right, "&" becomes "and", levels are spelt as "L4-L5", misspelt words of the lexicon
    are corrected, words in capitals are written small.
 """
 
@@ -32,6 +34,8 @@ SEVERITY_TEMPLATES: dict[str, str] = {
     "D": "Severe spinal canal stenosis, {area:.1f} % of the region is affected.",
 }
 """Severity sentence per grade; `area` is in percent."""
+
+NOTHING_NOTED = "No disc lesion is noted at {level}."
 
 _ALWAYS_CORRECTED = (*EFFECTS, Word.SAC, Word.CANAL, Word.FORAMEN, Word.NERVE, Word.BULGE, Word.ABUT, Word.STRONG)
 _ACRONYMS = (Word.EXAMINATION, Word.LUMBAR, Word.CSF, Word.ELSEWHERE)
@@ -61,6 +65,7 @@ def findings_of_level(note: str | None, level: str | None, grade: str) -> list[s
     """Sentences of a note that are about an image at `level` of grade `grade`, cleaned by the rules above."""
     text = separate_words(clean_note(note or ""))
     kept = []
+    silent = bool(text)  # nothing kept says anything of a disc or the canal
     for graded in grade_statements(text):
         statement, levels = graded.statement, graded.levels
         if statement.elsewhere or levels == {OUTSIDE} or _only_advises(statement):
@@ -74,6 +79,9 @@ def findings_of_level(note: str | None, level: str | None, grade: str) -> list[s
                 continue
             statement = narrow(statement, level)
         kept.append(_sentence(statement, text))
+        silent &= graded.grade is None
+    if silent and level is not None and grade == "A":
+        kept.append(NOTHING_NOTED.format(level=level))
     return list(dict.fromkeys(sentence for sentence in kept if sentence))
 
 

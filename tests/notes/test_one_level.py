@@ -51,6 +51,25 @@ def test_what_an_image_does_not_show_is_left_out(note: str, levels: set[str]) ->
     assert {level for level in LEVELS if findings_of_level(note, level, "D")} == levels
 
 
+@pytest.mark.parametrize(
+    ("note", "grade", "level", "told"),
+    [
+        ("Bulge at L4-L5 compressing the sac.", "A", "L3-L4", ["No disc lesion is noted at L3-L4."]),
+        ("Feature of muscle spasm.", "A", "L3-L4", ["Feature of muscle spasm.", "No disc lesion is noted at L3-L4."]),
+        ("Adequate spinal canal.", "A", "L3-L4", ["Adequate spinal canal."]),
+        ("No evidence of disc herniation.", "A", "L3-L4", ["No evidence of disc herniation."]),
+        ("Mild bulge at L3-L4.", "A", "L3-L4", ["Mild bulge at L3-L4."]),
+        # graded by something else than this note's silence, or no note at all
+        ("Bulge at L4-L5 compressing the sac.", "BC", "L3-L4", []),
+        ("Bulge at L4-L5 compressing the sac.", "A", None, ["Bulge at L4-L5 compressing the sac."]),
+        ("", "A", "L3-L4", []),
+    ],
+)
+def test_a_note_s_silence_on_the_disc_is_told(note: str, grade: str, level: str | None, told: list[str]) -> None:
+    assert findings_of_level(note, level, grade) == told
+    assert grade_note(" ".join(told)).level_grades.get("L3-L4", "A") == "A"
+
+
 def test_without_a_level_everything_is_told() -> None:
     note = "Bulges at L3-L4 and L4-L5. Small renal cyst."
     assert findings_of_level(note, None, "A") == ["Bulges at L3-L4 and L4-L5.", "Small renal cyst."]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lss.grades import LEVELS
 from lss.notes.consistency import CONTRADICTIONS, ReportCheck, check_report, stated_area, stated_levels, stated_sides
 from lss.notes.grading import grade_note
+from lss.notes.levels import OUTSIDE
 from lss.notes.reference import SEVERITY_TEMPLATES, reference_report, severity_sentence, swap_sides
 
 TEXT = "Severe spinal canal stenosis, 31.2 % of the region is affected. L4-L5: Protrusion largely compressing the sac."
@@ -79,6 +80,7 @@ def test_areas_match_relatively(stated: float, area: float, matches: bool) -> No
         ("at L3-L4", "The text is about L3-L4, the image lies at L4-L5."),
         ("at L2-L3 and L4-L5", "The text also names L2-L3, the image lies at L4-L5."),
         ("at L3-S1", "The text also names L3-L4, L5-S1, the image lies at L4-L5."),
+        ("at L5-L5", "The text is about L5-L5, the image lies at L4-L5."),
         ("at C5-C6", "The text is about a level outside the lumbar spine, the image lies at L4-L5."),
     ],
 )
@@ -146,3 +148,4 @@ def test_stated_area(text: str, area: float) -> None:
 
 def test_stated_levels() -> None:
     assert stated_levels("At L4/L5 & L5-S1, L4-5") == ["L4-L5", "L5-S1"]
+    assert stated_levels("At the L5-L5 level, L4 over L5, T2 signal, left S1 root, C3-C4") == ["L5-L5", OUTSIDE]
