@@ -117,8 +117,8 @@ def stated_area(report: str) -> float | None:
 def stated_levels(report: str) -> list[str]:
     """Disc levels a report names, each once, in the order of the text.
 
-    `OUTSIDE` stands for those that are not lumbar; two vertebrae with no disc between them are given as they are written:
-    a generator may write "L5-L5".
+    `OUTSIDE` stands for those that are not lumbar; two vertebrae with no disc between them are given as written: a
+    generator may write "L5-L5".
     """
     named: list[str] = []
     for token in tokenise(separate_words(clean_note(report))):

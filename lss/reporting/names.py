@@ -57,6 +57,7 @@ METRIC_LABELS = {
     "grade_agreement": "Grade agreement",
     "agreement": "Agreement",
     "contradicts": "Contradicts",
+    "contradicts_grade": "Contradicts area's grade",
     "regenerated": "Written anew",
     "template": "Template instead",
 } | {name: metric.label for name, metric in METRICS.items()}

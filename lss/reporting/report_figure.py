@@ -20,7 +20,7 @@ _SIDE = 320
 _COLUMNS = 2
 _WIDTH, _HEIGHT, _MARGIN = 7.6, 1.72, 0.45  # inches: of the figure, of a case, above and below: 12 cases fill A4
 _POINTS = 6.0
-_CHARACTERS = 56  # of a line
+_CHARACTERS = 50  # of a line
 _LINES = 16  # of a case
 _GREY = "0.35"
 
@@ -47,7 +47,7 @@ def draw_reports(cases: list[ReportCase], title: str) -> Figure:
     figure = Figure(figsize=(_WIDTH, height))
     figure.suptitle(title, fontsize=9, y=1 - 0.2 / height)
     grid = figure.add_gridspec(
-        rows, 2 * _COLUMNS, width_ratios=(1.05, 2.75) * _COLUMNS, left=0.01, right=0.99, bottom=0.05 / height,
+        rows, 2 * _COLUMNS, width_ratios=(1.3, 2.5) * _COLUMNS, left=0.01, right=0.99, bottom=0.05 / height,
         top=1 - _MARGIN / height, wspace=0.04, hspace=0.06,
     )  # fmt: skip
     for place, case in enumerate(cases):

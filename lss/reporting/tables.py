@@ -87,8 +87,8 @@ def _empty_tables(statistics: dict[str, Any]) -> dict[int, Table]:
             "Own minus: the generator's value less the other system's, on the same draws; where the interval lies "
             "above 0 the generator is better.",
             "Grade agreement: share of reports that state the grade of the note. Contradicts: share of reports that "
-            "contradict themselves, their mask or their image. Written anew, template instead: what became of them "
-            "(predict.on_contradiction).",
+            "contradict themselves, their mask or their image; area's grade: that state another grade than the mask's "
+            "area stands for. Written anew, template instead: what became of them (predict.on_contradiction).",
             interval], ("model", "loss", "system"), "metric"),
         5: Table(5, "Severity stated by the reports, and the masks they were written from", [
             "Grades are read back out of the generated text. Dice and IoU: mean over the images whose report states "
@@ -181,7 +181,7 @@ def _table3(measures: list[Measure]) -> Iterator[Measure]:
 
 
 def _table4(measures: list[Measure]) -> Iterator[Measure]:
-    names = (*LANGUAGE, "grade_agreement", "contradicts", "regenerated", "template")
+    names = (*LANGUAGE, "grade_agreement", "contradicts", "contradicts_grade", "regenerated", "template")
     for other in ("shuffled", "template", "most_frequent", "nearest_image"):
         for source in ("report", other, f"above_{other}") if other == "shuffled" else (other, f"above_{other}"):
             keys = _models(measures, task="report", source=source, reference="report")
