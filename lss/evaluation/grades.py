@@ -74,7 +74,7 @@ def evaluate_answers(
 
     Returns:
         measures; {"confusion" [true][answered, last: none], "roc" per grade, and for probabilities "reliability"
-        and "decision" (net benefit of calling severe)}, for figures.
+        and "decision" (net benefit of calling severe, with its interval)}, for figures.
 
     Raises ImpossibleMetricsError where the numbers contradict each other.
     """
@@ -108,8 +108,11 @@ def evaluate_answers(
     where = "/".join(key.values())
     confusion = one_hot.sum(axis=0)
     check_confusion(where, confusion, len(true))
-    check_accuracy(where, found["accuracy|all"].value, metrics.class_metrics(confusion)["recall"])
-    return rows, _curves(answers, true, confusion, confidence, correct)
+    recalls = metrics.class_metrics(confusion)["recall"]
+    check_accuracy(where, found["accuracy|all"].value, recalls)
+    if not np.isnan(recalls).any():  # a grade that does not occur leaves it undefined
+        check_accuracy(f"{where}/balanced", found["accuracy|balanced"].value, recalls)
+    return rows, _curves(answers, true, confusion, confidence, correct, bootstrap)
 
 
 def _all_metrics(confusion: Floats, weighting: str) -> dict[str, Floats]:
@@ -124,7 +127,12 @@ def _all_metrics(confusion: Floats, weighting: str) -> dict[str, Floats]:
 
 
 def _curves(
-    answers: Answers, true: NDArray[np.intp], confusion: Floats, confidence: Floats, correct: NDArray[np.bool_]
+    answers: Answers,
+    true: NDArray[np.intp],
+    confusion: Floats,
+    confidence: Floats,
+    correct: NDArray[np.bool_],
+    bootstrap: PatientBootstrap,
 ) -> dict[str, Any]:
     roc = {}
     for index, grade in enumerate(GRADES):
@@ -134,7 +142,7 @@ def _curves(
     if answers.probabilities:
         reliability = calibration.reliability(confidence, correct)
         severe = true == SEVERE
-        benefit = calibration.net_benefit(answers.scores[:, SEVERE], severe, _DECISION_THRESHOLDS)
+        benefit = calibration.net_benefit_estimates(bootstrap, answers.scores[:, SEVERE], severe, _DECISION_THRESHOLDS)
         everyone = calibration.net_benefit(np.ones(len(true)), severe, _DECISION_THRESHOLDS)
         curves["reliability"] = {
             "confidence": _list(reliability.confidence),
@@ -143,7 +151,9 @@ def _curves(
         }
         curves["decision"] = {
             "threshold": _list(_DECISION_THRESHOLDS),
-            "model": _list(benefit),
+            "model": [rounded(estimate.value) for estimate in benefit],
+            "low": [rounded(estimate.low) for estimate in benefit],
+            "high": [rounded(estimate.high) for estimate in benefit],
             "treat_all": _list(everyone),
         }
     return curves

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from lss.evaluation.cases import TestCases
 from lss.evaluation.measures import Measure, measures
 from lss.grades import GRADES, LEVELS
-from lss.metrics.bootstrap import PatientBootstrap
-from lss.metrics.consistency import check_counts, check_overlap
+from lss.metrics.bootstrap import Floats, PatientBootstrap, divide
+from lss.metrics.consistency import check_counts, check_overlap, check_pixels
 from lss.metrics.segmentation import OVERLAP_METRICS, PixelCounts, emptiness, overlap, pixel_counts
-from lss.metrics.surface_distance import BorderDistances, border_distances
+from lss.metrics.surface_distance import border_distances
 
 Masks = list[NDArray[np.bool_]]
 DISTANCES = ("hausdorff_mm", "hd95_mm", "hausdorff_px", "hd95_px")
@@ -29,29 +29,32 @@ def score_masks(
         identity: backbone, loss, and the name of the reference.
     """
     backbone, loss, name = identity
-    rows = []
-    for index, (mask, other) in enumerate(zip(predicted, reference, strict=True)):
-        counts = pixel_counts(mask, other)
-        in_mm, in_px = _distances(mask, other, cases.spacings[index])
-        rows.append(
-            cases.identity(index, backbone, loss)
-            | {"reference": name}
-            | {field: int(count) for field, count in counts._asdict().items()}
-            | {metric: float(value) for metric, value in overlap(counts).items()}
-            | dict(zip(DISTANCES, (*in_mm, *in_px), strict=True))
-            | {"empty": str(emptiness(counts))}
-        )
-    return rows
+    pairs = list(zip(predicted, reference, strict=True))
+    counts_N4 = np.array([pixel_counts(*pair) for pair in pairs], dtype=np.int64)
+    check_pixels("/".join(identity), counts_N4, predicted[0].size)
+    counts = PixelCounts(*counts_N4.T)
+    columns = {**counts._asdict(), **overlap(counts), "empty": emptiness(counts)}
+    scores = [
+        dict(zip(columns, values, strict=True))
+        for values in zip(*map(np.ndarray.tolist, columns.values()), strict=True)
+    ]
+    return [
+        cases.identity(index, backbone, loss)
+        | {"reference": name}
+        | scores[index]
+        | dict(zip(DISTANCES, _distances(*pair, cases.spacings[index]), strict=True))
+        for index, pair in enumerate(pairs)
+    ]
 
 
 def _distances(
     mask: NDArray[np.bool_], other: NDArray[np.bool_], spacing: tuple[float, float]
-) -> tuple[BorderDistances, BorderDistances]:
-    """Border distances in mm and in pixels; with square pixels one is the other scaled."""
+) -> tuple[float, float, float, float]:
+    """Border distances in mm, then in pixels; with square pixels one is the other scaled."""
     in_mm = border_distances(mask, other, spacing)
     if spacing[0] != spacing[1]:
-        return in_mm, border_distances(mask, other)
-    return in_mm, BorderDistances(in_mm.hausdorff / spacing[0], in_mm.hd95 / spacing[0])
+        return (*in_mm, *border_distances(mask, other))
+    return (*in_mm, in_mm.hausdorff / spacing[0], in_mm.hd95 / spacing[0])
 
 
 def evaluate_masks(
@@ -59,7 +62,8 @@ def evaluate_masks(
 ) -> tuple[list[Measure], dict[str, int]]:
     """Measures of one model against one reference, from its case rows; and how many masks were empty, by kind.
 
-    Strata: all; non_empty (the reference has pixels); pooled over all pixels; each grade; each level.
+    Strata: all; non_empty (the reference has pixels); balanced (mean over the grades of their means); pooled over all
+    pixels; each grade; each level.
 
     Raises ImpossibleMetricsError where the numbers contradict each other.
     """
@@ -77,10 +81,31 @@ def evaluate_masks(
         if among.any():
             check_overlap(f"{where}/{stratum}", estimates["dice"].value, estimates["iou"].value)
         found += measures(key, stratum, estimates)
+    balanced = _balanced(columns, np.array([GRADES.index(row["grade"]) for row in rows]), bootstrap)
+    if not np.isnan(balanced["dice"].value):
+        check_overlap(f"{where}/balanced", balanced["dice"].value, balanced["iou"].value)
+    found += measures(key, "balanced", balanced)
     found += measures(key, "pooled", _pooled(rows, bootstrap))
     empty = {kind: sum(row["empty"] == kind for row in rows) for kind in ("none", "both", "prediction", "reference")}
     check_counts(f"{where}/empty masks", empty, len(rows))
     return found, empty
+
+
+def _balanced(columns: dict[str, Any], grade_N: NDArray[np.intp], bootstrap: PatientBootstrap) -> dict[str, Any]:
+    """Mean over the grades of each grade's mean, as on a test set with as many images of each.
+
+    NaN where a grade does not occur; draws without one are left out of the interval.
+    """
+    values_NM = np.stack([*columns.values(), np.ones(len(grade_N))], axis=1)
+    one_hot_NG = grade_N[:, None] == np.arange(len(GRADES))
+    sums_PGM = bootstrap.per_patient(one_hot_NG[:, :, None] * values_NM[:, None, :])
+
+    def statistics(weights_DP: Floats) -> dict[str, Floats]:
+        sums_DGM = np.tensordot(weights_DP, sums_PGM, axes=1)
+        means_DM = divide(sums_DGM[..., :-1], sums_DGM[..., -1:]).mean(axis=1)
+        return {name: means_DM[:, m] for m, name in enumerate(columns)}
+
+    return bootstrap.estimates(statistics)
 
 
 def _pooled(rows: list[dict[str, Any]], bootstrap: PatientBootstrap) -> dict[str, Any]:

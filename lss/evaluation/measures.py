@@ -15,8 +15,8 @@ Measure = dict[str, Any]
 
 - source: what answered: head, area_paper, area_calibrated, text; mask; report; or the name of a baseline
 - reference: against what: note_grade, true_grade, pseudo_mask, true_mask, report
-- stratum: all, non_empty (reference mask), pooled (over pixels), balanced (grades re-weighted to equal prevalence),
-  macro, a grade, a level
+- stratum: all, non_empty (reference mask), pooled (over pixels), balanced (grades re-weighted to equal prevalence; of
+  masks: mean over the grades of their means), macro, a grade, a level
 - undefined_draws: share of the bootstrap's draws that hold no such case; they are not in the interval
 """
 
@@ -45,6 +45,15 @@ def measures(key: dict[str, str], stratum: str, estimates: dict[str, Estimate]) 
 def rounded(value: float) -> float | None:
     """A float as it is kept: rounded; None for NaN and infinity, which JSON lacks."""
     return round(float(value), DIGITS) if math.isfinite(value) else None
+
+
+def significant(value: float) -> float:
+    """A p-value as it is kept: six significant digits, so that a small one does not become 0.
+
+    >>> significant(1.23456789e-12)
+    1.23457e-12
+    """
+    return float(f"{value:.{DIGITS}g}")
 
 
 def find(rows: list[Measure], **key: str) -> Measure | None:

@@ -10,6 +10,7 @@ from lss.evaluation.cases import TestCases
 from lss.evaluation.measures import Measure, measures
 from lss.grades import GRADES
 from lss.metrics.bootstrap import PatientBootstrap
+from lss.metrics.consistency import check_overlap
 from lss.metrics.language import LanguageScores
 from lss.notes.consistency import CONTRADICTIONS, ReportCheck, check_report
 
@@ -81,7 +82,10 @@ def masks_by_stated_grade(rows: Rows, mask_rows: Rows, bootstrap: PatientBootstr
         columns = {name: np.array([row[name] for row in masks]) for name in ("dice", "iou")}
         for grade in GRADES:
             among = np.array([row["text_grade"] == grade for row in own])
-            found += measures(_key(own[0], "text", "pseudo_mask"), grade, bootstrap.means(columns, among))
+            key, estimates = _key(own[0], "text", "pseudo_mask"), bootstrap.means(columns, among)
+            if among.any():
+                check_overlap(f"{'/'.join(key.values())}/{grade}", estimates["dice"].value, estimates["iou"].value)
+            found += measures(key, grade, estimates)
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from scipy.special import ndtr, ndtri
 
 from lss.seeding import generator
@@ -77,7 +78,9 @@ class PatientBootstrap:
             raise ValueError("no cases to resample")
         names, self.patient_of_case = np.unique(np.array(patients), return_inverse=True)
         self.patients, self.cases = len(names), len(patients)
-        self.confidence, self.method = confidence, method
+        self.confidence, self.method, self.seed = confidence, method, seed
+        ones = np.ones(self.cases)
+        self._of_patient = csr_array((ones, (self.patient_of_case, np.arange(self.cases))))  # (P, N)
         chance = np.full(self.patients, 1 / self.patients)
         random = generator(seed, "bootstrap", draws)
         self.weights_DP: Floats = random.multinomial(self.patients, chance, size=draws).astype(np.float64)
@@ -86,9 +89,8 @@ class PatientBootstrap:
 
     def per_patient(self, values: Floats) -> Floats:
         """Sums of the cases' `values` (N, ...) over each patient: (P, ...)."""
-        sums = np.zeros((self.patients, *values.shape[1:]))
-        np.add.at(sums, self.patient_of_case, values)
-        return sums
+        sums: Floats = self._of_patient @ values.reshape(self.cases, -1)
+        return sums.reshape(self.patients, *values.shape[1:])
 
     def estimate(self, statistic: Statistic, among: NDArray[np.bool_] | None = None) -> Estimate:
         """Value and interval of one statistic; see `estimates`."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lss.metrics.bootstrap import PatientBootstrap, Statistic
+from lss.metrics.bootstrap import Estimate, PatientBootstrap, Statistic
 
 Floats = NDArray[np.float64]
 BINS = 10
@@ -59,7 +59,25 @@ def net_benefit(probability: Floats, positive: NDArray[np.bool_], thresholds: Fl
         positive: (N,).
         thresholds: (T,) in (0, 1).
     """
-    treated = probability[None] >= thresholds[:, None]
-    tp = (treated & positive).mean(axis=1)
-    fp = (treated & ~positive).mean(axis=1)
-    return tp - fp * thresholds / (1 - thresholds)
+    return _benefit_of_cases(probability, positive, thresholds).mean(axis=0)
+
+
+def net_benefit_estimates(
+    bootstrap: PatientBootstrap, probability: Floats, positive: NDArray[np.bool_], thresholds: Floats
+) -> list[Estimate]:
+    """Net benefit at each threshold with its interval; pointwise, not a band that holds the whole curve."""
+    benefit_PT = bootstrap.per_patient(_benefit_of_cases(probability, positive, thresholds))
+    cases_P = bootstrap.per_patient(np.ones(bootstrap.cases))
+
+    def statistics(weights_DP: Floats) -> dict[str, Floats]:
+        mean_DT = (weights_DP @ benefit_PT) / (weights_DP @ cases_P)[:, None]
+        return {str(index): mean_DT[:, index] for index in range(len(thresholds))}
+
+    return list(bootstrap.estimates(statistics).values())
+
+
+def _benefit_of_cases(probability: Floats, positive: NDArray[np.bool_], thresholds: Floats) -> Floats:
+    """What each case adds to the net benefit, (N, T): 1 if rightly treated, minus the odds if wrongly."""
+    treated_NT = probability[:, None] >= thresholds
+    odds_T = thresholds / (1 - thresholds)
+    return np.where(positive[:, None], 1.0, -odds_T) * treated_NT

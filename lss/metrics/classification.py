@@ -82,12 +82,14 @@ def auc_statistic(bootstrap: PatientBootstrap, scores: Floats, positive: NDArray
         scores: (N,) higher means rather positive.
         positive: (N,).
     """
-    patient = bootstrap.patient_of_case
-    difference = np.sign(scores[positive, None] - scores[None, ~positive])
-    wins_PN = np.zeros((bootstrap.patients, int((~positive).sum())))
-    np.add.at(wins_PN, patient[positive], (difference + 1) / 2)
-    wins_PP = np.zeros((bootstrap.patients, bootstrap.patients))
-    np.add.at(wins_PP.T, patient[~positive], wins_PN.T)
+    # How many negatives of each patient score below each case: from running counts over the negatives in order.
+    negatives = np.flatnonzero(~positive)[np.argsort(scores[~positive], kind="stable")]
+    running = np.zeros((len(negatives) + 1, bootstrap.patients))
+    running[np.arange(1, len(negatives) + 1), bootstrap.patient_of_case[negatives]] = 1.0
+    np.cumsum(running, axis=0, out=running)
+    below, not_above = (np.searchsorted(scores[negatives], scores, side=side) for side in ("left", "right"))
+    wins_NP = (running[below] + running[not_above]) / 2 * positive[:, None]
+    wins_PP = bootstrap.per_patient(wins_NP)
     positives_P = bootstrap.per_patient(positive.astype(np.float64))
     negatives_P = bootstrap.per_patient((~positive).astype(np.float64))
 

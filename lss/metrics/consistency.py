@@ -61,3 +61,16 @@ def check_counts(where: str, parts: dict[str, int], whole: int) -> None:
     """Raise ImpossibleMetricsError unless named counts add up to `whole`."""
     if sum(parts.values()) != whole:
         raise ImpossibleMetricsError(f"{where}: {parts} add up to {sum(parts.values())}, not {whole}")
+
+
+def check_pixels(where: str, counts: NDArray[np.int64], pixels: int) -> None:
+    """Raise ImpossibleMetricsError unless each image's pixel counts make up the whole image.
+
+    Args:
+        counts: (N, 4) true and false positives, false and true negatives of each image.
+        pixels: of one image.
+    """
+    wrong = (counts < 0).any(axis=-1) | (counts.sum(axis=-1) != pixels)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise ImpossibleMetricsError(f"{where}: image {first}: counts {counts[first].tolist()} of {pixels} pixels")

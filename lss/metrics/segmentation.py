@@ -31,10 +31,12 @@ def pixel_counts(predicted: NDArray[np.bool_], reference: NDArray[np.bool_]) -> 
     if predicted.shape != reference.shape:
         raise ValueError(f"masks of shape {predicted.shape} and {reference.shape} cannot be compared")
     axes = (-2, -1)
-    tp = (predicted & reference).sum(axis=axes)
-    fp = predicted.sum(axis=axes) - tp
-    fn = reference.sum(axis=axes) - tp
-    return PixelCounts(tp, fp, fn, predicted.shape[-2] * predicted.shape[-1] - tp - fp - fn)
+    tp = np.count_nonzero(predicted & reference, axis=axes)
+    fp = np.count_nonzero(predicted, axis=axes) - tp
+    fn = np.count_nonzero(reference, axis=axes) - tp
+    # Counted, not what is left of the image, so that the consistency gate has something to find.
+    tn = np.count_nonzero(~(predicted | reference), axis=axes)
+    return PixelCounts(*(np.asarray(count, dtype=np.int64) for count in (tp, fp, fn, tn)))
 
 
 def overlap(counts: PixelCounts) -> dict[str, NDArray[np.float64]]:

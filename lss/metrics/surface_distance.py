@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 class BorderDistances(NamedTuple):
@@ -45,12 +48,24 @@ def border_distances(
     directed = [cKDTree(points[1]).query(points[0])[0], cKDTree(points[0]).query(points[1])[0]]
     return BorderDistances(
         float(max(distances.max() for distances in directed)),
-        float(max(np.percentile(distances, 95) for distances in directed)),
+        float(max(_percentile_95(distances) for distances in directed)),
     )
 
 
-def border_points(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+def border_points(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Row and column (K, 2) of the mask's pixels with a 4-neighbour outside it; beyond the image is outside."""
-    padded = np.pad(mask, 1)
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return np.argwhere(mask & ~inner)
+    pixels = mask.astype(np.uint8)
+    inner = cv2.erode(pixels, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    columns_and_rows = cv2.findNonZero(pixels - inner)
+    if columns_and_rows is None:
+        return np.empty((0, 2), dtype=np.int32)
+    return columns_and_rows.reshape(-1, 2)[:, ::-1].astype(np.int32)
+
+
+def _percentile_95(values: NDArray[np.float64]) -> float:
+    """As `np.percentile(values, 95)`, which takes longer than the distances themselves."""
+    ordered = np.sort(values)
+    place = 0.95 * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))

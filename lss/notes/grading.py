@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from lss.grades import GRADES, LEVELS, worst
 from lss.notes.clauses import Statement, separate_words, statements
@@ -92,6 +93,7 @@ class ReportGrade:
         return self.sentence or self.findings
 
 
+@lru_cache(maxsize=2**15)  # the evaluation asks for the same text again and again
 def read_report(text: str | None) -> ReportGrade:
     """Grades stated in a report, by the same rules as notes are graded by; numbers in percent play no part."""
     sentence = None

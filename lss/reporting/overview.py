@@ -37,7 +37,7 @@ def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str,
         "versions": manifests[-1]["machine"]["versions"] if manifests else {},
         "platform": manifests[-1]["machine"]["platform"] if manifests else "",
         "stages": _stages(manifests),
-        "caveats": _caveats(manifests, cohort),
+        "caveats": _caveats(manifests),
     }
 
 
@@ -106,8 +106,8 @@ def _stages(manifests: list[Manifest]) -> list[tuple[str, int, float]]:
     ]
 
 
-def _caveats(manifests: list[Manifest], cohort: dict[str, Any]) -> list[str]:
-    found = [cohort["caveat"]] if cohort.get("caveat") else []
+def _caveats(manifests: list[Manifest]) -> list[str]:
+    found = []
     for manifest in manifests:
         if manifest["stage"] == "split":
             for subset, missing in manifest["facts"].get("absent_grades", {}).items():

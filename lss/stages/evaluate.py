@@ -155,9 +155,9 @@ def _segmentation(
     for name in references:
         of = {f"{backbone} {loss}": values for (ref, backbone, loss), values in dice.items() if ref == name}
         first = {f"{backbone} {losses[0]}": of[f"{backbone} {losses[0]}"] for backbone, _, _ in models}
-        found.tests += compare_all(f"Dice against {name}, backbones", first)
+        found.tests += compare_all(f"Dice against {name}, backbones", first, bootstrap)
         pairs = [(f"{b} {losses[0]}", f"{b} {loss}") for b, _, loss in models if loss != losses[0]]
-        found.tests += compare_all(f"Dice against {name}, losses", of, pairs)
+        found.tests += compare_all(f"Dice against {name}, losses", of, bootstrap, pairs)
     return all_rows
 
 
@@ -187,7 +187,14 @@ def _classification(
         found.measures += evaluate_agreement(backbone, ways, bootstrap)
         all_rows += grade_rows(tables, backbone, ways, thresholds[backbone], test)
     for source, columns in right.items():
-        found.tests += compare_all(f"grades by {source}", columns)
+        found.tests += compare_all(f"grades by {source}", columns, bootstrap)
+    for backbone in dict.fromkeys(backbone for columns in right.values() for backbone in columns):
+        ways_of_one = {
+            source: right[source][backbone]
+            for source in ("head", "area_calibrated", "text")
+            if backbone in right.get(source, {})
+        }
+        found.tests += compare_all(f"ways of grading, {backbone}", ways_of_one, bootstrap)
     return all_rows
 
 
@@ -228,6 +235,9 @@ def _reports(
     measures, scores, caveats_of_text = language.evaluate_reports(systems, test, bootstrap)
     found.measures += measures
     found.caveats += caveats_of_text
+    for loss in dict.fromkeys(loss for _, loss in scores):
+        cider = {backbone: score.per_case["cider_d"] for (backbone, of), score in scores.items() if of == loss}
+        found.tests += compare_all(f"CIDEr-D of the reports, {loss}", cider, bootstrap)
     all_rows: Rows = []
     for (backbone, loss), rows in generated.items():
         checks = check_reports(rows, [row["head"] for row in _by_backbone(grades)[backbone]])
@@ -253,8 +263,10 @@ def _about(
 ) -> dict[str, Any]:
     """What was evaluated on what, by which conventions."""
     trained = [entry["facts"] for entry in manifests if entry["stage"] == "train"]
+    cohort = next((entry for entry in manifests if entry["stage"] == "cohort"), None)
     return {
-        "cohort": next((entry["params"]["name"] for entry in manifests if entry["stage"] == "cohort"), None),
+        "cohort": cohort["params"]["name"] if cohort else None,
+        "cohort_caveat": cohort["facts"].get("caveat") if cohort else None,
         "phantom": test.has_truth,
         "images": len(test),
         "patients": bootstrap.patients,

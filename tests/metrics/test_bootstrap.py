@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from lss.evaluation.summary import SIMULATED_COVERAGE
 from lss.metrics.bootstrap import Method, PatientBootstrap, divide, interval
+
+
+@pytest.fixture(scope="module")
+def simulation(project_root: Path) -> ModuleType:
+    """benchmarks/coverage.py, which made the numbers that the caveat tells."""
+    spec = importlib.util.spec_from_file_location("coverage_benchmark", project_root / "benchmarks/coverage.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_mean_equals_a_plain_loop_over_the_draws() -> None:
@@ -96,6 +111,22 @@ def test_coverage_by_simulation(method: Method) -> None:
         found = bootstrap.mean(values)
         covered += found.low <= 0 <= found.high
     assert 0.93 <= covered / repetitions <= 0.97
+
+
+@pytest.mark.parametrize("statistic", ["mean Dice", "AUC"])
+def test_intervals_over_nine_patients_are_too_narrow_as_the_caveat_says(simulation: ModuleType, statistic: str) -> None:
+    low, high = SIMULATED_COVERAGE[9]
+    assert low - 0.03 <= simulation.coverage(statistic, 9, "bca", 500) <= high + 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("statistic", ["mean Dice", "pooled Dice", "accuracy", "AUC"])
+def test_coverage_by_number_of_patients(simulation: ModuleType, statistic: str) -> None:
+    """The caveat's numbers, and 93 to 97 % from 60 patients on."""
+    for patients, (low, high) in SIMULATED_COVERAGE.items():
+        assert low - 0.02 <= simulation.coverage(statistic, patients, "bca", 1000) <= high + 0.02, patients
+    for method in ("bca", "percentile"):
+        assert 0.93 <= simulation.coverage(statistic, 60, method, 1000) <= 0.97, method
 
 
 def test_resampling_images_instead_would_be_too_sure() -> None:

@@ -9,7 +9,7 @@ import torch
 from torchmetrics.functional.classification import binary_calibration_error
 
 from lss.metrics.bootstrap import PatientBootstrap
-from lss.metrics.calibration import bin_of, ece_statistic, net_benefit, reliability
+from lss.metrics.calibration import bin_of, ece_statistic, net_benefit, net_benefit_estimates, reliability
 
 
 def test_ece_same_as_torchmetrics() -> None:
@@ -53,3 +53,18 @@ def test_net_benefit_by_hand_and_of_treating_all() -> None:
     thresholds = np.array([0.2, 0.5])
     everyone = net_benefit(np.ones(4), positive, thresholds)
     np.testing.assert_allclose(everyone, 0.5 - 0.5 * thresholds / (1 - thresholds))
+
+
+def test_interval_of_the_net_benefit_is_that_of_the_draws() -> None:
+    random = np.random.default_rng(6)
+    probability, positive, patients = random.random(60), random.random(60) < 0.4, np.arange(60) % 12
+    bootstrap = PatientBootstrap([f"{p:02d}" for p in patients], 200, 0.9, 0, "percentile")
+    thresholds = np.array([0.25, 0.6])
+    drawn = []
+    for weights in bootstrap.weights_DP:
+        cases = np.repeat(np.arange(60), weights.astype(int)[patients])
+        drawn.append(net_benefit(probability[cases], positive[cases], thresholds))
+    found = net_benefit_estimates(bootstrap, probability, positive, thresholds)
+    np.testing.assert_allclose([e.value for e in found], net_benefit(probability, positive, thresholds))
+    expected = np.quantile(drawn, [0.05, 0.95], axis=0)
+    np.testing.assert_allclose([[e.low for e in found], [e.high for e in found]], expected, atol=1e-12)

@@ -109,6 +109,20 @@ def test_auc_and_roc_same_as_scikit_learn_with_ties(pairs: list[tuple[int, bool]
     assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
 
 
+def test_interval_of_the_auc_is_like_delong_s() -> None:
+    """DeLong 1988: variance of the AUC from each case's mean over the cases of the other side; one image a patient."""
+    random = np.random.default_rng(8)
+    positive = np.arange(240) % 3 == 0
+    scores = random.normal(size=240) + 1.2 * positive
+    wins = (scores[positive, None] > scores[None, ~positive]).astype(float)
+    auc, of_positives, of_negatives = wins.mean(), wins.mean(axis=1), wins.mean(axis=0)
+    error = np.sqrt(of_positives.var(ddof=1) / len(of_positives) + of_negatives.var(ddof=1) / len(of_negatives))
+    bootstrap = PatientBootstrap([f"{index:03d}" for index in range(240)], 5000, 0.95, 0, "percentile")
+    found = bootstrap.estimate(ours.auc_statistic(bootstrap, scores, positive))
+    assert found.value == pytest.approx(auc)
+    assert [found.low, found.high] == pytest.approx([auc - 1.96 * error, auc + 1.96 * error], abs=0.15 * error)
+
+
 def test_roc_of_one_class_only_is_empty() -> None:
     assert [len(part) for part in ours.roc_curve(np.arange(3.0), np.ones(3, dtype=bool))] == [0, 0]
 

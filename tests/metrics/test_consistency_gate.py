@@ -13,6 +13,7 @@ from lss.metrics.consistency import (
     check_confusion,
     check_counts,
     check_overlap,
+    check_pixels,
     lowest_mean_iou,
 )
 
@@ -55,3 +56,10 @@ def test_counts_add_up() -> None:
     check_counts("here", {"a": 1, "b": 2}, 3)
     with pytest.raises(ImpossibleMetricsError, match="add up to 3, not 4"):
         check_counts("here", {"a": 1, "b": 2}, 4)
+
+
+def test_pixels_of_each_image_add_up() -> None:
+    check_pixels("here", np.array([[1, 2, 3, 4], [10, 0, 0, 0]]), 10)
+    for bad in ([1, 2, 3, 5], [11, -1, 0, 0]):
+        with pytest.raises(ImpossibleMetricsError, match=r"image 1: counts .* of 10 pixels"):
+            check_pixels("here", np.array([[1, 2, 3, 4], bad]), 10)

@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from lss.metrics.paired_tests import holm, mcnemar, wilcoxon
+from lss.metrics.paired_tests import holm, mcnemar, patient_sign_flip, wilcoxon
 
 
 def right(both: int, only_first: int, only_second: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,6 +47,34 @@ def test_wilcoxon_by_hand() -> None:
 
 def test_wilcoxon_of_equal_scores_is_one() -> None:
     assert wilcoxon(np.ones(4), np.ones(4)).p == 1.0
+
+
+def test_sign_flip_by_hand() -> None:
+    """Sums per patient 3, 1, -1: of the absolute values 5, 3, 3, 1 of all patterns, three reach the observed 3."""
+    difference = np.array([2.0, 1, 0.5, 0.5, -1])
+    assert patient_sign_flip(difference, np.array([0, 0, 1, 1, 2]), 0) == pytest.approx(3 / 4)
+    assert patient_sign_flip(np.ones(4), np.arange(4), 0) == pytest.approx(2 / 16)
+    assert patient_sign_flip(np.zeros(4), np.arange(4), 0) == 1.0
+
+
+@pytest.mark.parametrize("patients", [9, 40])
+def test_sign_flip_same_as_scipy_s_permutation_test(patients: int) -> None:
+    """Enumerated below 15 patients, drawn above; one value per patient is all scipy can flip."""
+    random = np.random.default_rng(patients)
+    sums = random.normal(0.3, 1, patients)
+    expected = stats.permutation_test((sums, np.zeros(patients)), lambda a, b: np.sum(a - b), n_resamples=20_000,
+                                      permutation_type="samples", rng=1).pvalue  # fmt: skip
+    split = np.concatenate([sums / 2, sums / 2])  # two images of each patient
+    found = patient_sign_flip(split, np.tile(np.arange(patients), 2), 5)
+    assert found == pytest.approx(expected, abs=1e-12 if patients < 15 else 0.01)
+    assert found == patient_sign_flip(split, np.tile(np.arange(patients), 2), 5)
+
+
+def test_images_of_a_patient_do_not_count_as_independent() -> None:
+    """Five patients of twenty equal images each, better in four: strong by images, nothing by patients."""
+    first = np.repeat([True, True, True, True, False], 20)
+    assert mcnemar(first, ~first).p < 1e-6
+    assert patient_sign_flip(first * 2.0 - 1, np.repeat(np.arange(5), 20), 0) == pytest.approx(12 / 32)
 
 
 @settings(max_examples=20, deadline=None)

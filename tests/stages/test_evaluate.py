@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 from synthetic_results import Evaluated, make, run_evaluate
 
@@ -60,6 +61,40 @@ def test_mean_dice_from_the_case_table(evaluated: Evaluated) -> None:
         sums = rows[["tp", "fp", "fn"]].sum()
         assert pooled is not None
         assert pooled["value"] == pytest.approx(2 * sums.tp / (2 * sums.tp + sums.fp + sums.fn), abs=1e-6)
+
+
+def test_balanced_dice_is_the_mean_of_the_grades_means(evaluated: Evaluated) -> None:
+    cases = pq.read_table(evaluated.cases["segmentation"]).to_pandas()
+    for (backbone, loss, reference), rows in cases.groupby(["backbone", "loss", "reference"]):
+        found = find(evaluated.statistics["measures"], backbone=backbone, loss=loss, source="mask", metric="dice",
+                     reference=reference, stratum="balanced")  # fmt: skip
+        assert found is not None
+        assert found["value"] == pytest.approx(rows.groupby("grade")["dice"].mean().mean(), abs=1e-6)
+        assert found["low"] <= found["value"] <= found["high"] and found["n"] == 48
+
+
+def test_tests_between_models_and_between_ways_of_grading(evaluated: Evaluated) -> None:
+    tests = evaluated.statistics["tests"]
+    families = {test["family"] for test in tests}
+    assert {"Dice against pseudo_mask, backbones", "Dice against true_mask, losses", "grades by text",
+            "ways of grading, smolvlm", "CIDEr-D of the reports, focal"} <= families  # fmt: skip
+    cases = pq.read_table(evaluated.cases["report"]).to_pandas().pivot(index="slice_key", columns="backbone")["cider_d"]
+    (found,) = [test for test in tests if test["family"].startswith("CIDEr-D")
+                and {test["first"], test["second"]} == {"biomedclip", "llava_med"}]  # fmt: skip
+    difference = (cases[found["first"]] - cases[found["second"]]).to_numpy()
+    assert found["difference"] == pytest.approx(difference.mean(), abs=1e-6)
+    assert found["low"] <= found["difference"] <= found["high"]
+    assert found["p"] == pytest.approx(stats.wilcoxon(difference, zero_method="pratt", method="asymptotic").pvalue)
+    assert found["first_better"] == (difference > 0).sum()
+    for test in tests:
+        assert 0 < test["p"] <= test["p_holm"] <= 1
+        assert 2 / 2**12 <= test["p_patients"] <= test["p_patients_holm"] <= 1
+
+
+def test_decision_curve_lies_in_its_interval(evaluated: Evaluated) -> None:
+    curve = evaluated.statistics["curves"]["biomedclip/head"]["decision"]
+    low, model, high = (np.array(curve[name], dtype=float) for name in ("low", "model", "high"))
+    assert (low <= model).all() and (model <= high).all() and (low < high).any()
 
 
 def test_true_masks_are_cropped_to_the_field_of_view(evaluated: Evaluated) -> None:
@@ -121,9 +156,12 @@ def test_manifests_give_the_caveats(tmp_path: Path) -> None:
     facts = {"backbone": "smolvlm", "task": "segmentation", "loss": "pid_tversky", "leak": True,
              "weights": {"source": "tiny"}}  # fmt: skip
     write_json(tmp_path / "train.json", {"stage": "train", "facts": facts, "params": {}})
-    statistics = run_evaluate(inputs, tmp_path, [tmp_path / "train.json"]).statistics
+    write_json(tmp_path / "cohort.json", {"stage": "cohort", "facts": {"caveat": "Paired at random."},
+                                          "params": {"name": "folder"}})  # fmt: skip
+    statistics = run_evaluate(inputs, tmp_path, [tmp_path / "train.json", tmp_path / "cohort.json"]).statistics
     caveats = " ".join(statistics["caveats"])
     assert "biomedclip, smolvlm, llava_med were fitted on the training part's pseudo-masks" in caveats
+    assert statistics["about"]["cohort_caveat"] == "Paired at random." and "Paired at random." in caveats
     assert "phantom" in caveats and "smolvlm are tiny" in caveats
     assert "Leak: smolvlm/segmentation/pid_tversky" in caveats and "Only 3 patients" in caveats
 
