@@ -50,14 +50,23 @@ TABLES = {
     4: "results/tables/table4_report_generation",
     5: "results/tables/table5_report_implied_severity",
     6: "results/tables/table6_loss_ablation",
-}  # + .csv and .md
+    8: "results/tables/table8_area_severity",
+    9: "results/tables/table9_segmentation_by_level",
+    10: "results/tables/table10_tests",
+}  # + .csv, .md and .tex
 FIGURES = {
     2: "results/figures/figure2_classification",
     3: "results/figures/figure3_segmentation_severity",
     4: "results/figures/figure4_segmentation_cases",
     5: "results/figures/figure5_report_severity",
     6: "results/figures/figure6_report_cases",
+    7: "results/figures/figure7_reliability",
+    8: "results/figures/figure8_decision_curve",
+    9: "results/figures/figure9_training",
 }  # + .png and .svg
+PLOTS = {
+    name: f"results/plots/{name}.csv" for name in ("segmentation", "pid_controller", "classification", "report")
+}  # for `dvc plots`
 PAGE = "results/index.html"
 
 MANIFESTS = "results/manifests"

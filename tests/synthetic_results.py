@@ -206,6 +206,10 @@ class Evaluated:
         return {number: self.folder / stem for number, stem in layout.TABLES.items()}
 
     @property
+    def plots(self) -> dict[str, Path]:
+        return {name: self.folder / path for name, path in layout.PLOTS.items()}
+
+    @property
     def figures(self) -> dict[int, Path]:
         return {number: self.folder / stem for number, stem in layout.FIGURES.items()}
 
@@ -228,14 +232,37 @@ def run_evaluate(inputs: SyntheticResults, folder: Path, manifests: list[Path] |
     return found
 
 
-def write_page(found: Evaluated, folder: Path, manifests: list[Path] | None = None, cases: int = 9) -> Path:
+def draw_figures(
+    found: Evaluated, outputs: dict[int, Path], plots: dict[str, Path], epochs: dict[tuple[str, str, str], Path]
+) -> None:
+    """The figures stage."""
+    figures.run(
+        FigureParams(dpi=60, cases_per_grade=1, reports_per_grade=2),
+        SEED,
+        statistics=found.statistics_path,
+        cases=found.cases,
+        predictions=found.inputs.predictions,
+        shards=found.inputs.shards["test"],
+        epochs=epochs,
+        outputs=outputs,
+        plots=plots,
+        manifest=found.folder / "results/manifests/figures.json",
+    )
+
+
+def write_page(
+    found: Evaluated,
+    folder: Path,
+    manifests: list[Path] | None = None,
+    cases: int = 9,
+    epochs: dict[tuple[str, str, str], Path] | None = None,
+) -> Path:
     """Tables, figures and the page of evaluated results; gives the page."""
     manifest = folder / "made.manifest"
     common = {"statistics": found.statistics_path, "manifest": manifest}
     shown = {"cases": found.cases, "predictions": found.inputs.predictions, "shards": found.inputs.shards["test"]}
     tables.run(TableParams(digits=4), SEED, outputs=found.tables, **common)
-    drawn = FigureParams(dpi=60, cases_per_grade=1, reports_per_grade=2)
-    figures.run(drawn, SEED, outputs=found.figures, **shown, **common)
+    draw_figures(found, found.figures, found.plots, epochs or {})
     path = folder / "index.html"
     page.run(
         PageParams(title="Synthetic", cases=cases),

@@ -316,7 +316,7 @@ def evaluate() -> None:
 
 @app.command(rich_help_panel=PANEL)
 def tables() -> None:
-    """Write tables 1-6 of the paper from the statistics, with the paper's values beside.
+    """Write tables 1-6 of the paper from the statistics, with its values beside; grades by area, levels, tests.
 
     **Reads** `results/statistics.json`. **Writes** `results/tables/table*.csv`, `.md`, `.tex`.
     """
@@ -334,11 +334,12 @@ def tables() -> None:
 
 @app.command(rich_help_panel=PANEL)
 def figures() -> None:
-    """Draw figures 2-6 of the paper as PNG and SVG.
+    """Draw figures 2-6 of the paper, calibration and training curves as PNG and SVG.
 
-    **Reads** `results/statistics.json`, `results/cases/`, `results/predictions/`, `data/shards/test-*.parquet`.
+    **Reads** `results/statistics.json`, `results/cases/`, `results/predictions/`, `data/shards/test-*.parquet`, the
+    models' `epochs.csv`.
 
-    **Writes** `results/figures/figure*.png`, `.svg`.
+    **Writes** `results/figures/figure*.png`, `.svg`; `results/plots/*.csv`, the training curves for `dvc plots`.
     """
     from lss.stages import figures as stage
 
@@ -350,7 +351,9 @@ def figures() -> None:
         cases=_cases(),
         predictions=_predictions(params),
         shards=_shards(params, "test")["test"],
+        epochs={run: Path(layout.EPOCHS.format(**run._asdict())) for run in model_runs(params.train)},
         outputs={number: Path(stem) for number, stem in layout.FIGURES.items()},
+        plots={name: Path(path) for name, path in layout.PLOTS.items()},
         manifest=_manifest("figures"),
     )
 

@@ -88,5 +88,5 @@ def _few_patients(patients: int) -> str:
     low, high = SIMULATED_COVERAGE[simulated[-1]]
     return (
         f"{sentence}: over {simulated[-1]} patients, in a simulation, nominal 95 % intervals held the truth in "
-        f"{low:.0%} to {high:.0%}."
+        f"{100 * low:.0f} to {100 * high:.0f} %."
     )

@@ -28,13 +28,18 @@ FIGURES: dict[str, tuple[str, str]] = {
         "where it is the note's); what the text contradicts, in colour; the reference. Of each grade the cases nearest "
         "to the median CIDEr-D.",
     ),
-    "calibration": (
-        "Calibration and decision curve.",
-        "Left: how often an answer is right at its stated probability. Right: net benefit of acting on the head's "
-        "probability of grade D, against calling all or none severe.",
+    "figure7": (
+        "Figure 7. Reliability of the grade head.",
+        "How often an answer is right at its stated probability, in bins of a tenth; the number of cases stands beside "
+        "each point, the calibration error with its interval in each panel.",
     ),
-    "training": (
-        "Training.",
+    "figure8": (
+        "Figure 8. Decision curve for severe stenosis.",
+        "Net benefit of acting on the head's probability of grade D at each threshold, with its interval, against "
+        "calling all or none severe.",
+    ),
+    "figure9": (
+        "Figure 9. Training.",
         "Loss and validation score per epoch; for PID-Tversky the weight of misses and the share of misses among "
         "errors, which steers it.",
     ),

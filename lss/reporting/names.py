@@ -72,8 +72,8 @@ STRATA = GRADE_LABELS | {
 
 
 def model_name(backbone: str) -> str:
-    """Printed name of a backbone; what no backbone had a part in is "none"."""
-    return BACKBONES.get(backbone, backbone or "none")
+    """Printed name of a backbone; what no backbone had a part in is "no model"."""
+    return BACKBONES.get(backbone, backbone or "no model")
 
 
 def spell_out(text: str) -> str:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from matplotlib.figure import Figure
 
 from lss.evaluation.summary import RESEARCH_ONLY
 from lss.grades import GRADE_LABELS
 from lss.reporting.captions import FIGURES
 from lss.reporting.names import spell_out
-from lss.reporting.table_text import format_paper, format_share, remarks, row_headings
-from lss.reporting.tables import Table
+from lss.reporting.table_grid import grid_of, remarks
+from lss.reporting.tables import TESTS, Table
 
 _SECTIONS = {
     "run": "What was run",
@@ -67,9 +65,9 @@ def render_page(
         sections=_SECTIONS,
         about=about,
         grades=list(GRADE_LABELS.values()),
-        caveats=list(dict.fromkeys([*about["caveats"], *statistics["caveats"]])),
-        tables=[_table(table, name, content, digits) for table, name, content in tables],
-        tests=[_test(test) for test in statistics["tests"]],
+        caveats=[spell_out(caveat) for caveat in dict.fromkeys([*statistics["caveats"], *about["caveats"]])],
+        tables=[_table(*table, digits) for table in tables if table[0].number != TESTS],
+        tests=[_table(*table, digits) for table in tables if table[0].number == TESTS],
         figures=[_figure(name, uri) for name, uri in figures],
         left_out=[("Files and notes that could not be used", about["rejects"]),
                   ("Slices read, but not of the kind in question", about["unused"])],
@@ -81,49 +79,22 @@ def render_page(
     )  # fmt: skip
 
 
-def figure_uri(figure: Figure, dpi: int) -> str:
-    """A figure as a PNG data URI."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return data_uri("image/png", buffer.getvalue())
-
-
 def data_uri(kind: str, content: bytes) -> str:
     """Bytes as a data URI of a media type."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _table(table: Table, name: str, content: bytes, digits: int) -> dict[str, Any]:
-    headings, lines = table.grid()
     return {
         "number": table.number,
         "title": table.title,
-        "labels": row_headings(table),
-        "headings": headings,
-        "lines": [(labels, [_cell(cell, digits) for cell in cells]) for labels, cells in lines],
+        "grid": grid_of(table, digits),
         "notes": [*table.notes, *remarks(table)],
         "file": name,
         "csv": data_uri("text/csv", content),
     }
 
 
-def _cell(row: dict[str, Any] | None, digits: int) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    value, interval = format_share(row, digits)
-    sort = "" if row["estimate"] is None else row["estimate"]
-    return {"value": value, "interval": interval, "paper": format_paper(row), "note": row["note"], "sort": sort}
-
-
 def _figure(name: str, uri: str) -> dict[str, str]:
     title, caption = FIGURES[name]
     return {"id": name, "title": title, "caption": caption, "alt": f"{title} {caption}", "uri": uri}
-
-
-def _test(test: dict[str, Any]) -> dict[str, Any]:
-    names = {name: spell_out(test[name]) for name in ("family", "first", "second")}
-    return test | names | {f"{p}_text": _p_value(test[p]) for p in ("p", "p_holm")}
-
-
-def _p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -14,11 +14,12 @@ _DISTANCE_OF_ROUNDING = 3 * _HALF_A_DIGIT
 
 
 class PaperValue(NamedTuple):
-    """A number as printed in the paper, with its interval where one is printed."""
+    """A number of the paper, with its interval where it has one, and as it was printed ("0.8900")."""
 
     value: float
     low: float | None
     high: float | None
+    printed: str
 
 
 @cache
@@ -31,6 +32,7 @@ def paper_values() -> dict[tuple[str, ...], PaperValue]:
             float(row["value"]),
             float(row["low"]) if row["low"] else None,
             float(row["high"]) if row["high"] else None,
+            row["value"],
         )
         for row in csv.DictReader(text.splitlines())
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ GRADE_LINES = {"A": ":", "BC": "--", "D": "-"}
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = "#F0E442", "#0072B2", "#D55E00"
 REFERENCE, PREDICTION = "#D55E00", "#009E73"
+
+_CHARACTERS_PER_INCH = 17  # of the line under a figure
 
 _RC: Any = {
     "font.family": "DejaVu Sans",
@@ -46,10 +49,17 @@ def style() -> Iterator[None]:
 
 
 def sign(figure: Figure, about: dict[str, Any]) -> None:
-    """Write under the figure what it rests on, so that it cannot be shown without; `about` as in statistics.json."""
+    """Write under the figure what it rests on, so that it cannot be shown without.
+
+    Args:
+        about: as in statistics.json; the caveat that the cohort's owner set is part of it.
+    """
     cohort = "Phantom cohort" if about["phantom"] else f"Cohort {about['cohort'] or 'not stated'}"
     weights = ", tiny backbones from random weights" if "tiny" in about["weights"].values() else ""
-    text = f"{cohort}{weights}. Research software: a radiologist decides."
+    lines = [f"{cohort}{weights}. Research software: a radiologist decides."]
+    if about["cohort_caveat"]:
+        lines += textwrap.wrap(about["cohort_caveat"], int(_CHARACTERS_PER_INCH * figure.get_figwidth()))
+    text = "\n".join(lines).replace("$", r"\$")  # else matplotlib reads formulas
     figure.text(0.5, -0.01, text, ha="center", va="top", fontsize=7, color="0.35")
 
 

@@ -4,106 +4,115 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+import re
 
 from tabulate import tabulate
 
-from lss.reporting.tables import COLUMNS, Table
+from lss.reporting.table_grid import Cell, Grid, grid_of, remarks
+from lss.reporting.tables import Table
 
-UNDEFINED = 0.05
-"""Share of undefined draws above which a reader is told."""
-
-_FIELD_HEADINGS = {"model": "Model", "metric": "Metric", "loss": "Loss", "system": "System", "stratum": "Images",
-                   "reference": "Reference"}  # fmt: skip
+_LONG_LABEL = 16  # characters; a longer label is broken into lines
+_A4 = 150  # characters of a line; where it would be longer, intervals stand under their values
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': "''", "–": "--", "—": "---", "†": r"\textdagger{}", "β": r"$\beta$",
+    "≤": r"$\leq$", "≥": r"$\geq$", "\u00a0": "~",
+}  # fmt: skip
 
 
 def to_csv(table: Table) -> str:
     """Long rows, full precision, an empty field where there is no value."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, table.columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(table.rows)
     return text.getvalue()
 
 
 def to_markdown(table: Table, digits: int, caveats: list[str]) -> str:
-    """The grid with the paper's values in the cells, then notes and caveats."""
-    headings, body = _grid_text(table, digits)
-    grid = tabulate(body, headings, tablefmt="pipe", disable_numparse=True)
+    """The grid, then notes and caveats."""
+    grid = grid_of(table, digits)
+    body = [[_plain(cell) for cell in line] for line in grid.lines]
+    text = tabulate(body, [_plain(cell, ", ") for cell in grid.headings], tablefmt="pipe", disable_numparse=True)
     notes = "\n".join(f"- {note}" for note in [*table.notes, *remarks(table), *caveats])
-    return f"# Table {table.number}. {table.title}\n\n{grid}\n\n{notes}\n"
+    return f"# Table {table.number}. {table.title}\n\n{text}\n\n{notes}\n"
+
+
+def _plain(cell: Cell, between: str = " ") -> str:
+    text = between.join(part for part in (cell.text, cell.small) if part)
+    return (f"{text} †" if cell.note else text).replace("|", "\\|")
 
 
 def to_latex(table: Table, digits: int, caveats: list[str]) -> str:
-    """A `table` environment with booktabs rules; the notes are its caption."""
-    headings, body = _grid_text(table, digits)
-    grid = tabulate(body, headings, tablefmt="latex_booktabs", disable_numparse=True)
-    caption = " ".join(_escape(note) for note in [f"{table.title}.", *table.notes, *remarks(table), *caveats])
-    return (
-        f"\\begin{{table}}\n\\centering\\small\n\\caption{{{caption}}}\n\\label{{tab:lss-{table.number}}}\n"
-        f"\\resizebox{{\\linewidth}}{{!}}{{%\n{grid}}}\n\\end{{table}}\n"
-    )
+    """A `longtable` for A4 paper, a group of lines under each first label, then notes and caveats.
+
+    It needs the packages array, booktabs, longtable and textcomp, all of them in every TeX distribution; letters that
+    pdfTeX does not know (in a cohort's own caveat) need LuaTeX or XeTeX.
+    """
+    grid = grid_of(table, digits)
+    stacked = _characters(grid) > _A4
+    width = len(grid.headings) - 1
+    head = " & ".join(_heading(cell) for cell in grid.headings[1:])
+    lines = []
+    group = None
+    for line in grid.lines:
+        if line[0].text != group:
+            group = line[0].text
+            lines.append(rf"\addlinespace\multicolumn{{{width}}}{{l}}{{\itshape {escape(group)}}}\\*")
+        lines.append(" & ".join(_latex(cell, stacked) for cell in line[1:]) + r" \\")
+    notes = " ".join(escape(note) for note in [*table.notes, *remarks(table), *caveats])
+    return "\n".join([
+        "% \\usepackage{array,booktabs,longtable,textcomp}",
+        r"\begingroup",
+        r"\providecommand{\lssstack}[3]{\begin{tabular}[t]{@{}#1@{}}#2\\[-2pt]#3\end{tabular}}",
+        r"\scriptsize\setlength{\tabcolsep}{2.5pt}\setlength{\LTcapwidth}{\linewidth}",
+        rf"\begin{{longtable}}{{@{{}}{_columns(grid)}@{{}}}}",
+        rf"\caption{{{escape(table.title)}}}\label{{tab:lss-{table.number}}}\\",
+        rf"\toprule {head} \\ \midrule \endfirsthead",
+        rf"\toprule {head} \\ \midrule \endhead",
+        r"\bottomrule \endfoot",
+        *lines,
+        r"\end{longtable}",
+        rf"\noindent {notes}\par",
+        r"\endgroup",
+        "",
+    ])  # fmt: skip
 
 
-def remarks(table: Table) -> list[str]:
-    """Notes of single cells as sentences, and of intervals that many of the bootstrap's draws say nothing of."""
-    notes = [f"{row['model']}, {row['metric']}, {row['stratum']}: {row['note']}." for row in table.rows if row["note"]]
-    return notes + _undefined(table)
+def _characters(grid: Grid) -> int:
+    """Of the longest line that the columns but the first make."""
+    columns = zip(grid.headings[1:], *(line[1:] for line in grid.lines), strict=True)
+    return sum(2 + max(len(_plain(cell)) for cell in column) for column in columns)
 
 
-def _undefined(table: Table) -> list[str]:
-    """One sentence per stratum in which more than `UNDEFINED` of the draws hold no such case."""
-    found: dict[str, tuple[float, dict[str, None]]] = {}
-    for row in table.rows:
-        if row["estimate"] is not None and (row["undefined_draws"] or 0) > UNDEFINED:
-            share, metrics = found.get(row["stratum"], (0.0, {}))
-            found[row["stratum"]] = max(share, row["undefined_draws"]), metrics | {row["metric"]: None}
-    return [
-        f"{stratum} ({', '.join(metrics)}): up to {share:.0%} of the bootstrap's draws hold no such case and are not "
-        "in the interval."
-        for stratum, (share, metrics) in found.items()
-    ]
+def _columns(grid: Grid) -> str:
+    """LaTeX's letters of the columns but the first: labels to the left, long ones in lines, numbers to the right."""
+    letters = []
+    for place, heading in enumerate(grid.headings[1:], start=1):
+        longest = max((len(line[place].text) for line in grid.lines), default=0)
+        if heading.kind == "label" and longest > _LONG_LABEL:
+            letters.append(r">{\raggedright\arraybackslash}p{0.12\linewidth}")
+        else:
+            letters.append("r" if heading.kind in ("count", "paper") else "l")
+    return "".join(letters)
 
 
-def format_share(row: dict[str, Any], digits: int) -> tuple[str, str]:
-    """Value and interval of a long row: "0.9123", "(0.881–0.942)"; a dash and "" where undefined."""
-    if row["estimate"] is None:
-        return "–", ""
-    value = f"{row['estimate']:.{digits}f}"
-    if row["ci_low"] is None:
-        return value, ""
-    fewer = max(digits - 1, 1)
-    return value, f"({row['ci_low']:.{fewer}f}–{row['ci_high']:.{fewer}f})"
+def _heading(cell: Cell) -> str:
+    if not cell.small:
+        return escape(cell.text)
+    return rf"\lssstack{{{'r' if cell.kind == 'paper' else 'l'}}}{{{escape(cell.text)}}}{{{escape(cell.small)}}}"
 
 
-def format_paper(row: dict[str, Any]) -> str:
-    """The paper's value as it printed it, or an empty text."""
-    if row["paper_value"] is None:
-        return ""
-    text = f"{row['paper_value']:.4f}"
-    if row["paper_ci_low"] is not None:
-        text += f" ({row['paper_ci_low']:.3f}–{row['paper_ci_high']:.3f})"
-    return text
+def _latex(cell: Cell, stacked: bool) -> str:
+    text = escape(cell.text) + (r"\textdagger{}" if cell.note else "")
+    if not cell.small:
+        return text
+    if stacked or cell.kind == "paper":
+        return rf"\lssstack{{{'r' if cell.kind == 'paper' else 'l'}}}{{{text}}}{{\tiny {escape(cell.small)}}}"
+    return f"{text} {escape(cell.small)}"
 
 
-def row_headings(table: Table) -> list[str]:
-    """Headings of the labels in front of a row."""
-    return [_FIELD_HEADINGS[name] for name in table.row_fields]
-
-
-def _grid_text(table: Table, digits: int) -> tuple[list[str], list[list[str]]]:
-    headings, lines = table.grid()
-    body = []
-    for labels, cells in lines:
-        texts = []
-        for cell in cells:
-            text = " ".join(format_share(cell, digits)).strip() if cell else ""
-            paper = format_paper(cell) if cell else ""
-            texts.append(f"{text}; paper {paper}" if paper else text)
-        body.append([*labels, *texts])
-    return [*row_headings(table), *headings], body
-
-
-def _escape(text: str) -> str:
-    special = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "–": "--"}
-    return "".join(special.get(character, character) for character in text)
+def escape(text: str) -> str:
+    """A text as LaTeX prints it, every special character of it."""
+    return re.sub(r"[\\&%_#$\{\}~^<>|\"–—†β≤≥\u00a0]", lambda found: _SPECIAL[found[0]], text)

@@ -1,4 +1,4 @@
-"""Training curves: losses and validation scores per epoch, and the controller of PID-Tversky at work."""
+"""Figure 9, training curves: losses and validation scores per epoch, and the controller of PID-Tversky at work."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lss.reporting.names import LOSSES, model_name
+from lss.reporting.plot_data import Course
 from lss.reporting.style import MODEL_COLOURS
-
-Course = list[dict[str, float]]
-"""Rows of epochs.csv."""
 
 
 def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
@@ -25,6 +23,7 @@ def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
     colours = dict(zip(dict.fromkeys(model[0] for model in courses), MODEL_COLOURS, strict=False))
     figure = Figure(figsize=(10.5, 2.2 * max(len(kinds), 1) + 0.6), layout="constrained")
     if not kinds:
+        figure.text(0.5, 0.5, "No model was trained", ha="center")
         return figure
     grid = figure.subplots(len(kinds), 4, squeeze=False)
     for axes, (task, loss) in zip(grid, kinds, strict=True):

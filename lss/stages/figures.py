@@ -1,4 +1,4 @@
-"""Stage figures: figures 2-6 of the paper."""
+"""Stage figures: figures 2-6 of the paper, calibration and training; the training curves also for `dvc plots`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lss.io import read_json
+from lss.errors import LssError
+from lss.io import read_json, write_text
 from lss.manifest import write_manifest
 from lss.params import FigureParams
+from lss.reporting.calibration_figures import draw_decision, draw_reliability
 from lss.reporting.case_data import CaseData
 from lss.reporting.grade_figures import draw_grades
 from lss.reporting.mask_figure import MaskCase, draw_masks
 from lss.reporting.names import LOSSES, model_name
+from lss.reporting.plot_data import Course, plot_tables, read_course
 from lss.reporting.report_figure import ReportCase, draw_reports
 from lss.reporting.selection import typical_cases
 from lss.reporting.style import save, sign, style
+from lss.reporting.training_figure import draw_training
 
 Run = tuple[str, str, str]
 
@@ -29,7 +33,9 @@ def run(
     cases: dict[str, Path],
     predictions: dict[Run, Path],
     shards: list[Path],
+    epochs: dict[Run, Path],
     outputs: dict[int, Path],
+    plots: dict[str, Path],
     manifest: Path,
 ) -> None:
     """Draw every figure as PNG and SVG; equal inputs give equal files.
@@ -40,7 +46,9 @@ def run(
         statistics, cases: of the evaluate stage.
         predictions: tables by (backbone, task, loss).
         shards: of the test part.
+        epochs: epochs.csv by (backbone, task, loss).
         outputs: number of the figure to the stem of its files.
+        plots: name of the table of training curves to its file.
         manifest: gets the stage's manifest.
 
     Raises LssError on missing or broken files.
@@ -48,7 +56,10 @@ def run(
     started = datetime.now(UTC)
     found = read_json(statistics)
     data = CaseData(cases, predictions, shards)
-    written = []
+    courses = {model: _course(path) for model, path in epochs.items()}
+    written = list(plots.values())
+    for name, text in plot_tables(courses).items():
+        write_text(plots[name], text)
     with style():
         figures = {
             2: draw_grades(found, ("head",)),
@@ -56,6 +67,9 @@ def run(
             4: _figure4(data, params.cases_per_grade),
             5: draw_grades(found, ("text",)),
             6: _figure6(data, params.reports_per_grade),
+            7: draw_reliability(found),
+            8: draw_decision(found),
+            9: draw_training(courses),
         }
         for number, stem in outputs.items():
             sign(figures[number], found["about"])
@@ -63,12 +77,20 @@ def run(
     write_manifest(
         manifest,
         "figures",
-        inputs=[statistics, *cases.values(), *predictions.values(), *shards],
+        inputs=[statistics, *cases.values(), *predictions.values(), *shards, *epochs.values()],
         outputs=written,
         params=params.model_dump(mode="json"),
         seed=seed,
         started=started,
     )
+
+
+def _course(path: Path) -> Course:
+    """Epochs of a training; LssError where the file is missing."""
+    try:
+        return read_course(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LssError(f"{path}: cannot be read ({error.strerror}). Rerun the stage train.") from error
 
 
 def _figure4(data: CaseData, per_grade: int) -> Figure:

@@ -1,4 +1,4 @@
-"""Stage tables: tables 1-6 of the paper from the statistics, with its values beside."""
+"""Stage tables: tables 1-6 of the paper from the statistics, with its values beside, and those it has not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from lss.io import read_json, write_text
 from lss.manifest import write_manifest
 from lss.params import TableParams
+from lss.reporting.names import spell_out
 from lss.reporting.table_text import to_csv, to_latex, to_markdown
 from lss.reporting.tables import build_tables
 
@@ -27,12 +28,13 @@ def run(params: TableParams, seed: int, *, statistics: Path, outputs: dict[int, 
     started = datetime.now(UTC)
     found = read_json(statistics)
     tables = build_tables(found)
+    caveats = [spell_out(caveat) for caveat in found["caveats"]]
     written = []
     for number, stem in outputs.items():
         texts = {
             "csv": to_csv(tables[number]),
-            "md": to_markdown(tables[number], params.digits, found["caveats"]),
-            "tex": to_latex(tables[number], params.digits, found["caveats"]),
+            "md": to_markdown(tables[number], params.digits, caveats),
+            "tex": to_latex(tables[number], params.digits, caveats),
         }
         for suffix, text in texts.items():
             written.append(Path(f"{stem}.{suffix}"))

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import csv
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
-from synthetic_results import SEED, Evaluated
+from synthetic_results import Evaluated, draw_figures
 
-from lss.params import FigureParams
-from lss.stages import figures
+from lss.errors import LssError
+from lss.reporting.calibration_figures import draw_decision, draw_reliability
+from lss.reporting.style import sign, style
 
-
-def draw(evaluated: Evaluated, outputs: dict[int, Path]) -> None:
-    params = FigureParams(dpi=60, cases_per_grade=1, reports_per_grade=2)
-    figures.run(params, SEED, statistics=evaluated.statistics_path, cases=evaluated.cases,
-                predictions=evaluated.inputs.predictions, shards=evaluated.inputs.shards["test"], outputs=outputs,
-                manifest=outputs[2].parent / "figures.json")  # fmt: skip
+EPOCHS = {
+    ("smolvlm", "segmentation", "pid_tversky"): "epoch,train_loss,alpha,beta,fp,fn,val_score\n"
+                                                "1,0.9,0.3,0.7,5,9,0.2\n2,0.5,0.28,0.72,4,6,0.5\n",
+    ("smolvlm", "segmentation", "cross_entropy"): "epoch,train_loss,fp,fn,val_score\n1,0.4,7,2,0.3\n",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def drawn(evaluated: Evaluated) -> dict[int, Path]:
-    draw(evaluated, evaluated.figures)
+def epochs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Path]:
+    folder = tmp_path_factory.mktemp("epochs")
+    paths = {model: folder / f"{model[2]}.csv" for model in EPOCHS}
+    for model, path in paths.items():
+        path.write_text(EPOCHS[model])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def drawn(evaluated: Evaluated, epochs: dict[tuple[str, str, str], Path]) -> dict[int, Path]:
+    draw_figures(evaluated, evaluated.figures, evaluated.plots, epochs)
     return evaluated.figures
 
 
@@ -36,9 +47,11 @@ def test_every_figure_is_a_picture_with_something_on_it(drawn: dict[int, Path]) 
         assert ElementTree.parse(f"{stem}.svg").getroot().tag.endswith("svg")
 
 
-def test_same_bytes_again(evaluated: Evaluated, drawn: dict[int, Path], tmp_path: Path) -> None:
+def test_same_bytes_again(
+    evaluated: Evaluated, drawn: dict[int, Path], epochs: dict[tuple[str, str, str], Path], tmp_path: Path
+) -> None:
     again = {number: tmp_path / stem.name for number, stem in drawn.items()}
-    draw(evaluated, again)
+    draw_figures(evaluated, again, {name: tmp_path / path.name for name, path in evaluated.plots.items()}, epochs)
     for number, stem in again.items():
         for suffix in ("png", "svg"):
             assert Path(f"{stem}.{suffix}").read_bytes() == Path(f"{drawn[number]}.{suffix}").read_bytes()
@@ -48,3 +61,55 @@ def test_no_date_or_version_in_the_files(drawn: dict[int, Path]) -> None:
     for stem in drawn.values():
         assert b"matplotlib" not in Path(f"{stem}.png").read_bytes()[:400].lower()
         assert "<dc:date>" not in Path(f"{stem}.svg").read_text()
+
+
+def test_training_curves_for_dvc_name_the_model_whatever_was_trained(
+    evaluated: Evaluated, drawn: dict[int, Path]
+) -> None:
+    with evaluated.plots["segmentation"].open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["model"], row["epoch"], float(row["fn"])) for row in rows] == [
+        ("SmolVLM, PID-Tversky", "1", 9),
+        ("SmolVLM, PID-Tversky", "2", 6),
+        ("SmolVLM, cross-entropy", "1", 2),
+    ]
+    assert evaluated.plots["pid_controller"].read_text().splitlines() == [
+        "epoch,model,beta", '1,"SmolVLM, PID-Tversky",0.7', '2,"SmolVLM, PID-Tversky",0.72']  # fmt: skip
+    assert evaluated.plots["report"].read_text() == "epoch,model,train_loss,val_score\n"
+
+
+def test_missing_training_curve_is_named(evaluated: Evaluated, tmp_path: Path) -> None:
+    missing = {("smolvlm", "report", "focal"): tmp_path / "epochs.csv"}
+    with pytest.raises(LssError, match=r"epochs.csv: cannot be read.*Rerun the stage train"):
+        draw_figures(evaluated, evaluated.figures, evaluated.plots, missing)
+
+
+def test_a_user_s_caveat_stands_under_every_figure() -> None:
+    caveat = "Notes and images were paired at random; 5 $ were paid. " * 5
+    about = {"phantom": False, "cohort": "folder", "weights": {}, "cohort_caveat": caveat}
+    with style():
+        figure = Figure(figsize=(5, 3))
+        sign(figure, about)
+        figure.canvas.draw()
+        (text,) = figure.texts
+        box = text.get_window_extent()
+    said = " ".join(text.get_text().replace("\\$", "$").split())
+    assert said == f"Cohort folder. Research software: a radiologist decides. {caveat.strip()}"
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
+def test_reliability_and_decision_curve_show_a_panel_per_model(evaluated: Evaluated) -> None:
+    statistics = evaluated.statistics
+    for draw in (draw_reliability, draw_decision):
+        assert [axes.get_title() for axes in draw(statistics).axes] == [
+            "(a) BiomedCLIP",
+            "(b) SmolVLM",
+            "(c) LLaVA-Med",
+        ]
+    (line,) = [
+        line for line in draw_decision(statistics).axes[0].lines if line.get_label() == "by the head's probability"
+    ]
+    expected = statistics["curves"]["biomedclip/head"]["decision"]["model"]
+    np.testing.assert_array_equal(line.get_ydata(), expected)
+    statistics["curves"] = {}
+    assert draw_decision(statistics).axes == [] and draw_reliability(statistics).axes == []

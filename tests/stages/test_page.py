@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from synthetic_results import SEED, Evaluated, write_page
 
+from lss import layout
 from lss.io import write_json
 
 
@@ -54,8 +55,8 @@ def test_opens_on_what_was_run_and_how_far_to_trust_it(page: str) -> None:
 
 
 def test_holds_all_tables_figures_and_cases(page: str) -> None:
-    assert all(f'id="table{number}"' in page for number in range(1, 7))
-    assert all(f'id="figure{number}"' in page for number in range(2, 7))
+    assert all(f'id="table{number}"' in page for number in layout.TABLES)
+    assert all(f'id="figure{number}"' in page for number in layout.FIGURES)
     cases = json.loads(re.search(r'id="case-data">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
     assert len(cases) == 9
     assert [case["why"] for case in cases].count("worst") == 3
@@ -65,17 +66,18 @@ def test_holds_all_tables_figures_and_cases(page: str) -> None:
     assert max(worst) < min(best)
 
 
-def test_the_paper_s_numbers_are_marked_as_such(page: str) -> None:
-    assert re.search(r'<span class="paper"[^>]*>paper 0\.9512 \(0\.938–0\.964\)', page)
-    assert re.search(r'<span class="paper" title="[^"]*cannot be[^"]*">paper 0\.9056 †', page)
+def test_the_paper_s_numbers_and_n_have_columns_of_their_own(page: str) -> None:
+    assert re.search(
+        r'<td class="paper"[^>]*><span class="paper">0\.9512</span> <span class="interval">\(0\.938–0', page
+    )
+    assert re.search(r'<span class="paper" title="[^"]*cannot be[^"]*">0\.9056 †', page)
+    assert '<td class="count" data-value="48"><span class="count">48</span></td>' in page
 
 
 def test_manifests_are_told(evaluated: Evaluated, tmp_path: Path) -> None:
-    epochs = tmp_path / "epochs.csv"
-    epochs.write_text("epoch,train_loss,alpha,beta,fp,fn,val_score\n1,0.9,0.3,0.7,5,9,0.2\n2,0.5,0.28,0.72,4,6,0.5\n")
     machine = {"versions": {"torch": "9.9"}, "platform": "Linux-test"}
     facts = {
-        "cohort": {"cohort": "phantom", "caveat": "Made & drawn by <a program>."},
+        "cohort": {"cohort": "phantom", "caveat": None},
         "split": {"slices": 100, "used": 60, "rejects": {"truncated file": 2, "empty note": 7},
                   "unused": {"plane sagittal": 40}, "absent_grades": {"val": ["D"]},
                   "subsets": {"test": {"patients": 12, "slices": {"A": 20, "D": 4}}}},
@@ -84,16 +86,13 @@ def test_manifests_are_told(evaluated: Evaluated, tmp_path: Path) -> None:
                   "leak": False},
     }  # fmt: skip
     for stage, told in facts.items():
-        outputs = {str(epochs): {}} if stage == "train" else {}
-        write_json(tmp_path / f"{stage}.json", {"stage": stage, "facts": told, "outputs": outputs, "seed": SEED,
+        write_json(tmp_path / f"{stage}.json", {"stage": stage, "facts": told, "outputs": {}, "seed": SEED,
                    "seconds": 1.5, "machine": machine, "params": {}})  # fmt: skip
     html = write_page(evaluated, tmp_path, sorted(tmp_path.glob("*.json"))).read_text(encoding="utf-8")
     expected = [
-        "Made &amp; drawn by &lt;a program&gt;.",
         "60 in use of 100 read",
         "1,234,567",
         "tiny, random",
-        'id="training"',
         "no slice of grade D",
         "torch 9.9",
         "phantom (images and notes made by this program)",

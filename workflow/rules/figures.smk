@@ -1,10 +1,11 @@
-# Figures 2-6 of the paper.
+# Figures 2-6 of the paper, calibration and training curves; the latter also as tables for `dvc plots`.
 rule figures:
     input:
         statistics=layout.STATISTICS,
         cases=expand(layout.CASES, task=["classification", "segmentation", "report"]),
         predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),
+        epochs=[layout.EPOCHS.format(**run._asdict()) for run in RUNS],
         code=code_of("figures"),
     output:
         png=[
@@ -13,6 +14,7 @@ rule figures:
             for number, stem in layout.FIGURES.items()
         ],
         svg=[f"{stem}.svg" for stem in layout.FIGURES.values()],
+        plots=list(layout.PLOTS.values()),
         manifest=layout.MANIFEST.format(name="figures"),
     params:
         settings=config["figures"],

@@ -1,4 +1,4 @@
-# Tables 1-6 of the paper, its values beside ours.
+# Tables 1-6 of the paper, its values beside ours; grades by area, levels and tests.
 rule tables:
     input:
         statistics=layout.STATISTICS,

@@ -1,0 +1,79 @@
+"""Figures 7 and 8: reliability of the grade head's probabilities, and the decision curve for severe stenosis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lss.evaluation.measures import find
+from lss.reporting.names import model_name
+from lss.reporting.style import MODEL_COLOURS
+
+_LETTERS = "abcdefghij"
+
+
+def draw_reliability(statistics: dict[str, Any]) -> Figure:
+    """A panel per model: share of right answers against the probability of the answered grade, in bins of a tenth.
+
+    A marker's area is the number of cases in its bin; n is written beside it.
+    """
+    figure, panels = _panels(statistics)
+    for panel, backbone, curves, colour in panels:
+        panel.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle="--")
+        points = curves["reliability"]
+        cases = np.array(points["cases"])
+        panel.plot(points["confidence"], points["accuracy"], color=colour, linewidth=1.2)
+        panel.scatter(points["confidence"], points["accuracy"], s=12 + 120 * cases / cases.max(), color=colour)
+        for x, y, n in zip(points["confidence"], points["accuracy"], cases, strict=True):
+            above = y < 0.9
+            panel.annotate(f"{n}", (x, y), (0, 9 if above else -9), textcoords="offset points", fontsize=7,
+                           ha="center", va="bottom" if above else "top")  # fmt: skip
+        error = find(statistics["measures"], backbone=backbone, source="head", reference="note_grade", metric="ece")
+        if error and error["value"] is not None:
+            between = f"\n({error['low']:.3f}–{error['high']:.3f})" if error["low"] is not None else ""
+            panel.text(0.03, 0.97, f"calibration error {error['value']:.3f}{between}", va="top", fontsize=8,
+                       transform=panel.transAxes)  # fmt: skip
+        panel.set(xlabel="probability of the answered grade", xlim=(0, 1.02), ylim=(0, 1.06))
+        panel.set_aspect("equal")
+    if panels:
+        panels[0][0].set_ylabel("share of right answers")
+    return figure
+
+
+def draw_decision(statistics: dict[str, Any]) -> Figure:
+    """A panel per model: net benefit of acting on its probability of grade D, with interval, against all and none."""
+    figure, panels = _panels(statistics)
+    highest = max((value for _, _, curves, _ in panels for value in curves["decision"]["high"] if value), default=0.0)
+    for panel, _, curves, colour in panels:
+        curve = {name: np.array(values, dtype=float) for name, values in curves["decision"].items()}
+        panel.fill_between(curve["threshold"], curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0,
+                           label="its interval, pointwise")  # fmt: skip
+        panel.plot(curve["threshold"], curve["model"], color=colour, label="by the head's probability")
+        panel.plot(curve["threshold"], curve["treat_all"], color="0.4", linestyle="--", label="all called severe")
+        panel.axhline(0, color="0.4", linewidth=0.8, linestyle=":", label="none called severe")
+        panel.set(xlabel="threshold of the probability of D", xlim=(0, 1), ylim=(-0.35 * highest, 1.1 * highest or 1))
+    if panels:
+        panels[0][0].set_ylabel("net benefit, grade D")
+        panels[0][0].legend(frameon=False, loc="upper right")
+    return figure
+
+
+def _panels(statistics: dict[str, Any]) -> tuple[Figure, list[tuple[Axes, str, dict[str, Any], str]]]:
+    """A figure with a titled panel per backbone whose grade head was run: axes, backbone, its curves, its colour."""
+    backbones = list(dict.fromkeys(model[0] for model in statistics["models"]))
+    shown = [
+        (backbone, statistics["curves"][f"{backbone}/head"], colour)
+        for backbone, colour in zip(backbones, MODEL_COLOURS, strict=False)
+        if f"{backbone}/head" in statistics["curves"]
+    ]
+    figure = Figure(figsize=(3.2 * max(len(shown), 1) + 0.4, 3.4), layout="constrained")
+    if not shown:
+        figure.text(0.5, 0.5, "No grade head was trained", ha="center")
+        return figure, []
+    axes = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+    for panel, letter, (backbone, _, _) in zip(axes, _LETTERS, shown, strict=False):
+        panel.set_title(f"({letter}) {model_name(backbone)}")
+    return figure, [(panel, *found) for panel, found in zip(axes, shown, strict=True)]

@@ -1,0 +1,162 @@
+"""A table as lines of cells: what Markdown, LaTeX and the page lay out, each in its way.
+
+The models stand side by side, each with the paper's value in a column of its own; so does the number of images.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from lss.reporting.tables import Table
+
+_HEADINGS = {"model": "Model", "metric": "Metric", "loss": "Loss", "system": "System", "stratum": "Images",
+             "reference": "Reference", "family": "Compared", "first": "First", "second": "Second"}  # fmt: skip
+_SHORT_TESTS = {"McNemar, exact": "McNemar, exact", "McNemar, chi-squared with continuity correction": "McNemar",
+                "Wilcoxon signed-rank, zeros by Pratt": "Wilcoxon"}  # fmt: skip
+DASH = "–"
+UNDEFINED = 0.05
+"""Share of undefined draws above which a reader is told."""
+
+
+class Cell(NamedTuple):
+    """One cell.
+
+    Attributes:
+        text, small: the value, and its interval or a second line.
+        kind: label, count, value, paper, text.
+        sort: what the page sorts by; "" where there is nothing.
+        note: why the paper's value cannot be, if so.
+    """
+
+    text: str
+    small: str = ""
+    kind: str = "value"
+    sort: float | str = ""
+    note: str = ""
+
+
+class Grid(NamedTuple):
+    """Headings, and lines of as many cells. The first cell of a line names the group it belongs to."""
+
+    headings: list[Cell]
+    lines: list[list[Cell]]
+
+
+def grid_of(table: Table, digits: int) -> Grid:
+    """Lay out a table; `digits` are the decimals of its values, its intervals have one fewer.
+
+    Raises ValueError where two rows would stand in one cell.
+    """
+    fields = _row_fields(table)
+    labels = [Cell(_HEADINGS[name], kind="label") for name in fields]
+    if not table.column_field:
+        return _grid_of_tests(table, labels, digits)
+    columns = list(dict.fromkeys(row[table.column_field] for row in table.rows))
+    lines: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
+    with_paper = set()
+    for row in table.rows:
+        line = lines.setdefault(tuple(row[name] for name in fields), {})
+        column = row[table.column_field]
+        if column in line:
+            raise ValueError(f"table {table.number}: two rows for {[row[name] for name in fields]}, {column}")
+        line[column] = row
+        if row["paper_value"] is not None:
+            with_paper.add(column)
+    headings = [*labels, Cell("n", kind="count")]
+    for column in columns:
+        headings.append(Cell(column))
+        if column in with_paper:
+            headings.append(Cell(column, "paper", "paper"))
+    body = []
+    for names, line in lines.items():
+        cells = [*(Cell(name, kind="label", sort=name) for name in names), _count(line, columns)]
+        for column in columns:
+            cells.append(_value(line.get(column), digits))
+            if column in with_paper:
+                cells.append(_paper(line.get(column)))
+        body.append(cells)
+    return Grid(headings, body)
+
+
+def _row_fields(table: Table) -> tuple[str, ...]:
+    """The fields that name a line; the loss behind others only where it tells lines apart."""
+    without = tuple(name for name in table.row_fields if name != "loss" or name == table.row_fields[0])
+    places = {tuple(row[name] for name in (*without, table.column_field)) for row in table.rows if table.column_field}
+    return without if len(places) == len(table.rows) else table.row_fields
+
+
+def _grid_of_tests(table: Table, labels: list[Cell], digits: int) -> Grid:
+    headings = [*labels, Cell("n", kind="count"), Cell("Better / worse", "/ equal", "text"), Cell("Difference"),
+                Cell("Test", kind="text"), Cell("p"), Cell("p", "Holm"), Cell("p", "by patient"),
+                Cell("p", "patient, Holm")]  # fmt: skip
+    lines = [
+        [
+            *(Cell(row[name], kind="label", sort=row[name]) for name in table.row_fields),
+            Cell(str(row["n"]), kind="count", sort=row["n"]),
+            Cell(f"{row['first_better']} / {row['second_better']} / {row['ties']}", kind="text",
+                 sort=row["first_better"] - row["second_better"]),
+            _value({"estimate": row["difference"], **row}, digits),
+            Cell(_SHORT_TESTS[row["test"]], kind="text", sort=row["test"]),
+            *(Cell(format_p(row[name]), sort=row[name]) for name in ("p", "p_holm", "p_patients", "p_patients_holm")),
+        ]
+        for row in table.rows
+    ]  # fmt: skip
+    return Grid(headings, lines)
+
+
+def _count(line: dict[str, dict[str, Any]], columns: list[str]) -> Cell:
+    """Images behind a line; where it differs between the models, each one's in their order."""
+    counts = [line[column]["n"] for column in columns if column in line]
+    same = len(set(counts)) == 1
+    return Cell(str(counts[0]) if same else " / ".join(map(str, counts)), kind="count", sort=counts[0])
+
+
+def _value(row: dict[str, Any] | None, digits: int) -> Cell:
+    """Estimate and interval: "0.9123", "(0.881–0.942)"; a dash where undefined, empty where there is no such row."""
+    if row is None:
+        return Cell("")
+    if row["estimate"] is None:
+        return Cell(DASH)
+    interval = ""
+    if row["ci_low"] is not None:
+        fewer = max(digits - 1, 1)
+        between = DASH if row["ci_low"] >= 0 else " to "
+        interval = f"({row['ci_low']:.{fewer}f}{between}{row['ci_high']:.{fewer}f})"
+    return Cell(f"{row['estimate']:.{digits}f}", interval, sort=row["estimate"])
+
+
+def _paper(row: dict[str, Any] | None) -> Cell:
+    """The paper's value as it printed it."""
+    if row is None or row["paper_value"] is None:
+        return Cell("", kind="paper")
+    interval = ""
+    if row["paper_ci_low"] is not None:
+        interval = f"({row['paper_ci_low']:.3f}{DASH}{row['paper_ci_high']:.3f})"
+    return Cell(row["paper_value"], interval, "paper", float(row["paper_value"]), row["note"])
+
+
+def format_p(p: float) -> str:
+    """A p-value in print: three decimals, or two significant digits where they would be zero."""
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+
+
+def remarks(table: Table) -> list[str]:
+    """Notes of single cells as sentences, and of intervals that many of the bootstrap's draws say nothing of."""
+    if not table.column_field:
+        return []
+    notes = [f"{row['model']}, {row['metric']}, {row['stratum']}: {row['note']}." for row in table.rows if row["note"]]
+    return notes + _undefined(table)
+
+
+def _undefined(table: Table) -> list[str]:
+    """One sentence per stratum in which more than `UNDEFINED` of the draws hold no such case."""
+    found: dict[str, tuple[float, dict[str, None]]] = {}
+    for row in table.rows:
+        if row["estimate"] is not None and (row["undefined_draws"] or 0) > UNDEFINED:
+            share, metrics = found.get(row["stratum"], (0.0, {}))
+            found[row["stratum"]] = max(share, row["undefined_draws"]), metrics | {row["metric"]: None}
+    return [
+        f"{stratum} ({', '.join(metrics)}): up to {100 * share:.0f} % of the bootstrap's draws hold no such case and "
+        "are not in the interval."
+        for stratum, (share, metrics) in found.items()
+    ]
