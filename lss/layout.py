@@ -68,6 +68,8 @@ PLOTS = {
     name: f"results/plots/{name}.csv" for name in ("segmentation", "pid_controller", "classification", "report")
 }  # for `dvc plots`
 PAGE = "results/index.html"
+MODEL_CARD = "results/cards/{backbone}-{task}-{loss}.md"
+DATA_SHEET = "results/cards/data_sheet.md"
 
 MANIFESTS = "results/manifests"
 MANIFEST = MANIFESTS + "/{name}.json"  # name: stage, or stage/wildcards

@@ -271,6 +271,8 @@ def write_page(
         figures=found.figures,
         manifests=manifests or [],
         page=path,
+        model_cards={},
+        data_sheet=folder / "data_sheet.md",
         **shown,
         **common,
     )

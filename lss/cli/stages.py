@@ -364,7 +364,7 @@ def page() -> None:
 
     **Reads** tables, figures, statistics, cases, predictions and the manifests of all stages.
 
-    **Writes** `results/index.html`.
+    **Writes** `results/index.html`, `results/cards/*.md` (a card per trained model, a data sheet).
     """
     from lss.stages import page as stage
 
@@ -380,5 +380,7 @@ def page() -> None:
         shards=_shards(params, "test")["test"],
         manifests=[Path(path) for path in stage_manifests(params)],
         page=Path(layout.PAGE),
+        model_cards={run: Path(layout.MODEL_CARD.format(**run._asdict())) for run in model_runs(params.train)},
+        data_sheet=Path(layout.DATA_SHEET),
         manifest=_manifest("page"),
     )

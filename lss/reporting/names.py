@@ -9,6 +9,13 @@ from lss.metrics.language import METRICS
 
 BACKBONES = {"biomedclip": "BiomedCLIP", "smolvlm": "SmolVLM", "llava_med": "LLaVA-Med"}
 
+COHORTS = {
+    "phantom": "phantom (images and notes made by this program)",
+    "lss": "Lumbar Spine MRI Dataset, the paper's archive",
+    "rsna": "RSNA 2024 Lumbar Spine Degenerative Classification",
+    "folder": "a folder of the user's own",
+}
+
 LOSSES = {
     "pid_tversky": "PID-Tversky",
     "cross_entropy": "cross-entropy",

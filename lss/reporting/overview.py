@@ -6,15 +6,9 @@ from collections import Counter
 from typing import Any
 
 from lss.grades import GRADE_LABELS, GRADES
-from lss.reporting.names import LOSSES, model_name
+from lss.reporting.names import COHORTS, LOSSES, model_name
 
 Manifest = dict[str, Any]
-COHORTS = {
-    "phantom": "phantom (images and notes made by this program)",
-    "lss": "Lumbar Spine MRI Dataset, the paper's archive",
-    "rsna": "RSNA 2024 Lumbar Spine Degenerative Classification",
-    "folder": "a folder of the user's own",
-}
 
 
 def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from lss.evaluation.summary import RESEARCH_ONLY
 from lss.grades import GRADE_LABELS
 from lss.reporting.captions import FIGURES
+from lss.reporting.cards import Card
 from lss.reporting.names import spell_out
 from lss.reporting.table_grid import grid_of, remarks
 from lss.reporting.tables import TESTS, Table
@@ -24,6 +25,7 @@ _SECTIONS = {
     "figures": "Figures",
     "left-out": "Left out",
     "cases": "Single cases",
+    "cards": "Cards",
     "made-with": "Made with",
 }
 
@@ -36,6 +38,7 @@ def render_page(
     tables: list[tuple[Table, str, bytes]],
     figures: list[tuple[str, str]],
     cases: list[dict[str, Any]],
+    cards: list[tuple[str, Card]],
     digits: int,
 ) -> str:
     """The page's HTML.
@@ -46,6 +49,7 @@ def render_page(
         tables: table, name of its CSV file, and that file's bytes.
         figures: name (a key of lss.reporting.captions.FIGURES) and data URI.
         cases: of lss.reporting.page_cases.
+        cards: name of each card's file, and the card.
         digits: of the tables' values.
     """
     environment = Environment(
@@ -73,6 +77,7 @@ def render_page(
                   ("Slices read, but not of the kind in question", about["unused"])],
         backbones=[model["name"] for model in cases[0]["models"]] if cases else [],
         cases=cases,
+        cards=cards,
         cases_json=json.dumps(cases, ensure_ascii=False).replace("</", "<\\/"),
         css=templates.joinpath("page.css").read_text(encoding="utf-8"),
         js=templates.joinpath("page.js").read_text(encoding="utf-8"),

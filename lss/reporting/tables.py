@@ -78,8 +78,9 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             "Grades are those read from the radiologist's notes. Balanced: every grade re-weighted to the same "
             "prevalence, the counterpart of the paper's balanced test set, whose averages therefore stand there. Its "
             "precision and F1 of single grades are of that set too.",
-            "AUC is one grade against the rest. The calibration error grows with the noise of few cases, and resampling "
-            "adds to that: its bias-corrected interval may lie below the value.", interval, undefined], by_grade),
+            "AUC is one grade against the rest. The calibration error grows with the noise of few cases, and "
+            "resampling adds to that: its bias-corrected interval may lie below the value.", interval, undefined],
+            by_grade),
         Table(2, "Segmentation", [
             f"Mean over images: {_EMPTY}.", balanced,
             "Distances between borders; where one mask is empty, the image's diagonal.", truth, interval, undefined],

@@ -1,4 +1,4 @@
-"""Stage page: everything on one self-contained HTML page."""
+"""Stage page: everything on one self-contained HTML page; model cards and data sheet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 from lss.io import read_json, write_text
 from lss.manifest import read_manifest, write_manifest
 from lss.params import PageParams
+from lss.reporting.cards import to_markdown
 from lss.reporting.case_data import CaseData
+from lss.reporting.data_sheet import data_sheet as make_data_sheet
+from lss.reporting.model_cards import model_card
 from lss.reporting.overview import overview
 from lss.reporting.page import data_uri, render_page
 from lss.reporting.page_cases import choose_cases, page_cases
@@ -30,9 +33,11 @@ def run(
     shards: list[Path],
     manifests: list[Path],
     page: Path,
+    model_cards: dict[Run, Path],
+    data_sheet: Path,
     manifest: Path,
 ) -> None:
-    """Write the page. It works offline: styles, scripts and images are inside.
+    """Write the page, a card per trained model and a data sheet. The page works offline: everything is inside.
 
     Args:
         params: the page section.
@@ -43,6 +48,7 @@ def run(
         shards: of the test part.
         manifests: of all stages before; what they tell is shown.
         page: gets the HTML.
+        model_cards: by (backbone, task, loss); data_sheet: get Markdown, which the page holds too.
         manifest: gets the stage's manifest.
 
     Raises LssError on missing or broken files.
@@ -55,6 +61,13 @@ def run(
     csv_files = {number: Path(f"{stem}.csv") for number, stem in tables.items()}
     png_files = {number: Path(f"{stem}.png") for number, stem in figures.items()}
     pictures = [(f"figure{number}", data_uri("image/png", path.read_bytes())) for number, path in png_files.items()]
+    trained = {
+        (m["facts"]["backbone"], m["facts"]["task"], m["facts"]["loss"]): m for m in known if m["stage"] == "train"
+    }
+    cards = {data_sheet: make_data_sheet(known, found)}
+    cards |= {path: model_card(trained[model], known, found) for model, path in model_cards.items()}
+    for path, card in cards.items():
+        write_text(path, to_markdown(card))
     html = render_page(
         title=params.title,
         statistics=found,
@@ -62,6 +75,7 @@ def run(
         tables=[(built[number], path.name, path.read_bytes()) for number, path in csv_files.items()],
         figures=pictures,
         cases=page_cases(data, choose_cases(data, params.cases, seed)),
+        cards=[(path.name, card) for path, card in cards.items()],
         digits=_DIGITS,
     )
     write_text(page, html)
@@ -70,7 +84,7 @@ def run(
         "page",
         inputs=[statistics, *csv_files.values(), *png_files.values(), *cases.values(), *predictions.values(), *shards,
                 *manifests],
-        outputs=[page],
+        outputs=[page, *cards],
         params=params.model_dump(mode="json"),
         seed=seed,
         started=started,

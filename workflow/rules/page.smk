@@ -1,4 +1,4 @@
-# One self-contained page with everything.
+# One self-contained page with everything; a card per model and a data sheet.
 rule page:
     input:
         statistics=layout.STATISTICS,
@@ -11,6 +11,10 @@ rule page:
         code=code_of("page"),
     output:
         page=report(layout.PAGE, category="Page", caption="../report/page.rst"),
+        cards=[
+            report(path, category="Cards", caption="../report/card.rst")
+            for path in [layout.DATA_SHEET, *(layout.MODEL_CARD.format(**run._asdict()) for run in RUNS)]
+        ],
         manifest=layout.MANIFEST.format(name="page"),
     params:
         settings=config["page"],

@@ -1,0 +1,104 @@
+"""Cards: what a model or a cohort is, as headed lists of facts, in Markdown and (through the template) on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lss.grades import GRADE_LABELS
+
+NOT_STATED = "not stated"
+_WORDS = {"qlora": "QLoRA", "roi": "ROI", "pid": "PID", "bf16": "bfloat16", "t2": "T2", "val": "validation"}
+
+Manifest = dict[str, Any]
+Facts = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One card.
+
+    Attributes:
+        title: of the page's and the file's heading.
+        sections: headings, each with (name, text) pairs.
+    """
+
+    title: str
+    sections: list[tuple[str, Facts]]
+
+
+def to_markdown(card: Card) -> str:
+    """The card as a Markdown file."""
+    parts = [f"# {card.title}"]
+    for heading, facts in card.sections:
+        parts.append(f"## {heading}")
+        parts.append("\n".join(f"- **{name}**: {' '.join(text.split())}" for name, text in facts))
+    return "\n\n".join(parts) + "\n"
+
+
+def told(value: Any) -> str:
+    """A value of a manifest in print; what is missing says so.
+
+    >>> told({"A": 1200, "BC": None}), told(True), told([])
+    ('A: 1,200, B&C: not stated', 'yes', 'none')
+    """
+    if value is None or value == "":
+        return NOT_STATED
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        parts = [f"{GRADE_LABELS.get(str(name), readable(str(name)))}: {_nested(part)}" for name, part in value.items()]
+        return ", ".join(parts) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(told(part) for part in value) or "none"
+    return str(value)
+
+
+def _nested(value: Any) -> str:
+    return f"({told(value)})" if isinstance(value, dict) else told(value)
+
+
+def readable(name: str) -> str:
+    """A key as words.
+
+    >>> readable("roi_margin_mm")
+    'ROI margin mm'
+    """
+    return " ".join(_WORDS.get(word, word) for word in name.split("_"))
+
+
+def listed(values: dict[str, Any], names: Iterable[str] | None = None) -> Facts:
+    """Facts or settings of a manifest as pairs: those named, in that order, or all.
+
+    One that is missing is "not stated"; one that is null is "none".
+    """
+    chosen = list(values) if names is None else list(names)
+    return [(_heading(name), entry(values, name)) for name in chosen]
+
+
+def entry(values: dict[str, Any], name: str) -> str:
+    """One value of a manifest in print."""
+    return "none" if name in values and values[name] is None else told(values.get(name))
+
+
+def _heading(name: str) -> str:
+    words = readable(name)
+    return words[0].upper() + words[1:]
+
+
+def first(manifests: list[Manifest], stage: str) -> Manifest:
+    """The first manifest of a stage; empty where there is none."""
+    return next((entry for entry in manifests if entry["stage"] == stage), {"facts": {}, "params": {}})
+
+
+def estimate(measure: dict[str, Any] | None) -> str:
+    """A measure with its interval and what it rests on."""
+    if measure is None or measure["value"] is None:
+        return NOT_STATED
+    interval = "" if measure["low"] is None else f" ({measure['low']:.3f} to {measure['high']:.3f})"
+    return f"{measure['value']:.3f}{interval}; {measure['n']:,} images of {measure['patients']:,} patients"

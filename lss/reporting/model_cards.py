@@ -1,0 +1,160 @@
+"""Model cards (Mitchell et al. 2019) of the trained models, from manifests and statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lss.evaluation.measures import find
+from lss.evaluation.summary import RESEARCH_ONLY
+from lss.grades import GRADES
+from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, estimate, first, listed, told
+from lss.reporting.names import COHORTS, LOSSES, METRIC_LABELS, SOURCES, STRATA, model_name, spell_out
+
+LICENCES = {
+    "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224": "MIT; its card: for research",
+    "HuggingFaceTB/SmolVLM-256M-Instruct": "Apache 2.0",
+    "HuggingFaceTB/SmolVLM-500M-Instruct": "Apache 2.0",
+    "HuggingFaceTB/SmolVLM-Instruct": "Apache 2.0",
+    "microsoft/llava-med-v1.5-mistral-7b": "that of Mistral; its card: research only",
+}
+"""Of the published weights, by their id on the hub."""
+
+_TASKS = {
+    "classification": "grade of stenosis (A, B&C, D) of a slice",
+    "segmentation": "mask of the compressed region on a slice",
+    "report": "written report on a slice, from the image and a predicted mask",
+}
+_TRAINING = ("batch_size", "micro_batch_size", "schedule", "gradient_clip", "bf16", "prompt", "fusion", "heads",
+             "d_shared", "mask_size", "resample_grid", "qlora")  # fmt: skip
+_RESULTS: dict[str, list[tuple[str, str, tuple[str, ...]]]] = {
+    "classification": [
+        ("head", "note_grade", ("accuracy all", "accuracy balanced", "f1 macro", "kappa all", "ece all")),
+        ("head", "note_grade", tuple(f"{name} {grade}" for name in ("recall", "precision", "auc") for grade in GRADES)),
+        ("head", "true_grade", ("accuracy all",)),
+    ],
+    "segmentation": [
+        ("mask", "pseudo_mask", ("dice all", "dice non_empty", "dice balanced", "dice pooled", "iou non_empty",
+                                 "hd95_mm non_empty", *(f"dice {grade}" for grade in GRADES))),
+        ("mask", "true_mask", ("dice non_empty", "hd95_mm non_empty")),
+    ],
+    "report": [
+        ("report", "report", tuple(f"{name} all" for name in ("cider_d", "bleu_4", "rouge_l", "meteor_1_5",
+                                                             "distinct_reports", "grade_agreement"))),
+        ("shuffled", "report", ("cider_d all", "grade_agreement all")),
+        ("most_frequent", "report", ("cider_d all", "grade_agreement all")),
+    ],
+}  # fmt: skip
+"""Task to (source, reference, "metric stratum" ...): what a card shows of the measures."""
+
+
+def model_card(trained: Manifest, manifests: list[Manifest], statistics: dict[str, Any]) -> Card:
+    """Card of one trained model.
+
+    Args:
+        trained: its manifest of the stage train.
+        manifests: of all stages.
+        statistics: of the stage evaluate.
+    """
+    facts = trained["facts"]
+    backbone, task, loss = facts["backbone"], facts["task"], facts["loss"]
+    title = f"{model_name(backbone)}, {task}, {LOSSES.get(loss, loss)}"
+    own = ("epochs", "best_epoch", "best_val_score", "train_samples", "val_samples", "device", "parameters",
+           "trained_parameters")  # fmt: skip
+    known = {"backbone", "task", "loss", "weights", "leak", *own}
+    return Card(
+        f"Model card: {title}",
+        [
+            ("Model", [("Backbone", model_name(backbone)), ("Task", _TASKS[task]), ("Loss", LOSSES.get(loss, loss)),
+                       *_weights(backbone, facts.get("weights"), manifests),
+                       *listed(facts, ("parameters", "trained_parameters")),
+                       *listed({name: value for name, value in facts.items() if name not in known})]),
+            ("Intended use", _use()),
+            ("Training data", _data(manifests, facts)),
+            ("Training", [("Epochs run", entry(facts, "epochs")),
+                          *listed(facts, ("best_epoch", "best_val_score", "device")),
+                          *_settings(task, loss, trained["params"]), ("Seed", str(trained.get("seed", NOT_STATED))),
+                          ("Made with", _versions(trained))]),
+            ("Results on the test part", _results(backbone, task, loss, statistics)),
+            ("Caveats", [("Leak", "yes: it was given the prompt of the true grade" if facts.get("leak") else
+                          "no" if "leak" in facts else NOT_STATED),
+                         *((str(number), spell_out(text)) for number, text in enumerate(statistics["caveats"], 1))]),
+        ],
+    )  # fmt: skip
+
+
+def _weights(backbone: str, weights: dict[str, Any] | None, manifests: list[Manifest]) -> Facts:
+    """Where the backbone's weights come from."""
+    weights = weights or {}
+    entries = [entry for entry in manifests if entry["stage"] == "weights" and entry["facts"]["backbone"] == backbone]
+    settings = entries[0]["params"].get(backbone, {}) if entries else {}
+    source = weights.get("source")
+    more = {name: value for name, value in weights.items() if name not in ("backbone", "source")}
+    if source == "tiny":
+        named = [("Weights", "tiny: random, in the published format; nothing is learnt in them")]
+        licence = "made by this program"
+    else:
+        named = [("Weights", told(source)), ("Id on the hub", told(settings.get("hub_id"))),
+                 ("Revision", told(settings.get("revision")))]  # fmt: skip
+        licence = LICENCES.get(settings.get("hub_id", ""), NOT_STATED) if not settings.get("folder") else NOT_STATED
+    return [*named, ("Licence of the weights", licence), *((f"Weights, {name}", text) for name, text in listed(more))]
+
+
+def _use() -> Facts:
+    return [
+        ("For", "research on grading, segmenting and reporting lumbar spinal stenosis, and on the methods behind it"),
+        ("Not for", "diagnosis, triage or any decision on a patient; other regions, planes or weightings than those it "
+         "was trained on"),
+        ("Who decides", RESEARCH_ONLY),
+    ]  # fmt: skip
+
+
+def _data(manifests: list[Manifest], facts: dict[str, Any]) -> Facts:
+    cohort = first(manifests, "cohort")["facts"]
+    split = first(manifests, "split")
+    name = cohort.get("cohort")
+    return [
+        ("Cohort", COHORTS.get(name, told(name))),
+        ("Owner's caveat", entry(cohort, "caveat")),
+        *((f"Part {part}", told(counts)) for part, counts in split["facts"].get("subsets", {}).items()),
+        ("Plane and weighting", f"{told(split['params'].get('plane'))}, {told(split['params'].get('weighting'))}"),
+        *listed(facts, ("train_samples", "val_samples")),
+        (
+            "Labels",
+            "grades read from radiologists' notes by a written rubric; masks made by rules from image and grade",
+        ),
+    ]
+
+
+def _settings(task: str, loss: str, train: dict[str, Any]) -> Facts:
+    """Settings of the training that this model depends on."""
+    of_task = {name: value for name, value in train.get(task, {}).items() if name != "losses"}
+    of_loss = ("gamma", "pid") if loss == "pid_tversky" else ()
+    return [*((f"{name}, as set" if name == "Epochs" else name, text) for name, text in listed(of_task)),
+            *listed(train, (*_TRAINING, *of_loss))]  # fmt: skip
+
+
+def _versions(trained: Manifest) -> str:
+    machine = trained.get("machine", {})
+    versions = ", ".join(f"{name} {version}" for name, version in machine.get("versions", {}).items())
+    return f"{told(machine.get('platform'))}; {versions or NOT_STATED}"
+
+
+def _results(backbone: str, task: str, loss: str, statistics: dict[str, Any]) -> Facts:
+    """Measures with interval and n; baselines and controls are named as such."""
+    found: Facts = []
+    for source, reference, names in _RESULTS[task]:
+        own = {} if source == "most_frequent" else {"backbone": backbone, "loss": loss}
+        for name in names:
+            metric, stratum = name.split()
+            measure = find(statistics["measures"], task=task, source=source, reference=reference, metric=metric,
+                           stratum=stratum, **own)  # fmt: skip
+            if measure is None and reference.startswith("true"):
+                continue  # there is no truth but the phantom's
+            place = "" if stratum == "all" else f", {STRATA[stratum]}"
+            if task == "report":
+                place = "" if source == "report" else f", {SOURCES[source]}"
+            elif reference not in ("note_grade", "pseudo_mask"):
+                place += f", against the {reference.replace('_', ' ')}"
+            found.append((METRIC_LABELS[metric] + place, estimate(measure)))
+    about = statistics["about"]
+    return [*found, ("Intervals", f"{100 * about['confidence']:.0f} %, {about['interval']}")]
