@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from lss import layout
 from lss.cohorts.needed import missing_files
 from lss.params import Params
 
@@ -37,4 +38,10 @@ def missing_inputs(params: Params) -> list[str]:
                     f"weights of {backbone} in {folder}/. The stage `weights` downloads {checkpoint.hub_id} "
                     f"(revision {checkpoint.revision}); without a network copy that repository's files there."
                 )
+    kept = params.evaluate.compare_with
+    if kept and not Path(layout.KEPT.format(name=kept)).is_dir():
+        lacks.append(
+            f"the run {kept} in {layout.KEPT.format(name=kept)}/ (evaluate.compare_with). `lss keep REVISION` makes it "
+            "from the git revision or DVC experiment it came from."
+        )
     return lacks

@@ -71,6 +71,8 @@ PAGE = "results/index.html"
 MODEL_CARD = "results/cards/{backbone}-{task}-{loss}.md"
 DATA_SHEET = "results/cards/data_sheet.md"
 
+KEPT = "kept/{name}"  # a run to compare with: cases, metrics, settings; named by their content
+
 MANIFESTS = "results/manifests"
 MANIFEST = MANIFESTS + "/{name}.json"  # name: stage, or stage/wildcards
 

@@ -266,6 +266,7 @@ class EvaluateParams(Section):
     bootstrap_draws: Annotated[int, Field(ge=100)]
     interval: Literal["bca", "percentile"]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    compare_with: Annotated[str, Field(pattern=r"^run-[0-9a-f]{12}$")] | None
 
 
 class TableParams(Section):

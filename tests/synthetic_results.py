@@ -214,11 +214,13 @@ class Evaluated:
         return {number: self.folder / stem for number, stem in layout.FIGURES.items()}
 
 
-def run_evaluate(inputs: SyntheticResults, folder: Path, manifests: list[Path] | None = None) -> Evaluated:
+def run_evaluate(
+    inputs: SyntheticResults, folder: Path, manifests: list[Path] | None = None, kept: Path | None = None
+) -> Evaluated:
     """Evaluate into `folder`."""
     found = Evaluated(folder, inputs)
     evaluate.run(
-        EvaluateParams(bootstrap_draws=200, interval="bca", confidence=0.95),
+        EvaluateParams(bootstrap_draws=200, interval="bca", confidence=0.95, compare_with=kept and kept.name),
         SEED,
         predictions=inputs.predictions,
         shards=inputs.shards,
@@ -228,6 +230,7 @@ def run_evaluate(inputs: SyntheticResults, folder: Path, manifests: list[Path] |
         statistics=found.statistics_path,
         manifest=folder / "results/manifests/evaluate.json",
         manifests=manifests or [],
+        kept=kept,
     )
     return found
 

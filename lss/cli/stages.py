@@ -41,6 +41,11 @@ def _cases() -> dict[str, Path]:
     return {task: Path(layout.CASES.format(task=task)) for task in ("classification", "segmentation", "report")}
 
 
+def _kept(params: Params) -> Path | None:
+    name = params.evaluate.compare_with
+    return None if name is None else Path(layout.KEPT.format(name=name))
+
+
 def _segmentation_model(params: Params, backbone: str, task: str) -> Path | None:
     if task != "report":
         return None
@@ -292,7 +297,8 @@ def predict(backbone: Backbone, task: Task, loss: Loss) -> None:
 def evaluate() -> None:
     """Score all predictions: metrics with bootstrap intervals by patient, tests, baselines, agreement.
 
-    **Reads** `results/predictions/`, `data/shards/`, `data/truth/phantom.parquet`.
+    **Reads** `results/predictions/`, `data/shards/`, `data/truth/phantom.parquet`; `kept/NAME/` where
+    `evaluate.compare_with` names a run.
 
     **Writes** `results/cases/TASK.parquet` (one row per image and model), `results/metrics.json`,
     `results/statistics.json`. Dice, IoU, recall ... from 0 to 1; Hausdorff distances in mm and pixels.
@@ -309,6 +315,7 @@ def evaluate() -> None:
         cases=_cases(),
         metrics=Path(layout.METRICS),
         statistics=Path(layout.STATISTICS),
+        kept=_kept(params),
         manifest=_manifest("evaluate"),
         manifests=[_manifest("cohort"), *(_manifest("train", *run) for run in model_runs(params.train))],
     )

@@ -41,6 +41,19 @@ def sync() -> None:
 
 
 @app.command(rich_help_panel=PANEL)
+def keep(
+    revision: Annotated[
+        str | None, typer.Argument(help="Git revision or name of a DVC experiment; the workspace if not given.")
+    ] = None,
+) -> None:
+    """Keep a finished run's cases, metrics and settings in `kept/`, to compare another run with it."""
+    from lss.kept_runs import keep as keep_run
+
+    folder = keep_run(Path.cwd(), revision)
+    typer.echo(f"{folder.name}\nCompare another run with it: evaluate.compare_with: {folder.name} in params.yaml.")
+
+
+@app.command(rich_help_panel=PANEL)
 def inspect(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the fingerprint to this file.")] = None,
     doubtful: Annotated[

@@ -22,6 +22,7 @@ _SECTIONS = {
     "trust": "How far to trust it",
     "tables": "Tables",
     "tests": "Tests",
+    "comparison": "Other run",
     "figures": "Figures",
     "left-out": "Left out",
     "cases": "Single cases",
@@ -38,6 +39,7 @@ def render_page(
     tables: list[tuple[Table, str, bytes]],
     figures: list[tuple[str, str]],
     cases: list[dict[str, Any]],
+    comparison: dict[str, Any] | None,
     cards: list[tuple[str, Card]],
     digits: int,
 ) -> str:
@@ -49,6 +51,7 @@ def render_page(
         tables: table, name of its CSV file, and that file's bytes.
         figures: name (a key of lss.reporting.captions.FIGURES) and data URI.
         cases: of lss.reporting.page_cases.
+        comparison: of lss.reporting.comparison_grid, or None where no run is compared with.
         cards: name of each card's file, and the card.
         digits: of the tables' values.
     """
@@ -66,7 +69,7 @@ def render_page(
             f"patients of {cohort}: grade of stenosis, segmentation, and written reports, beside the paper's numbers."
         ),
         research_only=RESEARCH_ONLY,
-        sections=_SECTIONS,
+        sections={anchor: name for anchor, name in _SECTIONS.items() if comparison or anchor != "comparison"},
         about=about,
         grades=list(GRADE_LABELS.values()),
         caveats=[spell_out(caveat) for caveat in dict.fromkeys([*statistics["caveats"], *about["caveats"]])],
@@ -77,6 +80,8 @@ def render_page(
                   ("Slices read, but not of the kind in question", about["unused"])],
         backbones=[model["name"] for model in cases[0]["models"]] if cases else [],
         cases=cases,
+        reasons=list(dict.fromkeys(case["why"] for case in cases)),
+        comparison=comparison,
         cards=cards,
         cases_json=json.dumps(cases, ensure_ascii=False).replace("</", "<\\/"),
         css=templates.joinpath("page.css").read_text(encoding="utf-8"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from typing import Any
 
 import cv2
@@ -23,8 +24,8 @@ _SIDE = 224
 _FLOATS_SHOWN = 4
 
 
-def choose_cases(data: CaseData, count: int, seed: int) -> dict[str, str]:
-    """slice_key to why it is shown: a third each of the worst, the best, and drawn at random.
+def choose_cases(data: CaseData, count: int, seed: int, changed: Iterable[str] = ()) -> dict[str, str]:
+    """slice_key to why it is shown: a third each of the worst, the best, and drawn at random; then those `changed`.
 
     Worst and best by the mean Dice over the backbones' first segmentation models; of the best, cases in which both
     masks are empty come last, as there is nothing to see.
@@ -43,7 +44,8 @@ def choose_cases(data: CaseData, count: int, seed: int) -> dict[str, str]:
     left = sorted(set(mean) - set(worst) - set(best))
     drawn = generator(seed, "page cases").permutation(len(left))[: max(count - len(worst) - len(best), 0)]
     chosen = dict.fromkeys(worst, "worst") | dict.fromkeys(best, "best")
-    return chosen | {left[index]: "random" for index in sorted(drawn)}
+    chosen |= {left[index]: "random" for index in sorted(drawn)}
+    return dict.fromkeys(changed, "changed") | chosen
 
 
 def page_cases(data: CaseData, chosen: dict[str, str]) -> list[dict[str, Any]]:

@@ -35,6 +35,10 @@ class Cell(NamedTuple):
     note: str = ""
 
 
+WINS_HEADING = Cell("Better / worse", "/ equal", "text")
+P_HEADINGS = (Cell("p"), Cell("p", "Holm"), Cell("p", "by patient"), Cell("p", "patient, Holm"))
+
+
 class Grid(NamedTuple):
     """Headings, and lines of as many cells. The first cell of a line names the group it belongs to."""
 
@@ -86,21 +90,19 @@ def _row_fields(table: Table) -> tuple[str, ...]:
 
 
 def _grid_of_tests(table: Table, labels: list[Cell], digits: int) -> Grid:
-    headings = [*labels, Cell("n", kind="count"), Cell("Better / worse", "/ equal", "text"), Cell("Difference"),
-                Cell("Test", kind="text"), Cell("p"), Cell("p", "Holm"), Cell("p", "by patient"),
-                Cell("p", "patient, Holm")]  # fmt: skip
+    headings = [*labels, Cell("n", kind="count"), WINS_HEADING, Cell("Difference"), Cell("Test", kind="text"),
+                *P_HEADINGS]  # fmt: skip
     lines = [
         [
             *(Cell(row[name], kind="label", sort=row[name]) for name in table.row_fields),
             Cell(str(row["n"]), kind="count", sort=row["n"]),
-            Cell(f"{row['first_better']} / {row['second_better']} / {row['ties']}", kind="text",
-                 sort=row["first_better"] - row["second_better"]),
-            _value({"estimate": row["difference"], **row}, digits),
+            wins_cell(row),
+            value_cell(row["difference"], row["ci_low"], row["ci_high"], digits),
             Cell(_SHORT_TESTS[row["test"]], kind="text", sort=row["test"]),
-            *(Cell(format_p(row[name]), sort=row[name]) for name in ("p", "p_holm", "p_patients", "p_patients_holm")),
+            *p_cells(row),
         ]
         for row in table.rows
-    ]  # fmt: skip
+    ]
     return Grid(headings, lines)
 
 
@@ -112,17 +114,30 @@ def _count(line: dict[str, dict[str, Any]], columns: list[str]) -> Cell:
 
 
 def _value(row: dict[str, Any] | None, digits: int) -> Cell:
-    """Estimate and interval: "0.9123", "(0.881–0.942)"; a dash where undefined, empty where there is no such row."""
-    if row is None:
-        return Cell("")
-    if row["estimate"] is None:
+    """Empty where the model has no such row."""
+    return Cell("") if row is None else value_cell(row["estimate"], row["ci_low"], row["ci_high"], digits)
+
+
+def value_cell(value: float | None, low: float | None, high: float | None, digits: int) -> Cell:
+    """Estimate and interval: "0.9123", "(0.881–0.942)"; a dash where undefined."""
+    if value is None:
         return Cell(DASH)
     interval = ""
-    if row["ci_low"] is not None:
+    if low is not None:
         fewer = max(digits - 1, 1)
-        between = DASH if row["ci_low"] >= 0 else " to "
-        interval = f"({row['ci_low']:.{fewer}f}{between}{row['ci_high']:.{fewer}f})"
-    return Cell(f"{row['estimate']:.{digits}f}", interval, sort=row["estimate"])
+        interval = f"({low:.{fewer}f}{DASH if low >= 0 else ' to '}{high:.{fewer}f})"
+    return Cell(f"{value:.{digits}f}", interval, sort=value)
+
+
+def wins_cell(test: dict[str, Any]) -> Cell:
+    """In how many cases the first, the second, neither was better."""
+    first, second = test["first_better"], test["second_better"]
+    return Cell(f"{first} / {second} / {test['ties']}", kind="text", sort=first - second)
+
+
+def p_cells(test: dict[str, Any]) -> list[Cell]:
+    """The four p-values under `P_HEADINGS`."""
+    return [Cell(format_p(test[name]), sort=test[name]) for name in ("p", "p_holm", "p_patients", "p_patients_holm")]
 
 
 def _paper(row: dict[str, Any] | None) -> Cell:

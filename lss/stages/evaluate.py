@@ -19,10 +19,12 @@ from lss.evaluation.comparisons import compare_all
 from lss.evaluation.grades import evaluate_answers
 from lss.evaluation.measures import Measure, rounded
 from lss.evaluation.report_checks import check_reports, evaluate_checks, masks_by_stated_grade, report_rows
+from lss.evaluation.run_comparison import compare_runs
 from lss.evaluation.summary import caveats, summarise
 from lss.evaluation.ways import AreaThresholds, area_thresholds, grade_rows, ways_of
 from lss.grades import GRADES
 from lss.io import read_parquet, write_json, write_parquet
+from lss.kept_runs import read_kept
 from lss.manifest import read_manifest, write_manifest
 from lss.metrics.bootstrap import METHOD_NAMES, PatientBootstrap
 from lss.metrics.report_baselines import shuffled_partners
@@ -49,6 +51,7 @@ def run(
     statistics: Path,
     manifest: Path,
     manifests: Sequence[Path] = (),
+    kept: Path | None = None,
 ) -> None:
     """Score all predictions: per-case tables, measures with intervals, curves, tests.
 
@@ -63,10 +66,12 @@ def run(
         statistics: gets everything the tables and figures print, as JSON; no times, so equal runs give equal bytes.
         manifest: gets the stage's manifest.
         manifests: of the stages cohort and train, for caveats (weights, leak) and the report models' area thresholds.
+        kept: folder of the run to compare with (`lss.kept_runs`), or None.
 
     Raises LssError on missing or foreign files, ImpossibleMetricsError where numbers contradict each other.
     """
     started = datetime.now(UTC)
+    other = read_kept(kept) if kept else None
     tables = {model: read_parquet(path, _SCHEMAS[model[1]]).to_pylist() for model, path in predictions.items()}
     segmenters = [model for model in predictions if model[1] == "segmentation"]
     if not segmenters:
@@ -90,6 +95,9 @@ def run(
     for task, path in cases.items():
         write_parquet(path, rows[task], CASE_SCHEMAS[task])
     write_json(metrics, summarise(found.measures))
+    comparison = None
+    if other:
+        comparison = compare_runs(rows, other.cases, bootstrap, other.name) | {"settings": other.settings}
     write_json(
         statistics,
         {
@@ -100,6 +108,7 @@ def run(
             "curves": found.curves,
             "tests": found.tests,
             "empty_masks": found.empty_masks,
+            "comparison": comparison,
         },
     )
     write_manifest(

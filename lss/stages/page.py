@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lss.evaluation.run_comparison import settings_of
 from lss.io import read_json, write_text
 from lss.manifest import read_manifest, write_manifest
 from lss.params import PageParams
 from lss.reporting.cards import to_markdown
 from lss.reporting.case_data import CaseData
+from lss.reporting.comparison_grid import comparison_sections
 from lss.reporting.data_sheet import data_sheet as make_data_sheet
 from lss.reporting.model_cards import model_card
 from lss.reporting.overview import overview
@@ -68,13 +70,16 @@ def run(
     cards |= {path: model_card(trained[model], known, found) for model, path in model_cards.items()}
     for path, card in cards.items():
         write_text(path, to_markdown(card))
+    comparison = found["comparison"]
+    changed = [case["slice_key"] for case in comparison["cases"]] if comparison else []
     html = render_page(
         title=params.title,
         statistics=found,
         about=overview(known, found),
         tables=[(built[number], path.name, path.read_bytes()) for number, path in csv_files.items()],
         figures=pictures,
-        cases=page_cases(data, choose_cases(data, params.cases, seed)),
+        cases=page_cases(data, choose_cases(data, params.cases, seed, changed)),
+        comparison=comparison_sections(comparison, settings_of(known), _DIGITS) if comparison else None,
         cards=[(path.name, card) for path, card in cards.items()],
         digits=_DIGITS,
     )

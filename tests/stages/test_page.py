@@ -100,3 +100,31 @@ def test_manifests_are_told(evaluated: Evaluated, tmp_path: Path) -> None:
     for text in expected:
         assert text in html, text
     assert html.index("empty note") < html.index("truncated file")  # more frequent first
+
+
+def test_without_another_run_nothing_is_said_of_one(page: str) -> None:
+    assert 'id="comparison"' not in page and 'href="#comparison"' not in page
+
+
+def test_comparison_shows_settings_models_and_changed_cases(compared: Evaluated, tmp_path: Path) -> None:
+    own = tmp_path / "train.json"
+    facts = {"backbone": "smolvlm", "task": "report", "loss": "focal", "weights": {}, "parameters": 1, "device": "cpu",
+             "trained_parameters": 1, "best_epoch": 1, "epochs": 1, "leak": False}  # fmt: skip
+    write_json(own, {"stage": "train", "seed": SEED, "params": {"gamma": 2.0}, "facts": facts, "seconds": 1.0,
+                     "machine": {"versions": {}, "platform": ""}})  # fmt: skip
+    html = write_page(compared, tmp_path, [own]).read_text(encoding="utf-8")
+    comparison = compared.statistics["comparison"]
+    assert comparison["with"] in html and 'href="#comparison"' in html
+    assert "<code>train.gamma</code></th><td>2.0</td><td>absent</td>" in html
+    section = html.split('id="comparison"')[1].split("</section>")[0]
+    (dice,) = [
+        test
+        for test in comparison["tests"]
+        if (test["family"], test["backbone"], test["loss"]) == ("dice against true_mask", "smolvlm", "pid_tversky")
+    ]
+    assert dice["difference"] > 0
+    assert f"{dice['difference']:.3f}" in section and "Dice against true mask" in section
+    cases = json.loads(re.search(r'id="case-data">(.*?)</script>', html, re.DOTALL)[1])  # type: ignore[index]
+    linked = re.findall(r'data-case="([^"]+)" data-model="([^"]+)"', section)
+    assert len(linked) == len(comparison["cases"]) > 0
+    assert {key for key, _ in linked} <= {case["key"] for case in cases}

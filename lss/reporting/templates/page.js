@@ -76,6 +76,8 @@ function picture(entry, model) {
 
 function card(entry, model) {
   const made = element("article", "card");
+  made.id = `case-${entry.key}`;
+  made.tabIndex = -1;
   made.append(element("h3", "", `Grade ${entry.grade}, ${entry.level}`), picture(entry, model));
   const empty = { both: ", both masks empty", prediction: ", nothing predicted", reference: ", reference empty", none: "" };
   made.append(element("p", "", `Dice ${model.dice}, IoU ${model.iou}, HD95 ${model.hd95} mm${empty[model.empty]}; ` +
@@ -130,6 +132,19 @@ for (const id of ["case-model", "case-why", "case-grade", "case-order", "case-di
 }
 for (const name of ["reference", "mask", "attention"]) {
   document.getElementById(`layer-${name}`).addEventListener("change", showLayers);
+}
+
+// From the comparison of runs to a case: all filters off, its model chosen.
+for (const button of document.querySelectorAll("button.to-case")) {
+  button.addEventListener("click", () => {
+    for (const id of ["case-why", "case-grade"]) document.getElementById(id).value = "";
+    document.getElementById("case-disagree").checked = false;
+    document.getElementById("case-model").value = button.dataset.model;
+    showCases();
+    const found = document.getElementById(`case-${button.dataset.case}`);
+    found.scrollIntoView({ block: "start", behavior: "instant" });
+    found.focus({ preventScroll: true });
+  });
 }
 showCases();
 showLayers();
