@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lss.grades import GRADE_LABELS
+from lss.layout import SUBSETS
 
 NOT_STATED = "not stated"
 _WORDS = {"qlora": "QLoRA", "roi": "ROI", "pid": "PID", "bf16": "bfloat16", "t2": "T2", "val": "validation"}
@@ -94,6 +95,11 @@ def _heading(name: str) -> str:
 def first(manifests: list[Manifest], stage: str) -> Manifest:
     """The first manifest of a stage; empty where there is none."""
     return next((entry for entry in manifests if entry["stage"] == stage), {"facts": {}, "params": {}})
+
+
+def in_order(subsets: dict[str, Any]) -> dict[str, Any]:
+    """Parts of the cohort in their order: train, val, test."""
+    return {name: subsets[name] for name in SUBSETS if name in subsets}
 
 
 def estimate(measure: dict[str, Any] | None) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from lss.evaluation.summary import RESEARCH_ONLY
-from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, first, listed, told
+from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, first, in_order, listed, told
 from lss.reporting.names import COHORTS
 
 SOURCES = {
@@ -32,6 +32,7 @@ def data_sheet(manifests: list[Manifest], statistics: dict[str, Any]) -> Card:
     name = cohort["facts"].get("cohort") or statistics["about"]["cohort"]
     source, licence = SOURCES.get(name, (NOT_STATED, NOT_STATED))
     split = first(manifests, "split")
+    parts = in_order(split["facts"].get("subsets", {}))
     return Card(
         f"Data sheet: {COHORTS.get(name, told(name))}",
         [
@@ -49,7 +50,7 @@ def data_sheet(manifests: list[Manifest], statistics: dict[str, Any]) -> Card:
             ("Labels", _labels(manifests)),
             ("Pseudo-masks", _pseudo_masks(manifests)),
             ("Preparation", _preparation(manifests)),
-            ("Parts", [*((f"Part {part}", told(counts)) for part, counts in split["facts"].get("subsets", {}).items()),
+            ("Parts", [*((f"Part {part}", told(counts)) for part, counts in parts.items()),
                        ("Grades absent from a part", told(split["facts"].get("absent_grades"))),
                        ("Given by a file", told(split["params"].get("file") is not None)),
                        *listed({key: value for key, value in split["params"].items() if key != "file"})]),

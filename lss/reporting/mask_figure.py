@@ -46,10 +46,16 @@ def draw_masks(cases: list[MaskCase], title: str) -> Figure:
     for axes, case in zip(grid, cases, strict=True):
         _draw_row(axes, case)
     figure.legend(
-        handles=[Patch(color=TRUE_POSITIVE, label="true positive"), Patch(color=FALSE_POSITIVE, label="false positive"),
-                 Patch(color=FALSE_NEGATIVE, label="false negative")],
-        loc="outside lower center", ncols=3, frameon=False,
-    )  # fmt: skip
+        handles=[
+            Patch(color=TRUE_POSITIVE, label="true positive"),
+            Patch(color=FALSE_POSITIVE, label="false positive"),
+            Patch(color=FALSE_NEGATIVE, label="false negative"),
+        ],
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=3,
+        frameon=False,
+    )  # fmt: skip  (an "outside" legend would move onto the line under the figure when its edges are trimmed)
     return figure
 
 

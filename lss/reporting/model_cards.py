@@ -7,7 +7,7 @@ from typing import Any
 from lss.evaluation.measures import find
 from lss.evaluation.summary import RESEARCH_ONLY
 from lss.grades import GRADES
-from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, estimate, first, listed, told
+from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, estimate, first, in_order, listed, told
 from lss.reporting.names import COHORTS, LOSSES, METRIC_LABELS, SOURCES, STRATA, model_name, spell_out
 
 LICENCES = {
@@ -115,7 +115,7 @@ def _data(manifests: list[Manifest], facts: dict[str, Any]) -> Facts:
     return [
         ("Cohort", COHORTS.get(name, told(name))),
         ("Owner's caveat", entry(cohort, "caveat")),
-        *((f"Part {part}", told(counts)) for part, counts in split["facts"].get("subsets", {}).items()),
+        *((f"Part {part}", told(counts)) for part, counts in in_order(split["facts"].get("subsets", {})).items()),
         ("Plane and weighting", f"{told(split['params'].get('plane'))}, {told(split['params'].get('weighting'))}"),
         *listed(facts, ("train_samples", "val_samples")),
         (

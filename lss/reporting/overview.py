@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from lss.grades import GRADE_LABELS, GRADES
+from lss.reporting.cards import in_order
 from lss.reporting.names import COHORTS, LOSSES, model_name
 
 Manifest = dict[str, Any]
@@ -46,7 +47,7 @@ def _facts(
         found.append(("Slices", f"{split['used']:,} in use of {split['slices']:,} read"))
     found.append(("Test part", f"{about['images']:,} slices of {about['patients']:,} patients"))
     found.append(("Grades by mask area", _thresholds(about["thresholds_percent"])))
-    found.append(("Intervals", f"{about['confidence']:.0%}, {about['interval']}"))
+    found.append(("Intervals", f"{100 * about['confidence']:.0f} %, {about['interval']}"))
     seeds = {manifest["seed"] for manifest in manifests}
     if len(seeds) == 1:
         found.append(("Seed", str(seeds.pop())))
@@ -67,7 +68,7 @@ def _thresholds(thresholds: dict[str, Any]) -> str:
 def _subsets(split: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {"name": name, "patients": part["patients"], "slices": [part["slices"].get(grade, 0) for grade in GRADES]}
-        for name, part in split.get("subsets", {}).items()
+        for name, part in in_order(split.get("subsets", {})).items()
     ]
 
 

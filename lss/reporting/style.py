@@ -24,6 +24,8 @@ REFERENCE, PREDICTION = "#D55E00", "#009E73"
 
 _CHARACTERS_PER_INCH = 17  # of the line under a figure
 
+_GAP_INCHES = 0.06  # above it
+
 _RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -60,7 +62,9 @@ def sign(figure: Figure, about: dict[str, Any]) -> None:
     if about["cohort_caveat"]:
         lines += textwrap.wrap(about["cohort_caveat"], int(_CHARACTERS_PER_INCH * figure.get_figwidth()))
     text = "\n".join(lines).replace("$", r"\$")  # else matplotlib reads formulas
-    figure.text(0.5, -0.01, text, ha="center", va="top", fontsize=7, color="0.35")
+    figure.draw_without_rendering()  # only then is known how far down a legend below the panels reaches
+    below = (figure.get_tightbbox().y0 - _GAP_INCHES) / figure.get_figheight()
+    figure.text(0.5, min(below, 0), text, ha="center", va="top", fontsize=7, color="0.35")
 
 
 def save(figure: Figure, stem: Path, dpi: int) -> list[Path]:

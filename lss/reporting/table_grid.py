@@ -14,6 +14,7 @@ _HEADINGS = {"model": "Model", "metric": "Metric", "loss": "Loss", "system": "Sy
 _SHORT_TESTS = {"McNemar, exact": "McNemar, exact", "McNemar, chi-squared with continuity correction": "McNemar",
                 "Wilcoxon signed-rank, zeros by Pratt": "Wilcoxon"}  # fmt: skip
 DASH = "–"
+_LEAST_DIGITS = 3  # decimals of an interval, where its value has as many
 UNDEFINED = 0.05
 """Share of undefined draws above which a reader is told."""
 
@@ -47,7 +48,7 @@ class Grid(NamedTuple):
 
 
 def grid_of(table: Table, digits: int) -> Grid:
-    """Lay out a table; `digits` are the decimals of its values, its intervals have one fewer.
+    """Lay out a table; `digits` are the decimals of its values, its intervals have one fewer, but not below three.
 
     Raises ValueError where two rows would stand in one cell.
     """
@@ -124,7 +125,7 @@ def value_cell(value: float | None, low: float | None, high: float | None, digit
         return Cell(DASH)
     interval = ""
     if low is not None:
-        fewer = max(digits - 1, 1)
+        fewer = max(digits - 1, min(digits, _LEAST_DIGITS))
         interval = f"({low:.{fewer}f}{DASH if low >= 0 else ' to '}{high:.{fewer}f})"
     return Cell(f"{value:.{digits}f}", interval, sort=value)
 

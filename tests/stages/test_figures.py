@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from synthetic_results import Evaluated, draw_figures
 
 from lss.errors import LssError
 from lss.reporting.calibration_figures import draw_decision, draw_reliability
-from lss.reporting.style import sign, style
+from lss.reporting.mask_figure import MaskCase, draw_masks
+from lss.reporting.style import save, sign, style
 
 EPOCHS = {
     ("smolvlm", "segmentation", "pid_tversky"): "epoch,train_loss,alpha,beta,fp,fn,val_score\n"
@@ -96,6 +98,27 @@ def test_a_user_s_caveat_stands_under_every_figure() -> None:
     said = " ".join(text.get_text().replace("\\$", "$").split())
     assert said == f"Cohort folder. Research software: a radiologist decides. {caveat.strip()}"
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
+def test_the_line_under_a_figure_lies_below_its_legend(tmp_path: Path) -> None:
+    """As saved: trimming the edges moves what is bound to them."""
+    mask = np.zeros((64, 64), dtype=bool)
+    mask[20:40, 20:40] = True
+    scores = {"grade": "D", "level": None, "patient_key": "P", "tp": 1, "fp": 2, "fn": 3, "dice": 0.5, "iou": 0.3,
+              "empty": "none"}  # fmt: skip
+    drawn_at = {}
+    with style():
+        figure = draw_masks([MaskCase(np.eye(64, dtype=np.uint16), mask, mask, scores, 0.5, 0.9)], "title")
+        sign(figure, {"phantom": True, "cohort": "phantom", "weights": {}, "cohort_caveat": None})
+        for name, artist in (("legend", figure.legends[0]), ("line", figure.texts[-1])):
+
+            def draw(renderer: Any, name: str = name, artist: Any = artist, original: Any = artist.draw) -> None:
+                original(renderer)
+                drawn_at[name] = artist.get_window_extent(renderer)
+
+            artist.draw = draw  # type: ignore[method-assign]
+        save(figure, tmp_path / "figure", 80)
+    assert drawn_at["line"].y1 <= drawn_at["legend"].y0
 
 
 def test_reliability_and_decision_curve_show_a_panel_per_model(evaluated: Evaluated) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,37 @@ def test_dvc_shows_metrics_plots_and_graph(project: Path) -> None:
     assert "results/metrics.json" in run(project, "dvc", "metrics", "show")
     assert "pseudo_mask" in run(project, "dvc", "dag")
     page = run(project, "dvc", "plots", "show", "--out", "plots")
-    assert Path(page.strip().splitlines()[-1].removeprefix("file://")).is_file()
+    html = Path(page.strip().splitlines()[-1].removeprefix("file://")).read_text()
+    for plot in ("segmentation validation Dice", "PID controller's beta", "report training loss"):
+        assert plot in html
+    assert "SmolVLM, PID-Tversky" in html and "LLaVA-Med" not in html.split("plots/static")[0]
+
+
+def test_experiment_compared_with_a_kept_run(project: Path) -> None:
+    """dvc exp run with another exponent: both executors agree, the page compares case by case, and back again."""
+    params, lock = ((project / name).read_text() for name in ("params.yaml", "dvc.lock"))
+    kept = run(project, "lss", "keep").split()[0]
+    run(project, "git", "config", "user.name", "t")
+    run(project, "git", "config", "user.email", "t@example.org")
+    run(project, "git", "commit", "--quiet", "--all", "--message", "finished run")
+    run(project, "dvc", "exp", "run", "--name", "steep", "-S", "train.gamma=2", "-S", f"evaluate.compare_with={kept}")
+    try:
+        assert planned(project) == set() and stale(project) == set()
+        page = (project / "results/index.html").read_text()
+        assert re.search(r"<code>train.gamma</code></th><td>2.0</td><td>0.75</td>", page) and kept in page
+        assert "dice against pseudo_mask" in (project / "results/statistics.json").read_text()
+        assert "steep" in run(project, "dvc", "exp", "show", "--csv")
+        assert "segmentation.smolvlm.pid_tversky.dice_pseudo_mask" in run(project, "dvc", "metrics", "diff")
+        experiment = run(project, "lss", "keep", "steep").split()[0]
+        assert experiment == run(project, "lss", "keep").split()[0] != kept
+        assert run(project, "lss", "keep", "HEAD").split()[0] == kept
+        assert "neither a git revision nor a DVC experiment" in run(project, "lss", "keep", "nope", check=False)
+    finally:
+        (project / "params.yaml").write_text(params)
+        (project / "dvc.lock").write_text(lock)
+        run(project, "dvc", "checkout", "--force")
+        run(project, "lss", "sync")
+    assert planned(project) == set() and stale(project) == set()
 
 
 def test_snakemake_report(project: Path) -> None:

@@ -80,8 +80,9 @@ function card(entry, model) {
   made.tabIndex = -1;
   made.append(element("h3", "", `Grade ${entry.grade}, ${entry.level}`), picture(entry, model));
   const empty = { both: ", both masks empty", prediction: ", nothing predicted", reference: ", reference empty", none: "" };
-  made.append(element("p", "", `Dice ${model.dice}, IoU ${model.iou}, HD95 ${model.hd95} mm${empty[model.empty]}; ` +
-    `area ${model.area} %${model.confidence === null ? "" : `, confidence ${model.confidence}`}`));
+  made.append(element("p", "", `Dice ${model.dice.toFixed(3)}, IoU ${model.iou.toFixed(3)}, HD95 ${model.hd95.toFixed(1)} mm` +
+    `${empty[model.empty]}; area ${model.area.toFixed(1)} %` +
+    `${model.confidence === null ? "" : `, confidence ${model.confidence.toFixed(2)}`}`));
   const marks = element("ul", "marks");
   for (const [source, grade] of Object.entries(model.said)) {
     marks.append(element("li", "", `${source}: ${grade} ${grade === entry.grade ? "✓" : "✗"}`));
