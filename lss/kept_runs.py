@@ -116,6 +116,7 @@ def _revision(root: Path, revision: str) -> Reader:
 
     try:
         files = DVCFileSystem(str(root), rev=revision)
+        files.ls("", detail=False)  # looks the revision up, which the line above does not
     except DvcException as error:
         raise LssError(f"lss keep: '{revision}' is neither a git revision nor a DVC experiment: {error}") from error
 

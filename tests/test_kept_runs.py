@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from project_copy import run
 from synthetic_results import Evaluated, make, run_evaluate
 
 from lss import layout
@@ -73,3 +74,25 @@ def test_changed_or_missing_kept_run_is_refused(project: Evaluated, tmp_path: Pa
 
 def test_names_are_never_read_as_numbers(project: Evaluated) -> None:
     assert keep(project.folder, None).name.startswith("run-")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DVC repository in which nothing was run."""
+    folder = tmp_path_factory.mktemp("repository")
+    (folder / "dvc.yaml").write_text("stages:\n  s:\n    cmd: 'false'\n    outs: [results/manifests]\n")
+    run(folder, "git", "init", "--quiet")
+    run(folder, "dvc", "init", "--quiet")
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "--message", "none")
+    return folder
+
+
+def test_unknown_revision_is_named(repository: Path) -> None:
+    with pytest.raises(LssError, match="'nope' is neither a git revision nor a DVC experiment"):
+        keep(repository, "nope")
+
+
+def test_revision_without_a_finished_run_is_named(repository: Path) -> None:
+    with pytest.raises(LssError, match=r"evaluate.json of 'HEAD': is not at hand.*holds no finished run"):
+        keep(repository, "HEAD")
