@@ -101,4 +101,5 @@ def _prediction(
                        "max_confidence": confidence, "attention": attention, "grid_rows": 14,
                        "grid_columns": 14}  # fmt: skip
     text = row["report"] if grade == row["grade"] else rows[random.integers(len(rows))]["report"]
-    return case | {"report": text, "reference": row["report"], "area_percent": area}
+    return case | {"report": text, "reference": row["report"], "area_percent": area, "mask_grade": grade,
+                   "mask_side": None, "origin": "first", "attempts": 1, "first_report": None}  # fmt: skip

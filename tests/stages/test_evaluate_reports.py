@@ -24,6 +24,7 @@ from lss.model.severity import Thresholds, grade_by_area
 from lss.notes.consistency import CONTRADICTIONS
 from lss.notes.grading import grade_report
 from lss.reporting.table_text import remarks
+from lss.reporting.table_grid import grid_of
 from lss.reporting.tables import build_tables
 from lss.schemas import REPORT
 
@@ -157,9 +158,9 @@ def test_two_report_losses_stand_side_by_side(tmp_path: Path) -> None:
     )
     built = build_tables(found.statistics)
     for number in (4, 5):
-        _, lines = built[number].grid()
-        losses = {labels[1] for labels, _ in lines}
-        assert {"focal", "NLL"} <= losses
+        grid = grid_of(built[number], 3)
+        column = [heading.text for heading in grid.headings].index("Loss")
+        assert {"focal", "NLL"} <= {line[column].text for line in grid.lines}
     frequent = [row for row in found.statistics["measures"] if row["source"] == "most_frequent"]
     assert {row["loss"] for row in frequent} == {""} and len(frequent) == len(METRICS) + 1
 
