@@ -45,7 +45,7 @@ def test_digits_are_those_a_report_states(area, digits):
 
 
 def _evidence(area: float, level: str | None = "L4-L5") -> Evidence:
-    return Evidence(torch.zeros(1, CELLS, 8), torch.zeros(1, 1, COVERAGE_SIZE, COVERAGE_SIZE), [area], [level])
+    return Evidence(torch.zeros(1, CELLS, 8), torch.zeros(1, 1, COVERAGE_SIZE, COVERAGE_SIZE), [area], [None], [level])
 
 
 def test_f_r_holds_area_template_and_level():

@@ -23,8 +23,8 @@ from lss.metrics.report_baselines import most_frequent_report
 from lss.model.severity import Thresholds, grade_by_area
 from lss.notes.consistency import CONTRADICTIONS
 from lss.notes.grading import grade_report
-from lss.reporting.table_text import remarks
 from lss.reporting.table_grid import grid_of
+from lss.reporting.table_text import remarks
 from lss.reporting.tables import build_tables
 from lss.schemas import REPORT
 

@@ -7,11 +7,14 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from synthetic_results import SEED, Evaluated, write_page
+from synthetic_results import SEED, Evaluated, make, run_evaluate, write_page
 
 from lss import layout
 from lss.io import write_json
+from lss.schemas import REPORT
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +131,18 @@ def test_comparison_shows_settings_models_and_changed_cases(compared: Evaluated,
     linked = re.findall(r'data-case="([^"]+)" data-model="([^"]+)"', section)
     assert len(linked) == len(comparison["cases"]) > 0
     assert {key for key, _ in linked} <= {case["key"] for case in cases}
+
+
+def test_a_replaced_report_says_so_and_keeps_its_first_text(tmp_path: Path) -> None:
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    path = inputs.predictions["smolvlm", "report", "focal"]
+    rows = pq.read_table(path).to_pylist()
+    changed = {"origin": "template", "attempts": 4, "first_report": "What the generator wrote.", "area_percent": 99.0}
+    pq.write_table(pa.Table.from_pylist([row | changed for row in rows], schema=REPORT), path)
+    text = write_page(run_evaluate(inputs, tmp_path), tmp_path).read_text()
+    cases = json.loads(re.search(r'id="case-data">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
+    for case in cases:
+        first, replaced, _ = case["models"]
+        assert (first["origin"], first["firstReport"]) == ("", "")
+        assert replaced["origin"].startswith("Template in place of")
+        assert replaced["firstReport"] == "What the generator wrote." and replaced["contradicts"]
