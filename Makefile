@@ -39,5 +39,5 @@ sync: setup          ## after `dvc checkout` or `dvc pull`: tell Snakemake that 
 dvc-deps: setup      ## rewrite the code dependencies of every stage in dvc.yaml
 	$(BIN)/python workflow/code_deps.py --write
 
-clean:               ## everything a run made; the DVC cache and raw archives stay
-	rm -rf results/* data/interim data/private data/shards data/weights .snakemake .lss-state
+clean:               ## everything a run made; the DVC cache, raw archives, published weights and labels stay
+	rm -rf results/* data/interim data/private data/shards .snakemake .lss-state

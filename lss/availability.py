@@ -7,15 +7,8 @@ from pathlib import Path
 
 from lss import layout
 from lss.cohorts.needed import missing_files
-from lss.params import Params
-
-COHORT_REMEDY = {
-    "lss": "Mendeley Data k57fr854j2 (V2, images, 6.27 GB) with 01_MRI_Data/ in it, and the notes, "
-    "Mendeley Data s6bgczr8s2, as 'Radiologists Report.xlsx' beside it. README.md, 'The paper's settings and archive'.",
-    "rsna": "the RSNA 2024 Lumbar Spine files: train_images/, train.csv, train_series_descriptions.csv, "
-    "train_label_coordinates.csv, from the competition's page (its terms apply).",
-    "folder": "your DICOM, NIfTI, PNG or TIFF files, and the table named in cohort.folder.table.",
-}
+from lss.fetch.sources import COHORT_REMEDY, weights_remedy
+from lss.params import CheckpointParams, Params, WeightParams
 
 
 def has_gpu(device: str) -> bool:
@@ -28,16 +21,16 @@ def missing_inputs(params: Params) -> list[str]:
     lacks = []
     cohort = params.cohort
     if cohort.name != "phantom" and (lack := missing_files(cohort)):
-        lacks.append(f"cohort '{cohort.name}' in {cohort.root}/: {lack}. Put there {COHORT_REMEDY[cohort.name]}")
+        lacks.append(f"cohort '{cohort.name}' in {cohort.root}/: {lack}. {COHORT_REMEDY[cohort.name]}")
     if params.weights.source == "published":
         for backbone in params.train.backbones:
-            checkpoint = getattr(params.weights, backbone)
-            folder = checkpoint.folder or Path(f"data/weights/{backbone}")
-            if not (folder.is_dir() and any(folder.glob("*.safetensors"))):
-                lacks.append(
-                    f"weights of {backbone} in {folder}/. The stage `weights` downloads {checkpoint.hub_id} "
-                    f"(revision {checkpoint.revision}); without a network copy that repository's files there."
-                )
+            checkpoint, folder = _published(params.weights, backbone)
+            if any(folder.glob("*.safetensors")):
+                continue
+            remedy = weights_remedy(checkpoint.hub_id, checkpoint.revision, folder)
+            if any(folder.glob("*.bin")):
+                remedy = f"The files there are pickles: convert them once with `lss convert-weights {folder}`."
+            lacks.append(f"weights of {backbone} in {folder}/. {remedy}")
     kept = params.evaluate.compare_with
     if kept and not Path(layout.KEPT.format(name=kept)).is_dir():
         lacks.append(
@@ -45,3 +38,20 @@ def missing_inputs(params: Params) -> list[str]:
             "from the git revision or DVC experiment it came from."
         )
     return lacks
+
+
+def published_files(params: WeightParams, backbone: str) -> dict[str, int] | None:
+    """Sizes of the published files that the stage `weights` reads, by name; None where it reads none.
+
+    By this Snakemake sees that files were put there or exchanged, without reading gigabytes at every start.
+    """
+    if params.source == "tiny":
+        return None
+    _, folder = _published(params, backbone)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+def _published(params: WeightParams, backbone: str) -> tuple[CheckpointParams, Path]:
+    checkpoint: CheckpointParams = getattr(params, backbone)
+    return checkpoint, checkpoint.folder or Path(layout.PUBLISHED.format(backbone=backbone))

@@ -30,8 +30,9 @@ PRIVATE_FILES = "data/private/cohort_files.csv"  # every raw file with size and 
 PRIVATE_REJECTS = "data/private/rejects/batch-{batch}.csv"  # what the keys of the table of rejects stand for
 
 # models
-WEIGHTS = "data/weights/{backbone}"  # a folder in the published format
-WEIGHTS_READY = "data/weights/{backbone}/manifest.json"
+PUBLISHED = "data/weights/{backbone}"  # where a user or `lss fetch weights` puts a published checkpoint
+WEIGHTS = "data/interim/weights/{backbone}"  # the checkpoint in use: a folder in the published format
+WEIGHTS_READY = "data/interim/weights/{backbone}/manifest.json"
 MODEL = "results/models/{backbone}/{task}-{loss}"  # a folder
 MODEL_CONFIG = MODEL + "/model.json"  # what `predict` needs to rebuild it
 MODEL_WEIGHTS = MODEL + "/model.safetensors"  # trained parts other than the adapter

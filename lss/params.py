@@ -51,6 +51,7 @@ class CohortParams(Section):
     root: Path
     batches: Annotated[int, Field(ge=1, le=100)]
     caveat: str | None
+    experts: Path | None
     phantom: PhantomParams
     folder: FolderParams
 
@@ -133,12 +134,18 @@ class ShardParams(Section):
     row_group_size: Count
 
 
-class CheckpointParams(Section):
-    """Where a backbone's published weights come from."""
+class HubParams(Section):
+    """A repository on the hub, at a commit, branch or tag."""
 
     hub_id: str
     revision: str
+
+
+class CheckpointParams(HubParams):
+    """Where a backbone's published weights come from; `companion` is what they need beside."""
+
     folder: Path | None
+    companion: HubParams | None
 
 
 class WeightParams(Section):

@@ -84,3 +84,16 @@ def sync(root: Path) -> None:
 def _beside_python(program: str) -> str:
     """Path of a program installed in this Python's environment."""
     return str(Path(sys.executable).parent / program)
+
+
+def track(folder: Path) -> str | None:
+    """Have DVC record a folder that is no stage's output; what a person should know of it, if anything.
+
+    Outside the project's folder DVC cannot, and without a repository there is nothing to record in.
+    """
+    if not (Path(".dvc").is_dir() and folder.resolve().is_relative_to(Path.cwd().resolve())):
+        return f"{folder}: is not in this project's folder, so DVC does not track it."
+    done = subprocess.run([_beside_python("dvc"), "add", "--quiet", str(folder)], capture_output=True, text=True)
+    if done.returncode:
+        return f"{folder}: DVC does not track it: {done.stderr.strip()}"
+    return f"{folder}: tracked by DVC. To keep that with your code: git add {folder}.dvc"

@@ -26,9 +26,17 @@ def load_backbone(name: str, folder: Path, *, quantise: bool, device: torch.devi
         dtype: type of the weights that are not quantised, and of the computation of those that are.
 
     Raises:
-        LssError: an unknown name, a missing file, a pickled checkpoint, a missing or unexpected weight.
+        LssError: an unknown name, a missing or broken file, a pickled checkpoint, a missing or unexpected weight.
     """
-    backbone = backbone_class(name).load(Path(folder), quantise=quantise, device=device, dtype=dtype)
+    from safetensors import SafetensorError
+
+    try:
+        backbone = backbone_class(name).load(Path(folder), quantise=quantise, device=device, dtype=dtype)
+    except (OSError, SafetensorError) as error:  # transformers raises OSError for files it misses or cannot parse
+        raise LssError(
+            f"{folder}: cannot be loaded ({str(error).strip()}). Is every file of the published repository there and "
+            "whole? `lss fetch weights` checks them by hash; then run `lss weights`."
+        ) from error
     return backbone.requires_grad_(False).eval()
 
 

@@ -18,7 +18,7 @@ from transformers import CLIPVisionConfig, LlavaConfig, MistralConfig
 
 from lss.backbones.files import PICKLES
 from lss.errors import LssError
-from lss.io import atomic_path, read_json
+from lss.io import atomic_path, read_json, write_json
 
 LLAVA_KEYS: dict[str, str] = {
     r"^model\.vision_tower\.vision_tower\.vision_model\.": "model.vision_tower.",
@@ -105,15 +105,22 @@ def convert_pickled(folder: Path) -> list[Path]:
     """Write every pickled checkpoint of `folder` once more as safetensors beside it; the new files.
 
     `open_clip_pytorch_model.bin` becomes `open_clip_model.safetensors`, `pytorch_model*.bin` becomes
-    `model*.safetensors`. Read with torch's `weights_only`, which builds tensors and runs no code. The old file is
-    left in place; only the new one is ever loaded.
+    `model*.safetensors`, and the index of a checkpoint in several files is written for the new ones. Read with torch's
+    `weights_only`, which builds tensors and runs no code. The old files are left in place; only the new ones are ever
+    loaded.
 
-    Raises LssError when there is none, or when one holds something other than tensors.
+    Raises LssError when there is none, when one holds something other than tensors, or when a file that the index
+    names is missing.
     """
     pickles = sorted(path for pattern in PICKLES for path in folder.glob(pattern))
     if not pickles:
         raise LssError(f"{folder}: holds no pickled checkpoint ({', '.join(PICKLES)}): nothing to convert.")
-    return [_convert_pickle(path) for path in pickles]
+    indices = sorted(folder.glob("*.bin.index.json"))
+    for index in indices:
+        named = set(read_json(index)["weight_map"].values())
+        if missing := sorted(name for name in named if not (folder / name).is_file()):
+            raise LssError(f"{index}: names files that are not there: {', '.join(missing)}. Fetch them too.")
+    return [*(_convert_pickle(path) for path in pickles), *(_convert_index(index) for index in indices)]
 
 
 def _convert_pickle(path: Path) -> Path:
@@ -127,9 +134,27 @@ def _convert_pickle(path: Path) -> Path:
     weights = weights.get("state_dict", weights)
     if not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise LssError(f"{path}: should hold tensors by name only. Is it a checkpoint of weights?")
-    target = path.with_name(path.stem.replace("pytorch_model", "model") + ".safetensors")
+    target = path.with_name(_safe_name(path.name))
     with atomic_path(target) as temporary:
         # clones: safetensors refuses names that share memory
         save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, temporary)
     load_file(target)
     return target
+
+
+def _convert_index(path: Path) -> Path:
+    """The list of which file holds which weight, for the converted files."""
+    index = read_json(path)
+    target = path.with_name(f"{_safe_name(path.name.removesuffix('.index.json'))}.index.json")
+    files = {name: _safe_name(file) for name, file in index["weight_map"].items()}
+    write_json(target, {"metadata": index.get("metadata", {}), "weight_map": files})
+    return target
+
+
+def _safe_name(name: str) -> str:
+    """Name of the safetensors file for a pickle's.
+
+    >>> _safe_name("pytorch_model-00001-of-00002.bin")
+    'model-00001-of-00002.safetensors'
+    """
+    return Path(name).stem.replace("pytorch_model", "model") + ".safetensors"

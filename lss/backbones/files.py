@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from lss.errors import LssError
 
+TEXT_FILES = ("*.json", "*.txt", "tokenizer.model")
+WEIGHT_FILES = ("*.safetensors",)
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_OURS = ("manifest.json", "fetched.json")
+
+
+def copy_checkpoint(source: Path, folder: Path) -> None:
+    """Put the files of `source` (safetensors, configuration, tokenizer; one level of folders) into `folder`.
+
+    Hard links where the file system allows, so that a checkpoint of 15 GB is not stored twice; else copies.
+    """
+    patterns = [*TEXT_FILES, *WEIGHT_FILES]
+    for pattern in [*patterns, *(f"*/{pattern}" for pattern in patterns)]:
+        for file in sorted(source.glob(pattern)):
+            if file.name in _OURS:
+                continue
+            target = folder / file.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(file.resolve(), target)
+            except OSError:
+                shutil.copyfile(file, target)
 
 
 def require(folder: Path, *names: str) -> None:
@@ -15,8 +38,8 @@ def require(folder: Path, *names: str) -> None:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise LssError(
-            f"{folder}: {', '.join(missing)}: not there. Run `lss weights`, or put the files of the published "
-            "repository into the folder named in params.yaml (weights)."
+            f"{folder}: {', '.join(missing)}: not there. Put the files of the published repository "
+            "there (`lss fetch weights`) and run `lss weights`."
         )
 
 
@@ -35,7 +58,7 @@ def require_safetensors(folder: Path) -> list[Path]:
             f"{folder / pickles[0]}: is a pickled checkpoint, which is never loaded: it could run any code. "
             f"Convert it once, reading tensors only: lss convert-weights {folder}"
         )
-    raise LssError(f"{folder}: holds no *.safetensors. Run `lss weights`, or copy the published files there.")
+    raise LssError(f"{folder}: holds no *.safetensors. Put the published files there (`lss fetch weights`).")
 
 
 def refuse_partial(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:

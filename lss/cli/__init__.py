@@ -23,9 +23,9 @@ app = typer.Typer(
     "Research software: a radiologist decides.",
 )
 
-from lss.cli import stages, tools  # noqa: E402  (they register their verbs on `app`, in this order)
+from lss.cli import stages, tools, tools_data  # noqa: E402  (they register their verbs on `app`, in this order)
 
-__all__ = ["app", "main", "stages", "tools"]
+__all__ = ["app", "main", "stages", "tools", "tools_data"]
 
 
 def main() -> None:

@@ -221,11 +221,11 @@ def shards(batch: Batch) -> None:
 
 @app.command(rich_help_panel=PANEL)
 def weights(backbone: Backbone) -> None:
-    """Make a tiny checkpoint, or find or download the published one.
+    """Make a tiny checkpoint, or take the published one. Uses no network: see `lss fetch weights`.
 
-    **Reads** params.yaml `weights`.
+    **Reads** params.yaml `weights`; published files from `data/weights/BACKBONE/` or `weights.BACKBONE.folder`.
 
-    **Writes** `data/weights/BACKBONE/` in the published format (safetensors), and its manifest.
+    **Writes** `data/interim/weights/BACKBONE/` in the published format (safetensors), and its manifest.
     """
     from lss.stages import weights as stage
 
@@ -234,6 +234,7 @@ def weights(backbone: Backbone) -> None:
         params.weights,
         params.seed,
         backbone=backbone,
+        published=Path(layout.PUBLISHED.format(backbone=backbone)),
         folder=Path(layout.WEIGHTS.format(backbone=backbone)),
         manifest=_manifest("weights", backbone),
     )
@@ -243,8 +244,8 @@ def weights(backbone: Backbone) -> None:
 def train(backbone: Backbone, task: Task, loss: Loss) -> None:
     """Train one backbone for one task with one loss; a run that was killed goes on where it was.
 
-    **Reads** `data/shards/train-*.parquet`, `val-*.parquet`, `data/weights/BACKBONE/`; for the task report also the
-    backbone's segmentation model.
+    **Reads** `data/shards/train-*.parquet`, `val-*.parquet`, `data/interim/weights/BACKBONE/`; for the task report
+    also the backbone's segmentation model.
 
     **Writes** `results/models/BACKBONE/TASK-LOSS/`: model.json, model.safetensors, adapter/ (peft), epochs.csv.
     """

@@ -27,6 +27,7 @@ from lss.cohorts.levels import assign_levels
 from lss.cohorts.lss_tables import DISCS, read_notes, read_slice_numbers
 from lss.cohorts.tree import FolderTree, Tree, ZipTree
 from lss.errors import LssError
+from lss.fetch.sources import COHORT_REMEDY
 
 IMAGES = "01_MRI_Data"
 _OTHER_REGION = re.compile(r"^[ct][-_ ]?spine|^(head|neck|cervical|thoracic|knee)", re.IGNORECASE)
@@ -151,8 +152,7 @@ def _find_images(root: Path) -> tuple[list[_Place], list[Reject]]:
             rejects.append(Reject(archive.name, "archive without images", detail, "Move it away, or unpack it."))
     if not places:
         raise LssError(
-            f"{root}: cohort.root: neither a folder {IMAGES} nor a zip archive with one. Fetch the Lumbar Spine MRI "
-            "Dataset (Mendeley Data k57fr854j2) and put it there, packed or unpacked."
+            f"{root}: cohort.root: neither a folder {IMAGES} nor a zip archive with one. {COHORT_REMEDY['lss']}"
             + "".join(f"\n  {reject.file}: {reject.detail}" for reject in rejects)
         )
     return places, rejects

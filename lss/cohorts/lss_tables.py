@@ -8,6 +8,7 @@ from lss.cohorts.base import Reject, patient_number
 from lss.cohorts.needed import DEPTHS, NOTES_PATTERNS
 from lss.cohorts.tables import numbered_rows, read_cells
 from lss.errors import LssError
+from lss.fetch.sources import COHORT_REMEDY
 
 PATIENT_COLUMN, NOTE_COLUMN = "Patient ID", "Clinician's Notes"
 DISCS = ("L3-L4", "L4-L5", "L5-S1")
@@ -20,9 +21,7 @@ def read_notes(root: Path) -> tuple[dict[str, str], list[Reject]]:
     """
     books = _below(root, NOTES_PATTERNS)
     if not books:
-        raise LssError(
-            f"{root}: no 'Radiologists Report.xlsx'. Fetch the notes (Mendeley Data s6bgczr8s2) and put them there."
-        )
+        raise LssError(f"{root}: no 'Radiologists Report.xlsx'. {COHORT_REMEDY['lss']}")
     name = books[0].relative_to(root).as_posix()
     rejects = _unread(books, root)
     notes: dict[str, str] = {}

@@ -25,6 +25,7 @@ from lss.cohorts.phantom import archive
 from lss.cohorts.phantom.workbook import write_notes
 from lss.cohorts.tree import FolderTree
 from lss.errors import LssError
+from lss.fetch.sources import COHORT_REMEDY
 from lss.io import parquet_writer, write_json
 from lss.manifest import write_manifest
 from lss.outside import hash_of_all, list_files
@@ -33,14 +34,6 @@ from lss.progress import progress
 
 MARK = "manifest.json"
 """File in the phantom's folder by which this stage knows its own work."""
-
-_SOURCES = {
-    "lss": "Fetch the Lumbar Spine MRI Dataset (Mendeley Data k57fr854j2: 01_MRI_Data.zip) and the radiologists' notes "
-    "(Mendeley Data s6bgczr8s2: Radiologists Report.xlsx), and put both there, the archive packed or unpacked.",
-    "rsna": "Fetch the files of the RSNA 2024 Lumbar Spine Degenerative Classification challenge and put "
-    "train_images/, train.csv, train_series_descriptions.csv and train_label_coordinates.csv there.",
-    "folder": "Put your DICOM, NIfTI, PNG or TIFF files and the table named in cohort.folder.table there.",
-}
 
 
 def run(
@@ -179,4 +172,4 @@ def _check_replaceable(root: Path) -> None:
 def _check_presence(params: CohortParams) -> None:
     if lack := missing_files(params):
         where = f"{params.root}: cohort.root: {lack}"
-        raise LssError(f"{where}, and the cohort '{params.name}' must lie there. {_SOURCES[params.name]}")
+        raise LssError(f"{where}, and the cohort '{params.name}' must lie there. {COHORT_REMEDY[params.name]}")

@@ -1,16 +1,19 @@
-"""Stage `weights`: the checkpoint of one backbone, in its published format, in one folder."""
+"""Stage `weights`: the checkpoint of one backbone, in its published format, in one folder. Uses no network."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lss.backbones.fetch import copy_checkpoint, download_checkpoint
-from lss.backbones.files import require_safetensors
-from lss.io import sha256_file, write_json
+from lss.backbones.files import copy_checkpoint, require_safetensors
+from lss.errors import LssError
+from lss.fetch.sources import weights_remedy
+from lss.io import read_json, sha256_file, write_json
 from lss.manifest import write_manifest
-from lss.params import CheckpointParams, WeightParams
+from lss.params import CheckpointParams, HubParams, WeightParams
 from lss.progress import progress
 
 TINY_NOTE = (
@@ -19,41 +22,44 @@ TINY_NOTE = (
 )
 
 
-def run(params: WeightParams, seed: int, *, backbone: str, folder: Path, manifest: Path) -> None:
-    """Make, copy or fetch the checkpoint of `backbone`.
+def run(params: WeightParams, seed: int, *, backbone: str, published: Path, folder: Path, manifest: Path) -> None:
+    """Make the tiny checkpoint of `backbone`, or take the published one.
 
     Args:
         params: section `weights`.
         seed: of the tiny checkpoint's random weights.
         backbone: biomedclip, smolvlm or llava_med.
-        folder: where the checkpoint goes; `manifest.json` in it is written last and lists size and SHA-256 of
+        published: where a published checkpoint lies unless `params` names another folder; only read.
+        folder: where the checkpoint goes, written anew as a whole; `manifest.json` in it lists size and SHA-256 of
             every file.
         manifest: the stage's manifest.
 
     Raises:
-        LssError: the published files cannot be had, or hold no safetensors.
+        LssError: the published files are not there, hold no safetensors, or are of another commit than the one pinned.
     """
     started = datetime.now(UTC)
     checkpoint: CheckpointParams = getattr(params, backbone)
     facts: dict[str, Any] = {"backbone": backbone, "source": params.source}
-    ready = folder / "manifest.json"
-    ready.unlink(missing_ok=True)
-    if params.source == "tiny":
-        from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        beside.chmod(0o755)
+        if params.source == "tiny":
+            from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 
-        write_tiny_checkpoint(backbone, folder, seed)
-        facts["note"] = TINY_NOTE
-    elif checkpoint.folder is not None:
-        copy_checkpoint(checkpoint.folder, folder)
-        facts["folder"] = str(checkpoint.folder)
-    else:
-        facts["commits"] = download_checkpoint(backbone, checkpoint.hub_id, checkpoint.revision, folder)
-    require_safetensors(folder)
-    if backbone == "llava_med":
-        from lss.backbones.llava_med import describe_vision_tower
+            write_tiny_checkpoint(backbone, beside, seed)
+            facts["note"] = TINY_NOTE
+        else:
+            facts |= _take(checkpoint, checkpoint.folder or published, folder, beside)
+        if backbone == "llava_med":
+            from lss.backbones.llava_med import describe_vision_tower
 
-        facts["vision_tower"] = describe_vision_tower(folder)
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts)
+            facts["vision_tower"] = describe_vision_tower(beside)
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.replace(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     write_manifest(
         manifest, "weights", inputs=[], outputs=files, params=params.model_dump(mode="json"), seed=seed,
         started=started, facts=facts,
@@ -62,4 +68,39 @@ def run(params: WeightParams, seed: int, *, backbone: str, folder: Path, manifes
         str(path.relative_to(folder)): {"sha256": sha256_file(path), "bytes": path.stat().st_size}
         for path in progress(files, f"weights {backbone}", unit="file")
     }
-    write_json(ready, {**facts, "files": listing})
+    write_json(folder / "manifest.json", {**facts, "files": listing})
+
+
+def _take(checkpoint: CheckpointParams, source: Path, folder: Path, beside: Path) -> dict[str, Any]:
+    """Put the published files of `source` into `beside`; what is known of where they are from."""
+    if source.resolve().is_relative_to(folder.resolve()):
+        raise LssError(
+            f"params.yaml: weights: folder: {source} is where this stage writes. Move the files, e.g. to "
+            "data/weights/, and name that folder, or null."
+        )
+    if not source.is_dir() or not any(source.iterdir()):
+        remedy = weights_remedy(checkpoint.hub_id, checkpoint.revision, source)
+        raise LssError(f"{source}: no published checkpoint lies there. {remedy}")
+    require_safetensors(source)
+    record = source / "fetched.json"
+    commits = {}
+    if record.is_file():
+        repositories = read_json(record)["repositories"]
+        for repository in filter(None, (checkpoint, checkpoint.companion)):
+            commits[repository.hub_id] = _commit(repository, repositories, record)
+    copy_checkpoint(source, beside)
+    known = {"commits": commits} if commits else {"commits": None, "note": "copied by hand: their commits are unknown"}
+    return {"folder": str(source), **known}
+
+
+def _commit(repository: HubParams, repositories: dict[str, Any], record: Path) -> str:
+    """The commit that was fetched. Raises LssError where it is another than the one pinned."""
+    entry = repositories.get(repository.hub_id, {})
+    pinned = repository.revision
+    if not entry or (pinned != entry["revision"] and pinned != entry["commit"]):
+        there = f"{entry['revision']} (commit {entry['commit']})" if entry else ", ".join(sorted(repositories))
+        raise LssError(
+            f"{record}: holds {there}, but params.yaml asks for {repository.hub_id} at {pinned}. Run `lss fetch "
+            "weights`, or set weights.BACKBONE.revision to what is there."
+        )
+    return str(entry["commit"])

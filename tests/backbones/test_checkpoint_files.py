@@ -50,6 +50,76 @@ def test_biomedclip_as_published_in_a_pickle_is_converted_once(biomedclip):
     assert all(torch.equal(weights[key], published[key]) for key in published)
 
 
+def as_pickles(folder):
+    """A checkpoint in several safetensors files as older ones are published: several pickles and an index."""
+    index = json.loads((folder / "model.safetensors.index.json").read_text())
+    names = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        names[file.name] = f"pytorch_{file.stem}.bin"
+        torch.save(load_file(file), folder / names[file.name])
+        file.unlink()
+    (folder / "model.safetensors.index.json").unlink()
+    index["weight_map"] = {name: names[file] for name, file in index["weight_map"].items()}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+
+
+def test_a_checkpoint_in_several_pickles_gets_an_index(checkpoints, tmp_path):
+    folder = shutil.copytree(checkpoints / "llava_med", tmp_path / "llava_med")
+    expected = (folder / "model.safetensors.index.json").read_text()
+    as_pickles(folder)
+    written = convert_pickled(folder)
+    assert [path.name for path in written] == [
+        "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"
+    ]  # fmt: skip
+    assert json.loads((folder / "model.safetensors.index.json").read_text()) == json.loads(expected)
+    original = load("llava_med", checkpoints / "llava_med").model.state_dict()
+    converted = load("llava_med", folder).model.state_dict()
+    assert all(torch.equal(original[name], converted[name]) for name in original)
+
+
+def test_a_missing_pickle_of_several_is_named(checkpoints, tmp_path):
+    folder = shutil.copytree(checkpoints / "llava_med", tmp_path / "llava_med")
+    as_pickles(folder)
+    (folder / "pytorch_model-00002-of-00002.bin").unlink()
+    with pytest.raises(LssError, match=r"names files that are not there: pytorch_model-00002-of-00002\.bin"):
+        convert_pickled(folder)
+
+
+@pytest.mark.parametrize("damage", ["no index", "a missing file", "a cut file", "a broken configuration"])
+def test_a_damaged_checkpoint_is_told_without_a_traceback(damage, checkpoints, tmp_path):
+    folder = shutil.copytree(checkpoints / "llava_med", tmp_path / "llava_med")
+    first = folder / "model-00001-of-00002.safetensors"
+    if damage == "no index":
+        (folder / "model.safetensors.index.json").unlink()
+    elif damage == "a missing file":
+        first.unlink()
+    elif damage == "a cut file":
+        first.write_bytes(first.read_bytes()[:1000])
+    else:
+        (folder / "clip-vit-large-patch14-336/config.json").write_text("{")
+    with pytest.raises(LssError, match=r"llava_med.*cannot be loaded"):
+        load("llava_med", folder)
+
+
+def test_the_vision_tower_of_llava_med_from_a_converted_pickle(checkpoints, tmp_path):
+    folder = shutil.copytree(checkpoints / "llava_med", tmp_path / "llava_med")
+    own = load("llava_med", folder).model.model.vision_tower.state_dict()
+    # as published: all of CLIP, keys with `vision_model.`, with a buffer that transformers dropped
+    pickled = {f"vision_model.{name}": value + 1 for name, value in own.items()}
+    last = max(int(name.split(".")[2]) for name in own if name.startswith("encoder.layers"))
+    unused = {
+        name.replace(f"layers.{last}.", f"layers.{last + 1}."): value
+        for name, value in pickled.items()
+        if f"layers.{last}." in name
+    }
+    superfluous = {"vision_model.embeddings.position_ids": torch.arange(145)[None], "logit_scale": torch.ones(())}
+    tower = folder / "clip-vit-large-patch14-336"
+    torch.save({**pickled, **unused, **superfluous}, tower / "pytorch_model.bin")
+    assert [path.name for path in convert_pickled(tower)] == ["model.safetensors"]
+    loaded = load("llava_med", folder).model.model.vision_tower.state_dict()
+    assert all(torch.equal(loaded[name], own[name] + 1) for name in own)
+
+
 def test_a_pickle_that_would_run_code_is_not_converted(tmp_path):
     marker = tmp_path / "ran"
 

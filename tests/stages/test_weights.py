@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -11,17 +12,38 @@ from lss.io import sha256_file
 from lss.params import WeightParams
 from lss.stages import weights
 
+COMMIT = "0" * 40
+
 
 def params(source="tiny", folder=None):
-    checkpoint = {"hub_id": "somebody/something", "revision": "0" * 40, "folder": folder}
+    checkpoint = {"hub_id": "somebody/something", "revision": COMMIT, "folder": folder, "companion": None}
     return WeightParams(source=source, biomedclip=checkpoint, smolvlm=checkpoint, llava_med=checkpoint)
+
+
+def run(settings, tmp_path, folder, backbone="biomedclip"):
+    weights.run(settings, 5, backbone=backbone, published=tmp_path / "store", folder=folder,
+                manifest=tmp_path / "stage.json")  # fmt: skip
 
 
 @pytest.fixture
 def tiny(tmp_path):
     folder = tmp_path / "tiny"
-    weights.run(params(), 5, backbone="biomedclip", folder=folder, manifest=tmp_path / "stage.json")
+    run(params(), tmp_path, folder)
     return folder
+
+
+@pytest.fixture
+def by_hand(tiny, tmp_path):
+    """Published files that somebody copied to where they are looked for."""
+    store = tmp_path / "store"
+    shutil.copytree(tiny, store)
+    (store / "manifest.json").unlink()
+    (store / "README.md").write_text("card")
+    return store
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_manifest_lists_every_file(tiny, tmp_path):
@@ -34,23 +56,68 @@ def test_manifest_lists_every_file(tiny, tmp_path):
     assert json.loads((tmp_path / "stage.json").read_text())["facts"]["source"] == "tiny"
 
 
-def test_a_folder_in_the_published_format_is_taken(tiny, tmp_path):
-    taken = tmp_path / "taken"
-    weights.run(params("published", tiny), 5, backbone="biomedclip", folder=taken, manifest=tmp_path / "stage.json")
-    backbone = load_backbone("biomedclip", taken, quantise=False, device=torch.device("cpu"), dtype=torch.float32)
+def test_files_copied_by_hand_are_used_and_left_alone(by_hand, tmp_path):
+    before = contents(by_hand)
+    run(params("published"), tmp_path, tmp_path / "used")
+    backbone = load_backbone(
+        "biomedclip", tmp_path / "used", quantise=False, device=torch.device("cpu"), dtype=torch.float32
+    )
     assert backbone.grid == (14, 14)
-    assert json.loads((taken / "manifest.json").read_text())["folder"] == str(tiny)
+    facts = json.loads((tmp_path / "used/manifest.json").read_text())
+    assert facts["folder"] == str(by_hand) and "by hand" in facts["note"]
+    assert not (tmp_path / "used/README.md").exists()
+    run(params("published"), tmp_path, tmp_path / "used")  # over the earlier one
+    run(params("tiny"), tmp_path, tmp_path / "used")
+    assert contents(by_hand) == before
 
 
-def test_a_folder_that_is_not_there(tmp_path):
-    missing = params("published", tmp_path / "nowhere")
-    with pytest.raises(LssError, match="nowhere: no such folder"):
-        weights.run(missing, 5, backbone="smolvlm", folder=tmp_path / "out", manifest=tmp_path / "stage.json")
-    assert not (tmp_path / "out" / "manifest.json").exists()
+def test_a_named_folder_counts_before_the_usual_one(by_hand, tmp_path):
+    other = tmp_path / "elsewhere"
+    by_hand.rename(other)
+    run(params("published", other), tmp_path, tmp_path / "used")
+    assert json.loads((tmp_path / "used/manifest.json").read_text())["folder"] == str(other)
 
 
-def test_without_network_the_remedy_is_a_folder(tmp_path):
-    with pytest.raises(LssError, match=r"somebody/something@0+: cannot be fetched.*weights\.<backbone>\.folder"):
-        weights.run(
-            params("published"), 5, backbone="smolvlm", folder=tmp_path / "out", manifest=tmp_path / "stage.json"
-        )
+def test_the_stage_s_own_folder_is_no_source(tiny, tmp_path):
+    before = contents(tiny)
+    for named in (tiny, tiny / "inside"):
+        with pytest.raises(LssError, match="is where this stage writes"):
+            run(params("published", named), tmp_path, tiny)
+    assert contents(tiny) == before
+
+
+def test_nothing_of_an_earlier_checkpoint_stays(tiny, tmp_path):
+    (tiny / "model-00001-of-00002.safetensors").write_bytes(b"of an earlier one")
+    run(params(), tmp_path, tiny)
+    assert not (tiny / "model-00001-of-00002.safetensors").exists()
+
+
+def test_commits_of_what_was_fetched_are_passed_on(by_hand, tmp_path):
+    record = {"repositories": {"somebody/something": {"revision": "main", "commit": COMMIT, "files": {}}}}
+    (by_hand / "fetched.json").write_text(json.dumps(record))
+    run(params("published"), tmp_path, tmp_path / "used")
+    facts = json.loads((tmp_path / "stage.json").read_text())["facts"]
+    assert facts["commits"] == {"somebody/something": COMMIT}
+    record["repositories"]["somebody/something"]["commit"] = "1" * 40
+    (by_hand / "fetched.json").write_text(json.dumps(record))
+    with pytest.raises(LssError, match=rf"fetched\.json: holds main \(commit 1+\), but.*at {COMMIT}.*lss fetch"):
+        run(params("published"), tmp_path, tmp_path / "used")
+    # what was there stays whole
+    assert json.loads((tmp_path / "used/manifest.json").read_text())["commits"] == {"somebody/something": COMMIT}
+
+
+def test_without_files_the_remedy_is_to_fetch_them(tmp_path):
+    for named in (None, tmp_path / "nowhere"):
+        with pytest.raises(
+            LssError, match=rf"no published checkpoint lies there.*lss fetch weights.*at revision {COMMIT}"
+        ):
+            run(params("published", named), tmp_path, tmp_path / "out", backbone="smolvlm")
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out.*"))
+
+
+def test_a_pickle_is_not_used(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/open_clip_pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(LssError, match=r"pickled checkpoint.*lss convert-weights"):
+        run(params("published"), tmp_path, tmp_path / "out")

@@ -28,8 +28,14 @@ def test_paper_preset_shows_the_plan_and_what_is_missing(copy: Path) -> None:
     run(copy, "lss", "preset", "paper")
     text = run(copy, "snakemake", "--dry-run", "--cores", "8", "all")
     assert "ingest 32" in " ".join(text.split())
-    assert "k57fr854j2" in text and "s6bgczr8s2" in text
-    assert "microsoft/llava-med-v1.5-mistral-7b" in text
+    assert "k57fr854j2" in text and "s6bgczr8s2" in text and "Run `lss fetch images notes`" in text
+    assert "microsoft/llava-med-v1.5-mistral-7b" in text and "Run `lss fetch weights`" in text
+    for name, file in (("biomedclip", "weights.bin"), ("smolvlm", "model.safetensors")):
+        (copy / "data/weights" / name).mkdir(parents=True)
+        (copy / "data/weights" / name / file).write_bytes(b"")
+    text = run(copy, "snakemake", "--dry-run", "--cores", "8", "all")
+    assert "weights of smolvlm" not in text and "weights of llava_med" in text
+    assert "convert them once with `lss convert-weights data/weights/biomedclip`" in text
 
 
 def test_wrong_setting_is_named_before_anything_runs(copy: Path) -> None:

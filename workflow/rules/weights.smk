@@ -1,4 +1,4 @@
-# Checkpoints of the backbones: tiny ones made here, or the published ones.
+# Checkpoints of the backbones: tiny ones made here, or the published ones that `lss fetch weights` brought.
 rule weights:
     input:
         code=code_of("weights"),
@@ -8,6 +8,7 @@ rule weights:
     params:
         settings=config["weights"],
         seed=config["seed"],
+        published=lambda wildcards: published_files(PARAMS.weights, wildcards.backbone),
     log: "logs/weights/{backbone}.log",
     threads: 1
     resources:
