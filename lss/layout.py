@@ -74,6 +74,9 @@ DATA_SHEET = "results/cards/data_sheet.md"
 
 KEPT = "kept/{name}"  # a run to compare with: cases, metrics, settings; named by their content
 
+EXPERT_SCORES = "results/pseudo_masks_expert.csv"  # written by hand: lss score-masks
+EXPERT_REJECTS = "results/pseudo_masks_expert_rejects.csv"
+
 MANIFESTS = "results/manifests"
 MANIFEST = MANIFESTS + "/{name}.json"  # name: stage, or stage/wildcards
 

@@ -121,3 +121,18 @@ def pin_weights() -> None:
         "All revisions are pinned already."
     ]:
         typer.echo(line)
+
+
+@app.command(name="score-masks", rich_help_panel=PANEL)
+def score_masks() -> None:
+    """Hold the pseudo-masks against label images that experts drew: Dice by grade and by ingredient of Algorithm 1.
+
+    **Reads** the label images named in `cohort.experts`; slices, denoised slices and pseudo-masks in `data/interim/`.
+
+    **Writes** `results/pseudo_masks_expert.csv` (a row per label: how its slice was found, areas in mm2, Dice) and
+    `results/pseudo_masks_expert_rejects.csv` (labels that could not be scored, with reason and remedy).
+    """
+    from lss.expert_scores import score_masks as score
+
+    typer.echo(score(load_params(), Path(layout.EXPERT_SCORES), Path(layout.EXPERT_REJECTS)))
+    _say(f"written: {layout.EXPERT_SCORES}, {layout.EXPERT_REJECTS}")
