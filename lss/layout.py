@@ -74,6 +74,7 @@ DATA_SHEET = "results/cards/data_sheet.md"
 
 KEPT = "kept/{name}"  # a run to compare with: cases, metrics, settings; named by their content
 
+MASK_SHEET = "results/mask_sheet.png"  # written by hand: lss show-masks
 EXPERT_SCORES = "results/pseudo_masks_expert.csv"  # written by hand: lss score-masks
 EXPERT_REJECTS = "results/pseudo_masks_expert_rejects.csv"
 

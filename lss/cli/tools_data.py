@@ -136,3 +136,18 @@ def score_masks() -> None:
 
     typer.echo(score(load_params(), Path(layout.EXPERT_SCORES), Path(layout.EXPERT_REJECTS)))
     _say(f"written: {layout.EXPERT_SCORES}, {layout.EXPERT_REJECTS}")
+
+
+@app.command(name="show-masks", rich_help_panel=PANEL)
+def show_masks(
+    count: Annotated[int, typer.Option(help="Number of slices, as many of each grade as there are.", min=1)] = 12,
+    output: Annotated[Path, typer.Option(help="Where the picture goes, as PNG and as SVG.")] = Path(layout.MASK_SHEET),
+) -> None:
+    """Draw some slices on their way to a pseudo-mask: raw, denoised, region of interest, edges, mask.
+
+    **Reads** slices, denoised slices, pseudo-masks and split in `data/interim/`. **Writes** the picture.
+    """
+    from lss.show_masks import show_masks as show
+
+    for path in show(load_params(), count, output):
+        typer.echo(path)
