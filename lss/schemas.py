@@ -95,6 +95,9 @@ PSEUDO_MASKS = pa.schema(
     ]
 )
 
+SHARD_VERSION = 1
+"""Goes up with every change of `SHARD` or of what one of its columns means; stands in the shards' manifests."""
+
 SHARD = pa.schema(
     [
         ("image", IMAGE),  # 16-bit grey PNG: denoised, field of view of the models

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from torch.utils.data import DataLoader
 
@@ -15,6 +16,7 @@ from lss.imaging.codec import encode_png
 from lss.io import parquet_writer
 from lss.schemas import SHARD
 from lss.shards import (
+    WINDOW_GROUPS,
     ShardReader,
     decode_image,
     decode_mask,
@@ -85,7 +87,7 @@ def test_errors_name_the_file(paths: list[Path], tmp_path: Path) -> None:
 def test_the_same_rows_for_any_number_of_workers(paths: list[Path]) -> None:
     reader = ShardReader(paths, columns=["sample_key"])
     reader[0]  # files opened before the fork must not be shared
-    order = epoch_order(len(reader), 3, 1).tolist()
+    order = epoch_order(reader.group_sizes, 3, 1).tolist()
     for workers in (0, 1, 2):
         loader = DataLoader(reader, batch_size=5, sampler=order, num_workers=workers)  # type: ignore[arg-type]
         assert [key for batch in loader for key in batch["sample_key"]] == [f"s{n}" for n in order]
@@ -104,12 +106,61 @@ def test_datasets_reads_the_images_with_16_bits(paths: list[Path], tmp_path: Pat
         assert np.array_equal(np.asarray(loaded[number]["mask"]) > 0, IMAGES[number] > 2000)
 
 
+SIZES = (64, 64, 7) * 20  # 60 groups of files whose last group is small
+
+
 def test_epoch_order_is_a_permutation_of_its_own_per_epoch() -> None:
-    first = epoch_order(100, 1, 0)
-    assert sorted(first.tolist()) == list(range(100))
-    assert np.array_equal(first, epoch_order(100, 1, 0))
-    assert not np.array_equal(first, epoch_order(100, 1, 1))
-    assert not np.array_equal(first, epoch_order(100, 2, 0))
+    first = epoch_order(SIZES, 1, 0)
+    assert sorted(first.tolist()) == list(range(sum(SIZES)))
+    assert np.array_equal(first, epoch_order(SIZES, 1, 0))
+    for other in (epoch_order(SIZES, 1, 1), epoch_order(SIZES, 2, 0)):
+        assert sorted(other.tolist()) == sorted(first.tolist()) and not np.array_equal(first, other)
+    assert sorted(epoch_order((3, 2), 1, 0).tolist()) == [0, 1, 2, 3, 4]
+    assert epoch_order((), 1, 0).tolist() == []
+
+
+def test_a_window_mixes_its_groups_and_no_others() -> None:
+    group = np.repeat(np.arange(len(SIZES)), SIZES)[epoch_order(SIZES, 5, 3)]
+    first = {number: np.flatnonzero(group == number).min() for number in range(len(SIZES))}
+    windows = [sorted(first, key=lambda number: first[number])[at : at + WINDOW_GROUPS] for at in range(0, 60, 16)]
+    at = 0
+    for window in windows:
+        rows = sum(SIZES[number] for number in window)
+        assert set(group[at : at + rows]) == set(window)
+        large = max(window, key=lambda number: SIZES[number])
+        # 64 of about 700 rows: a thorough shuffle leaves no quarter of the window without one of them
+        places = np.flatnonzero(group[at : at + rows] == large) / rows
+        assert all(((places >= low) & (places < low + 0.25)).sum() > 4 for low in (0, 0.25, 0.5, 0.75))
+        at += rows
+
+
+def test_every_row_comes_early_and_late_over_the_epochs() -> None:
+    places = np.stack([np.argsort(epoch_order(SIZES, 1, epoch)) for epoch in range(300)]) / sum(SIZES)
+    # uniform on 0 to 1: mean 0.5 with a standard error of 0.017
+    assert np.abs(places.mean(axis=0) - 0.5).max() < 0.1
+    assert (places.min(axis=0) < 0.05).all() and (places.max(axis=0) > 0.95).all()
+
+
+def test_an_epoch_reads_every_row_group_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = []
+    for name in range(3):  # 3 files of 10 groups, more than a window holds
+        with parquet_writer(tmp_path / f"{name}.parquet", self_describing_schema()) as writer:
+            rows = [row(n % 23) | {"sample_key": f"{name}-{n}"} for n in range(20)]
+            writer.write_table(pa.Table.from_pylist(rows, schema=writer.schema), row_group_size=2)
+        files.append(tmp_path / f"{name}.parquet")
+    read = []
+    original = pq.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        pq.ParquetFile, "read_row_group", lambda self, i, **kw: read.append((id(self), i)) or original(self, i, **kw)
+    )
+    reader = ShardReader(files, ["sample_key"])
+    assert reader.group_sizes == (2,) * 30 and len(reader.group_sizes) > WINDOW_GROUPS
+    keys = [r["sample_key"] for r in reader.iterate(epoch_order(reader.group_sizes, 1, 0))]
+    assert len(set(keys)) == 60 and len(read) == len(set(read)) == 30
+    read.clear()
+    for number in np.random.default_rng(1).permutation(60):  # what a shuffle of all rows would cost
+        reader[int(number)]
+    assert len(read) > 35
 
 
 def test_model_input_by_hand() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,17 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lss.grades import GRADES
+from lss.grades import GRADE_LABELS, GRADES
 from lss.imaging.augment import Augmentation, augment, draw
 from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes
 from lss.imaging.crop import crop, field_of_view
 from lss.io import parquet_writer, read_parquet
 from lss.manifest import write_manifest
-from lss.notes.reference import reference_report, swap_sides
+from lss.notes.reference import RULES_VERSION, reference_report, swap_sides
 from lss.params import ShardParams
 from lss.progress import progress
-from lss.schemas import SPLIT
+from lss.schemas import SHARD_VERSION, SPLIT
 from lss.shards import self_describing_schema
 from lss.stages._slices import side_by_side, spacing_mm, used_slices
 
@@ -87,6 +88,8 @@ def run(
         for writer in writers.values():
             writer.flush()
     before = Counter(train.values())
+    after = {g: before[g] + sum(copies.get(key, 0) for key, grade in train.items() if grade == g) for g in GRADES}
+    _print(batch, counts, before, after)
     write_manifest(
         manifest,
         "shards",
@@ -97,15 +100,23 @@ def run(
         started=started,
         facts={
             "batch": batch,
+            "schema_version": SHARD_VERSION,
+            "report_rules_version": RULES_VERSION,
             "rows_by_grade": {subset: dict(sorted(counter.items())) for subset, counter in counts.items()},
             "train_cohort_before_balancing": {grade: before[grade] for grade in GRADES},
-            "train_cohort_after_balancing": {
-                grade: before[grade] + sum(copies.get(key, 0) for key, g in train.items() if g == grade)
-                for grade in GRADES
-            },
+            "train_cohort_after_balancing": after,
             **facts,
         },
     )
+
+
+def _print(batch: str, counts: dict[str, Counter[str]], before: Counter[str], after: dict[str, int]) -> None:
+    """Samples per grade: those of this batch, and the training part of the whole cohort before and after balancing."""
+    for subset, counter in counts.items():
+        grades = ", ".join(f"{GRADE_LABELS.get(grade, grade)} {count}" for grade, count in sorted(counter.items()))
+        print(f"shards {batch}: {subset}: {grades or 'nothing'}", file=sys.stderr)
+    balanced = ", ".join(f"{GRADE_LABELS[grade]} {before[grade]} -> {after[grade]}" for grade in GRADES)
+    print(f"  training part of the cohort, balancing: {balanced}", file=sys.stderr)
 
 
 def _samples(

@@ -102,7 +102,7 @@ class BatchLoader:
     def batches(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         """Batches `start`, start + 1, ... of an epoch."""
         count = len(self.samples)
-        order = range(count) if self.seed is None else epoch_order(count, self.seed, epoch)
+        order = range(count) if self.seed is None else epoch_order(self.samples.reader.group_sizes, self.seed, epoch)
         indices = [int(index) for index in order]
         firsts = range(start * self.batch_size, count, self.batch_size)
         self._order.batches = [indices[first : first + self.batch_size] for first in firsts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from lss.imaging.codec import pixels_from_bytes, pixels_to_bytes
 from lss.imaging.denoise import denoise
 from lss.imaging.denoise_gpu import cuda_available
 from lss.io import read_json, write_parquet
+from lss.notes.reference import RULES_VERSION
 from lss.params import DenoiseParams, Params, PseudoMaskParams, ShardParams, load_params
-from lss.schemas import DENOISED, PSEUDO_MASKS, SHARD, SLICES, SPLIT
+from lss.schemas import DENOISED, PSEUDO_MASKS, SHARD, SHARD_VERSION, SLICES, SPLIT
 from lss.shards import decode_image, decode_mask
 from lss.stages import denoise as denoise_stage
 from lss.stages import pseudo_mask as mask_stage
@@ -155,6 +157,20 @@ def test_training_part_is_balanced_over_both_batches_and_only_it(tables: Path) -
     facts = read_json(tables / "s-00.json")["facts"]
     assert facts["train_cohort_before_balancing"] == {"A": 4, "BC": 2, "D": 1}
     assert facts["train_cohort_after_balancing"] == {"A": 4, "BC": 4, "D": 4}
+
+
+def test_versions_are_recorded_and_counts_are_told(tables: Path, params: Params, capsys) -> None:
+    run_all(tables, "00", params.denoise, params.pseudo_mask, params.shards, "told-")
+    facts = read_json(tables / "told-s-00.json")["facts"]
+    assert facts["schema_version"] == SHARD_VERSION and facts["report_rules_version"] == RULES_VERSION
+    told = capsys.readouterr().err
+    assert "shards 00: train: A 4, B&C 4\n" in told and "shards 00: val: nothing\n" in told
+    assert "training part of the cohort, balancing: A 4 -> 4, B&C 2 -> 4, D 1 -> 4\n" in told
+
+
+def test_a_change_of_the_columns_is_a_new_version() -> None:
+    digest = hashlib.sha256(str(SHARD).encode()).hexdigest()
+    assert (SHARD_VERSION, digest[:16]) == (1, "7c33865135dafd73"), "raise SHARD_VERSION, and write the new pair here"
 
 
 def test_samples_are_consistent(tables: Path, params: Params) -> None:
