@@ -1,12 +1,12 @@
-"""Slice tables to shards at several sizes, with peak memory; and reading shards against other ways.
+"""Reading shards against other ways, on more samples than any of them holds in memory decoded.
 
-Needs a phantom cohort (`.venv/bin/snakemake --cores 2 shards_all`); then
-`OMP_NUM_THREADS=1 .venv/bin/python benchmarks/shards.py [slices ...]` (default: 500 2000; the paper's: 48345).
+Needs the shards of a phantom run (`.venv/bin/snakemake --cores 2 shards_all`); then
+`OMP_NUM_THREADS=1 .venv/bin/python benchmarks/shards.py [samples, default 6000]`. The training samples are
+repeated under new keys.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 import tempfile
 import time
@@ -18,95 +18,49 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from _phantom_slices import machine
 
 from lss import layout
 from lss.io import parquet_writer
 from lss.params import load_params
-from lss.schemas import SLICES, SPLIT
-from lss.shards import ShardReader, decode_image, decode_mask, epoch_order
-from lss.stages import denoise, pseudo_mask, shards
+from lss.shards import WINDOW_GROUPS, ShardReader, decode_image, decode_mask, epoch_order, self_describing_schema
+
+FILES = 4
 
 
-def repeated(slices: int) -> Iterator[tuple[dict[str, Any], str]]:
-    """Rows of the run's slice tables over and over under new keys, with their subset; a few in memory at a time."""
-    subsets = {row["slice_key"]: row["subset"] for row in pq.read_table(layout.SPLIT).to_pylist()}
-
-    def rows() -> Iterator[tuple[dict[str, Any], str]]:
-        for turn in count():
-            for path in sorted(Path(layout.SLICES).parent.glob("*.parquet")):
-                for batch in pq.ParquetFile(path).iter_batches(32):
-                    for row in batch.to_pylist():
-                        if subsets.get(row["slice_key"], "unused") != "unused":
-                            yield row | {"slice_key": f"{row['slice_key']}-{turn}"}, subsets[row["slice_key"]]
-
-    return islice(rows(), slices)
+def repeated() -> Iterator[dict[str, Any]]:
+    """Training samples over and over under new keys."""
+    reader = ShardReader(sorted(Path(layout.SHARD).parent.glob("train-*.parquet")))
+    for turn in count():
+        for row in reader.iterate(range(len(reader))):
+            yield row | {"sample_key": f"{row['sample_key']}-{turn}"}
 
 
-def write_tables(folder: Path, slices: int) -> None:
-    with (
-        parquet_writer(folder / "slices.parquet", SLICES) as table,
-        parquet_writer(folder / "split.parquet", SPLIT) as split,
-    ):
-        rows = repeated(slices)
-        while group := list(islice(rows, 64)):
-            table.write_table(pa.Table.from_pylist([row for row, _ in group], schema=SLICES))
-            placed = [
-                dict.fromkeys(SPLIT.names) | {"slice_key": row["slice_key"], "subset": subset, "grade": row["grade"]}
-                for row, subset in group
-            ]
-            split.write_table(pa.Table.from_pylist(placed, schema=SPLIT))
+def write_samples(folder: Path, samples: int) -> list[Path]:
+    """Shards with the row groups of params.yaml, and every image and mask as a file of its own."""
+    size = load_params().shards.row_group_size
+    rows, paths, number = islice(repeated(), samples), [], 0
+    for file in range(FILES):
+        paths.append(folder / f"train-{file:02d}.parquet")
+        with parquet_writer(paths[-1], self_describing_schema()) as writer:
+            part = islice(rows, -(-samples // FILES))
+            while group := list(islice(part, size)):
+                writer.write_table(pa.Table.from_pylist(group, schema=writer.schema), row_group_size=size)
+                for row in group:
+                    for kind in ("image", "mask"):
+                        (folder / f"{number}.{kind}.png").write_bytes(row[kind]["bytes"])
+                    number += 1
+    return paths
 
 
-def run_stage(folder: Path, stage: str, results: Any) -> None:
-    """In a process of its own, for its peak memory."""
-    params = load_params()
-    start = time.perf_counter()
-    common: dict[str, Any] = {
-        "slices": folder / "slices.parquet",
-        "split": folder / "split.parquet",
-        "denoised": folder / "denoised.parquet",
-        "manifest": folder / f"{stage}.json",
-    }
-    if stage == "denoise":
-        denoise.run(params.denoise.model_copy(update={"device": "cpu"}), 1, **common)
-    elif stage == "pseudo_mask":
-        pseudo_mask.run(params.pseudo_mask, 1, masks=folder / "masks.parquet", **common)
-    else:
-        outputs = {subset: folder / f"{subset}.parquet" for subset in layout.SUBSETS}
-        shards.run(params.shards, 1, batch="00", masks=folder / "masks.parquet", shards=outputs, **common)
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    results.put((time.perf_counter() - start, int(status["VmHWM"].split()[0]) / 1024))
-
-
-def stage_table(sizes: list[int]) -> None:
-    print("\n| slices | stage | slices per second, one core | peak memory, MiB |\n| ---: | --- | ---: | ---: |")
-    spawn = multiprocessing.get_context("spawn")
-    for slices in sizes:
-        with tempfile.TemporaryDirectory(dir=".") as name:
-            write_tables(Path(name), slices)
-            for stage in ("denoise", "pseudo_mask", "shards"):
-                results = spawn.Queue()
-                process = spawn.Process(target=run_stage, args=(Path(name), stage, results))
-                process.start()
-                taken, memory = results.get()
-                process.join()
-                print(f"| {slices} | {stage} | {slices / taken:.1f} | {memory:.0f} |", flush=True)
-
-
-def reading_table() -> None:
-    """Image and mask of every training sample, decoded, in a shuffled order."""
+def main(samples: int) -> None:
     import datasets
 
-    paths = sorted(Path(layout.SHARD.format(subset="train", batch="00")).parent.glob("train-*.parquet"))
-    reader = ShardReader(paths, columns=["image", "mask", "grade"])
-    order = epoch_order(len(reader), 0, 0).tolist()
-    with tempfile.TemporaryDirectory(dir=".") as name:
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory(dir=".", prefix=".shards-") as name:
         folder = Path(name)
-        for number, row in enumerate(reader.iterate(range(len(reader)))):
-            for kind in ("image", "mask"):
-                (folder / f"{number}.{kind}.png").write_bytes(row[kind]["bytes"])
+        paths = write_samples(folder, samples)
+        reader = ShardReader(paths, columns=["image", "mask", "grade"])
         hub = datasets.load_dataset(
             "parquet", data_files=[str(path) for path in paths], split="train", cache_dir=str(folder / "cache")
         )
@@ -114,6 +68,10 @@ def reading_table() -> None:
         def ours(numbers: list[int]) -> None:
             for row in reader.iterate(numbers):
                 decode_image(row["image"]["bytes"]), decode_mask(row["mask"]["bytes"])
+
+        def undecoded(numbers: list[int]) -> None:
+            for _ in reader.iterate(numbers):
+                pass
 
         def loose(numbers: list[int]) -> None:
             for number in numbers:
@@ -124,36 +82,35 @@ def reading_table() -> None:
             for number in numbers:
                 np.asarray(hub[number]["image"]), np.asarray(hub[number]["mask"])
 
-        print(f"\n{len(reader)} samples in {len(paths)} shards")
-        print("\n| read and decoded | times ours, shuffled | shuffled, samples/s | in order, samples/s |")
-        print("| --- | ---: | ---: | ---: |")
+        groups = len(reader.group_sizes)
+        print(f"{machine()}; {samples} samples in {FILES} shards, {groups} row groups, {WINDOW_GROUPS} held at a time")
+        epoch = epoch_order(reader.group_sizes, 0, 0).tolist()
+        any_order = np.random.default_rng(0).permutation(samples).tolist()
+        print("\n| read and decoded | times ours | samples/s, order of an epoch | in order | in any order |")
+        print("| --- | ---: | ---: | ---: | ---: |")
         ways: dict[str, Callable[[list[int]], None]] = {
             "ShardReader": ours,
             "loose PNG files (warm cache)": loose,
             "datasets, memory-mapped": of_datasets,
+            "ShardReader, nothing decoded": undecoded,
         }
         base = 0.0
         for what, way in ways.items():
-            shuffled, straight = seconds(way, order), seconds(way, sorted(order))
-            base = base or shuffled
-            print(f"| {what} | {shuffled / base:.2f} | {len(order) / shuffled:.0f} | {len(order) / straight:.0f} |")
+            taken = [seconds(way, order) for order in (epoch, sorted(epoch), any_order)]
+            base = base or taken[0]
+            speeds = " | ".join(f"{samples / one:.0f}" for one in taken)
+            print(f"| {what} | {taken[0] / base:.2f} | {speeds} |", flush=True)
 
 
 def seconds(way: Callable[[list[int]], None], numbers: list[int]) -> float:
+    """CPU time of the better of two passes."""
     times = []
-    for _ in range(3):
-        start = time.perf_counter()
+    for _ in range(2):
+        start = time.process_time()
         way(numbers)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times)
 
 
-def main(sizes: list[int]) -> None:
-    cv2.setNumThreads(1)
-    print(machine())
-    reading_table()
-    stage_table(sizes)
-
-
 if __name__ == "__main__":
-    main([int(text) for text in sys.argv[1:]] or [500, 2000])
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 6000)

@@ -101,7 +101,7 @@ def _odd(value: int) -> int:
 class DenoiseParams(Section):
     """Non-local means."""
 
-    method: Literal["nlm", "skimage", "none"]
+    method: Literal["nlm", "skimage", "skimage_slow", "none"]
     device: Device
     patch_size: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)]
     search_radius: Annotated[int, Field(ge=1, le=50)]

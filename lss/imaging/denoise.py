@@ -39,7 +39,7 @@ class Denoised:
 def denoise(
     image: NDArray[np.uint16],
     *,
-    method: Literal["nlm", "skimage", "none"] = "nlm",
+    method: Literal["nlm", "skimage", "skimage_slow", "none"] = "nlm",
     patch_size: int = 5,
     search_radius: int = 6,
     h_factor: float = 1.2,
@@ -47,18 +47,20 @@ def denoise(
 ) -> Denoised:
     """Denoise one slice (rows, columns) of stored grey levels, uint16; 12 bits are kept.
 
-    `skimage` is scikit-image's fast mode, whose patch is neither odd nor centred (see benchmarks/README.md).
-    An image without noise (sigma 0) is returned as it is.
+    `skimage` is scikit-image's fast mode, whose patch is neither odd nor centred, `skimage_slow` its slow mode, whose
+    patches have Gaussian weights (benchmarks/README.md: how far both are from the formula). An image without noise
+    (sigma 0) is returned as it is.
     """
     floats = image.astype(np.float32)
     sigma = estimate_sigma(floats)
     h = h_factor * sigma
     if method == "none" or h <= 0:
         return Denoised(image.copy(), sigma, 0.0)
-    if method == "skimage":
+    if method in ("skimage", "skimage_slow"):
         from skimage.restoration import denoise_nl_means
 
-        clean = denoise_nl_means(floats, patch_size, search_radius, h, fast_mode=True)
+        clean = denoise_nl_means(floats, patch_size, search_radius, h, fast_mode=method == "skimage")
+        clean = np.where(np.isfinite(clean), clean, floats)  # at small h the slow mode divides by zero in places
     else:
         clean = nlm(floats, h, patch_size, search_radius, rician_sigma=sigma if rician else None)
     return Denoised(to_stored(clean), sigma, h)

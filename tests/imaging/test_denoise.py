@@ -130,6 +130,17 @@ def test_methods() -> None:
     h = denoise(image).h
     theirs = denoise_nl_means(image.astype(np.float32), 5, 6, h, fast_mode=True)
     assert np.abs(denoise(image, method="skimage").image - theirs).max() <= 0.5
+    theirs = denoise_nl_means(image.astype(np.float32), 5, 6, h, fast_mode=False)
+    assert np.abs(denoise(image, method="skimage_slow").image - theirs).max() <= 0.5
+    assert not np.array_equal(denoise(image, method="skimage").image, denoise(image, method="skimage_slow").image)
+
+
+def test_scikit_images_slow_mode_leaves_no_pixel_undefined(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = slice_like()
+    clean = image.astype(np.float32)
+    clean[3, 4], clean[5, 6] = np.nan, np.inf  # what it gives in places at small h
+    monkeypatch.setattr("skimage.restoration.denoise_nl_means", lambda *_, **__: clean)
+    assert np.array_equal(denoise(image, method="skimage_slow").image, image)
 
 
 def test_values_above_12_bits_survive() -> None:
