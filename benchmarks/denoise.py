@@ -111,7 +111,7 @@ def time_table(x: Image, h: float) -> None:
         taken[name] = seconds(lambda: nlm_batch(stack, hs, PATCH, RADIUS), 5) / GPU_BATCH
     print("\n| method | times ours | ms per slice of 320 x 320, one core (or the GPU) |\n| --- | ---: | ---: |")
     for name, value in taken.items():
-        print(f"| {name} | {value / taken['this project']:.2g} | {1000 * value:.2f} |")
+        print(f"| {name} | {value / taken['this project']:.3g} | {1000 * value:.2f} |")
 
 
 def distance_table(x: Image, h: float) -> None:
