@@ -50,7 +50,8 @@ def write_cohort(source: Path, folder: Path, size: int) -> int:
     """The patients of `source` over and over, `size` files at least, with params.yaml and a split file; the files."""
     import yaml
 
-    from lss.cohorts.lss_dataset import IMAGES, read_notes
+    from lss.cohorts.lss_dataset import IMAGES
+    from lss.cohorts.lss_tables import read_notes
     from lss.cohorts.phantom.archive import NOTES
     from lss.cohorts.phantom.workbook import write_notes
     from lss.cohorts.privacy import pseudonyms

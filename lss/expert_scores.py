@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import fields, replace
@@ -23,7 +21,7 @@ from lss.fetch.sources import EXPERTS_REMEDY
 from lss.imaging.codec import decode_png, pixels_from_bytes
 from lss.imaging.mask_variants import VARIANTS, Mask, Settings, dice_table, variants
 from lss.imaging.matching import best_match
-from lss.io import write_text
+from lss.io import write_csv
 from lss.metrics.segmentation import overlap, pixel_counts
 from lss.params import Params
 from lss.progress import progress
@@ -74,7 +72,7 @@ def score_masks(params: Params, output: Path, rejects_output: Path) -> str:
         waiting.setdefault(names.patient(key[0]), []).append(key)
     settings = Settings(**params.pseudo_mask.model_dump(include={field.name for field in fields(Settings)}))
     # raw names stay out of files; the owner sees them on the terminal
-    rejects = [replace(reject, file=names.image(reject.file)) for reject in labels.rejects()]
+    rejects = [replace(reject, file=names.file(reject.file)) for reject in labels.rejects()]
     rows: list[Row] = []
     patients = _patients(params, waiting)
     for patient, candidates in progress(patients, "score-masks", total=len(waiting), unit="patient"):
@@ -91,10 +89,10 @@ def score_masks(params: Params, output: Path, rejects_output: Path) -> str:
             rejects.append(Reject(f"{patient} {level}", "no slice in use", why, "Check split.weighting and the notes."))
     counts = Counter(reject.reason for reject in rejects)
     if not rows:
-        listed = "; ".join(f"{count} x {reason}" for reason, count in sorted(counts.items()))
-        raise LssError(f"{params.cohort.experts}: none of its labels could be scored: {listed}.")
-    _write_csv(output, rows, list(rows[0]))
-    _write_csv(rejects_output, [vars(reject) for reject in rejects], [field.name for field in fields(Reject)])
+        told = "; ".join(f"{count} x {reason}" for reason, count in sorted(counts.items()))
+        raise LssError(f"{params.cohort.experts}: none of its labels could be scored: {told}.")
+    write_csv(output, rows, list(rows[0]))
+    write_csv(rejects_output, [vars(reject) for reject in rejects], ["file", "reason", "detail", "remedy"])
     left_out = [f"left out: {count} x {reason}" for reason, count in sorted(counts.items())]
     examples = [f"  such as {reject.file}" for reject in labels.rejects()[:3]]
     return "\n".join([_table(rows), "", *left_out, *examples])
@@ -188,11 +186,3 @@ def _table(rows: list[Row]) -> str:
         for name in (STORED, *VARIANTS):
             scores.setdefault(name, {}).setdefault(row["grade"], []).append(row[name])
     return dice_table(scores, "the experts' thecal sac")
-
-
-def _write_csv(path: Path, rows: list[Row], columns: list[str]) -> None:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, stream.getvalue())

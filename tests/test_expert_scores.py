@@ -47,7 +47,7 @@ def study(
         # sagittal slices take most of the time, and nothing here reads them
         patch.setattr(archive._Writer, "_write_sagittal", lambda *_: None)
         default = load_params(project_root / "params.yaml")
-        cohort = default.cohort.model_copy(update={"name": "lss", "root": Path("raw"), "batches": 1})
+        cohort = default.cohort.model_copy(update={"root": Path("raw"), "batches": 1})
         params = default.model_copy(update={"cohort": cohort})
         truth = []
         for number, grades in GRADES.items():
@@ -59,7 +59,7 @@ def study(
         }
         ingest.run(
             cohort, params.ingest, params.seed, batch="00", slices=paths["SLICES"], rejects=Path("r.parquet"),
-            manifest=Path("i.json"),
+            private=Path("r.csv"), manifest=Path("i.json"),
         )  # fmt: skip
         slices = pq.read_table(paths["SLICES"]).to_pylist()
         used = [row["plane"] == "axial" and row["weighting"] == "T2" for row in slices]

@@ -113,8 +113,8 @@ def write_configuration(hub_id: str, folder: Path) -> None:
     """
     if hub_id not in CONFIGURATIONS:
         raise LssError(
-            f"params.yaml: weights: hub_id: the sizes of '{hub_id}' are not known before `lss fetch weights` and "
-            f"`lss weights` have brought it. Known: {', '.join(CONFIGURATIONS)}."
+            f"params.yaml: weights: hub_id: the sizes of '{hub_id}' are not known before `lss weights` has "
+            f"taken what `lss fetch weights` brings. Known: {', '.join(CONFIGURATIONS)}."
         )
     for name, content in CONFIGURATIONS[hub_id].items():
         write_json(folder / name, content)
