@@ -52,6 +52,22 @@ class Samples(Dataset[dict[str, Any]]):
         return row
 
 
+class Subsets:
+    """Samples by subset and sizes; trainings in one process that ask for the same ones share what was decoded."""
+
+    def __init__(self, shards: dict[str, list[Path]]) -> None:
+        """`shards`: paths of each subset."""
+        self.shards = shards
+        self._samples: dict[tuple[str, int, int], Samples] = {}
+
+    def samples(self, subset: str, image_size: int, mask_size: int) -> Samples:
+        """Samples of a subset at a network's sizes."""
+        key = (subset, image_size, mask_size)
+        if key not in self._samples:
+            self._samples[key] = Samples(self.shards[subset], image_size, mask_size)
+        return self._samples[key]
+
+
 def collate(rows: list[dict[str, Any]]) -> Batch:
     """Rows of `Samples` to one batch."""
     return Batch(

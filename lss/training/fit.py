@@ -1,0 +1,117 @@
+"""One call trains one model: the process is made deterministic, the backbone loaded, the task built, the loop run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import lss.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
+import torch
+
+from lss.backbones import load_backbone
+from lss.params import TrainParams
+from lss.runs import Run
+from lss.torch_setup import resolve_device, set_deterministic
+from lss.training.checkpoints import Progress
+from lss.training.data import BatchLoader, Subsets
+from lss.training.loop import LoopSettings, train
+from lss.training.task import Setup, Task
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model.
+
+    Attributes:
+        setup: what it was built from; its backbone carries the adapters now.
+        task: its module has the weights of the best epoch and is in eval mode.
+        course: the epochs, and which was best.
+    """
+
+    setup: Setup
+    task: Task
+    course: Progress
+
+
+def fit(
+    params: TrainParams,
+    seed: int,
+    model: Run,
+    data: Subsets,
+    *,
+    weights: Path,
+    segmentation: Path | None,
+    state: Path,
+    key: str,
+    epochs_csv: Path,
+) -> Fitted:
+    """Train one model.
+
+    Args:
+        params: the train section.
+        seed: of this training. Two models that differ in nothing that draws start from the same weights.
+        model: which backbone, task and loss.
+        data: the subsets `train` and `val`.
+        weights: folder of the backbone's checkpoint.
+        segmentation: folder of the segmentation model the report is written from; None for other tasks.
+        state: folder of the rolling checkpoint; a killed training goes on from it.
+        key: fingerprint of everything the result depends on; a checkpoint of another key is refused.
+        epochs_csv: gets a row per epoch as it goes.
+
+    Raises LssError on a broken file, a setting that does not fit, or a loss that is no longer finite.
+    """
+    set_deterministic(params.threads)
+    # Every operator used here fills its own output; without this each allocation is written twice.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    device = resolve_device(params.device)
+    if device.type == "cuda":
+        # the backward pass of a bilinear resize has no deterministic kernel there: warn instead of refusing
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.manual_seed(seed)
+
+    backbone = load_backbone(
+        model.backbone,
+        weights,
+        quantise=params.qlora.quantise,
+        device=device,
+        dtype=torch.bfloat16 if params.bf16 else torch.float32,
+    )
+    backbone.set_gradient_checkpointing(params.gradient_checkpointing)
+    setup = Setup(backbone, params, model.loss, seed, device, segmentation, weights)
+    task = _build_task(model.task, setup)
+
+    of_task = getattr(params, model.task)
+    sizes = (backbone.image_size, params.mask_size)
+    course = train(
+        task,
+        BatchLoader(data.samples("train", *sizes), params.micro_batch_size, seed, params.workers),
+        BatchLoader(data.samples("val", *sizes), params.micro_batch_size, None, params.workers),
+        LoopSettings(
+            epochs=of_task.epochs,
+            patience=of_task.patience,
+            accumulate=params.batch_size // params.micro_batch_size,
+            schedule=params.schedule,
+            gradient_clip=params.gradient_clip,
+            bf16=params.bf16,
+            device=device,
+        ),
+        state=state,
+        key=key,
+        epochs_csv=epochs_csv,
+    )
+    return Fitted(setup, task, course)
+
+
+def _build_task(task: str, setup: Setup) -> Task:
+    """The task of that name; imported here, since each pulls in more than the others need."""
+    if task == "classification":
+        from lss.training.classification_task import build as build_classification
+
+        return build_classification(setup)
+    if task == "segmentation":
+        from lss.training.segmentation_task import build as build_segmentation
+
+        return build_segmentation(setup)
+    from lss.training.report_task import build as build_report
+
+    return build_report(setup)
