@@ -6,6 +6,8 @@ Shapes: B reports, W beams, V vocabulary, T tokens so far, R tokens of f_r, L wi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -64,38 +66,73 @@ def beam(writer: Writer, context_BRL: Tensor, max_tokens: int, beams: int) -> li
     """The likeliest text found with `beams` beams, by its mean log-likelihood per token (the closing one counts).
 
     As transformers' beam search with its default length penalty: a report is done when no open beam, as it stands,
-    is better than the worst of `beams` closed ones. One beam is greedy decoding.
+    is better than the worst of `beams` closed ones. One beam is greedy decoding. The open beams of all reports go
+    through the writer together, so it is asked once per token, however many reports there are.
     """
-    return [_beam_of_one(writer, context_BRL[row : row + 1], max_tokens, beams) for row in range(len(context_BRL))]
-
-
-def _beam_of_one(writer: Writer, context_1RL: Tensor, max_tokens: int, beams: int) -> list[int]:
-    """Beams of one report are the batch."""
-    logits_WV, cache = writer.open(context_1RL)
-    open_beams: list[tuple[float, list[int]]] = [(0.0, [])]  # log-likelihood, ids; in the cache's order
-    closed: list[tuple[float, list[int]]] = []  # mean log-likelihood per token, ids
+    logits_NV, cache = writer.open(context_BRL)  # N: the open beams of all running reports, one after the other
+    searches = [_Search(beams) for _ in context_BRL]
+    running = searches
     for length in range(1, max_tokens + 1):
-        log_WV = logits_WV.float().cpu().log_softmax(dim=-1).double()
-        log_WV += torch.tensor([[score] for score, _ in open_beams], dtype=torch.float64)
-        scores, places = log_WV.flatten().topk(min(2 * beams, log_WV.numel()))
+        log_NV = logits_NV.float().cpu().log_softmax(dim=-1).double()
+        ends = accumulate((len(search.open) for search in running), initial=0)
+        rows: list[int] = []  # of the cache, for the beams that go on
+        still = []
+        for search, (first, end) in zip(running, pairwise(ends), strict=True):
+            kept = search.advance(log_NV[first:end], length, writer.end_id)
+            if not search.done:
+                rows += [first + row for row in kept]
+                still.append(search)
+        running = still
+        if not running or length == max_tokens:
+            break
+        writer.select(cache, torch.tensor(rows, device=context_BRL.device))
+        last_N = torch.tensor([ids[-1] for search in running for _, ids in search.open], device=context_BRL.device)
+        logits_NV = writer.step(last_N, cache)
+    return [search.best(max_tokens) for search in searches]
+
+
+@dataclass
+class _Search:
+    """Beam search of one report.
+
+    Attributes:
+        beams: W, how many are kept.
+        open: log-likelihood and ids of the beams that go on, best first, in the cache's order.
+        closed: mean log-likelihood per token and ids of the best ended ones, best first.
+        done: no open beam can beat the closed ones any more.
+    """
+
+    beams: int
+    open: list[tuple[float, list[int]]] = field(default_factory=lambda: [(0.0, [])])
+    closed: list[tuple[float, list[int]]] = field(default_factory=list)
+    done: bool = False
+
+    def advance(self, log_WV: Tensor, length: int, end_id: int) -> list[int]:
+        """Take the `length`-th token, given its log-probabilities after each open beam.
+
+        Returns the beam each of the new open beams goes on from.
+        """
+        log_WV = log_WV + torch.tensor([[score] for score, _ in self.open], dtype=torch.float64)
+        scores, places = log_WV.flatten().topk(min(2 * self.beams, log_WV.numel()))
         rows: list[int] = []
         following: list[tuple[float, list[int]]] = []
         for rank, (score, place) in enumerate(zip(scores.tolist(), places.tolist(), strict=True)):
             row, token = divmod(place, log_WV.shape[1])
-            ids = open_beams[row][1]
-            if token == writer.end_id:
-                if rank < beams:
-                    closed.append((score / length, ids))
-            elif len(following) < beams:
+            ids = self.open[row][1]
+            if token == end_id:
+                if rank < self.beams:
+                    self.closed.append((score / length, ids))
+            elif len(following) < self.beams:
                 following.append((score, [*ids, token]))
                 rows.append(row)
-        closed = sorted(closed, key=lambda item: -item[0])[:beams]
-        open_beams = following
-        if len(closed) == beams and open_beams[0][0] / length <= closed[-1][0]:
-            return closed[0][1]
-        if length < max_tokens:
-            writer.select(cache, torch.tensor(rows, device=context_1RL.device))
-            last_W = torch.tensor([ids[-1] for _, ids in open_beams], device=context_1RL.device)
-            logits_WV = writer.step(last_W, cache)
-    closed += [(score / max_tokens, ids) for score, ids in open_beams]
-    return max(closed, key=lambda item: item[0])[1]
+        self.closed = sorted(self.closed, key=lambda item: -item[0])[: self.beams]
+        self.open = following
+        self.done = len(self.closed) == self.beams and self.open[0][0] / length <= self.closed[-1][0]
+        return rows
+
+    def best(self, max_tokens: int) -> list[int]:
+        """Ids of the best text; beams still open at `max_tokens` count as they stand."""
+        if self.done:
+            return self.closed[0][1]
+        cut = [(score / max_tokens, ids) for score, ids in self.open]
+        return max([*self.closed, *cut], key=lambda item: item[0])[1]

@@ -81,6 +81,21 @@ def test_beam_equals_generate(seed, beams):
     assert decoding.beam(writer, context, LENGTH, beams) == _generate(llama, writer, context, num_beams=beams)
 
 
+@pytest.mark.parametrize("reports", [1, 5])
+def test_beam_asks_the_writer_once_per_token_for_all_reports(reports):
+    asked: list[int] = []
+
+    class Counting(PrefixWriter):
+        def step(self, ids_B, cache):
+            asked.append(len(ids_B))
+            return super().step(ids_B, cache)
+
+    decoding.beam(Counting(Llama(0)).eval(), _context(reports), LENGTH, 3)
+    assert 0 < len(asked) < LENGTH
+    assert asked[0] == 3 * reports  # all beams of all reports
+    assert asked == sorted(asked, reverse=True)  # ended reports leave
+
+
 @pytest.mark.parametrize("writer", _writers())
 def test_one_beam_is_greedy(writer):
     context = _context(6)
