@@ -34,6 +34,19 @@ def test_a_quantised_weight_is_the_published_one_rounded_to_nf4(name, load):
     assert len(((values / scale) * 20).round().unique()) <= 20
 
 
+# rows that are a multiple of the block of 64 weights, and rows that are not
+@pytest.mark.parametrize("shape", [(128, 128), (96, 96), (288, 96), (10, 70), (5, 36)])
+def test_4_bit_weights_are_unpacked_block_by_block(shape):
+    """By the definition of NF4: sixteen levels, times the largest absolute value of each 64 weights in a row."""
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    packed, state = bnb.functional.quantize_4bit(weight, quant_type="nf4", compress_statistics=False)
+    flat = torch.nn.functional.pad(weight.flatten(), (0, -weight.numel() % 64)).reshape(-1, 64)
+    scale = flat.abs().amax(dim=1, keepdim=True)
+    nearest = (flat[..., None] / scale[..., None] - state.code).abs().argmin(dim=-1)
+    expected = (state.code[nearest] * scale).flatten()[: weight.numel()].reshape(shape)
+    torch.testing.assert_close(bnb.functional.dequantize_4bit(packed, state), expected)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_names_are_the_same_with_adapters(name, load):
     backbone = load(name, quantise=True)
