@@ -76,9 +76,15 @@ class SmolVlm(GenerativeBackbone):
         return self.model.model.text_model
 
     def patch_tokens(self, image_B3HW: Tensor) -> Tensor:
-        """See `Backbone.patch_tokens`. Last layer of SigLIP, after its final norm; SigLIP has no [CLS]."""
+        """See `Backbone.patch_tokens`. Last layer of SigLIP, after its final norm; SigLIP has no [CLS].
+
+        The tower's parts one by one: as a whole it asks at every call, on the CPU, whether some patch is padding.
+        """
         tower = self.model.model.vision_model
-        return tower(pixel_values=image_B3HW.to(tower.dtype)).last_hidden_state.float()
+        every_patch = torch.ones(len(image_B3HW), *self.grid, dtype=torch.bool, device=image_B3HW.device)
+        embedded_BND = tower.embeddings(image_B3HW.to(tower.dtype), patch_attention_mask=every_patch)
+        hidden_BND = tower.encoder(inputs_embeds=embedded_BND, attention_mask=None).last_hidden_state
+        return tower.post_layernorm(hidden_BND).float()
 
     def project_patches(self, tokens_BND: Tensor) -> Tensor:
         """See `GenerativeBackbone.project_patches`. Pixel shuffle joins s x s patches: M = N / s^2."""

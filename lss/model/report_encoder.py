@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from lss.grades import GRADES, LEVELS
 from lss.model.mask_encoder import TOKENS_PER_SIDE, MaskEncoder
-from lss.model.severity import PAPER_THRESHOLDS, Thresholds, grade_by_area
+from lss.model.severity import PAPER_THRESHOLDS, Thresholds
+from lss.torch_setup import to_device
 
 CELLS = TOKENS_PER_SIDE**2
 
@@ -121,16 +122,15 @@ class ReportEncoder(nn.Module):
         )
         logits_BK = self.grade_head(torch.cat([cells_BMC.mean(dim=1), cells_BMC.amax(dim=1)], dim=-1))
         device = cells_BMC.device
-        digits_B3 = torch.tensor([area_digits(area) for area in evidence.area_percent], device=device)
-        of_area = [GRADES.index(grade_by_area(area, self.thresholds)) for area in evidence.area_percent]
-        levels_B = torch.tensor(
-            [LEVELS.index(level) + 1 if level in LEVELS else 0 for level in evidence.levels], device=device
-        )
+        areas_B = to_device(torch.tensor(evidence.area_percent, dtype=torch.float64), device)
+        digits_B3 = to_device(torch.tensor([area_digits(area) for area in evidence.area_percent]), device)
+        levels = [LEVELS.index(level) + 1 if level in LEVELS else 0 for level in evidence.levels]
+        levels_B = to_device(torch.tensor(levels), device)
         tokens_BRL = torch.cat(
             [
                 self.cells(cells_BMC),
                 torch.stack([digit(digits_B3[:, place]) for place, digit in enumerate(self.area_digits)], dim=1),
-                self.template(self.templates_KW[of_area])[:, None],
+                self.template(self.templates_KW[grade_index(areas_B, self.thresholds_2)])[:, None],
                 self.level(levels_B)[:, None],
                 # detached: the head learns from the grade, not from what is easier to write
                 self.grade(logits_BK.detach().softmax(dim=-1))[:, None],
@@ -138,6 +138,19 @@ class ReportEncoder(nn.Module):
             dim=1,
         )
         return self.norm(tokens_BRL + self.place), logits_BK
+
+
+def grade_index(areas_B: Tensor, thresholds_2: Tensor) -> Tensor:
+    """`lss.model.severity.grade_by_area` as index into GRADES, int64 (B,), computed where the areas lie.
+
+    Args:
+        areas_B: percent, float64.
+        thresholds_2: mild and severe, float64, mild <= severe.
+
+    >>> grade_index(torch.tensor([9.9, 10.0, 25.0, 25.1]), torch.tensor([10.0, 25.0])).tolist()
+    [0, 1, 1, 2]
+    """
+    return (areas_B >= thresholds_2[0]).long() + (areas_B > thresholds_2[1]).long()
 
 
 def area_digits(area_percent: float) -> tuple[int, int, int]:

@@ -27,6 +27,7 @@ from lss.model.report_text import tidy
 from lss.model.report_writer import DecoderWriter, PrefixWriter
 from lss.model.severity import area_percent, lateral_side
 from lss.notes.reference import SEVERITY_TEMPLATES
+from lss.torch_setup import to_device
 
 
 @dataclass(frozen=True)
@@ -74,29 +75,45 @@ class ReportGenerator(nn.Module):
 
     @torch.no_grad()
     def look(self, image_B1YX: Tensor, grade_B: Tensor, levels: list[str | None]) -> Evidence:
-        """What the frozen network finds in images: one at a time, so that it does not depend on the batch.
+        """What the frozen network finds in images. `grade_B` is looked at only with the oracle prompt.
 
-        `grade_B` is looked at only with the oracle prompt.
+        On a CPU one image after the other, so that to the last bit nothing depends on the batch; a batch would gain
+        nothing there. On a GPU all at once: one image does not fill it.
         """
         training = self.training
         self.eval()  # batch norm and adapters' dropout of the frozen part
-        visual, coverage, masks = [], [], []
-        for image_1YX, grade in zip(image_B1YX, grade_B, strict=True):
-            attended_1ND, _ = self.segmentation.encoder(image_1YX[None], grade[None])
-            mask_11YX = self.segmentation.decoder(attended_1ND) > 0
-            visual.append(pool_patches(attended_1ND.float(), self.segmentation.encoder.grid))
-            coverage.append(mask_coverage(mask_11YX))
-            masks.append(mask_11YX[0, 0].cpu().numpy())
+        at_once = 1 if image_B1YX.device.type == "cpu" else len(image_B1YX)
+        visual, coverage, areas, sides = [], [], list[float](), list[str | None]()
+        for image_b1YX, grade_b in zip(image_B1YX.split(at_once), grade_B.split(at_once), strict=True):
+            attended_bND, _ = self.segmentation.encoder(image_b1YX, grade_b)
+            mask_b1YX = self.segmentation.decoder(attended_bND) > 0
+            visual.append(pool_patches(attended_bND.float(), self.segmentation.encoder.grid))
+            coverage.append(mask_coverage(mask_b1YX))
+            areas += area_percent(mask_b1YX)[:, 0].tolist()
+            sides += [lateral_side(mask_YX) for mask_YX in mask_b1YX[:, 0].cpu().numpy()]
         self.train(training)
-        areas = [float(area_percent(mask_YX)) for mask_YX in masks]
-        return Evidence(torch.cat(visual), torch.cat(coverage), areas, [lateral_side(mask) for mask in masks], levels)
+        return Evidence(torch.cat(visual), torch.cat(coverage), areas, sides, levels)
 
     def loss(
         self, evidence: Evidence, reports: list[str], grade_B: Tensor, gamma: float, grade_weight: float
     ) -> Tensor:
-        """Focal NLL of the reports' tokens (gamma 0: eq. 12) plus `grade_weight` times the grade's cross-entropy."""
+        """`forward` on the texts of the reports."""
+        return self(evidence, *self.teaching_ids(reports), grade_B, gamma, grade_weight)
+
+    def forward(
+        self,
+        evidence: Evidence,
+        ids_BT: Tensor,
+        target_BT: Tensor,
+        grade_B: Tensor,
+        gamma: float,
+        grade_weight: float,
+    ) -> Tensor:
+        """Focal NLL of the reports' tokens (gamma 0: eq. 12) plus `grade_weight` times the grade's cross-entropy.
+
+        `ids_BT` and `target_BT` are those of `teaching_ids`.
+        """
         context_BRL, logits_BK = self.encoder(evidence)
-        ids_BT, target_BT = self.teaching_ids(reports)
         words = focal_nll(self.writer.teach(context_BRL, ids_BT), target_BT, gamma)
         return words + grade_weight * nn.functional.cross_entropy(logits_BK, grade_B)
 
@@ -114,7 +131,7 @@ class ReportGenerator(nn.Module):
             ids_BT[row, : len(ids) - 1] = torch.tensor(ids[:-1])
             target_BT[row, : len(ids) - 1] = torch.tensor(ids[1:])
         device = self.encoder.place.device
-        return ids_BT.to(device), target_BT.to(device)
+        return to_device(ids_BT, device), to_device(target_BT, device)
 
     def is_cut(self, report: str) -> bool:
         """Whether a report and the token that closes it are longer than `max_tokens`."""

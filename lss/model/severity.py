@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from lss.grades import GRADES
 
@@ -24,13 +25,14 @@ SIDE_SHARE = 0.75
 disc pushes the sac aside; one of a lesion beside it is."""
 
 
-def area_percent(mask: np.ndarray) -> np.ndarray:
+def area_percent(mask: Tensor) -> Tensor:
     """Affected area, eq. 10: pixels above 0.5 over all pixels, in percent; (..., Y, X) to (...), float64.
 
-    >>> float(area_percent(np.array([[0.9, 0.1], [0.2, 0.5]])))
+    >>> import torch
+    >>> float(area_percent(torch.tensor([[0.9, 0.1], [0.2, 0.5]])))
     25.0
     """
-    return 100.0 * (np.asarray(mask) > 0.5).mean(axis=(-2, -1))
+    return 100.0 * (mask > 0.5).double().mean(dim=(-2, -1))
 
 
 def grade_by_area(area: float, thresholds: Thresholds = PAPER_THRESHOLDS) -> str:

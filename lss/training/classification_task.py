@@ -20,6 +20,7 @@ class ClassificationTask:
     def __init__(self, network: ClassificationNetwork, setup: Setup) -> None:
         self.module: nn.Module = network
         self.backbone = setup.backbone
+        self.known = ()  # every epoch looks at every image
         self.settings = setup.params.classification
 
     def parameter_groups(self) -> list[dict[str, Any]]:

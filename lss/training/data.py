@@ -4,7 +4,7 @@ the same order either way and for any number of workers."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lss.grades import GRADES
+from lss.schemas import SHARD
 from lss.shards import ShardReader, decode_image, decode_mask, epoch_order, to_model_input
 from lss.training.task import Batch
 
@@ -27,6 +28,8 @@ class Samples(Dataset[dict[str, Any]]):
 
     def __init__(self, paths: list[Path], image_size: int, mask_size: int) -> None:
         self.reader = ShardReader(paths)
+        self._texts = ShardReader(paths, [name for name in SHARD.names if name not in ("image", "mask")])
+        self.keys: list[str] = self.reader.column("sample_key")
         self.image_size = image_size
         self.mask_size = mask_size
         fits = len(self.reader) * (2 * image_size**2 + mask_size**2) <= CACHE_BYTES
@@ -36,7 +39,13 @@ class Samples(Dataset[dict[str, Any]]):
         return len(self.reader)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Sample by its place in the shards: `image` (Y, X), `mask` (Y, X), and the text columns."""
+        """Sample by its place in the shards: `image` (Y, X), `mask` (Y, X), and the text columns.
+
+        Of place `~index` the text columns alone: nothing is decoded, image and mask have no pixels.
+        """
+        if index < 0:
+            nothing = torch.empty(0, 0)
+            return {**self._texts[~index], "image": nothing, "mask": nothing}
         if self._cache is None:
             return self._decode(index)
         if index not in self._cache:
@@ -115,11 +124,13 @@ class BatchLoader:
         """Batches of an epoch."""
         return -(-len(self.samples) // self.batch_size)
 
-    def batches(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
-        """Batches `start`, start + 1, ... of an epoch."""
+    def batches(self, epoch: int = 0, start: int = 0, known: Container[str] = ()) -> Iterator[Batch]:
+        """Batches `start`, start + 1, ... of an epoch; those of nothing but `known` sample keys without pixels."""
         count = len(self.samples)
         order = range(count) if self.seed is None else epoch_order(self.samples.reader.group_sizes, self.seed, epoch)
         indices = [int(index) for index in order]
         firsts = range(start * self.batch_size, count, self.batch_size)
-        self._order.batches = [indices[first : first + self.batch_size] for first in firsts]
+        batches = [indices[first : first + self.batch_size] for first in firsts]
+        unseen = {index for index, key in enumerate(self.samples.keys) if key not in known}
+        self._order.batches = [[~index for index in batch] if unseen.isdisjoint(batch) else batch for batch in batches]
         yield from self._loader

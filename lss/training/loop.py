@@ -88,7 +88,7 @@ def train(
         if at.finished:
             break
         module.train()
-        micro_batches = train_data.batches(at.epoch, start=at.step * settings.accumulate)
+        micro_batches = train_data.batches(at.epoch, at.step * settings.accumulate, task.known)
         while at.step < steps:
             group = [batch for _, batch in zip(range(settings.accumulate), micro_batches, strict=False)]
             images = sum(map(len, group))
@@ -119,7 +119,7 @@ def train(
         row |= task.end_epoch()
         module.eval()
         with torch.no_grad(), torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.bf16):
-            scores = task.validate(batch.to(settings.device) for batch in val_data.batches())
+            scores = task.validate(batch.to(settings.device) for batch in val_data.batches(known=task.known))
         row["val_score"] = scores.pop("score")
         row |= {f"val_{name}": value for name, value in scores.items()}
         row |= {f"lr_{group['name']}": group["lr"] for group in optimiser.param_groups}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from torch import Tensor
 from lss.backbones import qlora
 from lss.backbones.base import Backbone
 from lss.errors import LssError
-from lss.grades import GRADES
 from lss.metrics.language import cider_d
 from lss.model.network import SegmentationNetwork, network_config
 from lss.model.report_encoder import Evidence, join
@@ -26,6 +25,7 @@ from lss.model.saved import ADAPTER, ModelCard, load_tensors, read_card
 from lss.model.severity import PAPER_THRESHOLDS, Thresholds, calibrate_thresholds
 from lss.notes.consistency import check_report
 from lss.params import ReportParams
+from lss.torch_setup import to_device
 from lss.training.task import Batch, Setup, split_parameters
 
 READ = 128
@@ -37,27 +37,30 @@ class EvidenceCache:
 
     def __init__(self, network: ReportGenerator) -> None:
         self.network = network
-        self._kept: dict[str, tuple[Tensor, Tensor, float, str | None]] = {}
+        self.kept: dict[str, tuple[Tensor, Tensor, float, str | None]] = {}  # by sample key
 
     def __call__(self, batch: Batch) -> Evidence:
         """Evidence of a batch, on its device."""
         keys = [row["sample_key"] for row in batch.rows]
-        new = [index for index, key in enumerate(keys) if key not in self._kept]
+        new = [index for index, key in enumerate(keys) if key not in self.kept]
         if new:
-            found = self.network.look(batch.image_B1YX[new], batch.grade_B[new], [None] * len(new))
+            images, grades = batch.image_B1YX, batch.grade_B
+            if len(new) < len(keys):
+                images, grades = images[new], grades[new]
+            found = self.network.look(images, grades, [None] * len(new))
             visual, coverage = found.visual_BMV.half().cpu(), found.coverage_B1SS.half().cpu()
             for place, index in enumerate(new):
-                self._kept[keys[index]] = (
+                self.kept[keys[index]] = (
                     visual[place],
                     coverage[place],
                     found.area_percent[place],
                     found.sides[place],
                 )
-        visual_, coverage_, areas, sides = zip(*(self._kept[key] for key in keys), strict=True)
+        visual_, coverage_, areas, sides = zip(*(self.kept[key] for key in keys), strict=True)
         device = batch.image_B1YX.device
         return Evidence(
-            torch.stack(visual_).to(device),
-            torch.stack(coverage_).to(device),
+            to_device(torch.stack(visual_), device),
+            to_device(torch.stack(coverage_), device),
             list(areas),
             list(sides),
             [row["level"] for row in batch.rows],
@@ -77,6 +80,11 @@ class ReportTask:
         self._calibrated: Thresholds | None = None
         self._cut: dict[str, int] = {"train": 0, "val": 0}  # reports longer than max_tokens
 
+    @property
+    def known(self) -> Container[str]:
+        """Samples that the frozen network has looked at."""
+        return self._look.kept
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Adapters of the language model (none where a decoder writes), and everything new."""
         adapters, new = split_parameters(self.module, self.backbone)
@@ -88,7 +96,7 @@ class ReportTask:
         """Loss of the reports, each stating the area of the mask that was predicted."""
         evidence = self._look(batch)
         if self._calibrated is None:
-            grades = [GRADES[int(grade)] for grade in batch.grade_B]
+            grades = [row["grade"] for row in batch.rows]
             self._areas += list(zip(evidence.area_percent, grades, strict=True))
             self._cut["train"] += sum(map(self.module.is_cut, batch.report))
         return self._loss(evidence, batch, self.gamma, self.settings.grade_weight)
@@ -113,7 +121,7 @@ class ReportTask:
             evidence = self._look(batch)
             nll += self._loss(evidence, batch, 0.0, 0.0).item() * len(batch)
             right += int((self.module.encoder(evidence)[1].argmax(dim=-1) == batch.grade_B).sum())
-            grades = [GRADES[int(grade)] for grade in batch.grade_B]
+            grades = [row["grade"] for row in batch.rows]
             seen += [(evidence.at([i]), *of) for i, of in enumerate(zip(batch.report, grades, strict=True))]
             cut += sum(map(self.module.is_cut, batch.report))
         self._cut["val"] = cut

@@ -20,6 +20,7 @@ class SegmentationTask:
     def __init__(self, network: SegmentationNetwork, mask_loss: MaskLoss, setup: Setup) -> None:
         self.module: nn.Module = network
         self.backbone = setup.backbone
+        self.known = ()  # every epoch looks at every image
         self.mask_loss = mask_loss
         self.settings = setup.params.segmentation
         self._errors = torch.zeros(2, dtype=torch.int64, device=setup.device)  # FP, FN of the epoch so far
@@ -56,14 +57,14 @@ class SegmentationTask:
         The mean over images (both masks empty: 1, one empty: 0) would prefer a network that draws nothing
         where most slices are of Grade A. That mean and the mean over non-empty masks are told beside it.
         """
-        dice, empty, overlap, sizes = [], [], 0, 0
+        dice, empty, counts = [], [], torch.zeros_like(self._errors)
         for batch in batches:
             predicted = self.module(batch.image_B1YX, batch.grade_B).logits > 0
             true = batch.mask_B1YX > 0.5
             dice.append(image_dice(predicted, true))
             empty.append(~true.flatten(1).any(dim=1))
-            overlap += int((predicted & true).sum())
-            sizes += int(predicted.sum()) + int(true.sum())
+            counts += torch.stack([(predicted & true).sum(), predicted.sum() + true.sum()])
+        overlap, sizes = counts.tolist()
         per_image, filled = torch.cat(dice), ~torch.cat(empty)
         return {
             "score": 2 * overlap / sizes if sizes else 1.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,8 +20,9 @@ class Batch:
     """Samples of a shard as the networks take them.
 
     Attributes:
-        image_B1YX: grey image in [0, 1], float32, at the backbone's image size.
-        mask_B1YX: 0 or 1, float32, at the mask size.
+        image_B1YX: grey image in [0, 1], float32, at the backbone's image size; without pixels (B, 1, 0, 0) in a
+            batch of samples that are all known to the task.
+        mask_B1YX: 0 or 1, float32, at the mask size; without pixels likewise.
         grade_B: index into lss.grades.GRADES, int64.
         report: reference texts.
         rows: the remaining columns of each sample (keys, level, grade).
@@ -77,6 +78,7 @@ class Task(Protocol):
         module: everything that is trained, the backbone within. What of it is saved: parameters that require
             gradients, and buffers (batch norm) outside the backbone.
         backbone: the backbone in `module`, whose adapters are saved in peft's format.
+        known: keys of the samples whose pixels it need not see again.
     """
 
     @property
@@ -84,6 +86,9 @@ class Task(Protocol):
 
     @property
     def backbone(self) -> Backbone: ...  # noqa: D102
+
+    @property
+    def known(self) -> Container[str]: ...  # noqa: D102
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters for AdamW: dicts with `name`, `params`, `lr`, `weight_decay`; names become columns."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lss.grades import GRADES
 from lss.model.mask_encoder import COVERAGE_SIZE, TOKENS_PER_SIDE, MaskEncoder, mask_coverage
-from lss.model.report_encoder import CELLS, Evidence, ReportEncoder, area_digits, join, pool_patches
-from lss.model.severity import Thresholds
+from lss.model.report_encoder import CELLS, Evidence, ReportEncoder, area_digits, grade_index, join, pool_patches
+from lss.model.severity import Thresholds, grade_by_area
 
 
 @pytest.mark.parametrize("size", [32, 64, 100, 128, 256])
@@ -42,6 +43,13 @@ def test_pooling_equals_slicing_where_the_grid_divides():
 )
 def test_digits_are_those_a_report_states(area, digits):
     assert area_digits(area) == digits
+
+
+@pytest.mark.parametrize("thresholds", [Thresholds(10.0, 25.0), Thresholds(0.3, 0.3), Thresholds(-1.0, 101.0)])
+def test_grade_of_areas_on_the_device_is_that_of_the_template(thresholds):
+    areas = [0.0, 0.3, 0.30000000001, 9.999999999, 10.0, 25.0, 25.000000001, 100.0]
+    found = grade_index(torch.tensor(areas, dtype=torch.float64), torch.tensor(thresholds, dtype=torch.float64))
+    assert [GRADES[index] for index in found.tolist()] == [grade_by_area(area, thresholds) for area in areas]
 
 
 def _evidence(area: float, level: str | None = "L4-L5") -> Evidence:

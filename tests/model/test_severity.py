@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import balanced_accuracy_score
 
 from lss.model.severity import (
@@ -19,7 +20,7 @@ from lss.model.severity import (
 
 
 def test_area_counts_pixels_above_one_half():
-    masks = np.zeros((2, 10, 10))
+    masks = torch.zeros(2, 10, 10)
     masks[0, :4, :5] = 0.6
     masks[1] = 0.5
     np.testing.assert_allclose(area_percent(masks), [20.0, 0.0])

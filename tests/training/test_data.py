@@ -34,6 +34,7 @@ def shards(tmp_path_factory):
                 "image": png(image),
                 "mask": png(mask),
                 "slice_key": f"S{index}",
+                "sample_key": f"S{index}",
                 "patient_key": f"P{index // 3}",
                 "grade": ("A", "BC", "D")[index % 3],
                 "report": f"report {index}",
@@ -86,6 +87,19 @@ def test_streamed_and_by_workers_is_the_same(shards, monkeypatch):
         streamed = list(BatchLoader(Samples(shards, 16, 16), 4, seed=1, workers=workers).batches(epoch=2))
         for one, other in zip(kept, streamed, strict=True):
             assert torch.equal(one.image_B1YX, other.image_B1YX) and one.rows == other.rows
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_of_known_samples_come_without_pixels(shards, workers):
+    loader = BatchLoader(Samples(shards, 16, 16), 4, seed=1, workers=workers)
+    whole = list(loader.batches(epoch=1))
+    known = {row["sample_key"] for batch in whole[:2] for row in batch.rows} - {whole[1].rows[0]["sample_key"]}
+    found = list(loader.batches(epoch=1, known=known))
+    assert [batch.image_B1YX.shape[2:] for batch in found] == [(0, 0), (16, 16), (16, 16)]
+    for one, other in zip(whole, found, strict=True):
+        assert (one.rows, one.report, one.grade_B.tolist()) == (other.rows, other.report, other.grade_B.tolist())
+        assert len(one) == len(other)
+    assert torch.equal(whole[1].image_B1YX, found[1].image_B1YX)
 
 
 def test_looping_draws_nothing_from_torch(shards):

@@ -16,7 +16,7 @@ from lss.errors import LssError
 from lss.io import write_json
 from lss.losses.focal import IGNORED
 from lss.model.network import SegmentationNetwork, network_config
-from lss.model.report_generator import Decoding
+from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.report_text import state_area, tidy
 from lss.model.saved import ModelCard, load_network, save_model
 from lss.model.severity import PAPER_THRESHOLDS, grade_by_area
@@ -78,7 +78,11 @@ def _task(of: tuple[str, Path, Path], params: TrainParams, loss: str = "focal") 
 
 
 def _batch(task: report_task.ReportTask) -> Batch:
-    side = task.backbone.image_size
+    return _batch_of(task.module)
+
+
+def _batch_of(network: ReportGenerator) -> Batch:
+    side = network.backbone.image_size
     rows = [
         dict(sample_key=f"s{i}", slice_key=f"s{i}", patient_key="p", level="L4-L5", grade=grade, report=text)
         for i, (grade, text) in enumerate(zip(("A", "BC", "D"), REPORTS, strict=True))
@@ -174,6 +178,42 @@ def test_evidence_does_not_depend_on_the_batch(trained_segmentation, params):
     alone = task.module.look(batch.image_B1YX[1:2], batch.grade_B[1:2], levels[1:2])
     assert torch.equal(together.visual_BMV[1:2], alone.visual_BMV)
     assert together.area_percent[1] == alone.area_percent[0]
+
+
+def test_looking_at_a_batch_at_once_finds_the_same(trained_segmentation, params):
+    """What a GPU does; on the CPU, where it is compared, only rounding may differ."""
+    network = _task(trained_segmentation, params).module.eval()
+    batch = _batch_of(network)
+    one_by_one = network.look(batch.image_B1YX, batch.grade_B, ["L4-L5"] * 3)
+    with torch.no_grad():
+        visual, coverage, area = network._see(batch.image_B1YX, batch.grade_B)
+    torch.testing.assert_close(visual, one_by_one.visual_BMV, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(coverage, one_by_one.coverage_B1SS)
+    assert area.tolist() == one_by_one.area_percent
+
+
+def test_pixels_are_looked_at_once(trained_segmentation, params, monkeypatch):
+    """From the second epoch on a batch comes without pixels, and its loss stays the same."""
+    task = _task(trained_segmentation, params)
+    task.module.eval()
+    batch = _batch(task)
+    first = task.loss(batch)
+    assert {row["sample_key"] for row in batch.rows} <= set(task.known)
+    monkeypatch.setattr(task.module, "look", None)
+    nothing = torch.empty(3, 1, 0, 0)
+    assert torch.equal(task.loss(Batch(nothing, nothing, batch.grade_B, batch.report, batch.rows)), first)
+
+
+def test_a_resumed_task_knows_whether_it_calibrates(trained_segmentation, params):
+    task, other = _task(trained_segmentation, params), _task(trained_segmentation, params)
+    batch = _batch(task)
+    task.loss(batch)
+    assert len(task.state()["areas"]) == 3
+    task.end_epoch()
+    task.loss(batch)
+    other.load_state(task.state())
+    other.loss(batch)
+    assert task.state() == other.state() == {"areas": [], "calibrates": False}
 
 
 def test_losses_are_those_of_the_logits(trained_segmentation, params):

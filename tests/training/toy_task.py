@@ -23,7 +23,7 @@ class ToyBatches:
     def __len__(self):
         return -(-COUNT // self.batch_size)
 
-    def batches(self, epoch=0, start=0):
+    def batches(self, epoch=0, start=0, known=()):
         order = torch.arange(COUNT)
         if self.shuffle:
             order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(epoch))
@@ -38,6 +38,7 @@ class ToyTask:
         dropout = nn.Dropout(0.2 if batch_norm else 0.0)
         self.module = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), norm, nn.ReLU(), dropout, nn.Conv2d(4, 1, 1))
         self.backbone = None
+        self.known = ()
         self.learning_rate = learning_rate
         self.mask_loss = PidTverskyLoss(PidController(0.1, 0.05, 0.05, 0.7, 2.0), gamma=0.75)
         self.errors = [0, 0]
