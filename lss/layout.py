@@ -37,6 +37,9 @@ MODEL = "results/models/{backbone}/{task}-{loss}"  # a folder
 MODEL_CONFIG = MODEL + "/model.json"  # what `predict` needs to rebuild it
 MODEL_WEIGHTS = MODEL + "/model.safetensors"  # trained parts other than the adapter
 EPOCHS = MODEL + "/epochs.csv"  # one row per epoch: losses, scores, beta, FP, FN
+EVENTS = (
+    "logs/tensorboard/{backbone}/{task}-{loss}"  # a folder for TensorBoard; not an output: it carries time and host
+)
 TRAINING_STATE = ".lss-state/{backbone}/{task}-{loss}"  # rolling checkpoints; not an output, survives failures
 
 # results

@@ -14,10 +14,15 @@ T = TypeVar("T")
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
-    """Iterate over `items`, telling on stderr: `what`, count, rate and time left."""
+def progress(
+    items: Iterable[T], what: str, total: int | None = None, unit: str = "it", *, nested: bool = False
+) -> Iterator[T]:
+    """Iterate over `items`, telling on stderr: `what`, count, rate and time left.
+
+    One `nested` in another leaves no trace when it ends; a log hears of it only where it takes long.
+    """
     if sys.stderr.isatty():
-        yield from tqdm(items, desc=what, total=total, unit=unit)
+        yield from tqdm(items, desc=what, total=total, unit=unit, leave=not nested)
         return
     if total is None and isinstance(items, Sized):
         total = len(items)
@@ -29,6 +34,8 @@ def progress(items: Iterable[T], what: str, total: int | None = None, unit: str 
         if now - last >= _SECONDS_BETWEEN_LINES and done != total:
             print(tqdm.format_meter(done, total or 0, now - start, prefix=what, unit=unit), file=sys.stderr)
             last = now
+    if nested:
+        return
     print(
         tqdm.format_meter(done, total or done, time.monotonic() - start, prefix=what, unit=unit),
         file=sys.stderr,

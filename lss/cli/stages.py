@@ -247,7 +247,8 @@ def train(backbone: Backbone, task: Task, loss: Loss) -> None:
     **Reads** `data/shards/train-*.parquet`, `val-*.parquet`, `data/interim/weights/BACKBONE/`; for the task report
     also the backbone's segmentation model.
 
-    **Writes** `results/models/BACKBONE/TASK-LOSS/`: model.json, model.safetensors, adapter/ (peft), epochs.csv.
+    **Writes** `results/models/BACKBONE/TASK-LOSS/`: model.json, model.safetensors, adapter/ (peft), epochs.csv; the
+    epochs once more for `tensorboard --logdir logs/tensorboard`.
     """
     from lss.stages import train as stage
 
@@ -263,6 +264,7 @@ def train(backbone: Backbone, task: Task, loss: Loss) -> None:
         segmentation=_segmentation_model(params, backbone, task),
         folder=Path(layout.MODEL.format(**names)),
         state=Path(layout.TRAINING_STATE.format(**names)),
+        events=Path(layout.EVENTS.format(**names)),
         manifest=_manifest("train", backbone, task, loss),
     )
 

@@ -34,6 +34,7 @@ def run(
     folder: Path,
     state: Path,
     manifest: Path,
+    events: Path | None = None,
 ) -> None:
     """Train and write the model's folder.
 
@@ -47,6 +48,7 @@ def run(
         folder: gets model.json, model.safetensors, adapter/, epochs.csv.
         state: rolling checkpoint; removed at the end.
         manifest: gets the stage's manifest.
+        events: folder that gets the epochs for TensorBoard, if any.
 
     Raises LssError on a broken file, a setting that does not fit, or a loss that is no longer finite.
     """
@@ -62,6 +64,7 @@ def run(
         state=state,
         key=fingerprint_of(params, seed, backbone, task, loss, weights, shards, segmentation),
         epochs_csv=folder / "epochs.csv",
+        events=events,
     )
     trained, model, course = fitted.task, fitted.setup.backbone, fitted.course
     sizes = (model.image_size, params.mask_size)

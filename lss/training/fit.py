@@ -44,6 +44,7 @@ def fit(
     state: Path,
     key: str,
     epochs_csv: Path,
+    events: Path | None = None,
 ) -> Fitted:
     """Train one model.
 
@@ -57,6 +58,7 @@ def fit(
         state: folder of the rolling checkpoint; a killed training goes on from it.
         key: fingerprint of everything the result depends on; a checkpoint of another key is refused.
         epochs_csv: gets a row per epoch as it goes.
+        events: folder that gets the same for TensorBoard, if any.
 
     Raises LssError on a broken file, a setting that does not fit, or a loss that is no longer finite.
     """
@@ -98,6 +100,7 @@ def fit(
         state=state,
         key=key,
         epochs_csv=epochs_csv,
+        events=events,
     )
     return Fitted(setup, task, course)
 

@@ -19,6 +19,7 @@ from lss.io import write_text
 from lss.progress import progress as bar
 from lss.training.checkpoints import Progress, load_checkpoint, restore, save_checkpoint, trained_tensors
 from lss.training.data import BatchLoader
+from lss.training.events import write_events
 from lss.training.task import Task
 
 WARM_UP = 0.05
@@ -59,12 +60,13 @@ def train(
     state: Path,
     key: str,
     epochs_csv: Path,
+    events: Path | None = None,
 ) -> Progress:
     """Train `task`, whose module ends with the weights of its best epoch; returns the course.
 
     Killed and called again with the same `state` folder and `key` it goes on from the last checkpoint and
     ends with the same bytes (on a CPU). `key` is the fingerprint of everything the result depends on.
-    `epochs_csv` gets a row per epoch as it goes.
+    `epochs_csv` gets a row per epoch as it goes; the folder `events`, if given, the same for TensorBoard.
 
     Raises LssError when the loss is no longer finite.
     """
@@ -82,6 +84,11 @@ def train(
     def checkpoint() -> None:
         save_checkpoint(state, key, module, optimiser, best, at, task.state())
 
+    def log() -> None:
+        write_epochs(epochs_csv, at.history)
+        if events is not None:
+            write_events(events, at.history)
+
     steps = math.ceil(len(train_data) / settings.accumulate)
     last_checkpoint = time.monotonic()
     for _ in bar(range(at.epoch, settings.epochs), "epochs", unit="epoch"):
@@ -89,7 +96,7 @@ def train(
             break
         module.train()
         micro_batches = train_data.batches(at.epoch, at.step * settings.accumulate, task.known)
-        while at.step < steps:
+        for _ in bar(range(at.step, steps), f"epoch {at.epoch + 1}", unit="step", nested=True):
             group = [batch for _, batch in zip(range(settings.accumulate), micro_batches, strict=False)]
             images = sum(map(len, group))
             optimiser.zero_grad(set_to_none=True)
@@ -129,11 +136,11 @@ def train(
             best = {name: tensor.clone() for name, tensor in trained_tensors(module).items()}
         at.epoch, at.step, at.loss_sum = at.epoch + 1, 0, 0.0
         at.finished = at.epoch == settings.epochs or at.epoch - 1 - at.best_epoch >= settings.patience
-        write_epochs(epochs_csv, at.history)
+        log()
         checkpoint()
         last_checkpoint = time.monotonic()
 
-    write_epochs(epochs_csv, at.history)  # again: a resumed run may have nothing left to train
+    log()  # again: a resumed run may have nothing left to train
     restore(module, best)
     module.eval()
     return at

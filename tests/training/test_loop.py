@@ -28,7 +28,7 @@ def settings(**changes):
     return LoopSettings(**(values | changes))
 
 
-def run(folder, task=None, data=None, key="settings", **changes):
+def run(folder, task=None, data=None, key="settings", events=False, **changes):
     task = task or ToyTask()
     course = train(
         task,
@@ -38,6 +38,7 @@ def run(folder, task=None, data=None, key="settings", **changes):
         state=folder / "state",
         key=key,
         epochs_csv=folder / "epochs.csv",
+        events=folder / "events" if events else None,
     )
     return {name: tensor.clone() for name, tensor in trained_tensors(task.module).items()}, course
 
@@ -157,6 +158,32 @@ def test_goes_on_exactly_from_any_step(tmp_path, at_step):
     resumed, resumed_course = run(tmp_path / "cut")
     assert same(whole, resumed) and course == resumed_course
     assert (tmp_path / "whole/epochs.csv").read_bytes() == (tmp_path / "cut/epochs.csv").read_bytes()
+
+
+def test_tensorboard_shows_each_epoch_once_after_a_resume(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    class Interrupt(ToyTask):
+        left = 15  # in the third epoch
+
+        def loss(self, batch):
+            if not self.left:
+                raise Interrupted
+            self.left -= 1
+            return super().loss(batch)
+
+    with pytest.raises(Interrupted):
+        run(tmp_path, Interrupt(), events=True)
+    run(tmp_path, events=True)
+    shown = EventAccumulator(str(tmp_path / "events")).Reload()
+    with (tmp_path / "epochs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    assert set(shown.Tags()["scalars"]) == rows[0].keys() - {"epoch"}
+    for name in shown.Tags()["scalars"]:
+        points = [(point.step, point.value) for point in shown.Scalars(name)]
+        assert points == [(int(row["epoch"]), pytest.approx(float(row[name]), rel=1e-6)) for row in rows], name
+    assert len(list((tmp_path / "events").iterdir())) == 1
 
 
 def test_killed_at_random_moments_ends_with_the_same_bytes(tmp_path):
