@@ -1,14 +1,15 @@
 """`lss plan`: what each training needs, before any weight is read.
 
-Parameters are counted on the models themselves, built without memory. Memory and time are estimates: weights,
-gradients and optimiser states are counted, activations follow Korthikanti et al. 2022, "Reducing Activation
-Recomputation in Large Transformer Models", eq. 1, without its attention matrices, which fused attention never
-stores: 34 * tokens * width bytes per layer in 16-bit, 2 * tokens * width where activations are recomputed.
+Parameters are counted on the networks that training builds, on torch's device "meta". What a step keeps and computes
+is counted too: `lss.rehearsal` runs it on tensors without memory. Estimated are the rest: what CUDA takes for itself,
+and the time, which is FLOPs over a stated speed. A GPU's allocator adds what it leaves unused between tensors.
 """
 
 from __future__ import annotations
 
-import tempfile
+import copy
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,84 +19,133 @@ from tabulate import tabulate
 from torch import nn
 
 from lss import layout
-from lss.backbones import backbone_class
-from lss.backbones.base import Backbone, Tower
-from lss.backbones.published import write_configuration
-from lss.backbones.qlora import add_adapters
-from lss.errors import LssError
-from lss.params import CheckpointParams, Params, TrainParams
+from lss.backbones.base import Backbone
+from lss.io import read_json
+from lss.model.report_generator import ReportGenerator
+from lss.params import Params, TrainParams
+from lss.progress import progress
+from lss.rehearsal import Network, Step, build, empty_backbone, rehearse
+from lss.runs import TASKS
 
 GIB = 2**30
 PAPER_CARD = 12.0  # GiB of the paper's card
-NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8  # per weight: 4 bits, an 8-bit scale per 64, a float per 256 scales
-TRAINED_BYTES = 16  # float32 value, gradient, two moments of AdamW
 CONTEXT_BYTES = 0.6 * GIB  # what CUDA and its libraries take before the first tensor
-REPORT_TOWERS: tuple[Tower, ...] = ("vision", "language")
-
-
-@dataclass(frozen=True)
-class TowerSize:
-    """Layers and width of one tower, and the tokens that pass through it per image."""
-
-    layers: int
-    width: int
-    tokens: int
-
-    def activation_bytes(self, value_bytes: int, recompute: bool) -> float:
-        """Kept for the backward pass, per image."""
-        whole_layer = 17 * value_bytes * self.tokens * self.width
-        if not recompute:
-            return self.layers * whole_layer
-        return self.layers * value_bytes * self.tokens * self.width + whole_layer
+OPTIMISER_BYTES = 12  # per trained number: float32 gradient and the two moments of AdamW
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one task with one backbone takes."""
+    """What one task with one backbone takes.
+
+    Attributes:
+        parameters, trained: how many, and how many of them are trained (adapters and all that is new).
+        quantised_layers, quantised_weights: what is stored in 4 bits.
+        grid: rows and columns of patch tokens.
+        text_tokens: tokens that the language model or decoder reads and writes per report, at most.
+        held_bytes: weights as they are stored, gradients, states of the optimiser, one unpacked 4-bit layer.
+        loading_bytes: of the whole backbone, of which a task may drop parts after building.
+        passes: by name what one and what two images take.
+    """
 
     parameters: int
-    trainable: int
+    trained: int
+    quantised_layers: int
+    quantised_weights: int
     grid: tuple[int, int]
-    fixed_bytes: float
-    bytes_per_image: float
+    text_tokens: int
+    held_bytes: float
+    loading_bytes: float
+    passes: dict[str, tuple[Step, Step]]
 
     def peak_bytes(self, images: int) -> float:
         """Estimated peak with `images` at a time."""
-        return self.fixed_bytes + images * self.bytes_per_image
+        steps = (one + (two + one * -1) * (images - 1) for one, two in self.passes.values())
+        return CONTEXT_BYTES + max(self.loading_bytes, self.held_bytes + max(step.live_bytes for step in steps))
 
-    def largest_batch(self, card_bytes: float, limit: int) -> int:
-        """Most images at a time that fit, at most `limit`; 0 when not even one does."""
-        return max(0, min(limit, int((card_bytes - self.fixed_bytes) // self.bytes_per_image)))
+    def largest_batch(self, card_bytes: float, batch_size: int) -> int:
+        """Most images at a time that fit and divide `batch_size`; 0 when not even one does."""
+        fitting = (count for count in divisors(batch_size) if self.peak_bytes(count) <= card_bytes)
+        return max(fitting, default=0)
+
+    def flops(self, train_images: int, val_images: int, epochs: int) -> float:
+        """Of a whole training; validation is left out, but for the one look at its images."""
+        learnt = self.passes["learn"][0].flops * train_images * epochs
+        looked = self.passes["look"][0].flops * (train_images + val_images) if "look" in self.passes else 0.0
+        return learnt + looked
 
 
-def plan_table(params: Params) -> str:
-    """The plan of every backbone as text: one row per backbone and kind of training."""
-    card = card_gib()
-    rows = []
-    for name in params.train.backbones:
-        for task in ("segmentation", "report"):
-            need = estimate(name, task, params)
-            batch = need.largest_batch(card * GIB, params.train.batch_size)
-            rows.append(
-                [
-                    name,
-                    task,
-                    f"{need.parameters / 1e6:,.1f}",
-                    f"{100 * need.trainable / need.parameters:.2f}",
-                    f"{need.grid[0]} x {need.grid[1]} = {need.grid[0] * need.grid[1]}",
-                    *(f"{need.peak_bytes(images) / GIB:.2f}" for images in (1, params.train.batch_size)),
-                    f"{batch} x {-(-params.train.batch_size // batch)}" if batch else "does not fit",
-                ]
-            )
-    full = params.train.batch_size
-    header = ["backbone", "task", "parameters (M)", "adapters (%)", "patch tokens", "GiB at 1", f"GiB at {full}",
-              f"images x steps in {card:.1f} GiB"]  # fmt: skip
-    table = tabulate(rows, header, disable_numparse=True)
+def divisors(number: int) -> list[int]:
+    """Ascending.
+
+    >>> divisors(8)
+    [1, 2, 4, 8]
+    """
+    return [count for count in range(1, number + 1) if number % count == 0]
+
+
+def plan_text(params: Params, tflops: float) -> str:
+    """The plan of every backbone and task as text; `tflops` is the card's sustained speed in TFLOP/s."""
+    train, card, images = params.train, card_gib(), shard_images(params)
+    runs = [(name, task) for name in train.backbones for task in TASKS]
+    backbones = {name: empty_backbone(name, params) for name in train.backbones}
+    needs = {run: estimate(backbones[run[0]], run[1], train) for run in progress(runs, "plan", unit="training")}
+    counts = [[*run, *_count_cells(need)] for run, need in needs.items()]
+    count_header = ["backbone", "task", "parameters (M)", "trained (M)", "%", "4-bit layers", "4-bit weights (M)",
+                    "patch tokens", "text tokens"]  # fmt: skip
+    costs = [[*run, *_cost_cells(need, run[1], params, card, images, tflops)] for run, need in needs.items()]
+    cost_header = ["backbone", "task", *(f"GiB at {count}" for count in divisors(train.batch_size)),
+                   f"fits {card:.1f} GiB", "TFLOP per image", "time"]  # fmt: skip
+    said = f"{images[0]:,} training images" if images else "per 1,000 images and epoch until there are shards"
     return (
-        f"{table}\n\nPreset {params.preset}. GiB: estimated peak of the backbone's training with so many images at a "
-        f"time; the last column keeps the batch of {full} by accumulating gradients. Classification takes what "
-        "segmentation takes."
+        f"{_table(counts, count_header)}\n\n{_table(costs, cost_header)}\n\n"
+        f"Preset {params.preset}. Trained: adapters, attention, decoder or head, report encoder and decoder. GiB: peak "
+        f"with so many images at a time, {CONTEXT_BYTES / GIB:.1f} of it assumed for CUDA. Fits: most images at a time "
+        f"x steps that keep the batch of {train.batch_size}; params.yaml has {train.micro_batch_size}. Time: of the "
+        f"training steps alone at {tflops:g} TFLOP/s (--tflops), all epochs; {said}."
     )
+
+
+def _table(rows: list[list[str]], header: list[str]) -> str:
+    """Backbone and task to the left, numbers to the right."""
+    return tabulate(rows, header, disable_numparse=True, colalign=("left", "left", *["right"] * (len(header) - 2)))
+
+
+def _count_cells(need: Need) -> list[str]:
+    return [
+        f"{need.parameters / 1e6:,.1f}",
+        f"{need.trained / 1e6:,.2f}",
+        f"{100 * need.trained / need.parameters:.2f}",
+        str(need.quantised_layers),
+        f"{need.quantised_weights / 1e6:,.1f}",
+        f"{need.grid[0]} x {need.grid[1]} = {need.grid[0] * need.grid[1]}",
+        str(need.text_tokens or ""),
+    ]
+
+
+def _cost_cells(
+    need: Need, task: str, params: Params, card: float, images: tuple[int, int] | None, tflops: float
+) -> list[str]:
+    size = params.train.batch_size
+    batch = need.largest_batch(card * GIB, size)
+    per_image = need.flops(1, 0, 1) / 1e12
+    seconds = need.flops(*images, getattr(params.train, task).epochs) / (tflops * 1e12) if images else None
+    return [
+        *(f"{need.peak_bytes(count) / GIB:.2f}" for count in divisors(size)),
+        f"{batch} x {size // batch}" if batch else "does not fit",
+        f"{per_image:.3g}",
+        duration(1000 * per_image / tflops if seconds is None else seconds),
+    ]
+
+
+def duration(seconds: float) -> str:
+    """In the unit that fits.
+
+    >>> duration(7.0), duration(150), duration(9000)
+    ('7 s', '2.5 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def card_gib() -> float:
@@ -105,77 +155,71 @@ def card_gib() -> float:
     return PAPER_CARD
 
 
-def estimate(name: str, task: str, params: Params) -> Need:
-    """Count and estimate for one backbone and task: "segmentation", or "report" (language model too)."""
-    train = params.train
-    backbone = _without_weights(name, params)
-    parameters = sum(value.numel() for value in backbone.parameters())
-    linear = _linear_weights(backbone) if train.qlora.quantise else 0
-    value_bytes = 2 if train.bf16 else 4
-    writes_text = task == "report" and backbone.language_model is not None
-    towers = REPORT_TOWERS if writes_text else ("vision",)
-    sizes = [_vision_size(backbone)]
-    if writes_text:
-        sizes.append(_language_size(backbone, train))
-    largest = max(module.weight.numel() for module in backbone.modules() if isinstance(module, nn.Linear))
-    trained = add_adapters(
-        backbone.requires_grad_(False), towers, rank=train.qlora.rank, alpha=train.qlora.alpha, dropout=0.0
+def shard_images(params: Params) -> tuple[int, int] | None:
+    """Images of the training and of the validation part, by the shards' manifests; None while there are none."""
+    names = [f"shards/batch-{batch}" for batch in layout.batch_names(params.cohort.batches)]
+    paths = [Path(layout.MANIFEST.format(name=name)) for name in names]
+    if not all(path.is_file() for path in paths):
+        return None
+    rows = [read_json(path)["facts"]["rows_by_grade"] for path in paths]
+    train, val = (sum(sum(of_batch.get(part, {}).values()) for of_batch in rows) for part in ("train", "val"))
+    return train, val
+
+
+def estimate(empty: Backbone, task: str, train: TrainParams) -> Need:
+    """Count and estimate for one empty backbone, which stays as it is, and one of `lss.runs.TASKS`."""
+    one, two = (rehearse(empty, task, train, images) for images in (1, 2))
+    backbone = copy.deepcopy(empty)
+    loading = stored_bytes(backbone, backbone, train.qlora.quantise)
+    network = build(backbone, task, train)
+    parts = list(network.parameters())
+    trained = sum(part.numel() for part in parts if part.requires_grad)
+    quantised = [layer.weight for layer in quantised_layers(backbone)] if train.qlora.quantise else []
+    unpacked = max((weight.numel() * weight.itemsize for weight in quantised), default=0)
+    return Need(
+        parameters=sum(part.numel() for part in parts),
+        trained=trained,
+        quantised_layers=len(quantised),
+        quantised_weights=sum(weight.numel() for weight in quantised),
+        grid=backbone.grid,
+        text_tokens=_text_tokens(network, train.report.max_tokens),
+        held_bytes=stored_bytes(network, backbone, train.qlora.quantise) + trained * OPTIMISER_BYTES + unpacked,
+        loading_bytes=loading,
+        passes={key: (one[key], two[key]) for key in one},
     )
-    trainable = sum(value.numel() for value in trained)
-    fixed = (
-        CONTEXT_BYTES
-        + linear * NF4_BYTES
-        + (parameters - linear) * value_bytes
-        + trainable * TRAINED_BYTES
-        + largest * value_bytes  # one layer's weights, unpacked for its product
-    )
-    per_image = sum(size.activation_bytes(value_bytes, train.gradient_checkpointing) for size in sizes)
-    if writes_text:  # logits, their float32 copy and its gradient
-        vocabulary = backbone.model.config.text_config.vocab_size
-        per_image += sizes[1].tokens * vocabulary * (value_bytes + 8)
-    return Need(parameters, trainable, backbone.grid, fixed, per_image)
 
 
-def _without_weights(name: str, params: Params) -> Backbone:
-    """The backbone's model on torch's device "meta": sizes without memory."""
-    build = backbone_class(name).empty
-    checkpoint: CheckpointParams = getattr(params.weights, name)
-    folder = Path(layout.WEIGHTS.format(backbone=name))
-    with tempfile.TemporaryDirectory() as temporary:
-        if params.weights.source == "tiny":
-            from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
-
-            folder = Path(temporary)
-            write_tiny_checkpoint(name, folder, params.seed)
-        elif checkpoint.folder is not None:
-            folder = checkpoint.folder
-        else:
-            try:
-                write_configuration(checkpoint.hub_id, Path(temporary))
-                folder = Path(temporary)
-            except LssError:
-                if not (folder / "manifest.json").is_file():
-                    raise
-        with torch.device("meta"):
-            return build(folder)
+def _text_tokens(network: Network, max_tokens: int) -> int:
+    """Tokens of f_r, where they are a prefix, and of the report."""
+    if not isinstance(network, ReportGenerator):
+        return 0
+    prefix = 0 if network.backbone.language_model is None else network.encoder.tokens
+    return prefix + max_tokens
 
 
-def _linear_weights(backbone: Backbone) -> int:
-    """Weights of the layers that QLoRA stores in 4 bits."""
-    towers = tuple(backbone.tower_prefixes.values())
+def stored_bytes(network: nn.Module, backbone: Backbone, quantise: bool) -> int:
+    """Of all parameters and buffers, those of the backbone's towers in NF4 if `quantise`."""
+    four_bits = {id(layer.weight) for layer in quantised_layers(backbone)} if quantise else set()
+    tensors = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     return sum(
-        module.weight.numel()
-        for name, module in backbone.model.named_modules()
-        if isinstance(module, nn.Linear) and name.startswith(towers)
+        nf4_bytes(tensor.numel()) if key in four_bits else tensor.numel() * tensor.itemsize
+        for key, tensor in tensors.items()
     )
 
 
-def _vision_size(backbone: Backbone) -> TowerSize:
-    layers = backbone.model.get_submodule(backbone.tower_prefixes["vision"])
-    return TowerSize(len(getattr(layers, "layers", layers)), backbone.width, backbone.tokens)
+def quantised_layers(backbone: Backbone) -> Iterator[nn.Linear]:
+    """The layers that QLoRA stores in 4 bits: every linear one of the towers, adapters left out."""
+    towers = tuple(backbone.tower_prefixes.values())
+    for name, module in backbone.model.named_modules():
+        if type(module) is nn.Linear and name.startswith(towers) and ".lora_" not in name:
+            yield module
 
 
-def _language_size(backbone: Backbone, train: TrainParams) -> TowerSize:
-    layers = backbone.model.get_submodule(backbone.tower_prefixes["language"])
-    # at most every patch is in the prefix
-    return TowerSize(len(layers), backbone.language_width, backbone.tokens + train.report.max_tokens)
+def nf4_bytes(weights: int) -> int:
+    """Of a layer's weights in NF4 with double quantisation, as bitsandbytes keeps them.
+
+    4 bits each; an 8-bit scale per 64; per 256 of those a float32; and the tables: 16 levels of the weights and 256
+    of the scales, and the scales' mean, in float32.
+    """
+    scales = math.ceil(weights / 64)
+    return math.ceil(weights / 2) + scales + 4 * math.ceil(scales / 256) + 4 * (16 + 256 + 1)

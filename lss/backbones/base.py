@@ -86,6 +86,11 @@ class Backbone(nn.Module):
         """Causal language model that takes `inputs_embeds`; None where the backbone has no text decoder."""
         return None
 
+    def layers(self, which: Tower) -> Any:
+        """The transformer layers of a tower, first to last, as the list in its model."""
+        tower = self.model.get_submodule(self.tower_prefixes[which])
+        return next((getattr(tower, name) for name in ("layers", "layer") if hasattr(tower, name)), tower)
+
     def adapter_modules(self, which: Tower) -> str:
         """Regular expression of the names in `model` of the linear layers that get adapters (peft's target_modules)."""
         prefix = self.tower_prefixes[which].replace(".", r"\.")

@@ -112,11 +112,15 @@ def grade_notes(
 
 
 @app.command(rich_help_panel=PANEL)
-def plan() -> None:
-    """Say before training what each backbone needs: parameters, tokens, GPU memory in GiB, largest batch."""
-    from lss.plan import plan_table
+def plan(
+    tflops: Annotated[
+        float, typer.Option(min=0.001, help="What your card sustains, TFLOP/s; 10 is a guess for one of 12 GB.")
+    ] = 10.0,
+) -> None:
+    """Say before training what each backbone and task needs: parameters, tokens, GPU memory in GiB, batch, time."""
+    from lss.plan import plan_text
 
-    typer.echo(plan_table(load_params()))
+    typer.echo(plan_text(load_params(), tflops))
 
 
 @app.command(name="convert-weights", rich_help_panel=PANEL)

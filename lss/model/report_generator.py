@@ -85,14 +85,21 @@ class ReportGenerator(nn.Module):
         at_once = 1 if image_B1YX.device.type == "cpu" else len(image_B1YX)
         visual, coverage, areas, sides = [], [], list[float](), list[str | None]()
         for image_b1YX, grade_b in zip(image_B1YX.split(at_once), grade_B.split(at_once), strict=True):
-            attended_bND, _ = self.segmentation.encoder(image_b1YX, grade_b)
-            mask_b1YX = self.segmentation.decoder(attended_bND) > 0
-            visual.append(pool_patches(attended_bND.float(), self.segmentation.encoder.grid))
-            coverage.append(mask_coverage(mask_b1YX))
+            visual_bMV, coverage_b1SS, mask_b1YX = self.find(image_b1YX, grade_b)
+            visual.append(visual_bMV)
+            coverage.append(coverage_b1SS)
             areas += area_percent(mask_b1YX)[:, 0].tolist()
             sides += [lateral_side(mask_YX) for mask_YX in mask_b1YX[:, 0].cpu().numpy()]
         self.train(training)
         return Evidence(torch.cat(visual), torch.cat(coverage), areas, sides, levels)
+
+    @torch.no_grad()
+    def find(self, image_B1YX: Tensor, grade_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """f_v on cells, the mask's coverage, and the mask (bool, (B, 1, Y, X)), of all images at once."""
+        attended_BND, _ = self.segmentation.encoder(image_B1YX, grade_B)
+        mask_B1YX = self.segmentation.decoder(attended_BND) > 0
+        visual_BMV = pool_patches(attended_BND.float(), self.segmentation.encoder.grid)
+        return visual_BMV, mask_coverage(mask_B1YX), mask_B1YX
 
     def loss(
         self, evidence: Evidence, reports: list[str], grade_B: Tensor, gamma: float, grade_weight: float

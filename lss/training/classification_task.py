@@ -72,9 +72,12 @@ class ClassificationTask:
         """Nothing to restore."""
 
 
-def build(setup: Setup) -> ClassificationTask:
-    """The task with fresh adapters, attention and head."""
+def build_network(setup: Setup) -> ClassificationNetwork:
+    """Fresh adapters, attention and head."""
     add_vision_adapters(setup)
-    return ClassificationTask(
-        ClassificationNetwork(setup.backbone, network_config(setup.params)).to(setup.device), setup
-    )
+    return ClassificationNetwork(setup.backbone, network_config(setup.params)).to(setup.device)
+
+
+def build(setup: Setup) -> ClassificationTask:
+    """The task on a fresh network."""
+    return ClassificationTask(build_network(setup), setup)

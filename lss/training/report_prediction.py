@@ -33,7 +33,7 @@ def predict(
 ) -> Iterator[dict[str, Any]]:
     """Rows of lss.schemas.REPORT, one per sample, from the model folder and the backbone's checkpoint."""
     backbone = load_frozen(card, weights, device)
-    network = untrained(backbone, card, ReportParams.model_validate(card.train["report"]))
+    network = untrained(backbone, card.network_config, ReportParams.model_validate(card.train["report"]))
     qlora.load_adapters(backbone, model / ADAPTER)
     load_tensors(network, model)
     network.to(device).eval().requires_grad_(False)

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from lss.backbones import qlora
 from lss.backbones.base import Backbone
 from lss.errors import LssError
 from lss.metrics.language import cider_d
-from lss.model.network import SegmentationNetwork, network_config
+from lss.model.network import NetworkConfig, SegmentationNetwork, network_config
 from lss.model.report_encoder import Evidence, join
 from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.report_text import state_area
-from lss.model.saved import ADAPTER, ModelCard, load_tensors, read_card
+from lss.model.saved import ADAPTER, load_tensors, read_card
 from lss.model.severity import PAPER_THRESHOLDS, Thresholds, calibrate_thresholds
 from lss.notes.consistency import check_report
 from lss.params import ReportParams
@@ -197,41 +197,52 @@ def build(setup: Setup) -> ReportTask:
             f"{setup.segmentation}: model.json: is not a segmentation model of the settings in params.yaml (train). "
             "Rerun its training."
         )
-    network = untrained(setup.backbone, card, setup.params.report)
+    network = build_network(setup)
     load_tensors(network.segmentation, setup.segmentation)
+    _take_adapters(setup.backbone, setup.segmentation / ADAPTER)
+    return ReportTask(network, setup)
+
+
+def build_network(setup: Setup) -> ReportGenerator:
+    """A generator whose segmentation network is frozen, nothing of it loaded yet: fresh encoder and writer, new
+    adapters of the language model, if there is one, and frozen ones of the vision tower."""
+    backbone, settings = setup.backbone, setup.params.report
+    network = untrained(backbone, network_config(setup.params), settings)
     network.requires_grad_(False)
     network.encoder.requires_grad_(True)
     network.writer.requires_grad_(True)
-    _add_adapters(setup, setup.segmentation / ADAPTER)
-    return ReportTask(network.to(setup.device), setup)
-
-
-def untrained(backbone: Backbone, card: ModelCard, settings: ReportParams) -> ReportGenerator:
-    """On a backbone that has no adapters yet: what its text tower says of prompts is asked now."""
-    segmentation = SegmentationNetwork(backbone, card.network_config)
-    return ReportGenerator(segmentation, settings.decoder_width, settings.max_tokens)
-
-
-def _add_adapters(setup: Setup, trained: Path) -> None:
-    """The segmentation model's adapters of the vision tower, frozen, and new ones of the language model, if any."""
-    backbone = setup.backbone
-    if backbone.language_model is None:
-        qlora.load_adapters(backbone, trained)
-        return
     qlora.add_adapters(
         backbone,
-        ("vision", "language"),
+        ("vision",) if backbone.language_model is None else ("vision", "language"),
         rank=setup.params.qlora.rank,
         alpha=setup.params.qlora.alpha,
         dropout=setup.params.qlora.dropout,
-        train_token_embeddings=setup.params.report.train_token_embeddings,
+        train_token_embeddings=settings.train_token_embeddings and backbone.language_model is not None,
     )
+    for parameter in _vision_adapters(backbone).values():
+        parameter.requires_grad_(False)
+    return network.to(setup.device)
+
+
+def untrained(backbone: Backbone, config: NetworkConfig, settings: ReportParams) -> ReportGenerator:
+    """On a backbone that has no adapters yet: what its text tower says of prompts is asked now."""
+    segmentation = SegmentationNetwork(backbone, config)
+    return ReportGenerator(segmentation, settings.decoder_width, settings.max_tokens)
+
+
+def _vision_adapters(backbone: Backbone) -> dict[str, nn.Parameter]:
+    """Adapters of the vision tower by the names they are saved under."""
     prefix = backbone.tower_prefixes["vision"]
-    own = {
+    return {
         name.replace(".default.", "."): parameter
         for name, parameter in backbone.model.named_parameters()
-        if name.startswith(prefix) and parameter.requires_grad
+        if name.startswith(prefix) and ".lora_" in name
     }
+
+
+def _take_adapters(backbone: Backbone, trained: Path) -> None:
+    """Give the vision tower the adapters that the segmentation model was trained with."""
+    own = _vision_adapters(backbone)
     path = trained / "adapter_model.safetensors"
     saved = {name.removeprefix("base_model.model."): tensor for name, tensor in load_file(path).items()}
     if {name: tensor.shape for name, tensor in saved.items()} != {name: part.shape for name, part in own.items()}:
@@ -239,4 +250,3 @@ def _add_adapters(setup: Setup, trained: Path) -> None:
     with torch.no_grad():
         for name, parameter in own.items():
             parameter.copy_(saved[name])
-            parameter.requires_grad_(False)

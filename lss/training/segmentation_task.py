@@ -101,8 +101,17 @@ def image_dice(predicted_B1YX: Tensor, true_B1YX: Tensor) -> Tensor:
     return torch.where(sizes > 0, 2 * overlap / sizes.clamp_min(1), 1.0)
 
 
-def build(setup: Setup) -> SegmentationTask:
-    """The task with fresh adapters, attention and decoder."""
+def build_network(setup: Setup) -> SegmentationNetwork:
+    """Fresh adapters, attention and decoder."""
     add_vision_adapters(setup)
-    network = SegmentationNetwork(setup.backbone, network_config(setup.params)).to(setup.device)
+    return SegmentationNetwork(setup.backbone, network_config(setup.params)).to(setup.device)
+
+
+def build(setup: Setup) -> SegmentationTask:
+    """The task on a fresh network."""
+    return make_task(build_network(setup), setup)
+
+
+def make_task(network: SegmentationNetwork, setup: Setup) -> SegmentationTask:
+    """The task on a given network, with the loss that the setup names."""
     return SegmentationTask(network, make_mask_loss(setup.loss, setup.params), setup)

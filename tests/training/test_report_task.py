@@ -185,8 +185,7 @@ def test_looking_at_a_batch_at_once_finds_the_same(trained_segmentation, params)
     network = _task(trained_segmentation, params).module.eval()
     batch = _batch_of(network)
     one_by_one = network.look(batch.image_B1YX, batch.grade_B, ["L4-L5"] * 3)
-    with torch.no_grad():
-        visual, coverage, area = network._see(batch.image_B1YX, batch.grade_B)
+    visual, coverage, area = network.find(batch.image_B1YX, batch.grade_B)
     torch.testing.assert_close(visual, one_by_one.visual_BMV, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(coverage, one_by_one.coverage_B1SS)
     assert area.tolist() == one_by_one.area_percent
