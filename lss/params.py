@@ -223,6 +223,7 @@ class TrainParams(Section):
     micro_batch_size: Count
     bf16: bool
     gradient_checkpointing: bool
+    compile: bool
     workers: Annotated[int, Field(ge=0)]
     gradient_clip: Positive
     schedule: Literal["cosine", "constant"]

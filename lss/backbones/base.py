@@ -7,6 +7,7 @@ T tokens, M projected image positions, L width of the language model.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -90,6 +91,18 @@ class Backbone(nn.Module):
         """The transformer layers of a tower, first to last, as the list in its model."""
         tower = self.model.get_submodule(self.tower_prefixes[which])
         return next((getattr(tower, name) for name in ("layers", "layer") if hasattr(tower, name)), tower)
+
+    def compile_layers(self, towers: Sequence[Tower], backend: str = "inductor") -> None:
+        """Have torch.compile fuse each layer of these towers, in place; called after the adapters are in.
+
+        Layer by layer: they are alike, so a few graphs serve a tower of any depth. The names in its state stay as they
+        are. Kernels are made at the first calls, which takes minutes; what they compute is rounded otherwise.
+        """
+        # one graph for each of: with and without gradients, in training or not, first layer or later, sizes of texts
+        torch._dynamo.config.recompile_limit = 32
+        for tower in towers:
+            for layer in self.layers(tower):
+                layer.compile(backend=backend)
 
     def adapter_modules(self, which: Tower) -> str:
         """Regular expression of the names in `model` of the linear layers that get adapters (peft's target_modules)."""

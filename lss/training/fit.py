@@ -81,6 +81,9 @@ def fit(
     backbone.set_gradient_checkpointing(params.gradient_checkpointing)
     setup = Setup(backbone, params, model.loss, seed, device, segmentation, weights)
     task = _build_task(model.task, setup)
+    if params.compile:
+        writes = model.task == "report" and backbone.language_model is not None
+        backbone.compile_layers(("vision", "language") if writes else ("vision",))
 
     of_task = getattr(params, model.task)
     sizes = (backbone.image_size, params.mask_size)
