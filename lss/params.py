@@ -224,6 +224,8 @@ class TrainParams(Section):
     bf16: bool
     gradient_checkpointing: bool
     compile: bool
+    processes: Count
+    sharding: Literal["ddp", "fsdp"]
     workers: Annotated[int, Field(ge=0)]
     gradient_clip: Positive
     schedule: Literal["cosine", "constant"]
@@ -244,9 +246,10 @@ class TrainParams(Section):
     def _fits_together(self) -> TrainParams:
         if not self.backbones or len(set(self.backbones)) != len(self.backbones):
             raise ValueError("backbones must name at least one backbone, each once")
-        if self.batch_size % self.micro_batch_size:
+        if self.batch_size % (self.micro_batch_size * self.processes):
             raise ValueError(
-                f"batch_size ({self.batch_size}) must be a multiple of micro_batch_size ({self.micro_batch_size})"
+                f"batch_size ({self.batch_size}) must be a multiple of micro_batch_size ({self.micro_batch_size}) "
+                f"times processes ({self.processes})"
             )
         if self.d_shared % self.heads:
             raise ValueError(f"d_shared ({self.d_shared}) must be a multiple of heads ({self.heads})")

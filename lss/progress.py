@@ -15,12 +15,22 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 def progress(
-    items: Iterable[T], what: str, total: int | None = None, unit: str = "it", *, nested: bool = False
+    items: Iterable[T],
+    what: str,
+    total: int | None = None,
+    unit: str = "it",
+    *,
+    nested: bool = False,
+    shown: bool = True,
 ) -> Iterator[T]:
     """Iterate over `items`, telling on stderr: `what`, count, rate and time left.
 
-    One `nested` in another leaves no trace when it ends; a log hears of it only where it takes long.
+    One `nested` in another leaves no trace when it ends; a log hears of it only where it takes long. One that is not
+    `shown` says nothing.
     """
+    if not shown:
+        yield from items
+        return
     if sys.stderr.isatty():
         yield from tqdm(items, desc=what, total=total, unit=unit, leave=not nested)
         return

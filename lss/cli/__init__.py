@@ -35,7 +35,3 @@ def main() -> None:
     except LssError as error:
         print(f"lss: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-
-
-if __name__ == "__main__":
-    main()

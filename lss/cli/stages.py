@@ -244,17 +244,24 @@ def weights(backbone: Backbone) -> None:
 def train(backbone: Backbone, task: Task, loss: Loss) -> None:
     """Train one backbone for one task with one loss; a run that was killed goes on where it was.
 
+    With `train.processes` above 1 it starts so many of itself, one GPU each.
+
     **Reads** `data/shards/train-*.parquet`, `val-*.parquet`, `data/interim/weights/BACKBONE/`; for the task report
     also the backbone's segmentation model.
 
     **Writes** `results/models/BACKBONE/TASK-LOSS/`: model.json, model.safetensors, adapter/ (peft), epochs.csv; the
     epochs once more for `tensorboard --logdir logs/tensorboard`.
     """
-    from lss.stages import train as stage
+    from lss.training.launch import is_process, launch
 
     params = load_params()
     _check_run(params, backbone, task, loss)
     names = {"backbone": backbone, "task": task, "loss": loss}
+    if params.train.processes > 1 and not is_process():
+        launch(params.train.processes, ["train", *(f"--{option}={value}" for option, value in names.items())])
+        return
+    from lss.stages import train as stage
+
     stage.run(
         params.train,
         params.seed,

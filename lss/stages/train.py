@@ -66,6 +66,8 @@ def run(
         epochs_csv=folder / "epochs.csv",
         events=events,
     )
+    if not fitted.main:
+        return  # one of several processes; the first one writes
     trained, model, course = fitted.task, fitted.setup.backbone, fitted.course
     sizes = (model.image_size, params.mask_size)
     card = _card(params, backbone, task, loss, model, course, trained.facts())

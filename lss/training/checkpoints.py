@@ -65,6 +65,22 @@ def restore(module: nn.Module, tensors: dict[str, Tensor]) -> None:
             tensor.copy_(tensors[name])
 
 
+def random_states() -> dict[str, str]:
+    """Of torch's generators that this process draws from, in hexadecimal digits."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return {name: bytes(state.tolist()).hex() for name, state in states.items()}
+
+
+def set_random_states(states: dict[str, str]) -> None:
+    """Restore what `random_states` gave; a generator that is not there is left out."""
+    restored = {name: torch.tensor(list(bytes.fromhex(state)), dtype=torch.uint8) for name, state in states.items()}
+    torch.set_rng_state(restored["cpu"])
+    if "cuda" in restored and torch.cuda.is_available():
+        torch.cuda.set_rng_state(restored["cuda"])
+
+
 def save_checkpoint(
     folder: Path,
     settings: str,
@@ -72,20 +88,18 @@ def save_checkpoint(
     optimiser: torch.optim.Optimizer,
     best: dict[str, Tensor],
     progress: Progress,
-    task_state: dict[str, Any],
+    own_states: list[dict[str, Any]],
 ) -> None:
     """Write the one checkpoint of `folder`, in place of the last.
 
-    `settings` is the `fingerprint` of what the training depends on; `best` the tensors of the best epoch.
+    `settings` is the `fingerprint` of what the training depends on; `best` the tensors of the best epoch;
+    `own_states` JSON values of each process that trains: its task's state, its random states.
     """
     tensors = {f"model/{name}": tensor for name, tensor in trained_tensors(module).items()}
     tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{key}": value for key, value in state.items()}
-    tensors["random/cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random/cuda"] = torch.cuda.get_rng_state()
-    header = {"settings": settings, "progress": json.dumps(asdict(progress)), "task": json.dumps(task_state)}
+    header = {"settings": settings, "progress": json.dumps(asdict(progress)), "own_states": json.dumps(own_states)}
     with atomic_path(folder / NAME) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=header)
 
@@ -95,8 +109,8 @@ def load_checkpoint(
     settings: str,
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
-) -> tuple[Progress, dict[str, Tensor], dict[str, Any]] | None:
-    """Restore module, optimiser and random states; returns progress, best tensors and the task's state.
+) -> tuple[Progress, dict[str, Tensor], list[dict[str, Any]]] | None:
+    """Restore module and optimiser; returns progress, best tensors and the states of each process' own.
 
     None, with a line on stderr that says why, when there is no usable checkpoint of these settings.
     """
@@ -123,11 +137,8 @@ def load_checkpoint(
         index, key = name.split("/")
         state["state"].setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict(state)
-    torch.set_rng_state(tensors["random/cpu"])
-    if "random/cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random/cuda"])
     progress = Progress(**json.loads(header["progress"]))
-    return progress, _below(tensors, "best/"), json.loads(header["task"])
+    return progress, _below(tensors, "best/"), json.loads(header["own_states"])
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -56,7 +56,10 @@ class ClassificationTask:
             "loss": cross_entropy(logits, grade).item(),
         }
 
-    def end_epoch(self) -> dict[str, float]:
+    def counts(self) -> None:
+        """Nothing is counted."""
+
+    def end_epoch(self, counts: list[None]) -> dict[str, float]:
         """Nothing adapts between epochs."""
         return {}
 

@@ -124,13 +124,24 @@ class BatchLoader:
         """Batches of an epoch."""
         return -(-len(self.samples) // self.batch_size)
 
-    def batches(self, epoch: int = 0, start: int = 0, known: Container[str] = ()) -> Iterator[Batch]:
-        """Batches `start`, start + 1, ... of an epoch; those of nothing but `known` sample keys without pixels."""
+    def size(self, number: int) -> int:
+        """Samples in batch `number` of an epoch."""
+        return min(self.batch_size, len(self.samples) - number * self.batch_size)
+
+    def batches(
+        self, epoch: int = 0, start: int = 0, known: Container[str] = (), rank: int = 0, processes: int = 1
+    ) -> Iterator[Batch]:
+        """Batches `start`, start + 1, ... of an epoch; those of nothing but `known` sample keys without pixels.
+
+        Dealt to several processes, this one gets every batch whose turn is `rank`. Where the last round has none for
+        it, it gets the round's first, so that all get as many.
+        """
         count = len(self.samples)
         order = range(count) if self.seed is None else epoch_order(self.samples.reader.group_sizes, self.seed, epoch)
         indices = [int(index) for index in order]
-        firsts = range(start * self.batch_size, count, self.batch_size)
-        batches = [indices[first : first + self.batch_size] for first in firsts]
+        rounds = [range(len(self))[first : first + processes] for first in range(start, len(self), processes)]
+        numbers = [dealt[rank] if rank < len(dealt) else dealt[0] for dealt in rounds]
+        batches = [indices[number * self.batch_size :][: self.batch_size] for number in numbers]
         unseen = {index for index, key in enumerate(self.samples.keys) if key not in known}
         self._order.batches = [[~index for index in batch] if unseen.isdisjoint(batch) else batch for batch in batches]
         yield from self._loader

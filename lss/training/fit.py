@@ -11,10 +11,12 @@ import torch
 from lss.backbones import load_backbone
 from lss.params import TrainParams
 from lss.runs import Run
-from lss.torch_setup import resolve_device, set_deterministic
+from lss.seeding import derive_seed
+from lss.torch_setup import set_deterministic
 from lss.training.checkpoints import Progress
 from lss.training.data import BatchLoader, Subsets
 from lss.training.loop import LoopSettings, train
+from lss.training.parallel import join
 from lss.training.task import Setup, Task
 
 
@@ -26,11 +28,13 @@ class Fitted:
         setup: what it was built from; its backbone carries the adapters now.
         task: its module has the weights of the best epoch and is in eval mode.
         course: the epochs, and which was best.
+        main: whether this process is the one to write it, of those that trained.
     """
 
     setup: Setup
     task: Task
     course: Progress
+    main: bool
 
 
 def fit(
@@ -65,7 +69,8 @@ def fit(
     set_deterministic(params.threads)
     # Every operator used here fills its own output; without this each allocation is written twice.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    device = resolve_device(params.device)
+    parallel = join(params.processes, params.device, params.sharding)
+    device = parallel.device
     if device.type == "cuda":
         # the backward pass of a bilinear resize has no deterministic kernel there: warn instead of refusing
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -84,6 +89,9 @@ def fit(
     if params.compile:
         writes = model.task == "report" and backbone.language_model is not None
         backbone.compile_layers(("vision", "language") if writes else ("vision",))
+
+    if not parallel.main:  # from here on dropout differs; all have built the same weights
+        torch.manual_seed(derive_seed(seed, "process", parallel.rank))
 
     of_task = getattr(params, model.task)
     sizes = (backbone.image_size, params.mask_size)
@@ -104,8 +112,10 @@ def fit(
         key=key,
         epochs_csv=epochs_csv,
         events=events,
+        parallel=parallel,
     )
-    return Fitted(setup, task, course)
+    parallel.end()
+    return Fitted(setup, task, course, parallel.main)
 
 
 def _build_task(task: str, setup: Setup) -> Task:

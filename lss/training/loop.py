@@ -17,9 +17,18 @@ from torch import Tensor
 from lss.errors import LssError
 from lss.io import write_text
 from lss.progress import progress as bar
-from lss.training.checkpoints import Progress, load_checkpoint, restore, save_checkpoint, trained_tensors
+from lss.training.checkpoints import (
+    Progress,
+    load_checkpoint,
+    random_states,
+    restore,
+    save_checkpoint,
+    set_random_states,
+    trained_tensors,
+)
 from lss.training.data import BatchLoader
 from lss.training.events import write_events
+from lss.training.parallel import Alone
 from lss.training.task import Task
 
 WARM_UP = 0.05
@@ -61,72 +70,95 @@ def train(
     key: str,
     epochs_csv: Path,
     events: Path | None = None,
+    parallel: Alone | None = None,
 ) -> Progress:
     """Train `task`, whose module ends with the weights of its best epoch; returns the course.
 
     Killed and called again with the same `state` folder and `key` it goes on from the last checkpoint and
     ends with the same bytes (on a CPU). `key` is the fingerprint of everything the result depends on.
-    `epochs_csv` gets a row per epoch as it goes; the folder `events`, if given, the same for TensorBoard.
+    `epochs_csv` gets a row per epoch as it goes; the folder `events`, if given, the same for TensorBoard. One of
+    several processes, all of which call this, knows of the others by `parallel`; the first one writes.
 
     Raises LssError when the loss is no longer finite.
     """
-    module = task.module
+    parallel = parallel or Alone(settings.device)
+    module, loss_of = task.module, parallel.prepare(task)
     trained = [parameter for group in task.parameter_groups() for parameter in group["params"]]
     optimiser = torch.optim.AdamW(task.parameter_groups(), fused=True)  # one kernel for all tensors
     rates = [parameters["lr"] for parameters in optimiser.param_groups]
     at, best = Progress(), dict[str, Tensor]()
     resumed = load_checkpoint(state, key, module, optimiser)
     if resumed is not None:
-        at, best, task_state = resumed
-        task.load_state(task_state)
-        print(f"Resuming at epoch {at.epoch + 1}, step {at.step}.", file=sys.stderr)
+        at, best, own_states = resumed
+        task.load_state(own_states[parallel.rank]["task"])
+        set_random_states(own_states[parallel.rank]["random"])
+        if parallel.main:
+            print(f"Resuming at epoch {at.epoch + 1}, step {at.step}.", file=sys.stderr)
+    loss_sum = torch.tensor(at.loss_sum, dtype=torch.float64, device=settings.device)
+
+    def read_loss() -> None:
+        at.loss_sum = loss_sum.item()
+        if not math.isfinite(at.loss_sum):
+            raise LssError(
+                f"The loss is not finite in epoch {at.epoch + 1}, step {at.step} or shortly before. Lower the learning "
+                f"rate in params.yaml (train), or set train.bf16 to false; then remove {state} and rerun."
+            )
 
     def checkpoint() -> None:
-        save_checkpoint(state, key, module, optimiser, best, at, task.state())
+        read_loss()
+        own_states = parallel.gather({"task": task.state(), "random": random_states()})
+        if parallel.main:
+            save_checkpoint(state, key, module, optimiser, best, at, own_states)
 
     def log() -> None:
+        if not parallel.main:
+            return
         write_epochs(epochs_csv, at.history)
         if events is not None:
             write_events(events, at.history)
 
     steps = math.ceil(len(train_data) / settings.accumulate)
     last_checkpoint = time.monotonic()
-    for _ in bar(range(at.epoch, settings.epochs), "epochs", unit="epoch"):
+    for _ in bar(range(at.epoch, settings.epochs), "epochs", unit="epoch", shown=parallel.main):
         if at.finished:
             break
         module.train()
-        micro_batches = train_data.batches(at.epoch, at.step * settings.accumulate, task.known)
-        for _ in bar(range(at.step, steps), f"epoch {at.epoch + 1}", unit="step", nested=True):
-            group = [batch for _, batch in zip(range(settings.accumulate), micro_batches, strict=False)]
-            images = sum(map(len, group))
+        start = at.step * settings.accumulate
+        micro_batches = train_data.batches(at.epoch, start, task.known, parallel.rank, parallel.count)
+        for _ in bar(range(at.step, steps), f"epoch {at.epoch + 1}", unit="step", nested=True, shown=parallel.main):
+            group = range(len(train_data))[at.step * settings.accumulate :][: settings.accumulate]
+            images = sum(train_data.size(number) for number in group)
             optimiser.zero_grad(set_to_none=True)
             factor = schedule(settings.schedule, (at.epoch * steps + at.step) / (settings.epochs * steps))
             for parameters, rate in zip(optimiser.param_groups, rates, strict=True):
                 parameters["lr"] = rate * factor
             step_loss = torch.zeros((), device=settings.device)
-            for batch in group:
-                with torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.bf16):
-                    loss = task.loss(batch.to(settings.device)) * (len(batch) / images)
-                loss.backward()
+            for first in range(0, len(group), parallel.count):
+                dealt = group[first : first + parallel.count]  # one for each process, as far as there are
+                batch = next(micro_batches).to(settings.device)
+                share = len(batch) / images if parallel.rank < len(dealt) else 0.0
+                with parallel.turn(task, len(dealt), last=dealt[-1] == group[-1]):
+                    with torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.bf16):
+                        loss = loss_of(batch) * share
+                    parallel.backward(loss)
                 step_loss += loss.detach()
+            parallel.sum_(step_loss)
             torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
             optimiser.step()
-            at.loss_sum += step_loss.item()
+            loss_sum += step_loss  # stays where it is: reading it would wait for a GPU
             at.step += 1
-            if not math.isfinite(at.loss_sum):
-                raise LssError(
-                    f"The loss is not finite in epoch {at.epoch + 1}, step {at.step}. Lower the learning "
-                    f"rate in params.yaml (train), or set train.bf16 to false; then remove {state} and rerun."
-                )
-            if time.monotonic() - last_checkpoint > settings.checkpoint_seconds and at.step < steps:
+            due = time.monotonic() - last_checkpoint > settings.checkpoint_seconds and at.step < steps
+            if parallel.agree(due):
                 checkpoint()
                 last_checkpoint = time.monotonic()
 
+        read_loss()
         row: dict[str, float] = {"epoch": at.epoch + 1, "train_loss": at.loss_sum / steps}
-        row |= task.end_epoch()
+        row |= task.end_epoch(parallel.gather(task.counts()))
         module.eval()
         with torch.no_grad(), torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.bf16):
             scores = task.validate(batch.to(settings.device) for batch in val_data.batches(known=task.known))
+        scores = parallel.agree(scores)  # all have validated: a process that waits for minutes is taken for dead
         row["val_score"] = scores.pop("score")
         row |= {f"val_{name}": value for name, value in scores.items()}
         row |= {f"lr_{group['name']}": group["lr"] for group in optimiser.param_groups}
@@ -134,7 +166,8 @@ def train(
         if at.best_score is None or row["val_score"] > at.best_score:
             at.best_score, at.best_epoch = row["val_score"], at.epoch
             best = {name: tensor.clone() for name, tensor in trained_tensors(module).items()}
-        at.epoch, at.step, at.loss_sum = at.epoch + 1, 0, 0.0
+        at.epoch, at.step = at.epoch + 1, 0
+        loss_sum.zero_()
         at.finished = at.epoch == settings.epochs or at.epoch - 1 - at.best_epoch >= settings.patience
         log()
         checkpoint()

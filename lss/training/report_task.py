@@ -147,16 +147,21 @@ class ReportTask:
             "head_grade": right / len(seen),
         }
 
-    def end_epoch(self) -> dict[str, float]:
+    def counts(self) -> dict[str, Any]:
+        """Areas and grades of the first epoch, and how many of its reports were cut."""
+        return {"areas": self._areas, "cut": self._cut["train"]}
+
+    def end_epoch(self, counts: list[dict[str, Any]]) -> dict[str, float]:
         """After the first epoch: fit area thresholds on the predicted masks of the training part.
 
         With `train.report.thresholds: calibrated` they choose the severity template from then on.
         """
         encoder = self.module.encoder
         if self._calibrated is None:
-            areas, grades = zip(*self._areas, strict=True)
+            areas, grades = zip(*(pair for of_one in counts for pair in of_one["areas"]), strict=True)
             self._calibrated = calibrate_thresholds(np.array(areas), list(grades))
             self._areas = []
+            self._cut["train"] = sum(of_one["cut"] for of_one in counts)
             if self.settings.thresholds == "calibrated":
                 encoder.set_thresholds(self._calibrated)
         mild, severe = encoder.thresholds

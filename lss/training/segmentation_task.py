@@ -72,10 +72,14 @@ class SegmentationTask:
             "dice_nonempty": per_image[filled].mean().item() if filled.any() else float("nan"),
         }
 
-    def end_epoch(self) -> dict[str, float]:
+    def counts(self) -> list[int]:
+        """Pixels of false positives and false negatives."""
+        return self._errors.tolist()
+
+    def end_epoch(self, counts: list[list[int]]) -> dict[str, float]:
         """Let the loss adapt to the pixel errors of the epoch; columns are the weights that were in use."""
         columns = self.mask_loss.columns()
-        false_positives, false_negatives = self._errors.tolist()
+        false_positives, false_negatives = (sum(errors) for errors in zip(*counts, strict=True))
         self.mask_loss.end_epoch(false_positives, false_negatives)
         self._errors.zero_()
         return columns | {"fp": false_positives, "fn": false_negatives}

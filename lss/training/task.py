@@ -99,8 +99,14 @@ class Task(Protocol):
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Scores on the validation part; `score` decides (higher is better). The module is in eval mode."""
 
-    def end_epoch(self) -> dict[str, float]:
-        """Called after an epoch's last step: adapt the loss, give columns for epochs.csv, forget counts."""
+    def counts(self) -> Any:
+        """JSON value of what this process has counted in the epoch."""
+
+    def end_epoch(self, counts: list[Any]) -> dict[str, float]:
+        """After an epoch's last step: adapt the loss, give columns for epochs.csv, count anew.
+
+        `counts` are those of all processes that trained, one after the other.
+        """
 
     def facts(self) -> dict[str, Any]:
         """What came out of the training beside weights and scores, as JSON values for manifest and model.json."""

@@ -128,7 +128,7 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
         losses.append(loss.item())
         optimiser.step()
     assert losses[-1] < 0.5 * losses[0]
-    columns = task.end_epoch()
+    columns = task.end_epoch([task.counts()])
     assert columns["threshold_mild"] <= columns["threshold_severe"]
     assert network.encoder.thresholds == (columns["threshold_mild"], columns["threshold_severe"])
     assert task.facts()["area_thresholds"]["calibrated"] == list(network.encoder.thresholds)
@@ -208,7 +208,7 @@ def test_a_resumed_task_knows_whether_it_calibrates(trained_segmentation, params
     batch = _batch(task)
     task.loss(batch)
     assert len(task.state()["areas"]) == 3
-    task.end_epoch()
+    task.end_epoch([task.counts()])
     task.loss(batch)
     other.load_state(task.state())
     other.loss(batch)

@@ -23,20 +23,26 @@ class ToyBatches:
     def __len__(self):
         return -(-COUNT // self.batch_size)
 
-    def batches(self, epoch=0, start=0, known=()):
+    def size(self, number):
+        return min(self.batch_size, COUNT - number * self.batch_size)
+
+    def batches(self, epoch=0, start=0, known=(), rank=0, processes=1):
         order = torch.arange(COUNT)
         if self.shuffle:
             order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(epoch))
-        for chosen in order.split(self.batch_size)[start:]:
+        micro_batches = order.split(self.batch_size)
+        for first in range(start, len(micro_batches), processes):
+            dealt = micro_batches[first : first + processes]
+            chosen = dealt[rank] if rank < len(dealt) else dealt[0]
             yield Batch(self.image[chosen], self.mask[chosen], self.grade[chosen])
 
 
 class ToyTask:
-    def __init__(self, learning_rate=1e-2, batch_norm=True):
+    def __init__(self, learning_rate=1e-2, batch_norm=True, dropout=0.2):
         torch.manual_seed(7)
         norm = nn.BatchNorm2d(4) if batch_norm else nn.Identity()
-        dropout = nn.Dropout(0.2 if batch_norm else 0.0)
-        self.module = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), norm, nn.ReLU(), dropout, nn.Conv2d(4, 1, 1))
+        drop = nn.Dropout(dropout if batch_norm else 0.0)
+        self.module = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), norm, nn.ReLU(), drop, nn.Conv2d(4, 1, 1))
         self.backbone = None
         self.known = ()
         self.learning_rate = learning_rate
@@ -67,9 +73,13 @@ class ToyTask:
         right = [((self.module(b.image_B1YX) > 0) == (b.mask_B1YX > 0.5)).float().mean().item() for b in batches]
         return {"score": self.scores.pop(0) if self.scores else sum(right) / len(right)}
 
-    def end_epoch(self):
-        columns = self.mask_loss.columns() | {"fp": self.errors[0], "fn": self.errors[1]}
-        self.mask_loss.end_epoch(*self.errors)
+    def counts(self):
+        return self.errors
+
+    def end_epoch(self, counts):
+        errors = [sum(column) for column in zip(*counts, strict=True)]
+        columns = self.mask_loss.columns() | {"fp": errors[0], "fn": errors[1]}
+        self.mask_loss.end_epoch(*errors)
         self.errors = [0, 0]
         return columns
 

@@ -22,10 +22,10 @@ rule train:
         settings=config["train"],
         seed=config["seed"],
     log: "logs/train/{backbone}-{task}-{loss}.log",
-    threads: PARAMS.train.threads
+    threads: PARAMS.train.threads * PARAMS.train.processes
     resources:
-        gpu=GPU,
-        mem_mb=16000 if PARAMS.weights.source == "published" else 4000,
+        gpu=GPU * PARAMS.train.processes,
+        mem_mb=(16000 if PARAMS.weights.source == "published" else 4000) * PARAMS.train.processes,
         runtime=2880,
     shell:
         "lss train --backbone {wildcards.backbone} --task {wildcards.task} --loss {wildcards.loss} 2>&1 | tee {log}"

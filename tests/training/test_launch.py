@@ -1,0 +1,66 @@
+"""`lss train` with train.processes above 1 starts the processes itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "stages"))
+from small_study import write_shards
+
+from lss import layout
+from lss.io import read_json
+from lss.params import load_params
+from lss.stages import weights
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def project(tmp_path, project_root):
+    text = (project_root / "params.yaml").read_text()
+    for old, new in {
+        "processes: 1": "processes: 2",
+        "micro_batch_size: 8": "micro_batch_size: 4",
+        "batches: 4": "batches: 2",
+        "[biomedclip, smolvlm, llava_med]": "[biomedclip]",
+        "epochs: 4": "epochs: 1",
+        "mask_size: 96": "mask_size: 32",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "params.yaml").write_text(text)
+    write_shards(tmp_path / "data/shards", train=20, val=6)
+    folder = tmp_path / layout.WEIGHTS.format(backbone="biomedclip")
+    params = load_params(tmp_path / "params.yaml")
+    weights.run(params.weights, 1, backbone="biomedclip", folder=folder, manifest=tmp_path / "m.json")
+    return tmp_path
+
+
+def lss_train(project: Path) -> subprocess.CompletedProcess:
+    names = ["--backbone", "biomedclip", "--task", "classification", "--loss", "cross_entropy"]
+    command = [sys.executable, "-m", "lss.cli", "train", *names]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True)
+
+
+def test_two_processes_leave_one_model(project):
+    done = lss_train(project)
+    assert done.returncode == 0, done.stderr
+    run = {"backbone": "biomedclip", "task": "classification", "loss": "cross_entropy"}
+    assert (project / layout.MODEL_WEIGHTS.format(**run)).is_file()
+    assert len((project / layout.EPOCHS.format(**run)).read_text().splitlines()) == 2
+    assert len(list((project / layout.EVENTS.format(**run)).iterdir())) == 1
+    manifest = read_json(project / layout.MANIFEST.format(name="train/biomedclip-classification-cross_entropy"))
+    assert manifest["params"]["processes"] == 2
+    assert done.stderr.count("epochs: 100%") == 1  # one of them talks
+
+
+def test_a_mistake_is_told_by_the_process_and_by_the_command(project):
+    (project / "data/shards/val-00.parquet").write_bytes(b"broken")
+    done = lss_train(project)
+    assert done.returncode == 2
+    assert "val-00.parquet: cannot be read as a shard" in done.stderr
+    assert "of the training failed; what it said stands above" in done.stderr.splitlines()[-1]

@@ -1,0 +1,116 @@
+"""Two processes over gloo: the course of one process that accumulates, and going on after an interruption."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from processes import run_in_processes
+from safetensors.torch import load_file, save_file
+from toy_task import ToyBatches, ToyTask
+
+from lss.errors import LssError
+from lss.io import read_json, write_json
+from lss.training.checkpoints import trained_tensors
+from lss.training.loop import LoopSettings, train
+from lss.training.parallel import Alone, Several, join
+
+CPU = torch.device("cpu")
+
+
+class Interrupted(Exception):
+    pass
+
+
+class InterruptedTask(ToyTask):
+    def __init__(self, at: int, **options):
+        super().__init__(**options)
+        self.left = at
+
+    def loss(self, batch):
+        if not self.left:
+            raise Interrupted
+        self.left -= 1
+        return super().loss(batch)
+
+
+def course(folder: Path, task, micro_batch: int, accumulate: int, parallel: Alone | None = None) -> None:
+    """Train, and leave what came out of it in `folder`, a file per process."""
+    rank = parallel.rank if parallel else 0
+    # before a batch norm it has no effect: its gradient is rounding alone, which AdamW would scale up
+    task.module[0].bias.requires_grad_(False)
+    settings = LoopSettings(4, 4, accumulate, "cosine", 1.0, False, CPU, checkpoint_seconds=0.0)
+    done = train(
+        task,
+        ToyBatches(micro_batch),
+        ToyBatches(8, shuffle=False),
+        settings,
+        state=folder / "state",
+        key="key",
+        epochs_csv=folder / "epochs.csv",
+        parallel=parallel,
+    )
+    write_json(folder / f"history-{rank}.json", done.history)
+    save_file({name: tensor.clone() for name, tensor in trained_tensors(task.module).items()}, folder / f"{rank}.st")
+
+
+def of_two(folder: Path, micro_batch: int, accumulate: int, interrupt: int | None, dropout: float) -> None:
+    """In each of two processes."""
+    torch.set_num_threads(1)
+    task = ToyTask(dropout=dropout) if interrupt is None else InterruptedTask(interrupt, dropout=dropout)
+    parallel = Several(2, "cpu", "ddp")
+    torch.manual_seed(parallel.rank)
+    course(folder, task, micro_batch, accumulate, parallel)
+    parallel.end()
+
+
+def two(folder: Path, micro_batch: int, accumulate: int, interrupt: int | None = None, dropout: float = 0.0) -> list:
+    folder.mkdir(exist_ok=True)
+    return run_in_processes(2, of_two, folder, micro_batch, accumulate, interrupt, dropout)
+
+
+# 24 samples: 3 full steps; or 5 micro-batches, the last of 4 samples, in steps of 2, 2 and 1: one process has none;
+# or micro-batches of 3, 4 of them a step, 2 for each process
+@pytest.mark.parametrize(("micro_batch", "accumulate"), [(4, 2), (5, 2), (3, 4)])
+def test_two_processes_take_the_course_of_one_that_accumulates(tmp_path, micro_batch, accumulate):
+    (tmp_path / "one").mkdir()
+    course(tmp_path / "one", ToyTask(dropout=0.0), micro_batch, accumulate)
+    assert two(tmp_path / "two", micro_batch, accumulate) == [0, 0]
+    expected, found = (read_json(tmp_path / name / "history-0.json") for name in ("one", "two"))
+    assert len(found) == 4
+    for one, other in zip(expected, found, strict=True):
+        assert other == pytest.approx(one, rel=1e-4)
+        assert (other["fp"], other["fn"], other["beta"]) == (one["fp"], one["fn"], one["beta"])
+    assert len({row["beta"] for row in found}) > 1
+    weights, first, second = (load_file(tmp_path / name) for name in ("one/0.st", "two/0.st", "two/1.st"))
+    for name, weight in weights.items():
+        assert torch.equal(first[name], second[name]), name  # the processes never part
+        torch.testing.assert_close(first[name], weight, rtol=1e-4, atol=1e-5)
+    assert any("running_var" in name for name in weights)
+
+
+@pytest.mark.parametrize("interrupt", [3, 7])
+def test_two_processes_go_on_exactly(tmp_path, interrupt):
+    """With dropout, which draws from a generator of each process."""
+    assert two(tmp_path / "whole", 5, 2, dropout=0.2) == [0, 0]
+    assert two(tmp_path / "cut", 5, 2, interrupt, dropout=0.2) == [1, 1]
+    assert not (tmp_path / "cut/history-0.json").exists()
+    assert two(tmp_path / "cut", 5, 2, dropout=0.2) == [0, 0]
+    for name in ("history-0.json", "0.st", "1.st", "epochs.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
+
+
+def test_a_process_that_was_not_started_as_one_of_several_is_refused(monkeypatch):
+    with pytest.raises(LssError, match=r"train\.processes is 2.*one of 1"):
+        join(2, "cpu", "ddp")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(LssError, match=r"train\.processes is 1.*one of 2"):
+        join(1, "cpu", "ddp")
+
+
+def test_alone_nothing_is_told():
+    alone = Alone(CPU)
+    value = torch.tensor(3.0)
+    alone.sum_(value)
+    assert (value.item(), alone.gather([1]), alone.agree({"a": 2}), alone.main) == (3.0, [[1]], {"a": 2}, True)
