@@ -1,41 +1,47 @@
-"""Training throughput and peak memory of `lss` beside transformers' Trainer with peft, in one run.
+"""Training throughput, peak memory and waiting for data of `lss train`, beside transformers' Trainer with peft.
 
-    python benchmarks/train.py                              # tiny backbones on the CPU
-    python benchmarks/train.py --weights data/weights       # what the stage `weights` left, e.g. of the paper preset
-    python benchmarks/train.py --device cuda --bf16 --batch-size 8 --memory-limit-gb 12
+    python benchmarks/train.py                                         # tiny backbones, the phantom's settings
+    python benchmarks/train.py --preset paper --published-sizes        # on a GPU: published sizes, random weights
+    python benchmarks/train.py --preset paper --published-sizes --memory-limit-gib 12
 
-Both sides train the same network (same class, same frozen weights, same LoRA, same seed) on the same images in
-memory, with the same batch size and precision and AdamW. The reference's loss is the module's own forward pass under
-`transformers.Trainer`; ours is `lss.training.loop.train`. Each side runs in its own process, so that peak memory
-is its own; the first steps are a warm-up and not counted. Prints a Markdown table.
+Both sides train the same networks (built by `lss`, with peft's adapters) on the same shards with the settings of the
+preset: micro-batches, accumulation, precision, recomputation, workers. Each side runs in a process of its own, so that
+peak memory is its own; two epochs, the second is timed. `--published-sizes` writes checkpoints of the published sizes
+first (16 GB; a 7B file by file); nothing is downloaded. Prints a Markdown table.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import lss.torch_setup  # noqa: F401  isort: skip
+import cv2
+import numpy as np
 import torch
-from torch import Tensor, nn
+from _published_weights import write_random_checkpoint
+from _train_sides import build_task, limit_memory, with_lss, with_trainer
 
-from lss.backbones import NAMES, load_backbone
-from lss.params import TrainParams, load_params
-from lss.stages import weights
-from lss.training import classification_task, segmentation_task
-from lss.training.loop import LoopSettings, train
-from lss.training.task import Batch, Setup, Task
+from lss.backbones import NAMES
+from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
+from lss.io import write_parquet
+from lss.model.network import network_config
+from lss.model.saved import ModelCard, save_model
+from lss.notes.reference import reference_report
+from lss.params import Params, TrainParams, load_params
+from lss.presets import apply_preset
+from lss.runs import TASKS, Run
+from lss.schemas import SHARD
+from lss.torch_setup import resolve_device
 
-BUILD = {"classification": classification_task.build, "segmentation": segmentation_task.build}
-LOSS = {"classification": "cross_entropy", "segmentation": "pid_tversky"}
+SIDES = {"lss": with_lss, "trainer": with_trainer}
+NOTE = "Diffuse disc bulge compressing the thecal sac and both exiting nerve roots. Ligamentum flavum hypertrophy."
 
 
 def main() -> None:
@@ -43,193 +49,134 @@ def main() -> None:
     if arguments.side:
         print(json.dumps(measure(arguments)))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(arguments.weights or make_tiny(Path(folder)))
-        rows = [
-            (backbone, task, *(in_process(arguments, root, backbone, task, side) for side in ("lss", "trainer")))
-            for backbone in arguments.backbones
-            for task in BUILD
-        ]
-    print("| backbone | task | images/s | Trainer | ratio | peak MiB | Trainer |\n|---|---|---:|---:|---:|---:|---:|")
-    for backbone, task, ours, reference in rows:
-        speed = (ours["images_per_second"], reference["images_per_second"])
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        prepare(arguments, Path(folder))
+        print(f"{device_name()}, preset {arguments.preset}, {arguments.steps} steps\n")
         print(
-            f"| {backbone} | {task} | {speed[0]:.1f} | {speed[1]:.1f} | {speed[0] / speed[1]:.2f} "
-            f"| {ours['peak_mib']:.0f} | {reference['peak_mib']:.0f} |"
+            "| backbone | task | images/s | Trainer | times Trainer | peak MiB | Trainer | waiting | Trainer |\n"
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
         )
+        for backbone in arguments.backbones:
+            if "report" in arguments.tasks:
+                in_process(arguments, Path(folder), backbone, "report", "masks")
+            for task in arguments.tasks:
+                sides = [in_process(arguments, Path(folder), backbone, task, side) for side in SIDES]
+                print(row(backbone, task, *sides), flush=True)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", help="folder of checkpoints by backbone; tiny ones are made when missing")
+    parser.add_argument("--preset", choices=["phantom", "paper"], default="phantom")
+    parser.add_argument("--published-sizes", action="store_true", help="random weights of the published sizes")
     parser.add_argument("--backbones", nargs="+", choices=NAMES, default=list(NAMES))
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--bf16", action="store_true", help="frozen weights and autocast in bfloat16")
-    parser.add_argument("--gradient-checkpointing", action="store_true")
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--warm-up", type=int, default=3)
-    parser.add_argument("--mask-size", type=int, help="pixels; params.yaml's by default")
-    parser.add_argument("--memory-limit-gb", type=float, help="fail where the GPU would need more")
-    parser.add_argument("--side", choices=["lss", "trainer"], help=argparse.SUPPRESS)
-    parser.add_argument("--task", choices=list(BUILD), help=argparse.SUPPRESS)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--steps", type=int, default=20, help="optimiser steps of an epoch")
+    parser.add_argument("--compile", action="store_true", help="train.compile on the side of lss")
+    parser.add_argument("--memory-limit-gib", type=float, help="refuse more on the GPU, as a smaller card would")
+    parser.add_argument("--folder", help="where checkpoints and shards are put for the while; the system's by default")
+    for hidden in ("side", "backbone", "task", "prepared"):
+        parser.add_argument(f"--{hidden}", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def make_tiny(folder: Path) -> Path:
-    params = load_params()
-    for backbone in NAMES:
-        weights.run(params.weights, 1, backbone=backbone, folder=folder / backbone, manifest=folder / "m.json")
-    return folder
+def row(backbone: str, task: str, ours: dict[str, float], reference: dict[str, float]) -> str:
+    cells = [backbone, task]
+    for key, form in (("images_per_second", "{:.2f}"), ("peak_mib", "{:.0f}"), ("waiting", "{:.1%}")):
+        cells += [form.format(side[key]) if key in side else "out of memory" for side in (ours, reference)]
+        if key == "images_per_second":
+            both = key in ours and key in reference
+            cells.append(f"{ours[key] / reference[key]:.2f}" if both else "")
+    return f"| {' | '.join(cells)} |"
 
 
-def in_process(arguments: argparse.Namespace, root: Path, backbone: str, task: str, side: str) -> dict[str, float]:
-    given = [argument for argument in sys.argv[1:] if argument not in arguments.backbones]
-    given = [argument for argument in given if argument != "--backbones"]
-    command = [sys.executable, __file__, *given, "--weights", str(root), "--backbones", backbone]
-    done = subprocess.run([*command, "--task", task, "--side", side], stdout=subprocess.PIPE, text=True, check=True)
+def device_name() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+
+
+def settings(arguments: argparse.Namespace, folder: Path) -> Params:
+    """params.yaml under the preset, for two epochs with one validation image."""
+    path = folder / "params.yaml"
+    if not path.exists():
+        shutil.copyfile("params.yaml", path)
+        apply_preset(arguments.preset, path)
+    return load_params(path)
+
+
+def prepare(arguments: argparse.Namespace, folder: Path) -> None:
+    """Shards and checkpoints."""
+    params = settings(arguments, folder)
+    count = arguments.steps * params.train.batch_size
+    write_parquet(folder / "train.parquet", [sample(index) for index in range(count)], SHARD, row_group_size=64)
+    write_parquet(folder / "val.parquet", [sample(count)], SHARD)
+    for name in arguments.backbones:
+        if arguments.published_sizes:
+            write_random_checkpoint(name, getattr(params.weights, name).hub_id, folder / name)
+        else:
+            write_tiny_checkpoint(name, folder / name, seed=1)
+
+
+def sample(index: int) -> dict[str, object]:
+    """A slice of the archive's size with a bright sac, its mask, a report of the usual length."""
+    draw = np.random.default_rng(index)
+    grade = ("A", "BC", "D")[index % 3]
+    image, mask = draw.normal(400, 60, (320, 320)).clip(0), np.zeros((320, 320), np.uint8)
+    cv2.ellipse(mask, (160, 160), (30 - 8 * (index % 3), 20), 0, 0, 360, 255, -1)
+    image[mask > 0] += 1500
+    png = [{"bytes": cv2.imencode(".png", part)[1].tobytes(), "path": None} for part in (image.astype(np.uint16), mask)]
+    area = 100 * float((mask > 0).mean())
+    return dict.fromkeys(SHARD.names) | {
+        "image": png[0],
+        "mask": png[1],
+        "sample_key": f"S{index}",
+        "slice_key": f"S{index}",
+        "patient_key": f"P{index // 12}",
+        "level": "L4-L5",
+        "grade": grade,
+        "report": reference_report(grade, area, NOTE, "L4-L5"),
+        "area_percent": area,
+    }
+
+
+def in_process(arguments: argparse.Namespace, folder: Path, backbone: str, task: str, side: str) -> dict[str, float]:
+    options = ["--preset", arguments.preset, "--prepared", str(folder), "--backbone", backbone, "--task", task]
+    options += ["--side", side, *(["--compile"] if arguments.compile else [])]
+    if arguments.memory_limit_gib:
+        options += ["--memory-limit-gib", str(arguments.memory_limit_gib)]
+    done = subprocess.run([sys.executable, __file__, *options], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, float]:
-    device = torch.device(arguments.device)
-    if arguments.memory_limit_gb and device.type == "cuda":
-        total = torch.cuda.get_device_properties(device).total_memory
-        torch.cuda.set_per_process_memory_fraction(arguments.memory_limit_gb * 2**30 / total)
-    params = load_params().train
-    if arguments.mask_size:
-        params = params.model_copy(update={"mask_size": arguments.mask_size})
-    torch.set_num_threads(params.threads)
-    torch.manual_seed(1)
-    task, batch = build(arguments, params, device)
-    run = with_lss if arguments.side == "lss" else with_trainer
-    seconds = run(task, batch, arguments, device)
-    return {"images_per_second": arguments.steps * len(batch) / seconds, "peak_mib": peak_mib(device)}
+    """One side, in this process; empty where the memory does not suffice. Side `masks` makes what reports need."""
+    folder, task = Path(arguments.prepared), arguments.task
+    train = settings(arguments, folder).train
+    of_task = getattr(train, task).model_copy(update={"epochs": 2, "patience": 2})
+    compiles = arguments.compile and arguments.side == "lss"
+    train = train.model_copy(update={task: of_task, "compile": compiles})
+    weights, device = folder / arguments.backbone, resolve_device(train.device)
+    limit_memory(device, arguments.memory_limit_gib)
+    shards = {subset: [folder / f"{subset}.parquet"] for subset in ("train", "val")}
+    masks = folder / f"{arguments.backbone}-masks"
+    try:
+        if arguments.side == "masks":
+            save_untrained(train, arguments.backbone, weights, masks)
+            return {}
+        model = Run(arguments.backbone, task, of_task.losses[0])
+        return SIDES[arguments.side](train, model, shards, weights, masks if task == "report" else None)
+    except torch.OutOfMemoryError:
+        return {}
 
 
-def build(arguments: argparse.Namespace, params: TrainParams, device: torch.device) -> tuple[Task, Batch]:
-    name = arguments.backbones[0]
-    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
-    backbone = load_backbone(
-        name, Path(arguments.weights) / name, quantise=params.qlora.quantise, device=device, dtype=dtype
-    )
-    backbone.set_gradient_checkpointing(arguments.gradient_checkpointing)
-    setup = Setup(backbone, params, LOSS[arguments.task], 1, device, None, Path(arguments.weights) / name)
-    draw = torch.Generator().manual_seed(1)
-    images = torch.rand(arguments.batch_size, 1, backbone.image_size, backbone.image_size, generator=draw)
-    masks = (torch.rand(arguments.batch_size, 1, params.mask_size, params.mask_size, generator=draw) > 0.9).float()
-    grades = torch.arange(arguments.batch_size) % 3
-    return BUILD[arguments.task](setup), Batch(images, masks, grades)
-
-
-def peak_mib(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-class Clock:
-    """Time from the end of the warm-up on."""
-
-    def __init__(self, warm_up: int, device: torch.device) -> None:
-        self.left, self.device, self.began = warm_up, device, 0.0
-
-    def step(self) -> None:
-        if self.left == 0:
-            self.began = self.now()
-        self.left -= 1
-
-    def now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-
-class Repeat:
-    """The same batch over and over, as a loader of the loop; starts the clock."""
-
-    def __init__(self, batch: Batch, steps: int, clock: Clock | None = None) -> None:
-        self.batch, self.steps, self.clock = batch, steps, clock
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def batches(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
-        for _ in range(self.steps):
-            if self.clock:
-                self.clock.step()
-            yield self.batch
-
-
-def with_lss(task: Task, batch: Batch, arguments: argparse.Namespace, device: torch.device) -> float:
-    """Seconds of the counted steps; the epoch's end (validation, checkpoint) comes after the clock's stop."""
-    clock = Clock(arguments.warm_up, device)
-    ended: list[float] = []
-    end_epoch = task.end_epoch
-    task.end_epoch = lambda: (ended.append(clock.now()), end_epoch())[1]  # type: ignore[method-assign]
-    settings = LoopSettings(1, 1, 1, "constant", 1.0, arguments.bf16, device, checkpoint_seconds=1e9)
-    steps = arguments.warm_up + arguments.steps
-    with tempfile.TemporaryDirectory() as folder:
-        train(
-            task,
-            Repeat(batch, steps, clock),  # type: ignore[arg-type]
-            Repeat(batch, 1),  # type: ignore[arg-type]
-            settings,
-            state=Path(folder) / "state",
-            key="benchmark",
-            epochs_csv=Path(folder) / "epochs.csv",
-        )
-    return ended[0] - clock.began
-
-
-class ForTrainer(nn.Module):
-    """What `transformers.Trainer` expects: a module that returns its loss."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        self.module, self.task = task.module, [task]
-
-    def forward(self, image: Tensor, mask: Tensor, labels: Tensor) -> dict[str, Any]:
-        return {"loss": self.task[0].loss(Batch(image, mask, labels))}
-
-
-def with_trainer(task: Task, batch: Batch, arguments: argparse.Namespace, device: torch.device) -> float:
-    from transformers import Trainer, TrainerCallback, TrainingArguments
-
-    clock, ended = Clock(arguments.warm_up, device), list[float]()
-
-    class Timing(TrainerCallback):
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            clock.step()
-
-        def on_train_end(self, *_: Any, **__: Any) -> None:
-            ended.append(clock.now())
-
-    steps = arguments.warm_up + arguments.steps
-    image, mask, grade = batch.image_B1YX, batch.mask_B1YX, batch.grade_B
-    samples = [
-        {"image": image[index], "mask": mask[index], "labels": grade[index]} for index in range(len(batch))
-    ] * steps
-    with tempfile.TemporaryDirectory() as folder:
-        Trainer(
-            model=ForTrainer(task),
-            args=TrainingArguments(
-                output_dir=folder,
-                max_steps=steps,
-                per_device_train_batch_size=len(batch),
-                bf16=arguments.bf16,
-                use_cpu=device.type == "cpu",
-                report_to=[],
-                save_strategy="no",
-                logging_strategy="no",
-                disable_tqdm=True,
-                remove_unused_columns=False,
-                max_grad_norm=1.0,
-            ),
-            train_dataset=samples,
-            callbacks=[Timing()],
-        ).train()
-    return ended[0] - clock.began
+def save_untrained(train: TrainParams, name: str, weights: Path, folder: Path) -> None:
+    """A segmentation model to write reports from; for timing an untrained one will do."""
+    run = Run(name, "segmentation", train.segmentation.losses[0])
+    task = build_task(train, run, weights, None, resolve_device(train.device))
+    card = ModelCard(
+        backbone=name, task=run.task, loss=run.loss, quantise=train.qlora.quantise, bf16=train.bf16, image_size=0,
+        grid=list(task.backbone.grid), network=asdict(network_config(train)), leak=False, best_epoch=1,
+        best_score=0.0, train=train.model_dump(mode="json"),
+    )  # fmt: skip
+    save_model(folder, card, task.module, task.backbone)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class LlavaMed(GenerativeBackbone):
     @classmethod
     def load(cls, folder: Path, *, quantise: bool, device: torch.device, dtype: torch.dtype) -> Self:
         """Load from `folder`; see the module's text."""
-        config = _configuration(folder)
+        config = read_configuration(folder)
         require(folder, "tokenizer.model")
         tower_folder = vision_tower_folder(folder)
         has_own_weights = any(tower_folder.glob("*.safetensors"))
@@ -89,7 +89,7 @@ class LlavaMed(GenerativeBackbone):
     @classmethod
     def empty(cls, folder: Path) -> Self:
         """See `Backbone.empty`."""
-        model = LlavaForConditionalGeneration(_configuration(folder))
+        model = LlavaForConditionalGeneration(read_configuration(folder))
         drop_unused_layers(model)
         return cls(model, None)
 
@@ -108,7 +108,8 @@ class LlavaMed(GenerativeBackbone):
         return self.model.model.multi_modal_projector(tokens_BND.to(self.model.dtype))
 
 
-def _configuration(folder: Path) -> LlavaConfig:
+def read_configuration(folder: Path) -> LlavaConfig:
+    """Of a checkpoint in its published format. LssError when a file is missing or another model's."""
     require(folder, "config.json")
     tower_folder = vision_tower_folder(folder)
     require(tower_folder, "config.json")

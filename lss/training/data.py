@@ -77,6 +77,7 @@ class Subsets:
         return self._samples[key]
 
 
+@torch.autocast("cpu", enabled=False)  # batches are asked for within the training's own, which would cast here too
 def collate(rows: list[dict[str, Any]]) -> Batch:
     """Rows of `Samples` to one batch."""
     return Batch(

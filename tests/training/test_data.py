@@ -102,6 +102,14 @@ def test_batches_of_known_samples_come_without_pixels(shards, workers):
     assert torch.equal(whole[1].image_B1YX, found[1].image_B1YX)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_asked_for_within_autocast_are_not_cast(shards, workers):
+    plain = next(BatchLoader(Samples(shards, 16, 16), 4, seed=None).batches())
+    with torch.autocast("cpu", torch.bfloat16):
+        batch = next(BatchLoader(Samples(shards, 16, 16), 4, seed=None, workers=workers).batches())
+    assert torch.equal(batch.image_B1YX, plain.image_B1YX) and batch.image_B1YX.dtype == torch.float32
+
+
 def test_looping_draws_nothing_from_torch(shards):
     loader = BatchLoader(Samples(shards, 16, 16), 4, seed=1)
     before = torch.get_rng_state()

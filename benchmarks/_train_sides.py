@@ -1,0 +1,191 @@
+"""The two sides of benchmarks/train.py: the training of `lss`, and transformers' Trainer on the same model.
+
+Both train two epochs on the same shards; the second is timed, so that start-up, first kernels and first decoding are
+left out on both sides.
+"""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import lss.torch_setup  # noqa: F401  isort: skip
+import torch
+from torch import Tensor, nn
+
+from lss.backbones import load_backbone
+from lss.model.report_generator import ReportGenerator
+from lss.params import TrainParams
+from lss.runs import Run
+from lss.torch_setup import resolve_device
+from lss.training import classification_task, fit, report_task, segmentation_task
+from lss.training.data import BatchLoader, Samples, Subsets, collate
+from lss.training.task import Batch, Setup, Task
+
+
+class Clock:
+    """Time of the second epoch, and how much of it went into waiting for the next batch."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.waited = self.began = self.ended = 0.0
+
+    def now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def start(self) -> None:
+        self.began, self.waited = self.now(), 0.0
+
+    def stop(self) -> None:
+        self.ended = self.now()
+
+    def watch(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The same batches; the wait for each is added up. The GPU is not waited for: it may be busy meanwhile."""
+        iterator = iter(batches)
+        while True:
+            before = time.perf_counter()
+            batch = next(iterator, None)
+            self.waited += time.perf_counter() - before
+            if batch is None:
+                return
+            yield batch
+
+    def result(self, images: int) -> dict[str, float]:
+        seconds = self.ended - self.began
+        return {
+            "images_per_second": images / seconds,
+            "waiting": self.waited / seconds,
+            "peak_mib": peak_mib(self.device),
+        }
+
+
+def peak_mib(device: torch.device) -> float:
+    """Of the GPU's allocator; of the whole process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def limit_memory(device: torch.device, gib: float | None) -> None:
+    """Have the GPU refuse more than so much, as a smaller card would."""
+    if gib and device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, gib * 2**30 / total))
+
+
+def with_lss(
+    params: TrainParams, model: Run, shards: dict[str, list[Path]], weights: Path, segmentation: Path | None
+) -> dict[str, float]:
+    """`lss.training.fit`, which is what `lss train` runs, with a clock in its loaders."""
+    clock = Clock(resolve_device(params.device))
+
+    class Timed(BatchLoader):
+        def batches(self, epoch: int = 0, *arguments: Any, **named: Any) -> Iterator[Batch]:
+            if self.seed is None:  # validation begins
+                clock.stop()
+            elif epoch == 1:
+                clock.start()
+            yield from clock.watch(super().batches(epoch, *arguments, **named))
+
+    data = Subsets(shards)
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(fit, "BatchLoader", Timed):
+        fit.fit(
+            params, 1, model, data,
+            weights=weights, segmentation=segmentation, state=Path(folder) / "state", key="benchmark",
+            epochs_csv=Path(folder) / "epochs.csv",
+        )  # fmt: skip
+    return clock.result(len(Samples(shards["train"], 1, 1)))
+
+
+class ForTrainer(nn.Module):
+    """A module that returns its loss, as `transformers.Trainer` expects. Plain: reports look at every image anew."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.module, self.task = task.module, (task,)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        batch = batch.to(self.task[0].backbone.device)
+        if isinstance(self.module, ReportGenerator):
+            evidence = self.module.look(batch.image_B1YX, batch.grade_B, [row["level"] for row in batch.rows])
+            settings = self.task[0].settings
+            loss = self.module.loss(evidence, batch.report, batch.grade_B, settings.focal_gamma, settings.grade_weight)
+        else:
+            loss = self.task[0].loss(batch)
+        return {"loss": loss}
+
+
+def with_trainer(
+    params: TrainParams, model: Run, shards: dict[str, list[Path]], weights: Path, segmentation: Path | None
+) -> dict[str, float]:
+    """transformers' Trainer with peft's adapters: same network, weights, micro-batches, accumulation, precision."""
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    device = resolve_device(params.device)
+    torch.set_num_threads(params.threads)
+    torch.manual_seed(1)
+    task = build_task(params, model, weights, segmentation, device)
+    task.module.train()
+    samples = Samples(shards["train"], task.backbone.image_size, params.mask_size)
+    clock = Clock(device)
+
+    class Timing(TrainerCallback):
+        def on_epoch_begin(self, *_: Any, **__: Any) -> None:
+            clock.start()
+
+        def on_epoch_end(self, *_: Any, **__: Any) -> None:
+            clock.stop()
+
+    class TimedTrainer(Trainer):
+        def get_batch_samples(self, epoch_iterator: Any, *arguments: Any, **named: Any) -> Any:
+            return super().get_batch_samples(clock.watch(epoch_iterator), *arguments, **named)
+
+    with tempfile.TemporaryDirectory() as folder:
+        TimedTrainer(
+            model=ForTrainer(task),
+            args=TrainingArguments(
+                output_dir=folder,
+                num_train_epochs=2,
+                per_device_train_batch_size=params.micro_batch_size,
+                gradient_accumulation_steps=params.batch_size // params.micro_batch_size,
+                max_grad_norm=params.gradient_clip,
+                bf16=params.bf16,
+                use_cpu=device.type == "cpu",
+                dataloader_num_workers=params.workers,
+                dataloader_persistent_workers=params.workers > 0,
+                report_to=[],
+                save_strategy="no",
+                logging_strategy="no",
+                disable_tqdm=True,
+                remove_unused_columns=False,
+            ),
+            train_dataset=samples,
+            data_collator=lambda rows: {"batch": collate(rows)},
+            callbacks=[Timing()],
+        ).train()
+    return clock.result(len(samples))
+
+
+def build_task(params: TrainParams, model: Run, weights: Path, segmentation: Path | None, device: torch.device) -> Task:
+    """The task as `lss` builds it."""
+    backbone = load_backbone(
+        model.backbone,
+        weights,
+        quantise=params.qlora.quantise,
+        device=device,
+        dtype=torch.bfloat16 if params.bf16 else torch.float32,
+    )
+    backbone.set_gradient_checkpointing(params.gradient_checkpointing)
+    build = {
+        "classification": classification_task.build,
+        "segmentation": segmentation_task.build,
+        "report": report_task.build,
+    }
+    return build[model.task](Setup(backbone, params, model.loss, 1, device, segmentation, weights))
