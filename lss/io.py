@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,21 +26,43 @@ OWNER_ONLY = 0o600
 
 @contextmanager
 def atomic_path(path: Path | str, mode: int = 0o644) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it onto `path` if the block succeeds, else remove it.
+    """Give a temporary path; rename what was written there to `path` if the block succeeds. `mode`: its rights.
 
-    `mode`: rights of the file.
+    It lies in a hidden folder of its own beside `path`, which only the owner may read, since some libraries
+    (safetensors) write beside a file themselves. What a killed process left of the same file is removed first: nobody
+    else would, and DVC would track it. So only one process at a time may write a path; Snakemake sees to that.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    temporary.chmod(mode)
-    try:
+    with _folder_beside(path) as folder:
+        temporary = folder / path.name
         yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())  # else a power cut may leave the new name on an empty file
+        temporary.chmod(mode)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path | str) -> Iterator[Path]:
+    """Give a temporary folder; put it in place of the folder `path`, if there is one, if the block succeeds."""
+    path = Path(path)
+    with _folder_beside(path) as folder:
+        temporary = folder / path.name
+        temporary.mkdir()
+        yield temporary
+        if path.exists():
+            path.replace(folder / "old")
+        temporary.replace(path)
+
+
+@contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{path.name}."
+    for left in path.parent.glob(f"{glob.escape(prefix)}????????"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as folder:
+        yield Path(folder)
 
 
 def write_text(path: Path | str, text: str) -> None:

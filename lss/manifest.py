@@ -11,7 +11,7 @@ from typing import Any
 from lss import __version__
 from lss.io import read_json, sha256_file, write_json
 
-_PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "open_clip_torch", "opencv-python-headless",
+_PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "open_clip_torch", "timm", "opencv-python-headless",
              "scikit-image", "numpy", "pandas", "pyarrow", "pycocoevalcap")  # fmt: skip
 
 
@@ -63,11 +63,16 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Versions and hardware that numbers may depend on. Reads package metadata only: imports nothing heavy."""
-    versions = {"lss": __version__, "python": platform.python_version()}
+    """Versions and hardware that numbers may depend on."""
+    return {"platform": platform.platform(), "processor": platform.machine(), "versions": versions()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what numbers may depend on. Reads package metadata only: imports nothing heavy."""
+    found = {"lss": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
-            versions[package] = "not installed"
-    return {"platform": platform.platform(), "processor": platform.machine(), "versions": versions}
+            found[package] = "not installed"
+    return found

@@ -6,7 +6,7 @@ A wrong key or value raises LssError with the key, the value found and the value
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,6 +19,21 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Backbone = Literal["biomedclip", "smolvlm", "llava_med"]
 Device = Literal["auto", "cpu", "cuda"]
+MaskLoss = Literal["pid_tversky", "cross_entropy", "dice_cross_entropy", "tversky", "focal_tversky"]
+
+
+T = TypeVar("T")
+
+
+def _each_once(values: list[T]) -> list[T]:
+    twice = [value for index, value in enumerate(values) if value in values[:index]]
+    if twice:
+        raise ValueError(f"names {twice[0]!r} twice")
+    return values
+
+
+Names = Annotated[list[T], AfterValidator(_each_once)]
+"""A list that names everything once."""
 
 
 class Section(BaseModel):
@@ -179,7 +194,7 @@ class PidParams(Section):
 class ClassificationParams(Section):
     """Training of the grade head."""
 
-    losses: list[Literal["cross_entropy"]]
+    losses: Names[Literal["cross_entropy"]]
     epochs: Count
     patience: Count
     learning_rate: Positive
@@ -189,7 +204,7 @@ class ClassificationParams(Section):
 class SegmentationParams(Section):
     """Training of the mask decoder."""
 
-    losses: list[Literal["pid_tversky", "cross_entropy", "dice_cross_entropy", "tversky", "focal_tversky"]]
+    losses: Names[MaskLoss]
     epochs: Count
     patience: Count
     encoder_learning_rate: Positive
@@ -200,7 +215,7 @@ class SegmentationParams(Section):
 class ReportParams(Section):
     """Training of the report generator."""
 
-    losses: list[Literal["focal", "nll"]]
+    losses: Names[Literal["focal", "nll"]]
     focal_gamma: Annotated[float, Field(ge=0)]
     epochs: Count
     patience: Count
@@ -216,7 +231,7 @@ class ReportParams(Section):
 class TrainParams(Section):
     """One training per backbone, task and loss."""
 
-    backbones: list[Backbone]
+    backbones: Names[Backbone]
     device: Device
     threads: Count
     batch_size: Count
@@ -244,8 +259,8 @@ class TrainParams(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> TrainParams:
-        if not self.backbones or len(set(self.backbones)) != len(self.backbones):
-            raise ValueError("backbones must name at least one backbone, each once")
+        if not self.backbones:
+            raise ValueError("backbones must name at least one backbone")
         if self.batch_size % (self.micro_batch_size * self.processes):
             raise ValueError(
                 f"batch_size ({self.batch_size}) must be a multiple of micro_batch_size ({self.micro_batch_size}) "

@@ -160,8 +160,9 @@ def passes(network: Network, task: str, train: TrainParams, images: int) -> Iter
         evidence = Evidence(
             torch.zeros(images, CELLS, 2 * backbone.width, dtype=torch.half),
             torch.zeros(images, 1, COVERAGE_SIZE, COVERAGE_SIZE, dtype=torch.half),
-            [0.0] * images,
-            [None] * images,
+            area_percent=[0.0] * images,
+            sides=[None] * images,
+            levels=[None] * images,
         )
         ids = torch.zeros(images, train.report.max_tokens, dtype=torch.long)
         settings = (train.report.focal_gamma, train.report.grade_weight)

@@ -132,13 +132,17 @@ def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     return values.to(device, non_blocking=True)
 
 
-def set_deterministic(threads: int) -> None:
+def set_deterministic(threads: int, device: torch.device) -> None:
     """Make results on the CPU the same bytes in every run.
 
     Args:
         threads: CPU threads of one operation. The order of a sum depends on their number, so it comes from
             params.yaml, never from the machine.
+        device: where the work is done.
     """
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # The backward pass of a bilinear resize has no deterministic kernel on a GPU: there a warning, no refusal.
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    # Every operator used here fills its own output; without this each allocation is written twice.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False

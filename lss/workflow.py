@@ -13,6 +13,7 @@ import yaml
 
 from lss import layout
 from lss.errors import LssError
+from lss.io import sha256_file
 from lss.outside import look
 from lss.params import Params, load_params
 from lss.runs import stage_manifests
@@ -30,6 +31,12 @@ def code_of(stage: str) -> list[str]:
     """
     dependencies = _stages(Path(__file__).parent.parent / "dvc.yaml")[stage]["deps"]
     return [path for path in dependencies if path.startswith("lss/")]
+
+
+def code_hashes(stage: str) -> dict[str, str]:
+    """SHA-256 of each of those modules: two runs with equal hashes did the same."""
+    root = Path(__file__).parent.parent
+    return {path: sha256_file(root / path) for path in code_of(stage)}
 
 
 def finish(root: Path, params: Params, current: set[str]) -> None:

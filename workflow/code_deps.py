@@ -18,7 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # These carry no numbers: settings' types, paths, messages. Their change reruns nothing.
 SILENT = {
     Path(f"lss/{name}.py")
-    for name in ("__init__", "stages/__init__", "errors", "fetch/sources", "layout", "manifest", "params", "progress")
+    for name in (
+        *("__init__", "stages/__init__", "errors", "fetch/sources"),
+        *("layout", "manifest", "params", "progress", "workflow"),
+    )
 }
 
 

@@ -38,6 +38,9 @@ class Backbone(nn.Module):
     adapter_layers: ClassVar[dict[Tower, tuple[str, ...]]]
     """Last parts of the names of the linear layers that get adapters, per tower."""
 
+    text_modules: ClassVar[tuple[str, ...]]
+    """Names in `model` of everything that only texts pass through."""
+
     # Any: its parts are its library's, which mypy cannot follow
     model: Any
     tokenizer: Any
@@ -118,6 +121,16 @@ class Backbone(nn.Module):
     def tokens(self) -> int:
         """N, the number of patch tokens of one image."""
         return self.grid[0] * self.grid[1]
+
+    def drop_text_tower(self) -> None:
+        """Give back the memory of everything that only texts pass through: of LLaVA-Med, 7 of its 7.3 billion weights.
+
+        For tasks that embed their prompts once and look at images from then on. Afterwards whatever asks for
+        prompts or text fails with an AttributeError.
+        """
+        for name in self.text_modules:
+            parent, _, child = name.rpartition(".")
+            delattr(self.model.get_submodule(parent), child)
 
     def normalise(self, image_BHW: Tensor) -> Tensor:
         """Grey images in [0, 1], (B, H, W), as the vision tower wants them: (B, 3, H, W), normalised."""

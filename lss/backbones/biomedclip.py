@@ -35,6 +35,7 @@ class BiomedClip(Backbone):
         "vision": "visual.trunk.blocks",
         "language": "text.transformer.encoder",
     }
+    text_modules: ClassVar[tuple[str, ...]] = ("text",)
     adapter_layers: ClassVar[dict[Tower, tuple[str, ...]]] = {
         "vision": ("qkv", "proj", "fc1", "fc2"),
         "language": ("query", "key", "value", "dense"),

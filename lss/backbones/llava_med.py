@@ -38,6 +38,7 @@ class LlavaMed(GenerativeBackbone):
         "vision": "model.vision_tower.encoder",
         "language": "model.language_model.layers",
     }
+    text_modules: ClassVar[tuple[str, ...]] = ("model.language_model", "lm_head")
     adapter_layers: ClassVar[dict[Tower, tuple[str, ...]]] = {
         "vision": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
         "language": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),

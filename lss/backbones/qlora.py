@@ -5,6 +5,7 @@ The base goes through bitsandbytes, the adapters through peft, and they are save
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from transformers import BitsAndBytesConfig
 
 from lss.backbones.base import Backbone, Tower
 from lss.errors import LssError
+from lss.io import atomic_folder
 
 
 def quantisation_config(dtype: torch.dtype, keep: Sequence[str]) -> BitsAndBytesConfig:
@@ -86,6 +88,31 @@ def quantised_modules(backbone: Backbone) -> list[str]:
     )
 
 
+def quantised_summary(backbone: Backbone) -> dict[str, dict[str, Any]]:
+    """What is stored in 4 bits: tower to its count of `layers`, their `weights`, and their `kinds` (inner names).
+
+    Empty where nothing is quantised. `other` is what lies in no tower.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in quantised_modules(backbone):
+        tower, prefix = next(
+            ((tower, prefix) for tower, prefix in backbone.tower_prefixes.items() if name.startswith(f"{prefix}.")),
+            ("other", ""),
+        )
+        kind = re.sub(r"^(?:.*\.)?\d+\.", "", name.removeprefix(f"{prefix}."))
+        of_tower = found.setdefault(tower, {"layers": 0, "weights": 0, "kinds": []})
+        of_tower["layers"] += 1
+        of_tower["weights"] += weight_count(backbone.model.get_submodule(name).weight)
+        of_tower["kinds"] = sorted({*of_tower["kinds"], kind})
+    return found
+
+
+def weight_count(parameter: torch.Tensor) -> int:
+    """Numbers that a parameter stands for; one in 4 bits packs two of them into an element."""
+    state = getattr(parameter, "quant_state", None)
+    return parameter.numel() if state is None else math.prod(state.shape)
+
+
 def add_adapters(
     backbone: Backbone,
     which: Sequence[Tower],
@@ -130,9 +157,10 @@ def adapter_parameters(backbone: Backbone) -> list[nn.Parameter]:
 
 
 def save_adapters(backbone: Backbone, folder: Path) -> None:
-    """Write adapter_config.json and adapter_model.safetensors into `folder`."""
-    _adapted(backbone).save_pretrained(str(folder), save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)  # an empty model card
+    """Write the folder: adapter_config.json and adapter_model.safetensors."""
+    with atomic_folder(folder) as temporary:
+        _adapted(backbone).save_pretrained(str(temporary), save_embedding_layers=False)
+        (temporary / "README.md").unlink(missing_ok=True)  # an empty model card
 
 
 def load_adapters(backbone: Backbone, folder: Path, *, trainable: bool = False) -> None:

@@ -31,6 +31,7 @@ class SmolVlm(GenerativeBackbone):
         "vision": "model.vision_model.encoder",
         "language": "model.text_model.layers",
     }
+    text_modules: ClassVar[tuple[str, ...]] = ("model.text_model", "lm_head")
     adapter_layers: ClassVar[dict[Tower, tuple[str, ...]]] = {
         "vision": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
         "language": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),

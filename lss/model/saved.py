@@ -120,6 +120,7 @@ def load_network(
     backbone = load_frozen(card, weights, device)
     qlora.load_adapters(backbone, folder / ADAPTER)
     network = classes[card.task](backbone, card.network_config)
+    backbone.drop_text_tower()  # the prompts are embedded
     load_tensors(network, folder)
     network.to(device).eval().requires_grad_(False)
     return network, card

@@ -81,6 +81,9 @@ def _model(facts: dict[str, Any]) -> dict[str, Any]:
         "weights": {"tiny": "tiny, random", "published": "published"}.get(source, "not stated"),
         "parameters": facts["parameters"],
         "trained": facts["trained_parameters"],
+        "quantised": "; ".join(
+            f"{tower}: {of['layers']} layers ({', '.join(of['kinds'])})" for tower, of in facts["quantised"].items()
+        ),
         "epochs": f"{facts['best_epoch']} of {facts['epochs']}",
         "device": facts["device"],
         "leak": facts["leak"],

@@ -55,8 +55,8 @@ def run(
     Raises LssError on a missing or foreign file.
     """
     started = datetime.now(UTC)
-    set_deterministic(params.threads)
     device = resolve_device(params.device)
+    set_deterministic(params.threads, device)
     card = read_card(model)
     samples = Samples(shards, card.image_size, card.network_config.mask_size)
     loader = BatchLoader(samples, params.batch_size, seed=None)

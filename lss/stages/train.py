@@ -10,7 +10,7 @@ from typing import Any
 
 from lss.backbones.base import Backbone
 from lss.io import read_json, sha256_file
-from lss.manifest import write_manifest
+from lss.manifest import versions, write_manifest
 from lss.model.network import network_config
 from lss.model.saved import ModelCard, save_model
 from lss.params import TrainParams
@@ -19,6 +19,7 @@ from lss.seeding import derive_seed
 from lss.training.checkpoints import Progress, fingerprint
 from lss.training.data import Subsets
 from lss.training.fit import fit
+from lss.workflow import code_hashes
 
 
 def run(
@@ -53,7 +54,7 @@ def run(
     Raises LssError on a broken file, a setting that does not fit, or a loss that is no longer finite.
     """
     started = datetime.now(UTC)
-    data = Subsets(shards)
+    data = Subsets(shards, params.workers)
     fitted = fit(
         params,
         derive_seed(seed, "train", backbone, task),
@@ -72,7 +73,6 @@ def run(
     sizes = (model.image_size, params.mask_size)
     card = _card(params, backbone, task, loss, model, course, trained.facts())
     files = save_model(folder, card, trained.module, model)
-    counts = [(part.numel(), part.requires_grad) for part in trained.module.parameters()]
     write_manifest(
         manifest,
         "train",
@@ -91,14 +91,19 @@ def run(
             "epochs": len(course.history),
             "best_epoch": course.best_epoch + 1,
             "best_val_score": course.best_score,
-            "trained_parameters": sum(count for count, trains in counts if trains),
-            "parameters": sum(count for count, _ in counts),
+            "trained_parameters": fitted.trained_parameters,
+            "parameters": fitted.parameters,
+            "quantised": fitted.quantised,
             "weights": {k: v for k, v in read_json(weights / "manifest.json").items() if k != "files"},
             "leak": params.prompt == "oracle",
             **trained.facts(),
         },
     )
     shutil.rmtree(state, ignore_errors=True)
+
+
+_NO_MATTER = {"backbones", "classification", "segmentation", "report", "workers", "gradient_checkpointing"}
+"""Settings of other tasks, and such as change no byte of what is trained."""
 
 
 def fingerprint_of(
@@ -111,13 +116,14 @@ def fingerprint_of(
     shards: dict[str, list[Path]],
     segmentation: Path | None,
 ) -> str:
-    """Of everything the trained weights depend on; settings of other tasks are left out."""
-    settings = params.model_dump(mode="json", exclude={"backbones", "classification", "segmentation", "report"})
+    """Of everything the trained weights depend on: settings, data, weights, this program's code, its libraries."""
+    settings = params.model_dump(mode="json", exclude=_NO_MATTER)
     own = getattr(params, task).model_dump(mode="json", exclude={"losses"})
     files = [*shards["train"], *shards["val"], weights / "manifest.json"]
     if segmentation is not None:
         files += sorted(path for path in segmentation.rglob("*") if path.is_file())
-    return fingerprint([settings, own, seed, backbone, task, loss, [sha256_file(path) for path in files]])
+    hashes = [sha256_file(path) for path in files]
+    return fingerprint([settings, own, seed, backbone, task, loss, hashes, code_hashes("train"), versions()])
 
 
 def _card(

@@ -119,16 +119,19 @@ def load_checkpoint(
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata()
+            header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (OSError, SafetensorError) as error:
         print(f"{path}: cannot be read ({error}); training starts from the beginning.", file=sys.stderr)
         return None
     if header.get("settings") != settings:
         print(
-            f"{path}: belongs to other settings, data or weights; refused, training starts anew.",
+            f"{path}: belongs to other settings, data, weights or code; refused, training starts anew.",
             file=sys.stderr,
         )
+        return None
+    if wrong := _unfit(tensors, module, optimiser):
+        print(f"{path}: {wrong} does not fit this model; refused, training starts anew.", file=sys.stderr)
         return None
     restore(module, _below(tensors, "model/"))
     state = optimiser.state_dict()
@@ -139,6 +142,28 @@ def load_checkpoint(
     optimiser.load_state_dict(state)
     progress = Progress(**json.loads(header["progress"]))
     return progress, _below(tensors, "best/"), json.loads(header["own_states"])
+
+
+def _unfit(tensors: dict[str, Tensor], module: nn.Module, optimiser: torch.optim.Optimizer) -> str | None:
+    """The first tensor of a checkpoint that the model or its optimiser lacks or has in another shape, or None.
+
+    Looked at before anything is restored, so that a refused checkpoint leaves the model as it was.
+    """
+    shapes = {name: tensor.shape for name, tensor in trained_tensors(module).items()}
+    wanted = {f"model/{name}": shape for name, shape in shapes.items()}
+    if any(name.startswith("best/") for name in tensors):
+        wanted |= {f"best/{name}": shape for name, shape in shapes.items()}
+    trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    found = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition("/")
+        if part in ("model", "best"):
+            found[name] = tensor.shape
+        elif part == "optimiser":
+            index = int(rest.split("/")[0])
+            if index >= len(trained) or (tensor.dim() and tensor.shape != trained[index].shape):
+                return name
+    return next((name for name in (wanted | found) if wanted.get(name) != found.get(name)), None)
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

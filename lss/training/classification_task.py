@@ -78,7 +78,9 @@ class ClassificationTask:
 def build_network(setup: Setup) -> ClassificationNetwork:
     """Fresh adapters, attention and head."""
     add_vision_adapters(setup)
-    return ClassificationNetwork(setup.backbone, network_config(setup.params)).to(setup.device)
+    network = ClassificationNetwork(setup.backbone, network_config(setup.params))
+    setup.backbone.drop_text_tower()  # the prompts are embedded
+    return network.to(setup.device)
 
 
 def build(setup: Setup) -> ClassificationTask:

@@ -3,7 +3,6 @@ the same order either way and for any number of workers."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,28 +11,30 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lss.grades import GRADES
+from lss.memory import memory_limit
 from lss.schemas import SHARD
 from lss.shards import ShardReader, decode_image, decode_mask, epoch_order, to_model_input
 from lss.training.task import Batch
 
-CACHE_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
-"""Decoded samples are kept when all of them take at most so much memory: an eighth of the machine's."""
+CACHE_BYTES = memory_limit() // 8
+"""Decoded samples are kept when all of them take at most so much memory: an eighth of what there is."""
 
 
 class Samples(Dataset[dict[str, Any]]):
     """Samples of some shards at a network's sizes.
 
-    Images are kept as float16 (11 bits in [0.5, 1], the scale of 12-bit data), masks as uint8.
+    Images are float16 (11 bits in [0.5, 1], the scale of 12-bit data), masks uint8.
     """
 
-    def __init__(self, paths: list[Path], image_size: int, mask_size: int) -> None:
+    def __init__(self, paths: list[Path], image_size: int, mask_size: int, keep: bool = False) -> None:
+        """`keep` what was decoded, if all of it fits into `CACHE_BYTES`: for more than one pass by one process."""
         self.reader = ShardReader(paths)
         self._texts = ShardReader(paths, [name for name in SHARD.names if name not in ("image", "mask")])
         self.keys: list[str] = self.reader.column("sample_key")
         self.image_size = image_size
         self.mask_size = mask_size
         fits = len(self.reader) * (2 * image_size**2 + mask_size**2) <= CACHE_BYTES
-        self._cache: dict[int, dict[str, Any]] | None = {} if fits else None
+        self._cache: dict[int, dict[str, Any]] | None = {} if keep and fits else None
 
     def __len__(self) -> int:
         return len(self.reader)
@@ -64,16 +65,20 @@ class Samples(Dataset[dict[str, Any]]):
 class Subsets:
     """Samples by subset and sizes; trainings in one process that ask for the same ones share what was decoded."""
 
-    def __init__(self, shards: dict[str, list[Path]]) -> None:
-        """`shards`: paths of each subset."""
+    def __init__(self, shards: dict[str, list[Path]], workers: int) -> None:
+        """`shards`: paths of each subset; `workers`: processes that will read them.
+
+        Only without workers is what was decoded kept: each worker would hold all samples for itself before long.
+        """
         self.shards = shards
+        self.keep = workers == 0
         self._samples: dict[tuple[str, int, int], Samples] = {}
 
     def samples(self, subset: str, image_size: int, mask_size: int) -> Samples:
         """Samples of a subset at a network's sizes."""
         key = (subset, image_size, mask_size)
         if key not in self._samples:
-            self._samples[key] = Samples(self.shards[subset], image_size, mask_size)
+            self._samples[key] = Samples(self.shards[subset], image_size, mask_size, self.keep)
         return self._samples[key]
 
 

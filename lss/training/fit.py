@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lss.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
 import torch
 
 from lss.backbones import load_backbone
+from lss.backbones.qlora import quantised_summary, weight_count
 from lss.params import TrainParams
 from lss.runs import Run
 from lss.seeding import derive_seed
@@ -29,12 +32,18 @@ class Fitted:
         task: its module has the weights of the best epoch and is in eval mode.
         course: the epochs, and which was best.
         main: whether this process is the one to write it, of those that trained.
+        parameters: of the backbone and what was put on it.
+        trained_parameters: those of them that were trained.
+        quantised: what of the backbone is stored in 4 bits, see `lss.backbones.qlora.quantised_summary`.
     """
 
     setup: Setup
     task: Task
     course: Progress
     main: bool
+    parameters: int
+    trained_parameters: int
+    quantised: dict[str, dict[str, Any]]
 
 
 def fit(
@@ -66,14 +75,9 @@ def fit(
 
     Raises LssError on a broken file, a setting that does not fit, or a loss that is no longer finite.
     """
-    set_deterministic(params.threads)
-    # Every operator used here fills its own output; without this each allocation is written twice.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     parallel = join(params.processes, params.device, params.sharding)
     device = parallel.device
-    if device.type == "cuda":
-        # the backward pass of a bilinear resize has no deterministic kernel there: warn instead of refusing
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    set_deterministic(params.threads, device)
     torch.manual_seed(seed)
 
     backbone = load_backbone(
@@ -84,8 +88,13 @@ def fit(
         dtype=torch.bfloat16 if params.bf16 else torch.float32,
     )
     backbone.set_gradient_checkpointing(params.gradient_checkpointing)
+    published = {id(part): weight_count(part) for part in backbone.parameters()}
+    quantised = quantised_summary(backbone)
+    if parallel.main:
+        print(_describe(quantised), file=sys.stderr)
     setup = Setup(backbone, params, model.loss, seed, device, segmentation, weights)
     task = _build_task(model.task, setup)
+    added = [part for part in task.module.parameters() if id(part) not in published]
     if params.compile:
         writes = model.task == "report" and backbone.language_model is not None
         backbone.compile_layers(("vision", "language") if writes else ("vision",))
@@ -115,7 +124,26 @@ def fit(
         parallel=parallel,
     )
     parallel.end()
-    return Fitted(setup, task, course, parallel.main)
+    return Fitted(
+        setup,
+        task,
+        course,
+        parallel.main,
+        parameters=sum(published.values()) + sum(part.numel() for part in added),
+        trained_parameters=sum(part.numel() for part in added if part.requires_grad),
+        quantised=quantised,
+    )
+
+
+def _describe(quantised: dict[str, dict[str, Any]]) -> str:
+    """One line on what is stored in 4 bits."""
+    if not quantised:
+        return "In 4 bits (NF4): nothing."
+    towers = [
+        f"{tower} {of['layers']} layers ({', '.join(of['kinds'])}), {of['weights']:,} weights"
+        for tower, of in quantised.items()
+    ]
+    return f"In 4 bits (NF4): {'; '.join(towers)}."
 
 
 def _build_task(task: str, setup: Setup) -> Task:

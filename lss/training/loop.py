@@ -100,8 +100,9 @@ def train(
         at.loss_sum = loss_sum.item()
         if not math.isfinite(at.loss_sum):
             raise LssError(
-                f"The loss is not finite in epoch {at.epoch + 1}, step {at.step} or shortly before. Lower the learning "
-                f"rate in params.yaml (train), or set train.bf16 to false; then remove {state} and rerun."
+                f"The loss is not finite in epoch {at.epoch + 1}, step {at.step} or shortly before. Lower the task's "
+                "learning rate in params.yaml (train), or set train.bf16 to false, and run it again: with other "
+                "settings it starts from the beginning by itself."
             )
 
     def checkpoint() -> None:

@@ -108,7 +108,9 @@ def image_dice(predicted_B1YX: Tensor, true_B1YX: Tensor) -> Tensor:
 def build_network(setup: Setup) -> SegmentationNetwork:
     """Fresh adapters, attention and decoder."""
     add_vision_adapters(setup)
-    return SegmentationNetwork(setup.backbone, network_config(setup.params)).to(setup.device)
+    network = SegmentationNetwork(setup.backbone, network_config(setup.params))
+    setup.backbone.drop_text_tower()  # the prompts are embedded
+    return network.to(setup.device)
 
 
 def build(setup: Setup) -> SegmentationTask:

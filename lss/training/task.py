@@ -47,6 +47,16 @@ class Batch:
             self.rows,
         )
 
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory, from which a copy to the GPU does not wait; DataLoader asks for it."""
+        return Batch(
+            self.image_B1YX.pin_memory(),
+            self.mask_B1YX.pin_memory(),
+            self.grade_B.pin_memory(),
+            self.report,
+            self.rows,
+        )
+
 
 @dataclass(frozen=True)
 class Setup:

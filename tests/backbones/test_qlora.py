@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import bitsandbytes as bnb
 import pytest
 import torch
 
 from lss.backbones import NAMES
-from lss.backbones.qlora import add_adapters, load_adapters, quantised_modules, save_adapters
+from lss.backbones.qlora import (
+    add_adapters,
+    load_adapters,
+    quantised_modules,
+    quantised_summary,
+    save_adapters,
+    weight_count,
+)
 from lss.errors import LssError
 
 
@@ -45,6 +55,46 @@ def test_4_bit_weights_are_unpacked_block_by_block(shape):
     nearest = (flat[..., None] / scale[..., None] - state.code).abs().argmin(dim=-1)
     expected = (state.code[nearest] * scale).flatten()[: weight.numel()].reshape(shape)
     torch.testing.assert_close(bnb.functional.dequantize_4bit(packed, state), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_summary_counts_what_the_unquantised_model_holds(name, load):
+    exact, quantised = load(name), load(name, quantise=True)
+    assert quantised_summary(exact) == {}
+    summary = quantised_summary(quantised)
+    assert set(summary) == {"vision", "language"}
+    for tower, of in summary.items():
+        layers = [
+            module
+            for key, module in exact.model.named_modules()
+            if isinstance(module, torch.nn.Linear) and key.startswith(exact.tower_prefixes[tower])
+        ]
+        assert (of["layers"], of["weights"]) == (len(layers), sum(layer.weight.numel() for layer in layers))
+        assert set(exact.adapter_layers[tower]) == {kind.rpartition(".")[2] for kind in of["kinds"]}
+    assert sum(map(weight_count, quantised.parameters())) == sum(part.numel() for part in exact.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_its_text_tower_a_backbone_sees_the_same_and_its_memory_is_given_back(name, load, images, tmp_path):
+    backbone = load(name, quantise=True)
+    add_adapters(backbone, ("vision",), rank=2, alpha=4, dropout=0.0)
+    before = backbone.patch_tokens(images(backbone))
+    language = [
+        weakref.ref(module)
+        for key, module in backbone.model.named_modules()
+        if key.startswith(backbone.tower_prefixes["language"])
+    ]
+    backbone.drop_text_tower()
+    gc.collect()
+    assert language and not any(reference() for reference in language)
+    assert torch.equal(backbone.patch_tokens(images(backbone)), before)
+    with pytest.raises(AttributeError):
+        backbone.prompt_embeddings(["severe thecal sac compression"])
+    save_adapters(backbone, tmp_path)
+    restored = load(name, quantise=True)
+    load_adapters(restored, tmp_path)
+    restored.drop_text_tower()
+    assert torch.equal(restored.patch_tokens(images(restored)), before)
 
 
 @pytest.mark.parametrize("name", NAMES)

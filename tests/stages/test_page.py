@@ -86,7 +86,7 @@ def test_manifests_are_told(evaluated: Evaluated, tmp_path: Path) -> None:
                   "subsets": {"test": {"patients": 12, "slices": {"A": 20, "D": 4}}}},
         "train": {"backbone": "smolvlm", "task": "segmentation", "loss": "pid_tversky", "weights": {"source": "tiny"},
                   "parameters": 1234567, "trained_parameters": 4321, "best_epoch": 2, "epochs": 2, "device": "cpu",
-                  "leak": False},
+                  "leak": False, "quantised": {"vision": {"layers": 8, "weights": 5000, "kinds": ["fc1", "qkv"]}}},
     }  # fmt: skip
     for stage, told in facts.items():
         write_json(tmp_path / f"{stage}.json", {"stage": stage, "facts": told, "outputs": {}, "seed": SEED,
@@ -95,6 +95,7 @@ def test_manifests_are_told(evaluated: Evaluated, tmp_path: Path) -> None:
     expected = [
         "60 in use of 100 read",
         "1,234,567",
+        "vision: 8 layers (fc1, qkv)",
         "tiny, random",
         "no slice of grade D",
         "torch 9.9",

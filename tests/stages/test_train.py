@@ -10,6 +10,7 @@ from safetensors import safe_open
 from small_study import params, write_shards
 
 from lss.stages import train, weights
+from lss.workflow import code_hashes
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,7 @@ def test_segmentation_leaves_a_whole_model_twice_the_same(study, tmp_path, proje
     facts = json.loads((tmp_path / "one/manifest.json").read_text())["facts"]
     assert (facts["train_samples"], facts["val_samples"], facts["epochs"]) == (24, 6, 2)
     assert 0 < facts["trained_parameters"] < facts["parameters"]
+    assert facts["quantised"]["vision"]["kinds"] == ["attn.proj", "attn.qkv", "mlp.fc1", "mlp.fc2"]
     assert digests(run(study, tmp_path / "two", settings)) == digests(model)
 
 
@@ -84,7 +86,7 @@ def test_the_oracle_prompt_is_flagged(study, tmp_path, project_root):
     assert json.loads((model / "model.json").read_text())["leak"] is True
 
 
-def test_what_a_training_depends_on(study, tmp_path, project_root):
+def test_what_a_training_depends_on(study, monkeypatch, project_root):
     """A change in another task's settings leaves a checkpoint valid; one in its own does not."""
     folder, shards = study
 
@@ -94,6 +96,22 @@ def test_what_a_training_depends_on(study, tmp_path, project_root):
         )
 
     before = key(params(project_root))
+    assert key(params(project_root, workers=3, gradient_checkpointing=True)) == before
     assert key(params(project_root, report__epochs=3, classification__learning_rate=0.5)) == before
     assert key(params(project_root, segmentation__decoder_learning_rate=0.5)) != before
     assert key(params(project_root, gamma=0.5)) != before
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "code_hashes", lambda stage: {"lss/training/loop.py": "edited"})
+        assert key(params(project_root)) != before
+    with monkeypatch.context() as patch:
+        patch.setattr("lss.manifest.version", lambda package: "0.0")
+        assert key(params(project_root)) != before
+    assert key(params(project_root)) == before
+
+
+def test_code_that_a_training_rests_on(project_root):
+    """Hashes of the very files: the loop is among them, tables and figures are not."""
+    hashes = code_hashes("train")
+    loop = "lss/training/loop.py"
+    assert hashes[loop] == hashlib.sha256((project_root / loop).read_bytes()).hexdigest()
+    assert "lss/losses/pid_tversky.py" in hashes and not any("reporting" in path for path in hashes)

@@ -10,7 +10,8 @@ import torch
 from lss.io import write_parquet
 from lss.schemas import SHARD
 from lss.training import data
-from lss.training.data import BatchLoader, Samples
+from lss.training.data import BatchLoader, Samples, Subsets
+from lss.training.task import Batch
 
 
 def png(pixels):
@@ -80,9 +81,10 @@ def test_epochs_shuffle_and_a_start_skips(shards):
     assert keys(loader, epoch=1, start=2) == second[2:]
 
 
-def test_streamed_and_by_workers_is_the_same(shards, monkeypatch):
-    kept = list(BatchLoader(Samples(shards, 16, 16), 4, seed=1).batches(epoch=2))
-    monkeypatch.setattr(data, "CACHE_BYTES", 0)
+def test_kept_streamed_and_by_workers_is_the_same(shards):
+    loader = BatchLoader(Samples(shards, 16, 16, keep=True), 4, seed=1)
+    list(loader.batches())
+    kept = list(loader.batches(epoch=2))
     for workers in (0, 2):
         streamed = list(BatchLoader(Samples(shards, 16, 16), 4, seed=1, workers=workers).batches(epoch=2))
         for one, other in zip(kept, streamed, strict=True):
@@ -108,6 +110,27 @@ def test_batches_asked_for_within_autocast_are_not_cast(shards, workers):
     with torch.autocast("cpu", torch.bfloat16):
         batch = next(BatchLoader(Samples(shards, 16, 16), 4, seed=None, workers=workers).batches())
     assert torch.equal(batch.image_B1YX, plain.image_B1YX) and batch.image_B1YX.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("workers", "limit", "decoded"), [(0, 10**9, 1), (1, 10**9, 3), (0, 0, 3)])
+def test_samples_are_decoded_once_by_one_process_that_has_room(shards, monkeypatch, workers, limit, decoded):
+    """Asked thrice, with what is kept shared by all who ask for the same sizes."""
+    monkeypatch.setattr(data, "CACHE_BYTES", limit)
+    seen = []
+    real = data.decode_image
+    monkeypatch.setattr(data, "decode_image", lambda content: seen.append(1) or real(content))
+    subsets = Subsets({"train": shards}, workers)
+    first = [subsets.samples("train", 16, 16)[3]["image"] for _ in range(3)]
+    assert len(seen) == decoded and torch.equal(first[0], first[2])
+
+
+def test_batches_are_pinned_whole(monkeypatch):
+    """DataLoader pins what says how; without a GPU there is nothing to pin to, so tensors only tell that they were."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    batch = Batch(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), torch.zeros(1), ["report"], [{"level": "L1-L2"}])
+    pinned = torch.utils.data._utils.pin_memory.pin_memory(batch)
+    assert all(part.min() == 1 for part in (pinned.image_B1YX, pinned.mask_B1YX, pinned.grade_B))
+    assert (pinned.report, pinned.rows) == (batch.report, batch.rows)
 
 
 def test_looping_draws_nothing_from_torch(shards):

@@ -1,16 +1,22 @@
 """The loop: learning, determinism, accumulation, early stopping, and going on after being killed."""
 
 import csv
+import json
 import multiprocessing
+import os
 import random
+import signal
 import time
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from toy_task import ToyBatches, ToyTask
 
 from lss.errors import LssError
-from lss.training.checkpoints import NAME, trained_tensors
+from lss.training import checkpoints
+from lss.training.checkpoints import NAME, Progress, trained_tensors
 from lss.training.loop import LoopSettings, train
 
 
@@ -92,8 +98,6 @@ def test_stops_early_and_keeps_the_best_epoch(tmp_path):
 def test_gradients_are_clipped(tmp_path):
     """AdamW's second moments show what came in: after clipping no gradient is longer than the norm."""
     run(tmp_path, epochs=1, gradient_clip=1e-3)
-    from safetensors.torch import load_file
-
     state = load_file(tmp_path / "state" / NAME)
     squares = [value.sum().item() for name, value in state.items() if name.endswith("exp_avg_sq")]
     steps = len(ToyBatches())
@@ -127,10 +131,31 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, capsys):
     assert same(fresh, run(tmp_path / "clean", key="new")[0])
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x00" * 100])
+@pytest.mark.parametrize("change", ["wider", "one layer more", "another optimiser state"])
+def test_a_checkpoint_of_another_shape_is_refused(tmp_path, capsys, change):
+    """Under the same key: then the code that builds the model changed without its hash, or the file is odd."""
+    run(tmp_path, epochs=2)
+    path = tmp_path / "state" / NAME
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    tensors = load_file(path)
+    if change == "wider":
+        tensors = {name: torch.cat([t, t]) if name.endswith("0.weight") else t for name, t in tensors.items()}
+    elif change == "one layer more":
+        tensors |= {"model/9.weight": torch.zeros(1), "best/9.weight": torch.zeros(1)}
+    else:
+        tensors["optimiser/0/exp_avg"] = torch.zeros(3)
+    save_file(tensors, path, metadata=header)
+    fresh, _ = run(tmp_path, epochs=2)
+    assert "refused" in capsys.readouterr().err
+    assert same(fresh, run(tmp_path / "clean", epochs=2)[0])
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"\x00" * 100, lambda whole: whole[: len(whole) // 2]])
 def test_a_broken_checkpoint_is_told_and_left(tmp_path, capsys, damage):
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state" / NAME).write_bytes(damage)
+    run(tmp_path, epochs=1)
+    path = tmp_path / "state" / NAME
+    path.write_bytes(damage(path.read_bytes()))
     weights, _ = run(tmp_path)
     assert "cannot be read" in capsys.readouterr().err
     assert same(weights, run(tmp_path / "clean")[0])
@@ -186,19 +211,71 @@ def test_tensorboard_shows_each_epoch_once_after_a_resume(tmp_path):
     assert len(list((tmp_path / "events").iterdir())) == 1
 
 
+class Counting(ToyTask):
+    """Tells another process how many steps it has begun, and how long the last one took."""
+
+    def __init__(self, steps, seconds):
+        super().__init__()
+        self.steps, self.seconds, self.began = steps, seconds, None
+
+    def loss(self, batch):
+        now = time.monotonic()
+        if self.began is not None:
+            self.seconds.value = now - self.began
+        self.began = now
+        self.steps.value += 1
+        return super().loss(batch)
+
+
 def test_killed_at_random_moments_ends_with_the_same_bytes(tmp_path):
-    """SIGKILL, 20 times, wherever it hits: in a step, in writing a checkpoint, between epochs."""
-    began = time.monotonic()
-    whole, course = run(tmp_path / "whole", epochs=8, patience=8)
-    duration = time.monotonic() - began
+    """SIGKILL, 20 times, each at a random moment of a running training: in a step, in writing, between epochs."""
+    length = {"epochs": 50, "patience": 50}
+    whole, course = run(tmp_path / "whole", **length)
     context = multiprocessing.get_context("fork")
+    steps, seconds = context.Value("q", 0, lock=False), context.Value("d", 0.0, lock=False)
     moments = random.Random(11)
+    places = set()
     for _ in range(20):
-        process = context.Process(target=run, args=(tmp_path / "cut",), kwargs={"epochs": 8, "patience": 8})
-        process.start()
-        process.join(timeout=moments.uniform(0, duration / 3))
-        process.kill()
-        process.join()
-    resumed, resumed_course = run(tmp_path / "cut", epochs=8, patience=8)
+        target = steps.value + moments.randint(2, 9)
+        child = context.Process(target=run, args=(tmp_path / "cut", Counting(steps, seconds)), kwargs=length)
+        child.start()
+        while steps.value < target and child.is_alive():
+            time.sleep(1e-4)
+        time.sleep(moments.uniform(0, seconds.value))
+        assert child.is_alive()
+        child.kill()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+        with safe_open(tmp_path / "cut/state" / NAME, "pt") as file:
+            at = Progress(**json.loads(file.metadata()["progress"]))
+        assert not at.finished
+        places.add((at.epoch, at.step))
+    assert len(places) > 15, "the kills are to strike at different places"
+    resumed, resumed_course = run(tmp_path / "cut", **length)
     assert same(whole, resumed) and course == resumed_course
     assert (tmp_path / "whole/epochs.csv").read_bytes() == (tmp_path / "cut/epochs.csv").read_bytes()
+    assert [path.name for path in (tmp_path / "cut/state").iterdir()] == [NAME]
+
+
+def test_killed_within_the_writing_of_a_checkpoint(tmp_path, monkeypatch):
+    """Half a file is beside the last whole one: training goes on from that, and the half is swept."""
+    whole, course = run(tmp_path / "whole")
+    written = []
+    real = checkpoints.save_file
+
+    def half(tensors, path, metadata):
+        real(tensors, path, metadata=metadata)
+        written.append(path)
+        if len(written) == 9:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(checkpoints, "save_file", half)
+    child = multiprocessing.get_context("fork").Process(target=run, args=(tmp_path / "cut",))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL and len(list((tmp_path / "cut/state").iterdir())) == 2
+    monkeypatch.undo()
+    resumed, resumed_course = run(tmp_path / "cut")
+    assert same(whole, resumed) and course == resumed_course
+    assert [path.name for path in (tmp_path / "cut/state").iterdir()] == [NAME]

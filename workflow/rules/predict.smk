@@ -16,7 +16,7 @@ rule predict:
     log: "logs/predict/{backbone}-{task}-{loss}.log",
     threads: PARAMS.predict.threads
     resources:
-        gpu=GPU,
+        gpu=int(has_gpu(PARAMS.predict.device)),
         mem_mb=16000 if PARAMS.weights.source == "published" else 4000,
         runtime=720,
     shell:

@@ -24,7 +24,7 @@ rule train:
     log: "logs/train/{backbone}-{task}-{loss}.log",
     threads: PARAMS.train.threads * PARAMS.train.processes
     resources:
-        gpu=GPU * PARAMS.train.processes,
+        gpu=int(has_gpu(PARAMS.train.device)) * PARAMS.train.processes,
         mem_mb=(16000 if PARAMS.weights.source == "published" else 4000) * PARAMS.train.processes,
         runtime=2880,
     shell:
