@@ -46,6 +46,10 @@ TRAINING_STATE = ".lss-state/{backbone}/{task}-{loss}"  # rolling checkpoints; n
 PREDICTIONS = "results/predictions/{backbone}/{task}-{loss}.parquet"
 CASES = "results/cases/{task}.parquet"  # one row per image and model, with its scores
 METRICS = "results/metrics.json"
+ABLATION_CASES = "results/ablation/{backbone}/{fusion}-{repeat}.parquet"  # one row per image and loss
+ABLATION_EPOCHS = "results/ablation/{backbone}/{fusion}-{repeat}.csv"  # one row per epoch and loss
+ABLATION_STATE = ".lss-state/ablation/{backbone}/{fusion}-{repeat}"  # as TRAINING_STATE, a folder per loss in it
+ABLATION = "results/ablation/comparison.json"  # everything that the ablation's table and figure print
 STATISTICS = "results/statistics.json"  # everything the tables and figures print: estimates, intervals, tests, curves
 TABLES = {
     1: "results/tables/table1_classification",
@@ -54,6 +58,7 @@ TABLES = {
     4: "results/tables/table4_report_generation",
     5: "results/tables/table5_report_implied_severity",
     6: "results/tables/table6_loss_ablation",
+    7: "results/tables/table7_ablation",
     8: "results/tables/table8_area_severity",
     9: "results/tables/table9_segmentation_by_level",
     10: "results/tables/table10_tests",
@@ -67,6 +72,7 @@ FIGURES = {
     7: "results/figures/figure7_reliability",
     8: "results/figures/figure8_decision_curve",
     9: "results/figures/figure9_training",
+    10: "results/figures/figure10_ablation",
 }  # + .png and .svg
 PLOTS = {
     name: f"results/plots/{name}.csv" for name in ("segmentation", "pid_controller", "classification", "report")

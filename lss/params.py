@@ -19,6 +19,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Backbone = Literal["biomedclip", "smolvlm", "llava_med"]
 Device = Literal["auto", "cpu", "cuda"]
+Fusion = Literal["spatial", "broadcast", "none"]
 MaskLoss = Literal["pid_tversky", "cross_entropy", "dice_cross_entropy", "tversky", "focal_tversky"]
 
 
@@ -232,6 +233,7 @@ class TrainParams(Section):
     """One training per backbone, task and loss."""
 
     backbones: Names[Backbone]
+    baselines: Names[Literal["unet"]]
     device: Device
     threads: Count
     batch_size: Count
@@ -247,7 +249,7 @@ class TrainParams(Section):
     mask_size: Annotated[int, Field(ge=16)]
     resample_grid: Count | None
     prompt: Literal["bank", "oracle"]
-    fusion: Literal["spatial", "broadcast"]
+    fusion: Fusion
     heads: Count
     d_shared: Count
     qlora: QloraParams
@@ -295,6 +297,16 @@ class EvaluateParams(Section):
     compare_with: Annotated[str, Field(pattern=r"^run-[0-9a-f]{12}$")] | None
 
 
+class AblationParams(Section):
+    """Losses and fusions compared on the same shards."""
+
+    repeats: Annotated[int, Field(ge=0)]
+    backbones: Annotated[Names[Backbone], Field(min_length=1)]
+    losses: Annotated[Names[MaskLoss], Field(min_length=1)]
+    fusions: Annotated[Names[Fusion], Field(min_length=1)]
+    unet_losses: Names[MaskLoss]
+
+
 class TableParams(Section):
     """Tables."""
 
@@ -331,6 +343,7 @@ class Params(Section):
     train: TrainParams
     predict: PredictParams
     evaluate: EvaluateParams
+    ablation: AblationParams
     tables: TableParams
     figures: FigureParams
     page: PageParams

@@ -168,6 +168,24 @@ SEGMENTATION = pa.schema(
     ]
 )
 
+ABLATION_CASES = pa.schema(
+    [
+        ("backbone", pa.string()),
+        ("fusion", pa.string()),
+        ("repeat", pa.int32()),
+        ("loss", pa.string()),
+        *_CASE,
+        ("dice_pseudo", pa.float64()),  # against the pseudo-mask
+        ("iou_pseudo", pa.float64()),
+        ("empty_pseudo", pa.bool_()),  # the pseudo-mask has no pixel
+        ("dice_true", pa.float64()),  # against the phantom's true mask; these are null for other cohorts
+        ("iou_true", pa.float64()),
+        ("empty_true", pa.bool_()),
+        ("canal_share", pa.float64()),  # of the image
+        ("attention_inside", pa.float64()),  # share of the attention that lies on the true canal; null without prompts
+    ]
+)
+
 REPORT = pa.schema(
     [
         *_CASE,

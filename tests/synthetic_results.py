@@ -12,7 +12,7 @@ import numpy as np
 from lss import layout
 from lss.grades import GRADES, LEVELS
 from lss.imaging.codec import encode_png, pixels_to_bytes
-from lss.io import write_parquet
+from lss.io import write_json, write_parquet
 from lss.params import EvaluateParams, FigureParams, PageParams, TableParams
 from lss.schemas import CLASSIFICATION, REPORT, SEGMENTATION, SHARD, TRUTH
 from lss.stages import evaluate, figures, page, tables
@@ -206,6 +206,10 @@ class Evaluated:
         return {number: self.folder / stem for number, stem in layout.TABLES.items()}
 
     @property
+    def ablation(self) -> Path:
+        return self.folder / layout.ABLATION
+
+    @property
     def plots(self) -> dict[str, Path]:
         return {name: self.folder / path for name, path in layout.PLOTS.items()}
 
@@ -217,8 +221,9 @@ class Evaluated:
 def run_evaluate(
     inputs: SyntheticResults, folder: Path, manifests: list[Path] | None = None, kept: Path | None = None
 ) -> Evaluated:
-    """Evaluate into `folder`."""
+    """Evaluate into `folder`; there is no ablation."""
     found = Evaluated(folder, inputs)
+    write_json(found.ablation, {"about": {"repeats": 0}, "measures": [], "courses": []})
     evaluate.run(
         EvaluateParams(bootstrap_draws=200, interval="bca", confidence=0.95, compare_with=kept and kept.name),
         SEED,
@@ -247,29 +252,25 @@ def draw_figures(
         predictions=found.inputs.predictions,
         shards=found.inputs.shards["test"],
         epochs=epochs,
+        ablation=found.ablation,
         outputs=outputs,
         plots=plots,
         manifest=found.folder / "results/manifests/figures.json",
     )
 
 
-def write_page(
-    found: Evaluated,
-    folder: Path,
-    manifests: list[Path] | None = None,
-    cases: int = 9,
-    epochs: dict[tuple[str, str, str], Path] | None = None,
-) -> Path:
+def write_page(found: Evaluated, folder: Path, manifests: list[Path] | None = None, cases: int = 9) -> Path:
     """Tables, figures and the page of evaluated results; gives the page."""
     manifest = folder / "made.manifest"
     common = {"statistics": found.statistics_path, "manifest": manifest}
     shown = {"cases": found.cases, "predictions": found.inputs.predictions, "shards": found.inputs.shards["test"]}
-    tables.run(TableParams(digits=4), SEED, outputs=found.tables, **common)
-    draw_figures(found, found.figures, found.plots, epochs or {})
+    tables.run(TableParams(digits=4), SEED, ablation=found.ablation, outputs=found.tables, **common)
+    draw_figures(found, found.figures, found.plots, {})
     path = folder / "index.html"
     page.run(
         PageParams(title="Synthetic", cases=cases),
         SEED,
+        ablation=found.ablation,
         tables=found.tables,
         figures=found.figures,
         manifests=manifests or [],

@@ -90,6 +90,12 @@ class Backbone(nn.Module):
         """Causal language model that takes `inputs_embeds`; None where the backbone has no text decoder."""
         return None
 
+    @property
+    def towers(self) -> list[Tower]:
+        """The towers that are there: see `drop_text_tower`."""
+        names = {name for name, _ in self.model.named_modules()}
+        return [tower for tower, prefix in self.tower_prefixes.items() if prefix in names]
+
     def layers(self, which: Tower) -> Any:
         """The transformer layers of a tower, first to last, as the list in its model."""
         tower = self.model.get_submodule(self.tower_prefixes[which])

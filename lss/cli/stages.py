@@ -8,15 +8,16 @@ from typing import Annotated
 import typer
 
 from lss import layout
+from lss.backbones import NAMES
 from lss.cli import app
 from lss.errors import LssError
 from lss.params import Params, load_params
-from lss.runs import model_runs, segmentation_run, stage_manifests
+from lss.runs import ablation_arms, losses_of, model_runs, segmentation_run, stage_manifests
 
 PANEL = "Stages, in order"
 
 Batch = Annotated[str, typer.Option(help="Batch of patients: 00, 01, ... (as many as cohort.batches).")]
-Backbone = Annotated[str, typer.Option(help="biomedclip, smolvlm or llava_med.")]
+Backbone = Annotated[str, typer.Option(help="biomedclip, smolvlm, llava_med; unet, if it is among train.baselines.")]
 Task = Annotated[str, typer.Option(help="classification, segmentation or report.")]
 Loss = Annotated[str, typer.Option(help="A loss listed under the task in params.yaml, e.g. pid_tversky.")]
 
@@ -50,6 +51,11 @@ def _segmentation_model(params: Params, backbone: str, task: str) -> Path | None
     if task != "report":
         return None
     return Path(layout.MODEL.format(**segmentation_run(params.train, backbone)._asdict()))
+
+
+def _weights(backbone: str) -> Path | None:
+    """Folder of a backbone's checkpoint; a baseline has none."""
+    return Path(layout.WEIGHTS.format(backbone=backbone)) if backbone in NAMES else None
 
 
 def _check_batch(params: Params, batch: str) -> None:
@@ -266,7 +272,7 @@ def train(backbone: Backbone, task: Task, loss: Loss) -> None:
         params.train,
         params.seed,
         **names,
-        weights=Path(layout.WEIGHTS.format(backbone=backbone)),
+        weights=_weights(backbone),
         shards=_shards(params, "train", "val"),
         segmentation=_segmentation_model(params, backbone, task),
         folder=Path(layout.MODEL.format(**names)),
@@ -295,7 +301,7 @@ def predict(backbone: Backbone, task: Task, loss: Loss) -> None:
         params.predict,
         params.seed,
         model=Path(layout.MODEL.format(**names)),
-        weights=Path(layout.WEIGHTS.format(backbone=backbone)),
+        weights=_weights(backbone),
         segmentation=_segmentation_model(params, backbone, task),
         shards=_shards(params, "test")["test"],
         predictions=Path(layout.PREDICTIONS.format(**names)),
@@ -332,10 +338,65 @@ def evaluate() -> None:
 
 
 @app.command(rich_help_panel=PANEL)
+def ablation(
+    backbone: Annotated[str | None, typer.Option(help="A backbone of the section, or unet.")] = None,
+    fusion: Annotated[str | None, typer.Option(help="spatial, broadcast or none.")] = None,
+    repeat: Annotated[int | None, typer.Option(help="1, 2, ... (as many as ablation.repeats).")] = None,
+) -> None:
+    """Compare mask losses, fusions and a plain U-Net; with the options, train what is compared.
+
+    **Reads** with options `data/shards/`, `data/weights/BACKBONE/`, `data/truth/phantom.parquet`; without, what the
+    trainings left in `results/ablation/`.
+
+    **Writes** with options `results/ablation/BACKBONE/FUSION-REPEAT.parquet` (a row per test image and loss: Dice and
+    IoU from 0 to 1, share of the attention inside the true canal) and `.csv` (epochs: beta, FP and FN in pixels);
+    without, `results/ablation/comparison.json` (means, intervals, paired differences).
+    """
+    from lss.stages import ablation as stage
+
+    params = load_params()
+    arms = ablation_arms(params.ablation)
+    if (backbone, fusion, repeat) == (None, None, None):
+        stage.run(
+            params.ablation,
+            params.evaluate,
+            params.seed,
+            cases={arm: Path(layout.ABLATION_CASES.format(**arm._asdict())) for arm in arms},
+            epochs={arm: Path(layout.ABLATION_EPOCHS.format(**arm._asdict())) for arm in arms},
+            comparison=Path(layout.ABLATION),
+            manifest=_manifest("ablation", "comparison"),
+        )
+        return
+    if (backbone, fusion, repeat) not in arms:
+        known = "\n  ".join(f"--backbone {a.backbone} --fusion {a.fusion} --repeat {a.repeat}" for a in arms)
+        raise LssError(
+            f"no such training: {backbone}, {fusion}, {repeat}. params.yaml (ablation) lists\n  "
+            f"{known or 'none: repeats is 0'}"
+        )
+    arm = arms[arms.index((backbone, fusion, repeat))]  # type: ignore[arg-type]
+    names = arm._asdict()
+    stage.train_arm(
+        params.train,
+        list(losses_of(params.ablation, arm.backbone)),
+        params.seed,
+        arm=arm,
+        weights=_weights(arm.backbone),
+        shards=_shards(params, *layout.SUBSETS),
+        truth=Path(layout.TRUTH),
+        cases=Path(layout.ABLATION_CASES.format(**names)),
+        epochs=Path(layout.ABLATION_EPOCHS.format(**names)),
+        state=Path(layout.ABLATION_STATE.format(**names)),
+        manifest=_manifest("ablation", arm.backbone, arm.fusion, str(arm.repeat)),
+    )
+
+
+@app.command(rich_help_panel=PANEL)
 def tables() -> None:
     """Write tables 1-6 of the paper from the statistics, with its values beside; grades by area, levels, tests.
 
-    **Reads** `results/statistics.json`. **Writes** `results/tables/table*.csv`, `.md`, `.tex`.
+    **Reads** `results/statistics.json`, `results/ablation/comparison.json`.
+
+    **Writes** `results/tables/table*.csv`, `.md`, `.tex`.
     """
     from lss.stages import tables as stage
 
@@ -344,6 +405,7 @@ def tables() -> None:
         params.tables,
         params.seed,
         statistics=Path(layout.STATISTICS),
+        ablation=Path(layout.ABLATION),
         outputs={number: Path(stem) for number, stem in layout.TABLES.items()},
         manifest=_manifest("tables"),
     )
@@ -353,8 +415,8 @@ def tables() -> None:
 def figures() -> None:
     """Draw figures 2-6 of the paper, calibration and training curves as PNG and SVG.
 
-    **Reads** `results/statistics.json`, `results/cases/`, `results/predictions/`, `data/shards/test-*.parquet`, the
-    models' `epochs.csv`.
+    **Reads** `results/statistics.json`, `results/ablation/comparison.json`, `results/cases/`, `results/predictions/`,
+    `data/shards/test-*.parquet`, the models' `epochs.csv`.
 
     **Writes** `results/figures/figure*.png`, `.svg`; `results/plots/*.csv`, the training curves for `dvc plots`.
     """
@@ -365,6 +427,7 @@ def figures() -> None:
         params.figures,
         params.seed,
         statistics=Path(layout.STATISTICS),
+        ablation=Path(layout.ABLATION),
         cases=_cases(),
         predictions=_predictions(params),
         shards=_shards(params, "test")["test"],
@@ -379,7 +442,7 @@ def figures() -> None:
 def page() -> None:
     """Put everything on one self-contained page, `results/index.html`, which works offline.
 
-    **Reads** tables, figures, statistics, cases, predictions and the manifests of all stages.
+    **Reads** tables, figures, statistics, the ablation's comparison, cases, predictions, the manifests of all stages.
 
     **Writes** `results/index.html`, `results/cards/*.md` (a card per trained model, a data sheet).
     """
@@ -390,6 +453,7 @@ def page() -> None:
         params.page,
         params.seed,
         statistics=Path(layout.STATISTICS),
+        ablation=Path(layout.ABLATION),
         tables={number: Path(stem) for number, stem in layout.TABLES.items()},
         figures={number: Path(stem) for number, stem in layout.FIGURES.items()},
         cases=_cases(),

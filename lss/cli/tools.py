@@ -23,8 +23,9 @@ def doctor() -> None:
 
 
 @app.command(rich_help_panel=PANEL)
-def preset(name: Annotated[str, typer.Argument(help="phantom or paper.")]) -> None:
-    """Rewrite params.yaml: `paper` (published backbones, the paper's settings, the real archive) or `phantom`."""
+def preset(name: Annotated[str, typer.Argument(help="phantom, paper or ablation.")]) -> None:
+    """Rewrite params.yaml: `paper` (published backbones, the paper's settings, the real archive), `phantom`, or
+    `ablation` (laid over what is set: losses, fusions and a U-Net compared)."""
     from lss.presets import apply_preset
 
     for line in apply_preset(name, Path(layout.PARAMS)):

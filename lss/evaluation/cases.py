@@ -95,6 +95,7 @@ class TestCases:
         pseudo_masks: reference masks, bool (Y, X) in the size of the predictions.
         spacings: mm per pixel of those masks, rows and columns.
         true_grades, true_masks: of the phantom; None per case where there is no truth.
+        canals: the phantom's true canal at the resolution of the image, not emptied at grade A; None likewise.
     """
 
     __test__ = False  # not a test, whatever its name suggests to pytest
@@ -108,6 +109,7 @@ class TestCases:
     spacings: list[tuple[float, float]]
     true_grades: list[str | None]
     true_masks: list[NDArray[np.bool_] | None]
+    canals: list[NDArray[np.bool_] | None]
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -15,7 +15,7 @@ from lss.backbones.base import Backbone, resample_tokens
 from lss.grades import GRADES
 from lss.model.decoder import MaskDecoder
 from lss.model.heads import ClassificationHead
-from lss.model.patch_attention import SpatialPatchCrossAttention
+from lss.model.patch_attention import Fusion, SpatialPatchCrossAttention
 from lss.notes.prompts import GRADE_PROMPTS
 from lss.params import TrainParams
 
@@ -26,7 +26,7 @@ class NetworkConfig:
 
     d_shared: int
     heads: int
-    fusion: Literal["spatial", "broadcast"]
+    fusion: Fusion
     prompt: Literal["bank", "oracle"]
     resample_grid: int | None
     mask_size: int
@@ -50,11 +50,13 @@ class Output:
 
     Attributes:
         logits: (B, 1, Y, X) of the mask, or (B, classes) of the grades; float32.
-        attention_BHKN: attention of each head and prompt over the patches, summing to 1.
+        attention_BHKN: attention of each head and prompt over the patches, summing to 1; None without prompts.
+        grid: rows and columns of the patches; N = rows * columns.
     """
 
     logits: Tensor
-    attention_BHKN: Tensor
+    attention_BHKN: Tensor | None
+    grid: tuple[int, int] = (0, 0)
 
 
 class PromptedEncoder(nn.Module):
@@ -79,8 +81,8 @@ class PromptedEncoder(nn.Module):
             [index for index, prompt in enumerate(GRADE_PROMPTS) if prompt.grade == grade] for grade in GRADES
         ]
 
-    def forward(self, image_B1YX: Tensor, grade_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Attended patches (B, N, D) and attention (B, H, K, N).
+    def forward(self, image_B1YX: Tensor, grade_B: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Attended patches (B, N, D) and attention (B, H, K, N), or None.
 
         `grade_B` (index into GRADES) is looked at only with the oracle prompt, which leaks the answer.
         """
@@ -104,7 +106,7 @@ class SegmentationNetwork(nn.Module):
     def forward(self, image_B1YX: Tensor, grade_B: Tensor) -> Output:
         """Mask logits (B, 1, mask_size, mask_size) and attention; image in [0, 1], float32."""
         attended_BND, attention_BHKN = self.encoder(image_B1YX, grade_B)
-        return Output(self.decoder(attended_BND), attention_BHKN)
+        return Output(self.decoder(attended_BND), attention_BHKN, self.encoder.grid)
 
 
 class ClassificationNetwork(nn.Module):
@@ -118,4 +120,4 @@ class ClassificationNetwork(nn.Module):
     def forward(self, image_B1YX: Tensor, grade_B: Tensor) -> Output:
         """Grade logits (B, 3) in the order of GRADES and attention; image in [0, 1], float32."""
         attended_BND, attention_BHKN = self.encoder(image_B1YX, grade_B)
-        return Output(self.head(attended_BND), attention_BHKN)
+        return Output(self.head(attended_BND), attention_BHKN, self.encoder.grid)

@@ -6,9 +6,9 @@ W width of the text.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
+
+from lss.params import Fusion
 
 
 class SpatialPatchCrossAttention(nn.Module):
@@ -18,7 +18,8 @@ class SpatialPatchCrossAttention(nn.Module):
 
     - `broadcast` (eq. 4 to the letter): the mean over prompts of `sum_n A_kn V_n`, the same for every patch;
     - `spatial`: `N mean_k(A_kn) V_n`, the patch's own value weighted by the attention it got, "text-weighted
-      visual features". The factor N makes an even attention (1/N each) a weight of one.
+      visual features". The factor N makes an even attention (1/N each) a weight of one;
+    - `none`: nothing. The patches go on without the prompts, which shows what the language part is good for.
 
     Heads are then joined by the output projection and added to the patches (residual).
     """
@@ -29,7 +30,7 @@ class SpatialPatchCrossAttention(nn.Module):
         text_width: int,
         shared_width: int,
         heads: int,
-        fusion: Literal["spatial", "broadcast"],
+        fusion: Fusion,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -41,8 +42,11 @@ class SpatialPatchCrossAttention(nn.Module):
         self.key = nn.Linear(patch_width, shared_width, bias=False)
         self.value = nn.Linear(patch_width, shared_width, bias=False)
         self.output = nn.Linear(shared_width, patch_width)
+        if fusion == "none":  # drawn all the same, so that what is drawn after it is the same for every fusion
+            self.requires_grad_(False)
+            self.norm_patches.requires_grad_(True)
 
-    def forward(self, patches_BND: Tensor, prompts_BKW: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, patches_BND: Tensor, prompts_BKW: Tensor) -> tuple[Tensor, Tensor | None]:
         """Attend.
 
         Args:
@@ -51,9 +55,11 @@ class SpatialPatchCrossAttention(nn.Module):
 
         Returns:
             attended patches (B, N, D): normalised patches plus text-weighted features, and
-            attention maps (B, H, K, N), each summing to 1 over the patches.
+            attention maps (B, H, K, N), each summing to 1 over the patches; None with the fusion `none`.
         """
         patches_BND = self.norm_patches(patches_BND)
+        if self.fusion == "none":
+            return patches_BND, None
         query_BHKE = self._split(self.query(self.norm_text(prompts_BKW)))  # eq. 3
         key_BHNE = self._split(self.key(patches_BND))
         value_BHNE = self._split(self.value(patches_BND))

@@ -25,10 +25,10 @@ class ModelCard:
     """What model.json holds: all that is needed to build the model again, and where it came from.
 
     Attributes:
-        backbone, task, loss: which training.
+        backbone, task, loss: which training; `unet` in place of a backbone is a baseline.
         quantise: the frozen base is NF4.
         bf16: frozen parts are bfloat16, inference autocasts.
-        image_size, grid: of the backbone (grid before any resampling).
+        image_size, grid: of the backbone (grid before any resampling; empty for a baseline).
         network: NetworkConfig as a dict.
         leak: true where the oracle prompt told the network the true grade; shown wherever its results are.
         best_epoch, best_score: of the validation, epochs from 1.
@@ -71,12 +71,13 @@ def read_card(folder: Path) -> ModelCard:
         raise LssError(f"{path}: was written by another version ({error}). Rerun its training.") from error
 
 
-def save_model(folder: Path, card: ModelCard, module: nn.Module, backbone: Backbone) -> list[Path]:
-    """Write the folder; returns its files. `backbone` is the one within `module`."""
+def save_model(folder: Path, card: ModelCard, module: nn.Module, backbone: Backbone | None) -> list[Path]:
+    """Write the folder; returns its files. `backbone` is the one within `module`, if there is one."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / TENSORS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in new_tensors(module).items()}, temporary)
-    qlora.save_adapters(backbone, folder / ADAPTER)
+    if backbone is not None:
+        qlora.save_adapters(backbone, folder / ADAPTER)
     write_json(folder / CONFIG, asdict(card))
     return [
         folder / CONFIG,
@@ -105,22 +106,33 @@ def load_tensors(module: nn.Module, folder: Path) -> None:
     module.load_state_dict(tensors, strict=False)
 
 
-def load_network(
-    folder: Path, weights: Path, device: torch.device
-) -> tuple[SegmentationNetwork | ClassificationNetwork, ModelCard]:
+def load_network(folder: Path, weights: Path | None, device: torch.device) -> tuple[nn.Module, ModelCard]:
     """A trained segmentation or classification network in eval mode, frozen, and its card.
+
+    The network takes images and grades to `lss.model.network.Output`.
+    `weights`: folder of the backbone's checkpoint; None for a baseline.
 
     Raises LssError when the folder is incomplete or holds another kind of model.
     """
     card = read_card(folder)
+    network = _untrained(folder, card, weights, device)
+    load_tensors(network, folder)
+    network.to(device).eval().requires_grad_(False)
+    return network, card
+
+
+def _untrained(folder: Path, card: ModelCard, weights: Path | None, device: torch.device) -> nn.Module:
+    config = card.network_config
+    if weights is None:
+        from lss.model.unet import UNet  # imported here: MONAI takes seconds, and hardly anyone needs it
+
+        return UNet(config.mask_size, config.d_shared)
     classes: dict[str, type[SegmentationNetwork] | type[ClassificationNetwork]]
     classes = {"segmentation": SegmentationNetwork, "classification": ClassificationNetwork}
     if card.task not in classes:
         raise LssError(f"{folder / CONFIG}: task: '{card.task}' has no network here; expected {', '.join(classes)}.")
     backbone = load_frozen(card, weights, device)
     qlora.load_adapters(backbone, folder / ADAPTER)
-    network = classes[card.task](backbone, card.network_config)
+    network = classes[card.task](backbone, config)
     backbone.drop_text_tower()  # the prompts are embedded
-    load_tensors(network, folder)
-    network.to(device).eval().requires_grad_(False)
-    return network, card
+    return network

@@ -43,5 +43,10 @@ FIGURES: dict[str, tuple[str, str]] = {
         "Loss and validation score per epoch; for PID-Tversky the weight of misses and the share of misses among "
         "errors, which steers it.",
     ),
+    "figure10": (
+        "Figure 10. Losses and fusions over the epochs.",
+        "Weight of misses and pixel errors over the training part, log scale; mean over the repeats, the band from the "
+        "least to the greatest of them. Only PID-Tversky moves its weight. The U-Net starts without anything learnt.",
+    ),
 }
 """Name to title and caption."""

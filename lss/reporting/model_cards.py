@@ -92,6 +92,8 @@ def _weights(backbone: str, weights: dict[str, Any] | None, manifests: list[Mani
     if source == "tiny":
         named = [("Weights", "tiny: random, in the published format; nothing is learnt in them")]
         licence = "made by this program"
+    elif source == "none":
+        return [("Weights", "none: all of it was trained here")]
     else:
         named = [("Weights", told(source)), ("Id on the hub", told(settings.get("hub_id"))),
                  ("Revision", told(settings.get("revision")))]  # fmt: skip

@@ -7,7 +7,9 @@ import re
 from lss.grades import GRADE_LABELS
 from lss.metrics.language import METRICS
 
-BACKBONES = {"biomedclip": "BiomedCLIP", "smolvlm": "SmolVLM", "llava_med": "LLaVA-Med"}
+BACKBONES = {"biomedclip": "BiomedCLIP", "smolvlm": "SmolVLM", "llava_med": "LLaVA-Med", "unet": "U-Net"}
+
+FUSIONS = {"spatial": "spatial fusion", "broadcast": "broadcast fusion", "none": "no prompts"}
 
 COHORTS = {
     "phantom": "phantom (images and notes made by this program)",
@@ -32,6 +34,8 @@ SOURCES = {
     "area_calibrated": "mask area, calibrated thresholds",
     "text": "generated report",
     "mask": "predicted mask",
+    "attention": "attention",
+    "true_canal": "true canal",
     "pseudo_mask": "pseudo-mask",
     "note_grade": "note",
     "true_mask": "true mask",
@@ -67,6 +71,9 @@ METRIC_LABELS = {
     "contradicts_grade": "Contradicts area's grade",
     "regenerated": "Written anew",
     "template": "Template instead",
+    "attention_inside": "Attention inside the canal",
+    "canal_share": "Canal's share of the image",
+    "attention_ratio": "Attention by the canal's share",
 } | {name: metric.label for name, metric in METRICS.items()}
 
 STRATA = GRADE_LABELS | {
@@ -90,4 +97,4 @@ def spell_out(text: str) -> str:
     'Dice against true mask: BiomedCLIP PID-Tversky'
     """
     names = BACKBONES | LOSSES | SOURCES
-    return re.sub(r"[a-z]+(?:_[a-z]+)+|biomedclip|smolvlm", lambda word: names.get(word[0], word[0]), text)
+    return re.sub(r"[a-z]+(?:_[a-z]+)+|biomedclip|smolvlm|unet", lambda word: names.get(word[0], word[0]), text)

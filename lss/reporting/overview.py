@@ -78,11 +78,14 @@ def _model(facts: dict[str, Any]) -> dict[str, Any]:
         "backbone": model_name(facts["backbone"]),
         "task": facts["task"],
         "loss": LOSSES.get(facts["loss"], facts["loss"]),
-        "weights": {"tiny": "tiny, random", "published": "published"}.get(source, "not stated"),
+        "weights": {"tiny": "tiny, random", "published": "published", "none": "none, trained from scratch"}.get(
+            source, "not stated"
+        ),
         "parameters": facts["parameters"],
         "trained": facts["trained_parameters"],
         "quantised": "; ".join(
-            f"{tower}: {of['layers']} layers ({', '.join(of['kinds'])})" for tower, of in facts["quantised"].items()
+            f"{tower}: {of['layers']} layers ({', '.join(of['kinds'])})"
+            for tower, of in facts.get("quantised", {}).items()
         ),
         "epochs": f"{facts['best_epoch']} of {facts['epochs']}",
         "device": facts["device"],

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from lss.evaluation.summary import RESEARCH_ONLY
 from lss.grades import GRADE_LABELS
+from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.captions import FIGURES
 from lss.reporting.cards import Card
 from lss.reporting.names import spell_out
@@ -21,6 +22,7 @@ _SECTIONS = {
     "run": "What was run",
     "trust": "How far to trust it",
     "tables": "Tables",
+    "ablation": "Losses and fusions",
     "tests": "Tests",
     "comparison": "Other run",
     "figures": "Figures",
@@ -29,6 +31,9 @@ _SECTIONS = {
     "cards": "Cards",
     "made-with": "Made with",
 }
+
+ABLATION_FIGURE = "figure10"
+"""Its name in lss.reporting.captions."""
 
 
 def render_page(
@@ -73,9 +78,11 @@ def render_page(
         about=about,
         grades=list(GRADE_LABELS.values()),
         caveats=[spell_out(caveat) for caveat in dict.fromkeys([*statistics["caveats"], *about["caveats"]])],
-        tables=[_table(*table, digits) for table in tables if table[0].number != TESTS],
+        tables=[_table(*table, digits) for table in tables if table[0].number not in (ABLATION, TESTS)],
+        ablation=[_table(*table, digits) for table in tables if table[0].number == ABLATION],
         tests=[_table(*table, digits) for table in tables if table[0].number == TESTS],
-        figures=[_figure(name, uri) for name, uri in figures],
+        figures=[_figure(name, uri) for name, uri in figures if name != ABLATION_FIGURE],
+        ablation_figures=[_figure(name, uri) for name, uri in figures if name == ABLATION_FIGURE],
         left_out=[("Files and notes that could not be used", about["rejects"]),
                   ("Slices read, but not of the kind in question", about["unused"])],
         backbones=[model["name"] for model in cases[0]["models"]] if cases else [],

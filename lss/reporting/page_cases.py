@@ -111,6 +111,9 @@ def _of_model(
 
 
 def _attention(prediction: dict[str, Any]) -> str:
+    """Empty where there is none, as for a U-Net."""
+    if prediction["attention"] is None:
+        return ""
     shape = prediction["grid_rows"], prediction["grid_columns"]
     attention = np.frombuffer(prediction["attention"], "<f2").astype(np.float64).reshape(shape)
     coloured = (colormaps["inferno"](heat(attention, _SIDE // 2))[..., :3] * 255).astype(np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from lss.evaluation.attention import ATTENTION_METRICS
 from lss.evaluation.measures import KEY, Measure
 from lss.grades import GRADES, LEVELS
 from lss.metrics.language import METRICS as LANGUAGE
@@ -54,6 +55,8 @@ def _table2(measures: list[Measure]) -> Iterator[Measure]:
 def _table3(measures: list[Measure]) -> Iterator[Measure]:
     keys = _first_losses(_models(measures, task="segmentation", source="mask", reference="pseudo_mask"))
     yield from _select(measures, keys, ("dice", "iou", "recall", "hd95_mm"), GRADES)
+    keys = _first_losses(_models(measures, task="segmentation", source="attention"))
+    yield from _select(measures, keys, ATTENTION_METRICS, (*GRADES, "all"))
 
 
 def _table4(measures: list[Measure]) -> Iterator[Measure]:

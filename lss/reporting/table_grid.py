@@ -67,14 +67,16 @@ def grid_of(table: Table, digits: int) -> Grid:
         line[column] = row
         if row["paper_value"] is not None:
             with_paper.add(column)
-    headings = [*labels, Cell("n", kind="count")]
+    headings = [*labels, Cell("n", kind="count")] if table.show_n else labels
     for column in columns:
         headings.append(Cell(column))
         if column in with_paper:
             headings.append(Cell(column, "paper", "paper"))
     body = []
     for names, line in lines.items():
-        cells = [*(Cell(name, kind="label", sort=name) for name in names), _count(line, columns)]
+        cells = [Cell(name, kind="label", sort=name) for name in names]
+        if table.show_n:
+            cells.append(_count(line, columns))
         for column in columns:
             cells.append(_value(line.get(column), digits))
             if column in with_paper:

@@ -36,6 +36,7 @@ class Table:
         row_fields: fields of the long rows that name a line of the grid, the first one a group of lines.
         column_field: field that names the grid's columns; "" where each long row is a line by itself.
         rows: long rows; their keys are the columns of the CSV file.
+        show_n: the grid has a column for the number of images behind a line.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Table:
     row_fields: tuple[str, ...]
     column_field: str = "model"
     rows: list[dict[str, Any]] = field(default_factory=list)
+    show_n: bool = True
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -87,6 +89,8 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             ("reference", "stratum", "metric")),
         Table(3, "Segmentation by grade, against the pseudo-masks", [
             "At grade A the reference is empty: Dice 1 means that nothing was drawn, not that something was outlined.",
+            "Attention: mean over heads and prompts, its share inside the phantom's true canal (also at grade A), and "
+            "that share divided by the canal's share of the image. Attention that knows nothing of the canal has 1.",
             interval, undefined], by_grade),
         Table(4, "Report generation", [
             "CIDEr-D runs from 0 to 10, all others from 0 to 1; the paper does not say the scale of its CIDEr, nor "

@@ -68,7 +68,7 @@ def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_e
                "column_spacing_mm", "source_sha256", "crop_row", "crop_column"]  # fmt: skip
     known = {row["source_sha256"]: row for row in read_parquet(truth, TRUTH).select(
         ["source_sha256", "grade", "canal_mask"]).to_pylist()}  # fmt: skip
-    test = TestCases([], [], [], [], [], [], [], [], [])
+    test = TestCases([], [], [], [], [], [], [], [], [], [])
     for row in _originals(shards, columns):
         mask = decode_mask(row["mask"]["bytes"])
         test.keys.append(row["slice_key"])
@@ -82,20 +82,19 @@ def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_e
         )
         true = known.get(row["source_sha256"])
         test.true_grades.append(true["grade"] if true else None)
-        test.true_masks.append(_true_mask(true, row, mask.shape, size, grade_a_empty) if true else None)
+        canal = _true_canal(true, row, mask.shape) if true else None
+        test.canals.append(canal)
+        nothing_to_draw = grade_a_empty and true is not None and true["grade"] == "A"
+        drawn = np.zeros(size, dtype=bool) if nothing_to_draw else canal
+        test.true_masks.append(None if drawn is None else resize_mask(drawn, size))
     if not len(test):
         raise LssError("evaluate: the test shards hold no slice. Rerun shards, or look at split.fractions.")
     return test
 
 
-def _true_mask(
-    true: dict[str, Any], row: dict[str, Any], shape: tuple[int, ...], size: tuple[int, int], grade_a_empty: bool
-) -> np.ndarray:
-    """The true canal in the field of view; empty at a true grade A where the pseudo-masks are empty there too."""
-    mask = crop(decode_mask(true["canal_mask"]["bytes"]), row["crop_row"], row["crop_column"], (shape[0], shape[1]))
-    if grade_a_empty and true["grade"] == "A":
-        mask = np.zeros_like(mask)
-    return resize_mask(mask, size)
+def _true_canal(true: dict[str, Any], row: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+    """The true canal in the field of view."""
+    return crop(decode_mask(true["canal_mask"]["bytes"]), row["crop_row"], row["crop_column"], (shape[0], shape[1]))
 
 
 def baseline_reports(

@@ -14,6 +14,7 @@ from lss.errors import LssError
 from lss.evaluation import masks as segmentation
 from lss.evaluation import reports as language
 from lss.evaluation.agreement import evaluate_agreement
+from lss.evaluation.attention import measure_attention
 from lss.evaluation.cases import CASE_SCHEMAS, TestCases, aligned, decode_mask
 from lss.evaluation.comparisons import compare_all
 from lss.evaluation.grades import evaluate_answers
@@ -160,6 +161,12 @@ def _segmentation(
             if source == "mask":
                 all_rows += rows
                 dice[name, backbone, loss] = np.array([row["dice"] for row in rows])
+    canals = [canal for canal in test.canals if canal is not None]
+    for backbone, task, loss in models if test.has_truth else ():
+        rows = tables[backbone, task, loss]
+        if rows[0]["attention"] is not None:  # a U-Net has none
+            key = {"task": task, "backbone": backbone, "loss": loss, "source": "attention", "reference": "true_canal"}
+            found.measures += measure_attention(key, rows, canals, test, bootstrap)
     losses = list(dict.fromkeys(loss for _, _, loss in models))
     for name in references:
         of = {f"{backbone} {loss}": values for (ref, backbone, loss), values in dice.items() if ref == name}

@@ -11,6 +11,7 @@ from lss.errors import LssError
 from lss.io import read_json, write_text
 from lss.manifest import write_manifest
 from lss.params import FigureParams
+from lss.reporting.ablation_figure import draw_ablation
 from lss.reporting.calibration_figures import draw_decision, draw_reliability
 from lss.reporting.case_data import CaseData
 from lss.reporting.grade_figures import draw_grades
@@ -34,6 +35,7 @@ def run(
     predictions: dict[Run, Path],
     shards: list[Path],
     epochs: dict[Run, Path],
+    ablation: Path,
     outputs: dict[int, Path],
     plots: dict[str, Path],
     manifest: Path,
@@ -47,6 +49,7 @@ def run(
         predictions: tables by (backbone, task, loss).
         shards: of the test part.
         epochs: epochs.csv by (backbone, task, loss).
+        ablation: comparison of the ablation stage.
         outputs: number of the figure to the stem of its files.
         plots: name of the table of training curves to its file.
         manifest: gets the stage's manifest.
@@ -70,6 +73,7 @@ def run(
             7: draw_reliability(found),
             8: draw_decision(found),
             9: draw_training(courses),
+            10: draw_ablation(read_json(ablation)),
         }
         for number, stem in outputs.items():
             sign(figures[number], found["about"])
@@ -77,7 +81,7 @@ def run(
     write_manifest(
         manifest,
         "figures",
-        inputs=[statistics, *cases.values(), *predictions.values(), *shards, *epochs.values()],
+        inputs=[statistics, *cases.values(), *predictions.values(), *shards, *epochs.values(), ablation],
         outputs=written,
         params=params.model_dump(mode="json"),
         seed=seed,

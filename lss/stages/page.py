@@ -9,13 +9,15 @@ from lss.evaluation.run_comparison import settings_of
 from lss.io import read_json, write_text
 from lss.manifest import read_manifest, write_manifest
 from lss.params import PageParams
+from lss.reporting.ablation_table import NUMBER as ABLATION
+from lss.reporting.ablation_table import ablation_table
 from lss.reporting.cards import to_markdown
 from lss.reporting.case_data import CaseData
 from lss.reporting.comparison_grid import comparison_sections
 from lss.reporting.data_sheet import data_sheet as make_data_sheet
 from lss.reporting.model_cards import model_card
 from lss.reporting.overview import overview
-from lss.reporting.page import data_uri, render_page
+from lss.reporting.page import ABLATION_FIGURE, data_uri, render_page
 from lss.reporting.page_cases import choose_cases, page_cases
 from lss.reporting.tables import build_tables
 
@@ -28,6 +30,7 @@ def run(
     seed: int,
     *,
     statistics: Path,
+    ablation: Path,
     tables: dict[int, Path],
     figures: dict[int, Path],
     cases: dict[str, Path],
@@ -45,6 +48,7 @@ def run(
         params: the page section.
         seed: of params.yaml; draws the random cases.
         statistics, cases: of the evaluate stage.
+        ablation: comparison of the ablation stage.
         tables, figures: number to the stem of the files; the CSV and the PNG are taken in.
         predictions: tables by (backbone, task, loss).
         shards: of the test part.
@@ -59,10 +63,13 @@ def run(
     found = read_json(statistics)
     known = [read_manifest(path) for path in manifests]
     data = CaseData(cases, predictions, shards)
-    built = build_tables(found)
+    compared = read_json(ablation)
+    built = build_tables(found) | {ABLATION: ablation_table(compared, found)}
     csv_files = {number: Path(f"{stem}.csv") for number, stem in tables.items()}
     png_files = {number: Path(f"{stem}.png") for number, stem in figures.items()}
-    pictures = [(f"figure{number}", data_uri("image/png", path.read_bytes())) for number, path in png_files.items()]
+    pictures = {f"figure{number}": data_uri("image/png", path.read_bytes()) for number, path in png_files.items()}
+    if not compared["measures"]:
+        del pictures[ABLATION_FIGURE]
     trained = {
         (m["facts"]["backbone"], m["facts"]["task"], m["facts"]["loss"]): m for m in known if m["stage"] == "train"
     }
@@ -77,7 +84,7 @@ def run(
         statistics=found,
         about=overview(known, found),
         tables=[(built[number], path.name, path.read_bytes()) for number, path in csv_files.items()],
-        figures=pictures,
+        figures=list(pictures.items()),
         cases=page_cases(data, choose_cases(data, params.cases, seed, changed)),
         comparison=comparison_sections(comparison, settings_of(known), _DIGITS) if comparison else None,
         cards=[(path.name, card) for path, card in cards.items()],
@@ -87,8 +94,8 @@ def run(
     write_manifest(
         manifest,
         "page",
-        inputs=[statistics, *csv_files.values(), *png_files.values(), *cases.values(), *predictions.values(), *shards,
-                *manifests],
+        inputs=[statistics, ablation, *csv_files.values(), *png_files.values(), *cases.values(),
+                *predictions.values(), *shards, *manifests],
         outputs=[page, *cards],
         params=params.model_dump(mode="json"),
         seed=seed,

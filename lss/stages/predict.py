@@ -18,6 +18,7 @@ from lss.errors import LssError
 from lss.grades import GRADES
 from lss.io import write_parquet
 from lss.manifest import write_manifest
+from lss.model.network import Output
 from lss.model.saved import CONFIG, ModelCard, load_network, read_card
 from lss.params import PredictParams
 from lss.progress import progress
@@ -34,7 +35,7 @@ def run(
     seed: int,
     *,
     model: Path,
-    weights: Path,
+    weights: Path | None,
     segmentation: Path | None,
     shards: list[Path],
     predictions: Path,
@@ -46,7 +47,7 @@ def run(
         params: the predict section.
         seed: of params.yaml; used where reports are sampled or written anew.
         model: folder that `train` wrote.
-        weights: folder of the backbone's checkpoint.
+        weights: folder of the backbone's checkpoint; None for a baseline.
         segmentation: model folder of the segmentation network (task report); None for other tasks.
         shards: paths of the test part.
         predictions: gets the table; its schema is lss.schemas.CLASSIFICATION, SEGMENTATION or REPORT.
@@ -86,7 +87,7 @@ def run(
 def _predict(
     card: ModelCard,
     model: Path,
-    weights: Path,
+    weights: Path | None,
     segmentation: Path | None,
     params: PredictParams,
     seed: int,
@@ -97,18 +98,17 @@ def _predict(
     if card.task == "report":
         from lss.training import report_prediction
 
-        if segmentation is None:
+        if segmentation is None or weights is None:
             raise LssError("predict: segmentation: a report is written from a mask; name the model that draws it.")
         yield from report_prediction.predict(card, model, weights, params, seed, device, batches)
         return
     network, card = load_network(model, weights, device)
-    rows_of = _segmentation_rows if card.task == "segmentation" else _classification_rows
     for batch in batches:
         there = batch.to(device)
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=card.bf16):
-            output = network(there.image_B1YX, there.grade_B)
-        attention_BN = output.attention_BHKN.float().mean(dim=(1, 2)).cpu().numpy()
-        yield from rows_of(batch, output.logits.float().cpu(), attention_BN, network.encoder.grid)
+            output: Output = network(there.image_B1YX, there.grade_B)
+        rows_of = _segmentation_rows if card.task == "segmentation" else _classification_rows
+        yield from rows_of(batch, output)
 
 
 def _origins(rows: list[dict[str, Any]]) -> dict[str, int]:
@@ -127,26 +127,30 @@ def _case(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in ("slice_key", "patient_key", "level", "grade")}
 
 
-def _classification_rows(
-    batch: Batch, logits_BC: torch.Tensor, attention_BN: np.ndarray, grid: tuple[int, int]
-) -> Iterator[dict[str, Any]]:
-    for row, probabilities in zip(batch.rows, logits_BC.softmax(dim=-1).tolist(), strict=True):
+def _classification_rows(batch: Batch, output: Output) -> Iterator[dict[str, Any]]:
+    for row, probabilities in zip(batch.rows, output.logits.float().cpu().softmax(dim=-1).tolist(), strict=True):
         named = {f"p_{grade}": value for grade, value in zip(GRADES, probabilities, strict=True)}
         yield _case(row) | named | {"predicted": GRADES[int(np.argmax(probabilities))]}
 
 
-def _segmentation_rows(
-    batch: Batch, logits_B1YX: torch.Tensor, attention_BN: np.ndarray, grid: tuple[int, int]
-) -> Iterator[dict[str, Any]]:
-    for row, probability, attention in zip(batch.rows, logits_B1YX.sigmoid()[:, 0].numpy(), attention_BN, strict=True):
+def _segmentation_rows(batch: Batch, output: Output) -> Iterator[dict[str, Any]]:
+    probability_BYX = output.logits.float().cpu().sigmoid()[:, 0].numpy()
+    attention: dict[str, Any] = {"attention": None, "grid_rows": None, "grid_columns": None}
+    if output.attention_BHKN is not None:
+        attention_BN = output.attention_BHKN.float().mean(dim=(1, 2)).cpu().numpy()
+        attention |= {"grid_rows": output.grid[0], "grid_columns": output.grid[1]}
+    for index, (row, probability) in enumerate(zip(batch.rows, probability_BYX, strict=True)):
         inside = probability > 0.5
         confidence = probability[inside]
-        yield _case(row) | {
-            "mask": {"bytes": cv2.imencode(".png", inside.astype(np.uint8) * 255)[1].tobytes(), "path": None},
-            "area_percent": 100.0 * float(inside.mean()),
-            "mean_confidence": float(confidence.mean()) if confidence.size else None,
-            "max_confidence": float(confidence.max()) if confidence.size else None,
-            "attention": attention.astype("<f2").tobytes(),
-            "grid_rows": grid[0],
-            "grid_columns": grid[1],
-        }
+        if output.attention_BHKN is not None:
+            attention["attention"] = attention_BN[index].astype("<f2").tobytes()
+        yield (
+            _case(row)
+            | attention
+            | {
+                "mask": {"bytes": cv2.imencode(".png", inside.astype(np.uint8) * 255)[1].tobytes(), "path": None},
+                "area_percent": 100.0 * float(inside.mean()),
+                "mean_confidence": float(confidence.mean()) if confidence.size else None,
+                "max_confidence": float(confidence.max()) if confidence.size else None,
+            }
+        )

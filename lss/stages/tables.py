@@ -8,18 +8,29 @@ from pathlib import Path
 from lss.io import read_json, write_text
 from lss.manifest import write_manifest
 from lss.params import TableParams
+from lss.reporting.ablation_table import NUMBER as ABLATION
+from lss.reporting.ablation_table import ablation_table
 from lss.reporting.names import spell_out
 from lss.reporting.table_text import to_csv, to_latex, to_markdown
 from lss.reporting.tables import build_tables
 
 
-def run(params: TableParams, seed: int, *, statistics: Path, outputs: dict[int, Path], manifest: Path) -> None:
+def run(
+    params: TableParams,
+    seed: int,
+    *,
+    statistics: Path,
+    ablation: Path,
+    outputs: dict[int, Path],
+    manifest: Path,
+) -> None:
     """Write every table as CSV (long, full precision), Markdown and LaTeX.
 
     Args:
         params: the tables section.
         seed: of params.yaml; nothing is drawn here, it is recorded only.
         statistics: of the evaluate stage.
+        ablation: comparison of the ablation stage.
         outputs: number of the table to the stem of its files.
         manifest: gets the stage's manifest.
 
@@ -27,7 +38,7 @@ def run(params: TableParams, seed: int, *, statistics: Path, outputs: dict[int, 
     """
     started = datetime.now(UTC)
     found = read_json(statistics)
-    tables = build_tables(found)
+    tables = build_tables(found) | {ABLATION: ablation_table(read_json(ablation), found)}
     caveats = [spell_out(caveat) for caveat in found["caveats"]]
     written = []
     for number, stem in outputs.items():
@@ -42,7 +53,7 @@ def run(params: TableParams, seed: int, *, statistics: Path, outputs: dict[int, 
     write_manifest(
         manifest,
         "tables",
-        inputs=[statistics],
+        inputs=[statistics, ablation],
         outputs=written,
         params=params.model_dump(mode="json"),
         seed=seed,

@@ -8,18 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lss.backbones.base import Backbone
-from lss.io import read_json, sha256_file
-from lss.manifest import versions, write_manifest
+from lss.io import read_json
+from lss.manifest import write_manifest
 from lss.model.network import network_config
 from lss.model.saved import ModelCard, save_model
 from lss.params import TrainParams
 from lss.runs import Run
 from lss.seeding import derive_seed
-from lss.training.checkpoints import Progress, fingerprint
 from lss.training.data import Subsets
-from lss.training.fit import fit
-from lss.workflow import code_hashes
+from lss.training.fit import Fitted, fit, training_key
 
 
 def run(
@@ -29,7 +26,7 @@ def run(
     backbone: str,
     task: str,
     loss: str,
-    weights: Path,
+    weights: Path | None,
     shards: dict[str, list[Path]],
     segmentation: Path | None,
     folder: Path,
@@ -43,7 +40,7 @@ def run(
         params: the train section.
         seed: of params.yaml. Trainings of one backbone and task start from the same weights.
         backbone, task, loss: which training.
-        weights: folder of the backbone's checkpoint.
+        weights: folder of the backbone's checkpoint; None for a baseline.
         shards: paths of the subsets `train` and `val`.
         segmentation: folder of the segmentation model the report is written from; None for other tasks.
         folder: gets model.json, model.safetensors, adapter/, epochs.csv.
@@ -54,25 +51,24 @@ def run(
     Raises LssError on a broken file, a setting that does not fit, or a loss that is no longer finite.
     """
     started = datetime.now(UTC)
+    model, own_seed = Run(backbone, task, loss), derive_seed(seed, "train", backbone, task)
     data = Subsets(shards, params.workers)
     fitted = fit(
         params,
-        derive_seed(seed, "train", backbone, task),
-        Run(backbone, task, loss),
+        own_seed,
+        model,
         data,
         weights=weights,
         segmentation=segmentation,
         state=state,
-        key=fingerprint_of(params, seed, backbone, task, loss, weights, shards, segmentation),
+        key=training_key("train", params, own_seed, model, weights, shards, segmentation),
         epochs_csv=folder / "epochs.csv",
         events=events,
     )
     if not fitted.main:
         return  # one of several processes; the first one writes
-    trained, model, course = fitted.task, fitted.setup.backbone, fitted.course
-    sizes = (model.image_size, params.mask_size)
-    card = _card(params, backbone, task, loss, model, course, trained.facts())
-    files = save_model(folder, card, trained.module, model)
+    course, sizes = fitted.course, (fitted.image_size, params.mask_size)
+    files = save_model(folder, _card(params, model, fitted), fitted.task.module, fitted.task.backbone)
     write_manifest(
         manifest,
         "train",
@@ -85,7 +81,7 @@ def run(
             "backbone": backbone,
             "task": task,
             "loss": loss,
-            "device": str(fitted.setup.device),
+            "device": str(fitted.device),
             "train_samples": len(data.samples("train", *sizes)),
             "val_samples": len(data.samples("val", *sizes)),
             "epochs": len(course.history),
@@ -94,60 +90,40 @@ def run(
             "trained_parameters": fitted.trained_parameters,
             "parameters": fitted.parameters,
             "quantised": fitted.quantised,
-            "weights": {k: v for k, v in read_json(weights / "manifest.json").items() if k != "files"},
-            "leak": params.prompt == "oracle",
-            **trained.facts(),
+            "weights": _origin(weights),
+            "leak": _leaks(params, model),
+            **fitted.task.facts(),
         },
     )
     shutil.rmtree(state, ignore_errors=True)
 
 
-_NO_MATTER = {"backbones", "classification", "segmentation", "report", "workers", "gradient_checkpointing"}
-"""Settings of other tasks, and such as change no byte of what is trained."""
+def _origin(weights: Path | None) -> dict[str, Any]:
+    """What the stage weights told of the checkpoint."""
+    if weights is None:
+        return {"source": "none"}
+    return {name: value for name, value in read_json(weights / "manifest.json").items() if name != "files"}
 
 
-def fingerprint_of(
-    params: TrainParams,
-    seed: int,
-    backbone: str,
-    task: str,
-    loss: str,
-    weights: Path,
-    shards: dict[str, list[Path]],
-    segmentation: Path | None,
-) -> str:
-    """Of everything the trained weights depend on: settings, data, weights, this program's code, its libraries."""
-    settings = params.model_dump(mode="json", exclude=_NO_MATTER)
-    own = getattr(params, task).model_dump(mode="json", exclude={"losses"})
-    files = [*shards["train"], *shards["val"], weights / "manifest.json"]
-    if segmentation is not None:
-        files += sorted(path for path in segmentation.rglob("*") if path.is_file())
-    hashes = [sha256_file(path) for path in files]
-    return fingerprint([settings, own, seed, backbone, task, loss, hashes, code_hashes("train"), versions()])
+def _leaks(params: TrainParams, model: Run) -> bool:
+    """Whether the model is told the true grade; a baseline is told nothing."""
+    return params.prompt == "oracle" and model.backbone in params.backbones
 
 
-def _card(
-    params: TrainParams,
-    backbone: str,
-    task: str,
-    loss: str,
-    model: Backbone,
-    course: Progress,
-    facts: dict[str, Any],
-) -> ModelCard:
-    record: dict[str, Any] = params.model_dump(mode="json")
+def _card(params: TrainParams, model: Run, fitted: Fitted) -> ModelCard:
+    backbone = fitted.task.backbone
     return ModelCard(
-        backbone=backbone,
-        task=task,
-        loss=loss,
+        backbone=model.backbone,
+        task=model.task,
+        loss=model.loss,
         quantise=params.qlora.quantise,
         bf16=params.bf16,
-        image_size=model.image_size,
-        grid=list(model.grid),
+        image_size=fitted.image_size,
+        grid=list(backbone.grid) if backbone else [],
         network=asdict(network_config(params)),
-        leak=params.prompt == "oracle",
-        best_epoch=course.best_epoch + 1,
-        best_score=course.best_score or 0.0,
-        train=record,
-        facts=facts,
+        leak=_leaks(params, model),
+        best_epoch=fitted.course.best_epoch + 1,
+        best_score=fitted.course.best_score or 0.0,
+        train=params.model_dump(mode="json"),
+        facts=fitted.task.facts(),
     )

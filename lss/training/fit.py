@@ -12,15 +12,20 @@ import torch
 
 from lss.backbones import load_backbone
 from lss.backbones.qlora import quantised_summary, weight_count
+from lss.io import sha256_file
+from lss.manifest import versions
 from lss.params import TrainParams
 from lss.runs import Run
 from lss.seeding import derive_seed
 from lss.torch_setup import set_deterministic
-from lss.training.checkpoints import Progress
+from lss.training.checkpoints import Progress, fingerprint
 from lss.training.data import BatchLoader, Subsets
 from lss.training.loop import LoopSettings, train
 from lss.training.parallel import join
+from lss.training.segmentation_task import build as build_segmentation
+from lss.training.segmentation_task import build_unet
 from lss.training.task import Setup, Task
+from lss.workflow import code_hashes
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,9 @@ class Fitted:
     """A trained model.
 
     Attributes:
-        setup: what it was built from; its backbone carries the adapters now.
         task: its module has the weights of the best epoch and is in eval mode.
+        image_size: side in pixels of the images it takes.
+        device: where it lies.
         course: the epochs, and which was best.
         main: whether this process is the one to write it, of those that trained.
         parameters: of the backbone and what was put on it.
@@ -37,8 +43,9 @@ class Fitted:
         quantised: what of the backbone is stored in 4 bits, see `lss.backbones.qlora.quantised_summary`.
     """
 
-    setup: Setup
     task: Task
+    image_size: int
+    device: torch.device
     course: Progress
     main: bool
     parameters: int
@@ -52,7 +59,7 @@ def fit(
     model: Run,
     data: Subsets,
     *,
-    weights: Path,
+    weights: Path | None,
     segmentation: Path | None,
     state: Path,
     key: str,
@@ -64,9 +71,9 @@ def fit(
     Args:
         params: the train section.
         seed: of this training. Two models that differ in nothing that draws start from the same weights.
-        model: which backbone, task and loss.
+        model: which backbone (or baseline), task and loss.
         data: the subsets `train` and `val`.
-        weights: folder of the backbone's checkpoint.
+        weights: folder of the backbone's checkpoint; None for a baseline.
         segmentation: folder of the segmentation model the report is written from; None for other tasks.
         state: folder of the rolling checkpoint; a killed training goes on from it.
         key: fingerprint of everything the result depends on; a checkpoint of another key is refused.
@@ -80,30 +87,35 @@ def fit(
     set_deterministic(params.threads, device)
     torch.manual_seed(seed)
 
-    backbone = load_backbone(
-        model.backbone,
-        weights,
-        quantise=params.qlora.quantise,
-        device=device,
-        dtype=torch.bfloat16 if params.bf16 else torch.float32,
-    )
-    backbone.set_gradient_checkpointing(params.gradient_checkpointing)
-    published = {id(part): weight_count(part) for part in backbone.parameters()}
-    quantised = quantised_summary(backbone)
-    if parallel.main:
-        print(_describe(quantised), file=sys.stderr)
-    setup = Setup(backbone, params, model.loss, seed, device, segmentation, weights)
-    task = _build_task(model.task, setup)
+    published: dict[int, int] = {}
+    quantised: dict[str, dict[str, Any]] = {}
+    if weights is None:
+        task: Task = build_unet(params, model.loss, device)
+        image_size = params.mask_size
+    else:
+        backbone = load_backbone(
+            model.backbone,
+            weights,
+            quantise=params.qlora.quantise,
+            device=device,
+            dtype=torch.bfloat16 if params.bf16 else torch.float32,
+        )
+        backbone.set_gradient_checkpointing(params.gradient_checkpointing)
+        image_size = backbone.image_size
+        published = {id(part): weight_count(part) for part in backbone.parameters()}
+        quantised = quantised_summary(backbone)
+        if parallel.main:
+            print(_describe(quantised), file=sys.stderr)
+        task = _build_task(model.task, Setup(backbone, params, model.loss, seed, device, segmentation, weights))
+        if params.compile:
+            writes = model.task == "report" and backbone.language_model is not None
+            backbone.compile_layers(("vision", "language") if writes else ("vision",))
     added = [part for part in task.module.parameters() if id(part) not in published]
-    if params.compile:
-        writes = model.task == "report" and backbone.language_model is not None
-        backbone.compile_layers(("vision", "language") if writes else ("vision",))
-
     if not parallel.main:  # from here on dropout differs; all have built the same weights
         torch.manual_seed(derive_seed(seed, "process", parallel.rank))
 
     of_task = getattr(params, model.task)
-    sizes = (backbone.image_size, params.mask_size)
+    sizes = (image_size, params.mask_size)
     course = train(
         task,
         BatchLoader(data.samples("train", *sizes), params.micro_batch_size, seed, params.workers),
@@ -125,8 +137,9 @@ def fit(
     )
     parallel.end()
     return Fitted(
-        setup,
         task,
+        image_size,
+        device,
         course,
         parallel.main,
         parameters=sum(published.values()) + sum(part.numel() for part in added),
@@ -135,15 +148,46 @@ def fit(
     )
 
 
+_NO_MATTER = {
+    "backbones", "baselines", "classification", "segmentation", "report", "workers", "gradient_checkpointing"
+}  # fmt: skip
+"""Settings of other tasks, and such as change no byte of what is trained."""
+
+
+def training_key(
+    stage: str,
+    params: TrainParams,
+    seed: int,
+    model: Run,
+    weights: Path | None,
+    shards: dict[str, list[Path]],
+    segmentation: Path | None = None,
+) -> str:
+    """Fingerprint of everything a trained model depends on: settings, data, weights, this program's code, libraries.
+
+    Args:
+        stage: whose code counts.
+        params, seed, model, weights, segmentation: as of `fit`.
+        shards: paths by subset, `train` and `val`.
+    """
+    settings = params.model_dump(mode="json", exclude=_NO_MATTER)
+    own = getattr(params, model.task).model_dump(mode="json", exclude={"losses"})
+    files = [*shards["train"], *shards["val"]]
+    if weights is not None:
+        files.append(weights / "manifest.json")
+    if segmentation is not None:
+        files += sorted(path for path in segmentation.rglob("*") if path.is_file())
+    hashes = [sha256_file(path) for path in files]
+    return fingerprint([settings, own, seed, model, hashes, code_hashes(stage), versions()])
+
+
 def _describe(quantised: dict[str, dict[str, Any]]) -> str:
     """One line on what is stored in 4 bits."""
-    if not quantised:
-        return "In 4 bits (NF4): nothing."
     towers = [
         f"{tower} {of['layers']} layers ({', '.join(of['kinds'])}), {of['weights']:,} weights"
         for tower, of in quantised.items()
     ]
-    return f"In 4 bits (NF4): {'; '.join(towers)}."
+    return f"In 4 bits (NF4): {'; '.join(towers) or 'nothing'}."
 
 
 def _build_task(task: str, setup: Setup) -> Task:
@@ -153,8 +197,6 @@ def _build_task(task: str, setup: Setup) -> Task:
 
         return build_classification(setup)
     if task == "segmentation":
-        from lss.training.segmentation_task import build as build_segmentation
-
         return build_segmentation(setup)
     from lss.training.report_task import build as build_report
 

@@ -123,7 +123,9 @@ class Several(Alone):
 
         mesh = init_device_mesh(self.device.type, (self.count,))
         whole = trained | {part for name, part in task.module.named_parameters() if ".lora_" in name}
-        for tower in task.backbone.tower_prefixes:
+        if task.backbone is None:
+            return  # a baseline: nothing of it is frozen
+        for tower in task.backbone.towers:
             for layer in task.backbone.layers(tower):
                 fully_shard(layer, mesh=mesh, ignored_params=whole)
 

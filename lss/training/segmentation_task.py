@@ -8,28 +8,38 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lss.backbones.base import Backbone
 from lss.losses.base import MaskLoss
 from lss.losses.masks import make_mask_loss
 from lss.model.network import SegmentationNetwork, network_config
+from lss.params import SegmentationParams, TrainParams
 from lss.training.task import Batch, Setup, add_vision_adapters, split_parameters
 
 
 class SegmentationTask:
-    """Trains adapters of the vision tower, attention and decoder on masks."""
+    """Trains adapters of the vision tower, attention and decoder on masks; of a baseline, all of it."""
 
-    def __init__(self, network: SegmentationNetwork, mask_loss: MaskLoss, setup: Setup) -> None:
-        self.module: nn.Module = network
-        self.backbone = setup.backbone
+    def __init__(
+        self,
+        network: nn.Module,
+        backbone: Backbone | None,
+        mask_loss: MaskLoss,
+        settings: SegmentationParams,
+        device: torch.device,
+    ) -> None:
+        """`network`: image and grade to `lss.model.network.Output`; `backbone`: the one in it, if there is one."""
+        self.module = network
+        self.backbone = backbone
         self.known = ()  # every epoch looks at every image
         self.mask_loss = mask_loss
-        self.settings = setup.params.segmentation
-        self._errors = torch.zeros(2, dtype=torch.int64, device=setup.device)  # FP, FN of the epoch so far
+        self.settings = settings
+        self._errors = torch.zeros(2, dtype=torch.int64, device=device)  # FP, FN of the epoch so far
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Encoder (adapters) and decoder (all that is new), each with its learning rate."""
+        """Encoder (adapters, if there are any) and decoder (all that is new), each with its learning rate."""
         adapters, new = split_parameters(self.module, self.backbone)
         decay = self.settings.weight_decay
-        return [
+        groups = [
             {
                 "name": "encoder",
                 "params": adapters,
@@ -43,6 +53,7 @@ class SegmentationTask:
                 "weight_decay": decay,
             },
         ]
+        return [group for group in groups if group["params"]]
 
     def loss(self, batch: Batch) -> Tensor:
         """The mask loss; counts the thresholded errors on the way, with the weights of the moment."""
@@ -120,4 +131,13 @@ def build(setup: Setup) -> SegmentationTask:
 
 def make_task(network: SegmentationNetwork, setup: Setup) -> SegmentationTask:
     """The task on a given network, with the loss that the setup names."""
-    return SegmentationTask(network, make_mask_loss(setup.loss, setup.params), setup)
+    mask_loss = make_mask_loss(setup.loss, setup.params)
+    return SegmentationTask(network, setup.backbone, mask_loss, setup.params.segmentation, setup.device)
+
+
+def build_unet(params: TrainParams, loss: str, device: torch.device) -> SegmentationTask:
+    """The same task with a plain U-Net."""
+    from lss.model.unet import UNet  # imported here: MONAI takes seconds, and hardly anyone needs it
+
+    network = UNet(params.mask_size, params.d_shared).to(device)
+    return SegmentationTask(network, None, make_mask_loss(loss, params), params.segmentation, device)

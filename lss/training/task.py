@@ -87,7 +87,7 @@ class Task(Protocol):
     Attributes:
         module: everything that is trained, the backbone within. What of it is saved: parameters that require
             gradients, and buffers (batch norm) outside the backbone.
-        backbone: the backbone in `module`, whose adapters are saved in peft's format.
+        backbone: the backbone in `module`, whose adapters are saved in peft's format; None for a baseline.
         known: keys of the samples whose pixels it need not see again.
     """
 
@@ -95,7 +95,7 @@ class Task(Protocol):
     def module(self) -> nn.Module: ...  # noqa: D102
 
     @property
-    def backbone(self) -> Backbone: ...  # noqa: D102
+    def backbone(self) -> Backbone | None: ...  # noqa: D102
 
     @property
     def known(self) -> Container[str]: ...  # noqa: D102
@@ -139,8 +139,8 @@ def add_vision_adapters(setup: Setup) -> None:
     )
 
 
-def split_parameters(module: nn.Module, backbone: Backbone) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Trained parameters of `module` as (adapters within `backbone`, everything new)."""
-    adapters = qlora.adapter_parameters(backbone)
+def split_parameters(module: nn.Module, backbone: Backbone | None) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Trained parameters of `module` as (adapters within `backbone`, if there is one; everything new)."""
+    adapters = qlora.adapter_parameters(backbone) if backbone else []
     known = {id(parameter) for parameter in adapters}
     return adapters, [p for p in module.parameters() if p.requires_grad and id(p) not in known]

@@ -86,3 +86,25 @@ def test_every_weight_gets_a_gradient(inputs, fusion):
     net(*inputs)[0].square().sum().backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_without_fusion_the_normalised_patches_go_on_and_prompts_do_not_matter():
+    attention = SpatialPatchCrossAttention(12, 6, 16, 4, "none")
+    patches, prompts = torch.randn(2, 5, 12), torch.randn(1, 3, 6)
+    attended, maps = attention(patches, prompts)
+    assert maps is None
+    torch.testing.assert_close(attended, torch.nn.functional.layer_norm(patches, (12,)))
+    assert torch.equal(attended, attention(patches, 100 * prompts)[0])
+    assert {name for name, part in attention.named_parameters() if part.requires_grad} == {
+        "norm_patches.weight",
+        "norm_patches.bias",
+    }
+
+
+def test_what_is_drawn_after_it_is_the_same_for_every_fusion():
+    following = []
+    for fusion in ("spatial", "broadcast", "none"):
+        torch.manual_seed(4)
+        SpatialPatchCrossAttention(12, 6, 16, 4, fusion)
+        following.append(torch.rand(3))
+    assert all(torch.equal(following[0], other) for other in following)

@@ -5,7 +5,7 @@ import numpy as np
 
 from lss.io import write_parquet
 from lss.params import check_params, load_params
-from lss.schemas import SHARD
+from lss.schemas import SHARD, TRUTH
 
 GRADES = ("A", "BC", "D")
 
@@ -14,7 +14,7 @@ def png(pixels):
     return {"bytes": cv2.imencode(".png", pixels)[1].tobytes(), "path": None}
 
 
-def sample(index):
+def sample(index, canal_too=False):
     """Grade A has a wide canal and an empty mask."""
     draw = np.random.default_rng(index)
     grade = GRADES[index % 3]
@@ -24,6 +24,8 @@ def sample(index):
     cv2.ellipse(canal, centre, {"A": (26, 20), "BC": (17, 13), "D": (9, 7)}[grade], 0, 0, 360, 255, -1)
     image[canal > 0] += 1500
     mask = canal if grade != "A" else np.zeros_like(canal)
+    if canal_too:
+        return canal, grade
     return {name: None for name in SHARD.names} | {
         "image": png(image.astype(np.uint16)),
         "mask": png(mask),
@@ -39,7 +41,21 @@ def sample(index):
         "copy": 0,
         "flipped": False,
         "canal_found": True,
+        "source_sha256": f"sha-{index}",
+        "crop_row": 0,
+        "crop_column": 0,
     }
+
+
+def write_truth(path, test=15):
+    """The drawn canals of the test part, also at grade A."""
+    rows = []
+    for index in range(2000, 2000 + test):
+        canal, grade = sample(index, canal_too=True)
+        known = {"source_sha256": f"sha-{index}", "level": "L4-L5", "grade": grade, "rows": 96, "columns": 96}
+        rows.append(known | {"canal_mask": png(canal), "clean": None})
+    write_parquet(path, rows, TRUTH)
+    return path
 
 
 def write_shards(folder, train=48, val=12, test=15):

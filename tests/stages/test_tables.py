@@ -14,6 +14,7 @@ from synthetic_results import SEED, Evaluated
 from lss.evaluation.measures import find
 from lss.io import write_json
 from lss.params import TableParams
+from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.table_grid import grid_of
 from lss.reporting.table_text import escape
 from lss.reporting.tables import COLUMNS, TEST_COLUMNS, TESTS, build_tables
@@ -24,8 +25,8 @@ CAVEAT = 'Notes & images were paired at random: 100 % of {them}, by \\hand_1 ~ <
 
 @pytest.fixture(scope="module")
 def written(evaluated: Evaluated) -> dict[int, Path]:
-    tables.run(TableParams(digits=4), SEED, statistics=evaluated.statistics_path, outputs=evaluated.tables,
-               manifest=evaluated.folder / "results/manifests/tables.json")  # fmt: skip
+    tables.run(TableParams(digits=4), SEED, statistics=evaluated.statistics_path, ablation=evaluated.ablation,
+               outputs=evaluated.tables, manifest=evaluated.folder / "results/manifests/tables.json")  # fmt: skip
     return evaluated.tables
 
 
@@ -43,15 +44,15 @@ def with_caveat(evaluated: Evaluated, tmp_path_factory: pytest.TempPathFactory) 
     statistics["caveats"].append(CAVEAT)
     write_json(folder / "statistics.json", statistics)
     outputs = {number: folder / stem.name for number, stem in evaluated.tables.items()}
-    tables.run(TableParams(digits=4), SEED, statistics=folder / "statistics.json", outputs=outputs,
-               manifest=folder / "manifest.json")  # fmt: skip
+    tables.run(TableParams(digits=4), SEED, statistics=folder / "statistics.json", ablation=evaluated.ablation,
+               outputs=outputs, manifest=folder / "manifest.json")  # fmt: skip
     return outputs
 
 
 def test_every_table_has_its_models_and_columns(written: dict[int, Path]) -> None:
     for number, stem in written.items():
         rows = rows_of(stem)
-        if number == TESTS:
+        if number in (TESTS, ABLATION):
             continue
         assert tuple(rows[0]) == COLUMNS
         assert {"BiomedCLIP", "SmolVLM", "LLaVA-Med"} <= {row["model"] for row in rows}
@@ -190,3 +191,18 @@ def test_a_model_that_was_not_run_has_no_rows(evaluated: Evaluated) -> None:
     built = build_tables(statistics)
     assert built[4].rows == [] and grid_of(built[4], 3).lines == []
     assert built[1].rows
+
+
+def test_without_an_ablation_its_table_says_how_to_run_it(written: dict[int, Path]) -> None:
+    assert rows_of(written[ABLATION]) == []
+    for suffix in ("md", "tex"):
+        assert "lss preset ablation" in Path(f"{written[ABLATION]}.{suffix}").read_text()
+
+
+def test_attention_stands_by_grade_in_table_3(written: dict[int, Path]) -> None:
+    """The synthetic attention is even: its share is the canal's, whatever the grade."""
+    rows = [row for row in rows_of(written[3]) if row["reference"] == "true canal"]
+    assert len(rows) == 3 * 3 * 4
+    for row in rows:
+        if row["metric"].endswith("by the canal's share"):
+            assert float(row["estimate"]) == pytest.approx(1, abs=1e-3)

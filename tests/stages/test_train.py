@@ -9,7 +9,10 @@ import pytest
 from safetensors import safe_open
 from small_study import params, write_shards
 
+from lss.runs import Run
 from lss.stages import train, weights
+from lss.training import fit
+from lss.training.fit import training_key
 from lss.workflow import code_hashes
 
 
@@ -91,9 +94,8 @@ def test_what_a_training_depends_on(study, monkeypatch, project_root):
     folder, shards = study
 
     def key(settings, task="segmentation"):
-        return train.fingerprint_of(
-            settings.train, 1, "biomedclip", task, "pid_tversky", folder / "biomedclip", shards, None
-        )
+        model = Run("biomedclip", task, "pid_tversky")
+        return training_key("train", settings.train, 1, model, folder / "biomedclip", shards)
 
     before = key(params(project_root))
     assert key(params(project_root, workers=3, gradient_checkpointing=True)) == before
@@ -101,7 +103,7 @@ def test_what_a_training_depends_on(study, monkeypatch, project_root):
     assert key(params(project_root, segmentation__decoder_learning_rate=0.5)) != before
     assert key(params(project_root, gamma=0.5)) != before
     with monkeypatch.context() as patch:
-        patch.setattr(train, "code_hashes", lambda stage: {"lss/training/loop.py": "edited"})
+        patch.setattr(fit, "code_hashes", lambda stage: {"lss/training/loop.py": "edited"})
         assert key(params(project_root)) != before
     with monkeypatch.context() as patch:
         patch.setattr("lss.manifest.version", lambda package: "0.0")

@@ -43,7 +43,7 @@ def test_wrong_setting_is_named_before_anything_runs(copy: Path) -> None:
     (copy / "params.yaml").write_text(params.replace("fusion: spatial", "fusion: spacial"))
     for command in (["snakemake", "--dry-run", "--cores", "1", "all"], ["lss", "split"]):
         text = run(copy, *command, check=False)
-        assert "train.fusion" in text and "'spatial' or 'broadcast'" in text and "'spacial'" in text
+        assert "train.fusion" in text and "'spatial', 'broadcast' or 'none'" in text and "'spacial'" in text
 
 
 def test_phantom_preset_is_what_params_yaml_holds(project_root: Path, tmp_path: Path) -> None:

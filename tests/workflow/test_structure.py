@@ -15,14 +15,14 @@ from lss.cli import app
 from lss.stages import cohort
 
 STAGES = ["cohort", "ingest", "split", "denoise", "pseudo_mask", "shards", "weights", "train", "predict",
-          "evaluate", "tables", "figures", "page"]  # fmt: skip
+          "evaluate", "ablation", "tables", "figures", "page"]  # fmt: skip
 # Whose settings a stage lists for DVC beside its own, so that `dvc status` names all that an edit makes stale.
 UPSTREAM = {
     "predict": {"train"},
     "evaluate": {"train", "predict"},
-    "tables": {"train", "predict", "evaluate"},
-    "figures": {"train", "predict", "evaluate"},
-    "page": {"train", "predict", "evaluate", "tables", "figures"},
+    "tables": {"train", "predict", "evaluate", "ablation"},
+    "figures": {"train", "predict", "evaluate", "ablation"},
+    "page": {"train", "predict", "evaluate", "ablation", "tables", "figures"},
 }
 
 

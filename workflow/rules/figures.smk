@@ -2,6 +2,7 @@
 rule figures:
     input:
         statistics=layout.STATISTICS,
+        ablation=layout.ABLATION,
         cases=expand(layout.CASES, task=["classification", "segmentation", "report"]),
         predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),

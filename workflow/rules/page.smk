@@ -2,6 +2,7 @@
 rule page:
     input:
         statistics=layout.STATISTICS,
+        ablation=layout.ABLATION,
         tables=[f"{stem}.csv" for stem in layout.TABLES.values()],
         figures=[f"{stem}.png" for stem in layout.FIGURES.values()],
         cases=expand(layout.CASES, task=["classification", "segmentation", "report"]),

@@ -2,7 +2,7 @@
 rule predict:
     input:
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),
-        backbone=layout.WEIGHTS_READY,
+        backbone=backbone_weights,
         config=layout.MODEL_CONFIG,
         weights=layout.MODEL_WEIGHTS,
         segmentation=segmentation_model,

@@ -2,6 +2,7 @@
 rule tables:
     input:
         statistics=layout.STATISTICS,
+        ablation=layout.ABLATION,
         code=code_of("tables"),
     output:
         csv=[

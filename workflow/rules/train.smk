@@ -7,10 +7,15 @@ def segmentation_model(wildcards):
     return [layout.MODEL_CONFIG.format(**run), layout.MODEL_WEIGHTS.format(**run)]
 
 
+def backbone_weights(wildcards):
+    """The backbone's checkpoint; a baseline has none."""
+    return layout.WEIGHTS_READY if wildcards.backbone in BACKBONES else []
+
+
 rule train:
     input:
         shards=expand(layout.SHARD, subset=["train", "val"], batch=BATCHES),
-        weights=layout.WEIGHTS_READY,
+        weights=backbone_weights,
         segmentation=segmentation_model,
         code=code_of("train"),
     output:

@@ -1,0 +1,199 @@
+"""Losses and fusions compared: means over repeats, intervals over patients and repeats, paired differences.
+
+Shapes: R repeats, N cases, P patients, D draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lss.evaluation.measures import rounded
+from lss.metrics.bootstrap import Estimate, Floats, PatientBootstrap, divide, interval
+from lss.seeding import generator
+
+INTERVAL = "percentile bootstrap over patients and repeats"
+
+Rows = list[dict[str, Any]]
+OVERLAPS = ("dice_pseudo", "iou_pseudo", "dice_true", "iou_true")
+
+
+class System(NamedTuple):
+    """What is compared: one kind of model, trained `repeats` times."""
+
+    backbone: str
+    fusion: str
+    loss: str
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Scores of every system on the same cases.
+
+    Attributes:
+        slices, patients: key of each case, and its patient.
+        columns: (R, N) per system and column of lss.schemas.ABLATION_CASES; NaN where it is null.
+    """
+
+    slices: list[str]
+    patients: list[str]
+    columns: dict[System, dict[str, Floats]]
+
+
+def arrange(rows: Rows) -> Cases:
+    """Rows of all arms (at least one) as columns; the cases in the order of the first system.
+
+    Raises ValueError where two trainings were tested on different cases, or one has fewer repeats than another.
+    """
+    tables: dict[System, dict[int, Rows]] = {}
+    for row in rows:
+        of_system = tables.setdefault(System(row["backbone"], row["fusion"], row["loss"]), {})
+        of_system.setdefault(row["repeat"], []).append(row)
+    first = next(iter(next(iter(tables.values())).values()))
+    slices = [row["slice_key"] for row in first]
+    repeats = {system: sorted(of_system) for system, of_system in tables.items()}
+    if len(set(map(tuple, repeats.values()))) > 1:
+        raise ValueError(f"the systems have different repeats: {repeats}")
+    columns = {}
+    for system, of_system in tables.items():
+        if any([row["slice_key"] for row in of_repeat] != slices for of_repeat in of_system.values()):
+            raise ValueError(f"{'/'.join(system)} was tested on other cases than the first system")
+        columns[system] = {
+            name: np.array([[row[name] for row in of_system[repeat]] for repeat in sorted(of_system)], dtype=np.float64)
+            for name in (*OVERLAPS, "empty_pseudo", "empty_true", "canal_share", "attention_inside")
+        }
+    return Cases(slices, [row["patient_key"] for row in first], columns)
+
+
+class CrossedBootstrap:
+    """Draws over patients and over repeats, shared by all systems, so that their differences are paired.
+
+    A mean over the cases and trainings at hand is to hold for other patients and for other initial weights: both are
+    drawn, each with replacement and crossed (Owen 2007). A draw's statistic is the mean over its repeats of the
+    statistic of its patients. With few repeats the spread between them is itself known roughly, and drawing from them
+    understates it by the factor (R - 1) / R in the variance: their standard deviation is told beside the interval.
+    """
+
+    def __init__(self, patients: list[str], repeats: int, draws: int, confidence: float, seed: int) -> None:
+        self._patients = PatientBootstrap(patients, draws, confidence, seed, "percentile")
+        chance = np.full(repeats, 1 / repeats)
+        self._repeats_DR = generator(seed, "repeats", draws).multinomial(repeats, chance, size=draws) / repeats
+
+    def quotient(self, numerator_RN: Floats, denominator_RN: Floats) -> tuple[Estimate, float]:
+        """Sum of the first over sum of the second, within each repeat, then the mean over repeats.
+
+        With a denominator of ones and zeros it is a mean over the cases chosen.
+
+        Returns:
+            the estimate, and the standard deviation between the repeats (NaN for a single one).
+        """
+        of_repeats_R = divide(numerator_RN.sum(axis=1), denominator_RN.sum(axis=1))
+        value = float(of_repeats_R.mean())
+        chosen = (denominator_RN > 0).any(axis=0)
+        counts = int(chosen.sum()), len(np.unique(self._patients.patient_of_case[chosen]))
+        limits = (np.nan, np.nan)
+        if np.isfinite(value):
+            sums_PR, bases_PR = (self._patients.per_patient(part.T) for part in (numerator_RN, denominator_RN))
+            weights_DP = self._patients.weights_DP
+            drawn_DR = divide(weights_DP @ sums_PR, weights_DP @ bases_PR)
+            limits = interval(value, (drawn_DR * self._repeats_DR).sum(axis=1), None, self._patients.confidence)
+        spread = float(of_repeats_R.std(ddof=1)) if len(of_repeats_R) > 1 else np.nan
+        return Estimate(value, *limits, *counts), spread
+
+
+def compare(cases: Cases, bootstrap: CrossedBootstrap, references: dict[System, System]) -> Rows:
+    """Measures of every system, and its differences from another on the same cases and repeats.
+
+    Args:
+        references: system to the one that it is compared with, unless that is itself.
+
+    Returns:
+        rows: backbone, fusion, loss, metric, stratum, value, low, high, sd (between repeats), n, patients.
+        Metrics: OVERLAPS, attention_inside, canal_share, attention_ratio, and each with `_difference` but canal_share.
+        Strata: all, and for overlaps non_empty (the reference mask has pixels). What is undefined for all cases
+        (no truth, no prompts) has no row.
+    """
+    found: Rows = []
+    for system in cases.columns:
+        for metric, stratum, numerator_RN, denominator_RN in _quotients(cases, system):
+            estimate, spread = bootstrap.quotient(numerator_RN, denominator_RN)
+            found.append(_row(system, metric, stratum, estimate, spread))
+    for system, reference in references.items():
+        if system != reference:
+            found += _differences(cases, bootstrap, system, reference)
+    return found
+
+
+def _quotients(cases: Cases, system: System) -> Iterator[tuple[str, str, Floats, Floats]]:
+    """Metric, stratum, numerators and denominators (R, N)."""
+    columns = cases.columns[system]
+    for metric in OVERLAPS:
+        values_RN, empty_RN = columns[metric], columns[f"empty_{metric.rpartition('_')[2]}"]
+        if np.isnan(values_RN).any():
+            continue
+        for stratum, among_RN in (("all", np.ones_like(values_RN)), ("non_empty", 1 - empty_RN)):
+            yield metric, stratum, values_RN * among_RN, among_RN
+    inside_RN, canal_RN = columns["attention_inside"], columns["canal_share"]
+    ones_RN = np.ones_like(canal_RN)
+    if not np.isnan(inside_RN).any():
+        yield "attention_inside", "all", inside_RN, ones_RN
+        yield "canal_share", "all", canal_RN, ones_RN
+        yield "attention_ratio", "all", inside_RN, canal_RN
+
+
+def _differences(
+    cases: Cases, bootstrap: CrossedBootstrap, system: System, reference: System
+) -> Iterator[dict[str, Any]]:
+    """The denominators are the same for both: they are of the cases."""
+    of_reference = {(metric, stratum): values_RN for metric, stratum, values_RN, _ in _quotients(cases, reference)}
+    for metric, stratum, numerator_RN, denominator_RN in _quotients(cases, system):
+        if metric != "canal_share" and (metric, stratum) in of_reference:
+            difference_RN = numerator_RN - of_reference[metric, stratum]
+            estimate, spread = bootstrap.quotient(difference_RN, denominator_RN)
+            yield _row(system, f"{metric}_difference", stratum, estimate, spread)
+
+
+def _row(system: System, metric: str, stratum: str, estimate: Estimate, spread: float) -> dict[str, Any]:
+    return {
+        **system._asdict(),
+        "metric": metric,
+        "stratum": stratum,
+        "value": rounded(estimate.value),
+        "low": rounded(estimate.low),
+        "high": rounded(estimate.high),
+        "sd": rounded(spread),
+        "n": estimate.n,
+        "patients": estimate.patients,
+    }
+
+
+def courses(epochs: Rows, columns: tuple[str, ...] = ("beta", "fp", "fn")) -> Rows:
+    """Course of each column over the epochs: mean over the repeats, and the least and the greatest of them.
+
+    Args:
+        epochs: rows of all arms: backbone, fusion, loss, repeat, epoch (from 1), and the columns its loss has.
+
+    Returns:
+        rows: backbone, fusion, loss, column, epoch, mean, low, high, repeats (fewer where one has stopped early).
+    """
+    values: dict[tuple[System, str, int], list[float]] = {}
+    for row in epochs:
+        system = System(row["backbone"], row["fusion"], row["loss"])
+        for column in columns:
+            if row.get(column) is not None:
+                values.setdefault((system, column, int(row["epoch"])), []).append(row[column])
+    return [
+        {
+            **system._asdict(),
+            "column": column,
+            "epoch": epoch,
+            "mean": rounded(float(np.mean(found))),
+            "low": rounded(min(found)),
+            "high": rounded(max(found)),
+            "repeats": len(found),
+        }
+        for (system, column, epoch), found in values.items()
+    ]

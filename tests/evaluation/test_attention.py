@@ -1,0 +1,53 @@
+"""Attention on the canal: areas by hand, and what an attention that knows nothing scores."""
+
+import numpy as np
+import pytest
+
+from lss.evaluation.attention import attention_inside, canal_coverage, estimate_attention
+from lss.metrics.bootstrap import PatientBootstrap
+
+
+def disc(side, centre, radius):
+    y, x = np.mgrid[:side, :side]
+    return (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2
+
+
+def test_where_patches_are_whole_pixels_coverage_is_their_mean():
+    canal = disc(112, (50, 61), 17)
+    by_hand = canal.reshape(14, 8, 14, 8).mean(axis=(1, 3))
+    np.testing.assert_allclose(canal_coverage(canal, (14, 14)), by_hand, atol=1e-6)
+
+
+@pytest.mark.parametrize("grid", [(14, 14), (24, 24), (9, 13)])
+def test_no_area_is_lost_where_borders_run_through_pixels(grid):
+    canal = disc(131, (40, 77), 23)
+    coverage = canal_coverage(canal, grid)
+    assert coverage.shape == grid and coverage.min() >= 0 and coverage.max() <= 1 + 1e-6
+    assert coverage.mean() == pytest.approx(canal.mean(), rel=1e-5)
+
+
+def test_even_attention_has_the_share_of_the_area_and_attention_on_the_canal_all():
+    canal = np.zeros((96, 96), dtype=bool)
+    canal[24:48, 48:60] = True  # 6 x 3 patches of 4 x 4 pixels
+    coverage = canal_coverage(canal, (24, 24))
+    assert attention_inside(np.full((24, 24), 1 / 576), coverage) == pytest.approx(18 / 576)
+    on_it = np.zeros((24, 24))
+    on_it[8, 13] = 1.0
+    beside = np.zeros((24, 24))
+    beside[8, 20] = 1.0
+    assert attention_inside(on_it, coverage) == pytest.approx(1)
+    assert attention_inside(beside, coverage) == 0
+    assert attention_inside(7 * (on_it + beside), coverage) == pytest.approx(0.5)
+
+
+def test_the_ratio_is_that_of_the_means_and_its_interval_that_of_patients():
+    inside, canal = np.array([0.2, 0.4, 0.1, 0.3]), np.array([0.1, 0.1, 0.05, 0.15])
+    bootstrap = PatientBootstrap(["p", "p", "q", "q"], 500, 0.95, 1)
+    found = estimate_attention(inside, canal, ["A", "D", "A", "D"], bootstrap)
+    assert found["all"]["attention_ratio"].value == pytest.approx(1.0 / 0.4)
+    assert found["A"]["attention_ratio"].value == pytest.approx(0.3 / 0.15)
+    assert (found["D"]["attention_inside"].value, found["D"]["canal_share"].n) == (pytest.approx(0.35), 2)
+    # a draw takes p twice, q twice or both: the quotient is 0.6/0.2, 0.4/0.2 or 1.0/0.4
+    low, high = found["all"]["attention_ratio"].low, found["all"]["attention_ratio"].high
+    assert 2.0 - 1e-9 <= low < 2.5 < high <= 3.0 + 1e-9
+    assert np.isnan(found["BC"]["attention_ratio"].value)

@@ -1,0 +1,45 @@
+# Losses, fusions and a plain U-Net compared. Without repeats there is nothing to train, and the comparison is empty.
+rule ablation_arm:
+    input:
+        shards=expand(layout.SHARD, subset=layout.SUBSETS, batch=BATCHES),
+        weights=backbone_weights,
+        truth=layout.TRUTH,
+        # how results are put together changes no training
+        code=[path for path in code_of("ablation") if path != "lss/evaluation/ablation.py"],
+    output:
+        cases=layout.ABLATION_CASES,
+        epochs=layout.ABLATION_EPOCHS,
+        manifest=layout.MANIFEST.format(name="ablation/{backbone}-{fusion}-{repeat}"),
+    params:
+        settings=config["train"],
+        losses=lambda wildcards: losses_of(PARAMS.ablation, wildcards.backbone),
+        seed=config["seed"],
+    log: "logs/ablation/{backbone}-{fusion}-{repeat}.log",
+    threads: PARAMS.train.threads
+    resources:
+        gpu=int(has_gpu(PARAMS.train.device)),
+        mem_mb=16000 if PARAMS.weights.source == "published" else 4000,
+        runtime=2880,
+    shell:
+        "lss ablation --backbone {wildcards.backbone} --fusion {wildcards.fusion} --repeat {wildcards.repeat}"
+        " 2>&1 | tee {log}"
+
+
+rule ablation:
+    input:
+        cases=[layout.ABLATION_CASES.format(**arm._asdict()) for arm in ARMS],
+        epochs=[layout.ABLATION_EPOCHS.format(**arm._asdict()) for arm in ARMS],
+        code=code_of("ablation"),
+    output:
+        comparison=layout.ABLATION,
+        manifest=layout.MANIFEST.format(name="ablation/comparison"),
+    params:
+        settings=config["ablation"],
+        evaluation=config["evaluate"],
+        seed=config["seed"],
+    log: "logs/ablation/comparison.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell: "lss ablation 2>&1 | tee {log}"
