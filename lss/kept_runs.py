@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from lss import layout
 from lss.errors import LssError
 from lss.evaluation.cases import CASE_SCHEMAS
 from lss.evaluation.run_comparison import SETTINGS_OF, settings_of
-from lss.io import read_json, read_parquet, sha256_file
+from lss.io import atomic_folder, read_json, read_parquet, sha256_file
 
 _CASES = {task: layout.CASES.format(task=task) for task in CASE_SCHEMAS}
 _EVALUATED = layout.MANIFEST.format(name="evaluate")
@@ -87,13 +86,10 @@ def _name(digests: dict[str, str]) -> str:
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
     """Write the files beside, then rename their folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
-        made = Path(beside) / folder.name
+    with atomic_folder(folder) as made:
         for name, content in files.items():
             (made / name).parent.mkdir(parents=True, exist_ok=True)
             (made / name).write_bytes(content)
-        made.replace(folder)
 
 
 Reader = tuple[Callable[[str], bytes], Callable[[str], list[str]]]

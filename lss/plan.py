@@ -170,14 +170,16 @@ def estimate(empty: Backbone, task: str, train: TrainParams) -> Need:
     """Count and estimate for one empty backbone, which stays as it is, and one of `lss.runs.TASKS`."""
     one, two = (rehearse(empty, task, train, images) for images in (1, 2))
     backbone = copy.deepcopy(empty)
-    loading = stored_bytes(backbone, backbone, train.qlora.quantise)
-    network = build(backbone, task, train)
-    parts = list(network.parameters())
-    trained = sum(part.numel() for part in parts if part.requires_grad)
+    published = {id(part): part.numel() for part in backbone.parameters()}
     quantised = [layer.weight for layer in quantised_layers(backbone)] if train.qlora.quantise else []
-    unpacked = max((weight.numel() * weight.itemsize for weight in quantised), default=0)
+    loading = stored_bytes(backbone, backbone, train.qlora.quantise)
+    network = build(backbone, task, train)  # which gives back the text tower, where it is not needed any more
+    added = [part for part in network.parameters() if id(part) not in published]
+    trained = sum(part.numel() for part in added if part.requires_grad)
+    held = {id(part) for part in network.parameters()}
+    unpacked = max((weight.numel() * weight.itemsize for weight in quantised if id(weight) in held), default=0)
     return Need(
-        parameters=sum(part.numel() for part in parts),
+        parameters=sum(published.values()) + sum(part.numel() for part in added),
         trained=trained,
         quantised_layers=len(quantised),
         quantised_weights=sum(weight.numel() for weight in quantised),

@@ -49,7 +49,8 @@ def draw_ablation(comparison: dict[str, Any]) -> Figure:
         axes[0].set_title(f"{model_name(backbone)}, {FUSIONS[fusion]}", loc="left")
     for panel in grid[-1]:
         panel.set_xlabel("epoch")
-    named = dict(zip(*reversed(grid[0, 1].get_legend_handles_labels()), strict=True))
+    lines = {line.get_label(): line for panel in grid.flat for line in panel.lines}
+    named = {LOSSES[loss]: lines[LOSSES[loss]] for loss in losses}
     figure.legend(named.values(), named, loc="outside lower center", ncols=len(named), frameon=False, handlelength=3)
     return figure
 

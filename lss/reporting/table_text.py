@@ -36,7 +36,8 @@ def to_markdown(table: Table, digits: int, caveats: list[str]) -> str:
     body = [[_plain(cell) for cell in line] for line in grid.lines]
     text = tabulate(body, [_plain(cell, ", ") for cell in grid.headings], tablefmt="pipe", disable_numparse=True)
     notes = "\n".join(f"- {note}" for note in [*table.notes, *remarks(table), *caveats])
-    return f"# Table {table.number}. {table.title}\n\n{text}\n\n{notes}\n"
+    grid_text = f"{text}\n\n" if body else ""  # nothing was measured: the notes say why
+    return f"# Table {table.number}. {table.title}\n\n{grid_text}{notes}\n"
 
 
 def _plain(cell: Cell, between: str = " ") -> str:
@@ -62,11 +63,13 @@ def to_latex(table: Table, digits: int, caveats: list[str]) -> str:
             lines.append(rf"\addlinespace\multicolumn{{{width}}}{{l}}{{\itshape {escape(group)}}}\\*")
         lines.append(" & ".join(_latex(cell, stacked) for cell in line[1:]) + r" \\")
     notes = " ".join(escape(note) for note in [*table.notes, *remarks(table), *caveats])
+    if not lines:  # nothing was measured: the notes say why
+        return rf"\noindent {escape(table.title)}. {notes}\par" + "\n"
     return "\n".join([
         "% \\usepackage{array,booktabs,longtable,textcomp}",
         r"\begingroup",
         r"\providecommand{\lssstack}[3]{\begin{tabular}[t]{@{}#1@{}}#2\\[-2pt]#3\end{tabular}}",
-        r"\scriptsize\setlength{\tabcolsep}{2.5pt}\setlength{\LTcapwidth}{\linewidth}",
+        r"\scriptsize\setlength{\tabcolsep}{2pt}\setlength{\LTcapwidth}{\linewidth}",
         rf"\begin{{longtable}}{{@{{}}{_columns(grid)}@{{}}}}",
         rf"\caption{{{escape(table.title)}}}\label{{tab:lss-{table.number}}}\\",
         rf"\toprule {head} \\ \midrule \endfirsthead",

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,7 +23,7 @@ from lss.cohorts.phantom.workbook import write_notes
 from lss.cohorts.tree import FolderTree
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
-from lss.io import parquet_writer, write_json
+from lss.io import atomic_folder, parquet_writer, write_json
 from lss.manifest import write_manifest
 from lss.outside import hash_of_all, list_files
 from lss.params import CohortParams
@@ -97,7 +94,7 @@ def _make_phantom(root: Path, patients: int, seed: int, truth: Path, processes: 
     _check_replaceable(root)
     plans, without_images = archive.plan_cohort(patients, seed)
     notes = archive.draw_notes(plans, without_images, seed)
-    with _beside(root) as folder:
+    with atomic_folder(root) as folder:
         levels: Counter[str] = Counter()
         slices = 0
         with parquet_writer(truth, schemas.TRUTH) as writer:
@@ -109,9 +106,6 @@ def _make_phantom(root: Path, patients: int, seed: int, truth: Path, processes: 
         for plan in plans:
             levels.update(plan.grades.values())
         write_json(folder / MARK, {"cohort": "phantom", "files": FolderTree(folder).files()})
-        if root.exists():
-            shutil.rmtree(root)
-        folder.replace(root)
     incomplete = [
         plan.number
         for plan in plans
@@ -138,18 +132,6 @@ def _write_patients(
     # spawn: a forked child could inherit a lock held by some library's thread
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(work, plans)
-
-
-@contextmanager
-def _beside(root: Path) -> Iterator[Path]:
-    """A temporary folder in the folder of `root`, removed at the end if it is still there."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}."))
-    try:
-        folder.chmod(0o755)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_replaceable(root: Path) -> None:

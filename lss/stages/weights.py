@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 from lss.backbones.files import copy_checkpoint, require_safetensors
 from lss.errors import LssError
 from lss.fetch.sources import weights_remedy
-from lss.io import read_json, sha256_file, write_json
+from lss.io import atomic_folder, read_json, sha256_file, write_json
 from lss.manifest import write_manifest
 from lss.params import CheckpointParams, HubParams, WeightParams
 from lss.progress import progress
@@ -40,10 +38,7 @@ def run(params: WeightParams, seed: int, *, backbone: str, published: Path, fold
     started = datetime.now(UTC)
     checkpoint: CheckpointParams = getattr(params, backbone)
     facts: dict[str, Any] = {"backbone": backbone, "source": params.source}
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        beside.chmod(0o755)
+    with atomic_folder(folder) as beside:
         if params.source == "tiny":
             from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 
@@ -55,10 +50,6 @@ def run(params: WeightParams, seed: int, *, backbone: str, published: Path, fold
             from lss.backbones.llava_med import describe_vision_tower
 
             facts["vision_tower"] = describe_vision_tower(beside)
-        shutil.rmtree(folder, ignore_errors=True)
-        beside.replace(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     write_manifest(
         manifest, "weights", inputs=[], outputs=files, params=params.model_dump(mode="json"), seed=seed,

@@ -26,7 +26,14 @@ def study(tmp_path_factory, project_root):
     settings = params(project_root, segmentation__epochs=2, mask_size=32)
     shards = write_shards(folder / "shards", train=24, val=6, test=9)
     truth = write_truth(folder / "truth.parquet", test=9)
-    weights.run(settings.weights, 1, backbone="biomedclip", folder=folder / "biomedclip", manifest=folder / "w.json")
+    weights.run(
+        settings.weights,
+        1,
+        backbone="biomedclip",
+        published=folder,
+        folder=folder / "biomedclip",
+        manifest=folder / "w.json",
+    )
     return folder, settings, shards, truth
 
 

@@ -20,7 +20,9 @@ def study(tmp_path_factory, project_root):
     shards = write_shards(folder / "shards")
     settings = params(project_root, classification__epochs=6, segmentation__epochs=6, mask_size=48)
     checkpoint = folder / "biomedclip"
-    weights.run(settings.weights, 1, backbone="biomedclip", folder=checkpoint, manifest=folder / "w.json")
+    weights.run(
+        settings.weights, 1, backbone="biomedclip", published=folder, folder=checkpoint, manifest=folder / "w.json"
+    )
     for task, loss in LOSSES.items():
         train.run(
             settings.train,

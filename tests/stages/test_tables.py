@@ -175,7 +175,7 @@ def test_latex_environments_and_columns_are_balanced(with_caveat: dict[int, Path
         plain = re.sub(r"\\[{}]", "", text)
         assert plain.count("{") == plain.count("}")
         lines = [line for line in text.splitlines() if re.search(r"(?<!\\)&", line)]
-        assert len({len(re.findall(r"(?<!\\)&", line)) for line in lines}) == 1
+        assert len({len(re.findall(r"(?<!\\)&", line)) for line in lines}) == (1 if rows_of(stem) else 0)
 
 
 def test_two_numbers_never_share_a_cell(evaluated: Evaluated) -> None:

@@ -22,7 +22,9 @@ def study(tmp_path_factory, project_root):
     shards = write_shards(folder / "shards", train=24, val=6)
     checkpoint = params(project_root).weights
     for name in ("biomedclip", "smolvlm"):
-        weights.run(checkpoint, 1, backbone=name, folder=folder / name, manifest=folder / f"{name}.json")
+        weights.run(
+            checkpoint, 1, backbone=name, published=Path(), folder=folder / name, manifest=folder / f"{name}.json"
+        )
     return folder, shards
 
 

@@ -58,7 +58,14 @@ def study(tmp_path_factory, project_root):
         project_root, segmentation__epochs=3, report__epochs=3, report__max_tokens=40, mask_size=32, qlora__dropout=0.2
     )
     shards = write_shards(folder / "shards", train=96, val=6)
-    weights.run(settings.weights, 1, backbone="biomedclip", folder=folder / "biomedclip", manifest=folder / "w.json")
+    weights.run(
+        settings.weights,
+        1,
+        backbone="biomedclip",
+        published=Path(),
+        folder=folder / "biomedclip",
+        manifest=folder / "w.json",
+    )
     for task in LOSSES:  # the report is written from the segmentation model's masks
         child = SERVER.Process(target=run_stage, args=(folder, folder / task, settings, task, shards, 1e9))
         child.start()

@@ -36,7 +36,7 @@ def project(tmp_path, project_root):
     write_shards(tmp_path / "data/shards", train=20, val=6)
     folder = tmp_path / layout.WEIGHTS.format(backbone="biomedclip")
     params = load_params(tmp_path / "params.yaml")
-    weights.run(params.weights, 1, backbone="biomedclip", folder=folder, manifest=tmp_path / "m.json")
+    weights.run(params.weights, 1, backbone="biomedclip", published=Path(), folder=folder, manifest=tmp_path / "m.json")
     return tmp_path
 
 

@@ -36,7 +36,14 @@ def study(tmp_path_factory, project_root):
     # 20 samples are 5 micro-batches: in the last step one process has none
     shards = write_shards(folder / "shards", train=20, val=6)
     for name in ("biomedclip", "llava_med"):
-        weights.run(params(project_root).weights, 1, backbone=name, folder=folder / name, manifest=folder / "m.json")
+        weights.run(
+            params(project_root).weights,
+            1,
+            backbone=name,
+            published=Path(),
+            folder=folder / name,
+            manifest=folder / "m.json",
+        )
     return folder, shards
 
 
