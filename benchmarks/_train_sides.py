@@ -94,7 +94,7 @@ def with_lss(
                 clock.start()
             yield from clock.watch(super().batches(epoch, *arguments, **named))
 
-    data = Subsets(shards)
+    data = Subsets(shards, params.workers)
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(fit, "BatchLoader", Timed):
         fit.fit(
             params, 1, model, data,
@@ -133,7 +133,7 @@ def with_trainer(
     torch.manual_seed(1)
     task = build_task(params, model, weights, segmentation, device)
     task.module.train()
-    samples = Samples(shards["train"], task.backbone.image_size, params.mask_size)
+    samples = Samples(shards["train"], task.backbone.image_size, params.mask_size, keep=params.workers == 0)
     clock = Clock(device)
 
     class Timing(TrainerCallback):
