@@ -1,11 +1,13 @@
 # make         set up, then run the whole chain on the embedded phantom cohort
-# make test    set up if needed, then run every test       (TESTS="-m 'not slow'" leaves the long ones out)
+# make test    set up if needed, then run every test       (TESTS="-m 'not slow'" leaves the long ones out, JOBS=8 runs
+#              eight at a time; each takes up to 2 GB)
 # make check   format, lint and types
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CORES  ?= 8
 TESTS  ?=
+JOBS   ?= 2
 
 .PHONY: all setup test check format sync dvc-deps clean
 all: setup
@@ -22,7 +24,7 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	@touch $@
 
 test: setup
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: setup
 	$(BIN)/ruff format --check .

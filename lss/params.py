@@ -348,6 +348,16 @@ class Params(Section):
     figures: FigureParams
     page: PageParams
 
+    @model_validator(mode="after")
+    def _ablates_what_it_has(self) -> Params:
+        strange = sorted(set(self.ablation.backbones) - set(self.train.backbones))
+        if self.ablation.repeats and strange:
+            raise ValueError(
+                f"ablation.backbones: {', '.join(strange)} must be among train.backbones "
+                f"({', '.join(self.train.backbones)}), whose weights are made"
+            )
+        return self
+
 
 def load_params(path: Path | str = layout.PARAMS) -> Params:
     """Read and check params.yaml.
@@ -381,7 +391,10 @@ def _explain(problem: dict[str, Any]) -> str:
         return f"{key}: no such setting. {_allowed_keys(problem['loc'][:-1])}"
     if problem["type"] == "missing":
         return f"{key}: is missing"
-    return f"{key}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r})"
+    said = problem["msg"].removeprefix("Value error, ")
+    if isinstance(problem["input"], dict):  # a rule over a section, which says itself what it found
+        return f"{key}: {said}" if problem["loc"] else said
+    return f"{key}: {said} (found {problem['input']!r})"
 
 
 def _allowed_keys(loc: tuple[Any, ...]) -> str:

@@ -20,3 +20,20 @@ def test_a_list_names_everything_once(project_root, section, key, names):
     (raw["train"][section] if section else raw["train"])[key] = names
     with pytest.raises(LssError, match=rf"{key}: names '{names[0]}' twice"):
         check_params(raw)
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "message"),
+    [
+        ("train", {"batch_size": 7}, "train: batch_size (7) must be a multiple of micro_batch_size (8)"),
+        ("ablation", {"repeats": 1, "backbones": ["smolvlm", "llava_med"]}, "llava_med must be among train.backbones"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_told_in_one_line(project_root, section, changes, message):
+    raw = load_params(project_root / "params.yaml").model_dump(mode="json")
+    raw["train"]["backbones"] = ["smolvlm"]
+    raw[section] |= changes
+    with pytest.raises(LssError) as refused:
+        check_params(raw)
+    assert message in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 2 and "{" not in str(refused.value)

@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Lumbar spinal stenosis on MRI: a staged pipeline from raw MRI to tables, figures and reports.\n\n"
     "Stages run in this order: cohort, ingest, split, denoise, pseudo_mask, shards, weights, train, predict, "
-    "evaluate, tables, figures, page. Each reads its own section of `params.yaml`. "
+    "evaluate, ablation, tables, figures, page. Each reads its own section of `params.yaml`. "
     "`snakemake --cores 8 all` runs what is needed of them.\n\n"
     "Research software: a radiologist decides.",
 )

@@ -345,8 +345,8 @@ def ablation(
 ) -> None:
     """Compare mask losses, fusions and a plain U-Net; with the options, train what is compared.
 
-    **Reads** with options `data/shards/`, `data/weights/BACKBONE/`, `data/truth/phantom.parquet`; without, what the
-    trainings left in `results/ablation/`.
+    **Reads** with options `data/shards/`, `data/interim/weights/BACKBONE/`, `data/truth/phantom.parquet`; without, what
+    the trainings left in `results/ablation/`.
 
     **Writes** with options `results/ablation/BACKBONE/FUSION-REPEAT.parquet` (a row per test image and loss: Dice and
     IoU from 0 to 1, share of the attention inside the true canal) and `.csv` (epochs: beta, FP and FN in pixels);

@@ -12,7 +12,7 @@ from project_copy import make_copy, planned, run
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
-AFTER_TRAIN = {"train", "predict", "evaluate", "tables", "figures", "page"}
+AFTER_TRAIN = {"train", "predict", "evaluate", "ablation", "tables", "figures", "page"}
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,28 @@ def test_experiment_compared_with_a_kept_run(project: Path) -> None:
         (project / "dvc.lock").write_text(lock)
         run(project, "dvc", "checkout", "--force")
         run(project, "lss", "sync")
+    assert planned(project) == set() and stale(project) == set()
+
+
+def test_ablation_set_in_the_parameters_is_trained_and_shown(project: Path) -> None:
+    params = (project / "params.yaml").read_text()
+    edit(project, "  repeats: 0 ", "  repeats: 2 ")
+    edit(project, "  backbones: [biomedclip]", "  backbones: [smolvlm]")
+    edit(project, "  losses: [pid_tversky, cross_entropy, dice_cross_entropy, tversky, focal_tversky]",
+         "  losses: [pid_tversky, cross_entropy]")  # fmt: skip
+    edit(project, "  fusions: [spatial, broadcast, none]", "  fusions: [spatial, none]")
+    edit(project, "  unet_losses: [pid_tversky, cross_entropy]", "  unet_losses: [pid_tversky]")
+    try:
+        assert planned(project) == {"ablation_arm", "ablation", "tables", "figures", "page"}
+        assert stale(project) == {"ablation", "tables", "figures", "page"}
+        run(project, "dvc", "repro")
+        assert planned(project) == set() and stale(project) == set()
+        table = (project / "results/tables/table7_ablation.md").read_text()
+        assert "U-Net" in table and "no prompts" in table and "cross-entropy" in table
+        assert "no prompts" in (project / "results/index.html").read_text()
+    finally:
+        (project / "params.yaml").write_text(params)
+    run(project, "snakemake", "--cores", "2", "all")
     assert planned(project) == set() and stale(project) == set()
 
 

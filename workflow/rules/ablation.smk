@@ -29,12 +29,17 @@ rule ablation:
     input:
         cases=[layout.ABLATION_CASES.format(**arm._asdict()) for arm in ARMS],
         epochs=[layout.ABLATION_EPOCHS.format(**arm._asdict()) for arm in ARMS],
+        # what the arms are made from, stated for the case that there are none: DVC has one stage for both rules
+        shards=rules.ablation_arm.input.shards,
+        weights=expand(layout.WEIGHTS_READY, backbone=PARAMS.train.backbones),
+        truth=layout.TRUTH,
         code=code_of("ablation"),
     output:
         comparison=layout.ABLATION,
         manifest=layout.MANIFEST.format(name="ablation/comparison"),
     params:
         settings=config["ablation"],
+        training=config["train"],
         evaluation=config["evaluate"],
         seed=config["seed"],
     log: "logs/ablation/comparison.log",
