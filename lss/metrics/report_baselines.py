@@ -64,7 +64,8 @@ def shuffled_partners(patients: list[str], seed: int) -> np.ndarray:
     """For each case another patient's case, drawn at random: a permutation without a case of one's own patient.
 
     Scoring report i against reference partner[i] is the shuffled-image control: a generator that ignores the
-    image scores there as it does against the true references.
+    image scores there as it does against the true references. The cases of one patient go to many others, as many as a
+    random permutation brings: held against one other patient's note each, the control would be that note's luck.
 
     Args:
         patients: patient of each case.
@@ -76,15 +77,15 @@ def shuffled_partners(patients: list[str], seed: int) -> np.ndarray:
     Raises ValueError where no such permutation exists: a patient holds more than half of the cases.
     """
     keys = np.array(patients)
-    names, counts = np.unique(keys, return_counts=True)
-    largest = int(counts.max())
-    if 2 * largest > len(keys):
+    if 2 * int(np.unique(keys, return_counts=True)[1].max()) > len(keys):
         raise ValueError("one patient holds more than half of the cases: no other patient's report for each of them")
     random = generator(seed, "shuffled_partners")
-    # Patients in random order, each one's cases in random order: a step of the largest patient's number of cases
-    # leads out of every patient.
-    of_patients = [random.permutation(np.flatnonzero(keys == name)) for name in random.permutation(names)]
-    order = np.concatenate(of_patients)
-    partner = np.empty(len(keys), dtype=np.int64)
-    partner[order] = np.roll(order, -largest)
+    partner = random.permutation(len(keys))
+    for case in random.permutation(len(keys)):
+        own = keys[case]
+        if keys[partner[case]] == own:
+            # Neither theirs nor paired with theirs: after an exchange both are well. There is one, since at most half
+            # of the cases are theirs, at most half are paired with theirs, and this one is both.
+            other = random.choice(np.flatnonzero((keys != own) & (keys[partner] != own)))
+            partner[case], partner[other] = partner[other], partner[case]
     return partner

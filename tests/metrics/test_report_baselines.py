@@ -56,6 +56,14 @@ def test_partners_are_a_permutation_across_patients(counts, seed):
     np.testing.assert_array_equal(partner, shuffled_partners(patients, seed))
 
 
+def test_a_patient_is_paired_with_many_others():
+    patients = np.repeat(np.arange(9), 12)
+    partner = shuffled_partners(list(map(str, patients)), 0)
+    for patient in range(9):
+        others = np.unique(patients[partner[patients == patient]], return_counts=True)[1]
+        assert len(others) >= 5 and others.max() <= 5
+
+
 def test_partners_need_other_patients():
     with pytest.raises(ValueError, match="more than half"):
         shuffled_partners(["P1", "P1", "P2"], 0)
