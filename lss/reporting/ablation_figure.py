@@ -27,7 +27,7 @@ def draw_ablation(comparison: dict[str, Any]) -> Figure:
     rows = comparison["courses"]
     kinds = list(dict.fromkeys((row["backbone"], row["fusion"]) for row in rows))
     if not kinds:
-        figure = Figure(figsize=(6, 2.2))
+        figure = Figure(figsize=(7.2, 3.2))
         panel = figure.subplots()
         panel.set(xticks=[], yticks=[])
         panel.text(0.5, 0.5, "The ablation was not run (ablation.repeats is 0)", ha="center", va="center")
