@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from synthetic_results import Evaluated, make, run_evaluate
 
 from lss.kept_runs import keep
+from lss.metrics.language_meteor import MeteorProcess
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _meteor_starts_once() -> Iterator[None]:
+    """One METEOR program for all tests of a module: its start takes seven seconds, its answers milliseconds."""
+    start, end = MeteorProcess.__enter__, MeteorProcess.__exit__
+    running: list[MeteorProcess] = []
+
+    def enter(self: MeteorProcess) -> MeteorProcess:
+        if not running:
+            running.append(start(self))
+        return running[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MeteorProcess, "__enter__", enter)
+        patch.setattr(MeteorProcess, "__exit__", lambda *_: None)
+        yield
+    for meteor in running:
+        end(meteor, None, None, None)
 
 
 @pytest.fixture(scope="session")

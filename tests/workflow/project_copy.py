@@ -16,6 +16,7 @@ SMALL = {
     "patients: 48": "patients: 15",
     "batches: 4": "batches: 2",
     "backbones: [biomedclip, smolvlm, llava_med]": "backbones: [smolvlm]",
+    "    losses: [pid_tversky, cross_entropy]": "    losses: [pid_tversky]",
     "bootstrap_draws: 2000": "bootstrap_draws: 200",
 }
 
