@@ -1,42 +1,18 @@
-"""What the Snakefile needs beside rules: code dependencies, and making DVC agree after a run."""
+"""What the Snakefile needs beside rules: making DVC agree after a run."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from lss import layout
+from lss.code import dvc_stages
 from lss.errors import LssError
-from lss.io import sha256_file
 from lss.outside import look
 from lss.params import Params, load_params
 from lss.runs import stage_manifests
-
-
-@cache
-def _stages(dvc_yaml: Path) -> dict[str, Any]:
-    return yaml.safe_load(dvc_yaml.read_text(encoding="utf-8"))["stages"]
-
-
-def code_of(stage: str) -> list[str]:
-    """Modules whose change makes `stage` run again: the code dependencies of its DVC stage.
-
-    dvc.yaml is their one list, kept complete by `workflow/code_deps.py`.
-    """
-    dependencies = _stages(Path(__file__).parent.parent / "dvc.yaml")[stage]["deps"]
-    return [path for path in dependencies if path.startswith("lss/")]
-
-
-def code_hashes(stage: str) -> dict[str, str]:
-    """SHA-256 of each of those modules: two runs with equal hashes did the same."""
-    root = Path(__file__).parent.parent
-    return {path: sha256_file(root / path) for path in code_of(stage)}
 
 
 def finish(root: Path, params: Params, current: set[str]) -> None:
@@ -56,7 +32,7 @@ def finish(root: Path, params: Params, current: set[str]) -> None:
     due: dict[str, list[str]] = {"page": [layout.MANIFEST.format(name="page")]}
     for manifest in stage_manifests(params):
         due.setdefault(Path(manifest).relative_to(layout.MANIFESTS).with_suffix("").parts[0], []).append(manifest)
-    if done := [stage for stage in _stages(root / "dvc.yaml") if current.issuperset(due[stage])]:
+    if done := [stage for stage in dvc_stages() if current.issuperset(due[stage])]:
         subprocess.run([_beside_python("dvc"), "commit", "--force", "--quiet", *done], cwd=root, check=True)
     page = root / layout.PAGE
     if page.is_file():

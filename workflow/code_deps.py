@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SILENT = {
     Path(f"lss/{name}.py")
     for name in (
-        *("__init__", "stages/__init__", "errors", "fetch/sources"),
-        *("layout", "manifest", "params", "progress", "workflow"),
+        *("__init__", "stages/__init__", "code", "errors", "fetch/sources"),
+        *("layout", "manifest", "params", "progress"),
     )
 }
 

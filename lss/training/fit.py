@@ -12,6 +12,7 @@ import torch
 
 from lss.backbones import load_backbone
 from lss.backbones.qlora import quantised_summary, weight_count
+from lss.code import code_hashes
 from lss.io import sha256_file
 from lss.manifest import versions
 from lss.params import TrainParams
@@ -25,7 +26,6 @@ from lss.training.parallel import join
 from lss.training.segmentation_task import build as build_segmentation
 from lss.training.segmentation_task import build_unet
 from lss.training.task import Setup, Task
-from lss.workflow import code_hashes
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import pytest
 from safetensors import safe_open
 from small_study import params, write_shards
 
+from lss.code import code_hashes
 from lss.runs import Run
 from lss.stages import train, weights
 from lss.training import fit
 from lss.training.fit import training_key
-from lss.workflow import code_hashes
 
 
 @pytest.fixture(scope="module")
