@@ -51,7 +51,7 @@ def draw_ablation(comparison: dict[str, Any]) -> Figure:
         panel.set_xlabel("epoch")
     lines = {line.get_label(): line for panel in grid.flat for line in panel.lines}
     named = {LOSSES[loss]: lines[LOSSES[loss]] for loss in losses}
-    figure.legend(named.values(), named, loc="outside lower center", ncols=len(named), frameon=False, handlelength=3)
+    figure.legend(named.values(), named, loc="outside upper center", ncols=len(named), frameon=False, handlelength=3)
     return figure
 
 
