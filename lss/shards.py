@@ -11,7 +11,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from lss.errors import LssError
 from lss.imaging.codec import decode_png
+from lss.imaging.geometry import resample_image
 from lss.schemas import IMAGE, SHARD
 from lss.seeding import generator
 
@@ -165,5 +165,4 @@ def to_model_input(image: NDArray[np.uint16], size: int) -> NDArray[np.float32]:
     """
     low, high = np.percentile(image, (1, 99.5))
     scaled = np.clip((image.astype(np.float32) - low) / max(float(high - low), 1.0), 0, 1).astype(np.float32)
-    shrink = size < min(image.shape)
-    return cv2.resize(scaled, (size, size), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+    return resample_image(scaled, (size, size))

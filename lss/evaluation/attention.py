@@ -8,32 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lss.evaluation.cases import TestCases
 from lss.evaluation.measures import Measure, measures
 from lss.grades import GRADES
+from lss.imaging.geometry import coverage
 from lss.metrics.bootstrap import Estimate, Floats, PatientBootstrap, divide
 
 ATTENTION_METRICS = ("attention_inside", "canal_share", "attention_ratio")
 
 
-def canal_coverage(canal: NDArray[np.bool_], grid: tuple[int, int]) -> Floats:
-    """Share of each patch that the canal covers: (rows, columns) of `grid`, in [0, 1].
-
-    Weighted by area: a patch's border may run through pixels. `canal` has at least as many pixels as patches.
-
-    >>> canal_coverage(np.array([[1, 1, 0], [0, 0, 0], [0, 0, 0]], dtype=bool), (2, 2)).round(4).tolist()
-    [[0.6667, 0.2222], [0.0, 0.0]]
-    """
-    return cv2.resize(canal.astype(np.float64), grid[::-1], interpolation=cv2.INTER_AREA).astype(np.float64)
-
-
-def attention_inside(attention: Floats, coverage: Floats) -> float:
-    """Share of the attention, of whatever sum, that lies inside what is covered; equal shapes."""
-    return float((attention * coverage).sum() / attention.sum())
+def attention_inside(attention: Floats, canal: NDArray[np.bool_]) -> float:
+    """Share of the attention (rows, columns), of whatever sum, that lies inside the canal's mask of the image."""
+    return float((attention * coverage(canal, (attention.shape[0], attention.shape[1]))).sum() / attention.sum())
 
 
 def measure_attention(
@@ -48,7 +37,7 @@ def measure_attention(
     for row, canal in zip(rows, canals, strict=True):
         grid = (row["grid_rows"], row["grid_columns"])
         attention = np.frombuffer(row["attention"], "<f2").astype(np.float64).reshape(grid)
-        inside.append(attention_inside(attention, canal_coverage(canal, grid)))
+        inside.append(attention_inside(attention, canal))
     shares = np.array([canal.mean() for canal in canals])
     estimates = estimate_attention(np.array(inside), shares, cases.grades, bootstrap)
     return [row for stratum, of_stratum in estimates.items() for row in measures(key, stratum, of_stratum)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -143,20 +142,6 @@ def aligned(rows: list[dict[str, Any]], cases: list[str], source: str) -> list[d
     if len(by_key) != len(rows) or set(by_key) != set(cases):
         raise LssError(f"{source}: holds other slices than the test shards. Rerun predict.")
     return [by_key[key] for key in cases]
-
-
-def resize_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Nearest-neighbour resize of a mask to `shape`, as the networks' targets are made."""
-    return cv2.resize(mask.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-
-
-def crop(mask: NDArray[np.bool_], row: int, column: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The field of view of `shape` whose upper left corner lies at (row, column), which may be outside; False there."""
-    result = np.zeros(shape, dtype=bool)
-    top, left = max(row, 0), max(column, 0)
-    part = mask[top : max(row + shape[0], 0), left : max(column + shape[1], 0)]
-    result[top - row : top - row + part.shape[0], left - column : left - column + part.shape[1]] = part
-    return result
 
 
 def decode_mask(data: bytes) -> NDArray[np.bool_]:

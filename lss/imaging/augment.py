@@ -56,12 +56,10 @@ def augment(
     The image is interpolated linearly, mirrored where it was not seen, and clipped to uint16. The mask is
     interpolated as 0 and 1 and cut at one half, so that its area is kept; unseen parts of it are empty.
     """
-    rows, columns = image.shape
     floats = image.astype(np.float32)
     soft = mask.astype(np.float32)
     if change.rotation_deg or change.zoom != 1:
-        centre = ((columns - 1) / 2, (rows - 1) / 2)
-        matrix = np.asarray(cv2.getRotationMatrix2D(centre, change.rotation_deg, change.zoom), np.float64)
+        matrix = _matrix(image.shape, change)
         floats = _warp(floats, matrix, cv2.BORDER_REFLECT_101)
         soft = _warp(soft, matrix, cv2.BORDER_CONSTANT)
     if change.flip:
@@ -71,6 +69,18 @@ def augment(
         floats = mean + (floats - mean) * change.contrast
     stored = np.clip(np.rint(floats), 0, 65535).astype(np.uint16)
     return stored, soft > 0.5
+
+
+def moved(point: tuple[float, float], shape: tuple[int, ...], change: Augmentation) -> tuple[float, float]:
+    """Where `augment` puts a point (row, column) of an image of `shape`, in pixels."""
+    column, row = _matrix(shape, change) @ (point[1], point[0], 1.0)
+    return float(row), float(shape[1] - 1 - column if change.flip else column)
+
+
+def _matrix(shape: tuple[int, ...], change: Augmentation) -> NDArray[np.float64]:
+    """Rotation and zoom about the image's centre: (2, 3), of columns and rows."""
+    centre = ((shape[1] - 1) / 2, (shape[0] - 1) / 2)
+    return np.asarray(cv2.getRotationMatrix2D(centre, change.rotation_deg, change.zoom), np.float64)
 
 
 def _warp(image: NDArray[np.float32], matrix: NDArray[np.float64], border: int) -> NDArray[np.float32]:

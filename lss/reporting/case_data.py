@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lss.evaluation.cases import CASE_SCHEMAS, decode_mask, resize_mask
+from lss.evaluation.cases import CASE_SCHEMAS, decode_mask
+from lss.imaging.geometry import resample_mask
 from lss.io import read_parquet
 from lss.schemas import REPORT, SEGMENTATION
 from lss.shards import ShardReader, decode_image
@@ -76,4 +77,4 @@ class CaseData:
     def reference_mask(self, slice_key: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """Pseudo-mask of a test slice in the size of the predictions."""
         mask = decode_mask(self._reader[self._place[slice_key]]["mask"]["bytes"])
-        return resize_mask(mask, (shape[0], shape[1]))
+        return resample_mask(mask, (shape[0], shape[1]))

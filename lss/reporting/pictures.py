@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
+from lss.imaging.geometry import resample_image, resample_mask
 from lss.reporting.style import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
 from lss.shards import to_model_input
 
@@ -39,7 +40,7 @@ def outcome(picture: RGB, predicted: NDArray[np.bool_], reference: NDArray[np.bo
 
 def enlarge(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     """Nearest-neighbour resize to (side, side)."""
-    return cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) > 0
+    return resample_mask(mask, (side, side))
 
 
 def outline(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
@@ -52,4 +53,4 @@ def heat(attention: NDArray[np.float64], side: int) -> NDArray[np.float32]:
     """An attention map (rows, columns) as (side, side) in [0, 1]: 0 at its least, 1 at its greatest value."""
     low, high = float(attention.min()), float(attention.max())
     scaled = (attention - low) / (high - low) if high > low else np.zeros_like(attention)
-    return np.clip(cv2.resize(scaled.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR), 0, 1)
+    return np.clip(resample_image(scaled.astype(np.float32), (side, side)), 0, 1)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from lss.errors import LssError
-from lss.evaluation.cases import TestCases, crop, decode_mask, resize_mask
+from lss.evaluation.cases import TestCases, decode_mask
 from lss.evaluation.ways import AreaThresholds
+from lss.imaging.geometry import FieldOfView, resample_mask
 from lss.io import read_parquet
 from lss.metrics.report_baselines import (
     most_frequent_report,
@@ -76,7 +77,7 @@ def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_e
         test.levels.append(row["level"])
         test.grades.append(row["grade"])
         test.reports.append(row["report"])
-        test.pseudo_masks.append(resize_mask(mask, size))
+        test.pseudo_masks.append(resample_mask(mask, size))
         test.spacings.append(
             (row["row_spacing_mm"] * mask.shape[0] / size[0], row["column_spacing_mm"] * mask.shape[1] / size[1])
         )
@@ -86,7 +87,7 @@ def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_e
         test.canals.append(canal)
         nothing_to_draw = grade_a_empty and true is not None and true["grade"] == "A"
         drawn = np.zeros(size, dtype=bool) if nothing_to_draw else canal
-        test.true_masks.append(None if drawn is None else resize_mask(drawn, size))
+        test.true_masks.append(None if drawn is None else resample_mask(drawn, size))
     if not len(test):
         raise LssError("evaluate: the test shards hold no slice. Rerun shards, or look at split.fractions.")
     return test
@@ -94,7 +95,8 @@ def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_e
 
 def _true_canal(true: dict[str, Any], row: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
     """The true canal in the field of view."""
-    return crop(decode_mask(true["canal_mask"]["bytes"]), row["crop_row"], row["crop_column"], (shape[0], shape[1]))
+    view = FieldOfView(row["crop_row"], row["crop_column"], shape[0], shape[1])
+    return view.crop(decode_mask(true["canal_mask"]["bytes"]))
 
 
 def baseline_reports(

@@ -13,7 +13,7 @@ import numpy as np
 
 from lss.errors import LssError
 from lss.evaluation.ablation import INTERVAL, CrossedBootstrap, System, arrange, compare, courses
-from lss.evaluation.attention import attention_inside, canal_coverage
+from lss.evaluation.attention import attention_inside
 from lss.evaluation.cases import TestCases
 from lss.io import read_parquet, write_json, write_parquet
 from lss.manifest import write_manifest
@@ -144,7 +144,7 @@ def _overlaps(mask: np.ndarray, pseudo: np.ndarray, true: np.ndarray | None) -> 
 def _attention(attention: np.ndarray | None, canal: np.ndarray | None) -> dict[str, Any]:
     inside = None
     if attention is not None and canal is not None:
-        inside = attention_inside(attention, canal_coverage(canal, (attention.shape[0], attention.shape[1])))
+        inside = attention_inside(attention, canal)
     return {"canal_share": None if canal is None else float(canal.mean()), "attention_inside": inside}
 
 

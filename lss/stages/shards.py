@@ -20,7 +20,7 @@ from lss.grades import GRADE_LABELS, GRADES
 from lss.imaging.augment import Augmentation, augment, draw
 from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes
-from lss.imaging.crop import crop, field_of_view
+from lss.imaging.geometry import field_of_view
 from lss.io import parquet_writer, read_parquet
 from lss.manifest import write_manifest
 from lss.notes.reference import RULES_VERSION, reference_report, swap_sides
@@ -134,7 +134,7 @@ def _samples(
     centre = (mask_row["centre_row"], mask_row["centre_column"]) if params.crop == "canal" else None
     size_mm = None if params.crop == "none" else params.crop_mm
     view = field_of_view(image.shape, spacing, centre, size_mm)
-    image, mask = crop(image, view), crop(mask, view)
+    image, mask = view.crop(image), view.crop(mask)
     for copy in range(copies + 1):
         change = Augmentation()
         if copy:

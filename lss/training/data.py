@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lss.grades import GRADES
+from lss.imaging.geometry import resample_mask
 from lss.memory import memory_limit
 from lss.schemas import SHARD
 from lss.shards import ShardReader, decode_image, decode_mask, epoch_order, to_model_input
@@ -56,9 +57,9 @@ class Samples(Dataset[dict[str, Any]]):
     def _decode(self, index: int) -> dict[str, Any]:
         row = dict(self.reader[index])
         image = to_model_input(decode_image(row.pop("image")["bytes"]), self.image_size)
-        mask = torch.from_numpy(decode_mask(row.pop("mask")["bytes"]).astype("uint8"))
+        mask = resample_mask(decode_mask(row.pop("mask")["bytes"]), (self.mask_size, self.mask_size))
         row["image"] = torch.from_numpy(image).half()
-        row["mask"] = torch.nn.functional.interpolate(mask[None, None], self.mask_size, mode="nearest-exact")[0, 0]
+        row["mask"] = torch.from_numpy(mask.astype("uint8"))
         return row
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lss.evaluation.attention import attention_inside, canal_coverage, estimate_attention
+from lss.evaluation.attention import attention_inside, estimate_attention
 from lss.metrics.bootstrap import PatientBootstrap
 
 
@@ -12,32 +12,17 @@ def disc(side, centre, radius):
     return (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2
 
 
-def test_where_patches_are_whole_pixels_coverage_is_their_mean():
-    canal = disc(112, (50, 61), 17)
-    by_hand = canal.reshape(14, 8, 14, 8).mean(axis=(1, 3))
-    np.testing.assert_allclose(canal_coverage(canal, (14, 14)), by_hand, atol=1e-6)
-
-
-@pytest.mark.parametrize("grid", [(14, 14), (24, 24), (9, 13)])
-def test_no_area_is_lost_where_borders_run_through_pixels(grid):
-    canal = disc(131, (40, 77), 23)
-    coverage = canal_coverage(canal, grid)
-    assert coverage.shape == grid and coverage.min() >= 0 and coverage.max() <= 1 + 1e-6
-    assert coverage.mean() == pytest.approx(canal.mean(), rel=1e-5)
-
-
 def test_even_attention_has_the_share_of_the_area_and_attention_on_the_canal_all():
     canal = np.zeros((96, 96), dtype=bool)
     canal[24:48, 48:60] = True  # 6 x 3 patches of 4 x 4 pixels
-    coverage = canal_coverage(canal, (24, 24))
-    assert attention_inside(np.full((24, 24), 1 / 576), coverage) == pytest.approx(18 / 576)
+    assert attention_inside(np.full((24, 24), 1 / 576), canal) == pytest.approx(18 / 576)
     on_it = np.zeros((24, 24))
     on_it[8, 13] = 1.0
     beside = np.zeros((24, 24))
     beside[8, 20] = 1.0
-    assert attention_inside(on_it, coverage) == pytest.approx(1)
-    assert attention_inside(beside, coverage) == 0
-    assert attention_inside(7 * (on_it + beside), coverage) == pytest.approx(0.5)
+    assert attention_inside(on_it, canal) == pytest.approx(1)
+    assert attention_inside(beside, canal) == 0
+    assert attention_inside(7 * (on_it + beside), canal) == pytest.approx(0.5)
 
 
 def test_the_ratio_is_that_of_the_means_and_its_interval_that_of_patients():

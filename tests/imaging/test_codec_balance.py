@@ -1,4 +1,4 @@
-"""Coding without loss, fields of view by hand, balance by hand."""
+"""Coding without loss, balance by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from PIL import Image
 
 from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes, pixels_to_bytes
-from lss.imaging.crop import View, crop, field_of_view
 
 IMAGE = np.random.default_rng(2).integers(0, 65536, (7, 5)).astype(np.uint16)
 
@@ -40,19 +39,6 @@ def test_png_errors() -> None:
 def test_raw_pixels() -> None:
     assert np.array_equal(pixels_from_bytes(pixels_to_bytes(IMAGE[:, ::2]), 7, 3), IMAGE[:, ::2])
     assert pixels_to_bytes(np.array([[1, 256]], np.uint16)) == b"\x01\x00\x00\x01"
-
-
-def test_field_of_view_by_hand() -> None:
-    assert field_of_view((320, 310), (0.5, 1.0), (100, 50), 20) == View(80, 40, 40, 20)
-    assert field_of_view((101, 51), (1, 1), None, 11) == View(45, 20, 11, 11)
-    assert field_of_view((101, 51), (1, 1), (3, 3), None) == View(0, 0, 101, 51)
-
-
-def test_crop_pads_with_zeros_where_it_overhangs() -> None:
-    image = np.arange(1, 10, dtype=np.uint16).reshape(3, 3)
-    assert crop(image, View(-1, 1, 3, 3)).tolist() == [[0, 0, 0], [2, 3, 0], [5, 6, 0]]
-    assert crop(image, View(5, 5, 2, 2)).tolist() == [[0, 0], [0, 0]]
-    assert crop(image > 4, View(1, 0, 2, 2)).tolist() == [[False, True], [True, True]]
 
 
 @given(st.lists(st.sampled_from(["A", "BC", "D"]), max_size=40), st.integers(0, 9))
