@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lss.backbones import load_backbone
+from lss.model.report_encoder import Location
 from lss.model.report_generator import ReportGenerator
 from lss.params import TrainParams
 from lss.runs import Run
@@ -114,7 +115,9 @@ class ForTrainer(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         batch = batch.to(self.task[0].backbone.device)
         if isinstance(self.module, ReportGenerator):
-            evidence = self.module.look(batch.image_B1YX, batch.grade_B, [row["level"] for row in batch.rows])
+            evidence = self.module.look(
+                batch.image_B1YX, batch.grade_B, [Location.of_sample(row) for row in batch.rows]
+            )
             settings = self.task[0].settings
             loss = self.module.loss(evidence, batch.report, batch.grade_B, settings.focal_gamma, settings.grade_weight)
         else:

@@ -142,6 +142,7 @@ class ShardParams(Section):
 
     crop: Literal["canal", "centre", "none"]
     crop_mm: Positive
+    area_of: Literal["region", "view"]
     balance: bool
     rotation_deg: Annotated[float, Field(ge=0, le=45)]
     zoom: Annotated[float, Field(ge=0, lt=1)]

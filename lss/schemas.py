@@ -91,11 +91,12 @@ PSEUDO_MASKS = pa.schema(
         ("centre_column", pa.float32()),
         ("roi_rows", pa.int32()),  # its extent, pixels
         ("roi_columns", pa.int32()),
+        ("region_pixels", pa.int32()),  # of the region of interest: H x W of eq. 10
         ("area_mm2", pa.float32()),
     ]
 )
 
-SHARD_VERSION = 1
+SHARD_VERSION = 2
 """Goes up with every change of `SHARD` or of what one of its columns means; stands in the shards' manifests."""
 
 SHARD = pa.schema(
@@ -108,10 +109,12 @@ SHARD = pa.schema(
         ("level", pa.string()),
         ("grade", pa.string()),
         ("report", pa.string()),  # reference text
-        ("area_percent", pa.float32()),  # mask pixels / image pixels * 100, eq. 10
+        ("area_percent", pa.float32()),  # of the target region, eq. 10; see `shards.area_of`
+        ("region_share", pa.float32()),  # size of that region, in fields of view; 1 with `area_of: view`
+        ("canal_column", pa.float32()),  # of the canal's centre: 0 left, 1 right edge of the image; null if not found
         ("row_spacing_mm", pa.float32()),
         ("column_spacing_mm", pa.float32()),
-        ("copy", pa.int32()),  # 0: the original; 1, 2, ...: augmented copies
+        ("copy", pa.int32()),  # 0: an original (val, test); 1, 2, ...: augmented copies (train)
         ("flipped", pa.bool_()),
         ("canal_found", pa.bool_()),
         ("source_sha256", pa.string()),

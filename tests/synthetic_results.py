@@ -118,6 +118,8 @@ def _shard_row(
         "grade": grade,
         "report": report_of(grade, area, level),
         "area_percent": area,
+        "region_share": 1.0,
+        "canal_column": 0.5,
         "row_spacing_mm": 0.7,
         "column_spacing_mm": 0.7,
         "copy": 0,

@@ -70,7 +70,7 @@ def test_area_thresholds_are_those_of_the_report_model(
     facts = json.loads((project_root / f"results/manifests/train/{backbone}-report-focal.json").read_text())["facts"]
     about = statistics["about"]["thresholds_percent"]
     assert about["calibrated"][backbone] == pytest.approx(facts["area_thresholds"]["calibrated"], abs=1e-6)
-    assert about["fitted_on"][backbone] == "predicted masks of the training part"
+    assert about["fitted_on"][backbone] == "predicted masks of the validation part"
     assert facts["reports_cut"] == {"train": 0, "val": 0}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lss.evaluation.measures import Measure
+from lss.grades import GRADE_LABELS
 
 _SUMMARY = {
     ("classification", "note_grade"): {"accuracy": "all", "f1": "macro", "kappa": "all", "ece": "all"},
@@ -73,9 +74,15 @@ def caveats(about: dict[str, Any]) -> list[str]:
     substitutes = [name for name, of in about["thresholds_percent"]["fitted_on"].items() if of.startswith("pseudo")]
     if substitutes:
         found.append(
-            f"Area thresholds of {', '.join(substitutes)} were fitted on the training part's pseudo-masks, since no "
+            f"Area thresholds of {', '.join(substitutes)} were fitted on the validation part's pseudo-masks, since no "
             "report model states its own."
         )
+    for name, grades in about["thresholds_percent"]["unreached"].items():
+        if grades:
+            found.append(
+                f"Calibrated area thresholds of {name} leave out {' and '.join(GRADE_LABELS[g] for g in grades)}: none "
+                "of the images they were fitted on has an area that stands for it."
+            )
     return found
 
 

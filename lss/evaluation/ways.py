@@ -24,11 +24,13 @@ class AreaThresholds(NamedTuple):
         used: which its report model goes by, the paper's or the calibrated ones: they grade the mask that a text is
             held against, and fill the template that is its baseline.
         fitted_on: what the calibrated ones were fitted on.
+        unreached: grades that the calibrated ones give to none of the images they were fitted on.
     """
 
     calibrated: Thresholds
     used: Literal["paper", "calibrated"]
     fitted_on: str
+    unreached: list[str]
 
     @property
     def own(self) -> Thresholds:
@@ -37,25 +39,21 @@ class AreaThresholds(NamedTuple):
 
 
 def area_thresholds(
-    backbones: list[str], manifests: list[dict[str, Any]], fallback: Thresholds
+    backbones: list[str], manifests: list[dict[str, Any]], fallback: AreaThresholds
 ) -> dict[str, AreaThresholds]:
     """Thresholds of each backbone: those of its first report model, from the manifest of its training.
 
-    A backbone without a report model, or without a manifest, gets the `fallback`, fitted on the training part's
-    pseudo-masks; `fitted_on` says so.
+    A backbone without a report model, or without a manifest, gets the `fallback`.
     """
     stated: dict[str, AreaThresholds] = {}
     for entry in manifests:
         if entry["stage"] == "train" and "area_thresholds" in entry["facts"]:
             facts = entry["facts"]["area_thresholds"]
             found = AreaThresholds(
-                Thresholds(*facts["calibrated"]), facts["used"], "predicted masks of the training part"
+                Thresholds(*facts["calibrated"]), facts["used"], facts["fitted_on"], facts["unreached"]
             )
             stated.setdefault(entry["facts"]["backbone"], found)
-    instead = AreaThresholds(
-        fallback, "calibrated", "pseudo-masks of the training part, for want of a report model's own"
-    )
-    return {backbone: stated.get(backbone, instead) for backbone in backbones}
+    return {backbone: stated.get(backbone, fallback) for backbone in backbones}
 
 
 def _first(tables: dict[Run, Rows], backbone: str, task: str) -> tuple[str, Rows] | None:

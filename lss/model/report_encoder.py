@@ -7,6 +7,7 @@ L width of f_r, K = 3 grades, W width of a prompt embedding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,26 @@ from lss.model.severity import PAPER_THRESHOLDS, Thresholds
 from lss.torch_setup import to_device
 
 CELLS = TOKENS_PER_SIDE**2
+
+
+@dataclass(frozen=True)
+class Location:
+    """What is known of where an image was taken, beside its pixels.
+
+    Attributes:
+        level: disc level, or None.
+        region_share: size of eq. 10's target region, in fields of view.
+        canal_column: of the found canal's centre, from 0 (left edge of the image) to 1; None where none was found.
+    """
+
+    level: str | None
+    region_share: float = 1.0
+    canal_column: float | None = None
+
+    @classmethod
+    def of_sample(cls, row: dict[str, Any]) -> Location:
+        """From a row of a shard (lss.schemas.SHARD)."""
+        return cls(row["level"], row["region_share"], row["canal_column"])
 
 
 @dataclass(frozen=True)

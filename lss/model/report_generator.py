@@ -22,7 +22,7 @@ from lss.model import decoding
 from lss.model.mask_encoder import mask_coverage
 from lss.model.network import SegmentationNetwork
 from lss.model.report_decoder import ReportDecoder
-from lss.model.report_encoder import Evidence, ReportEncoder, pool_patches
+from lss.model.report_encoder import Evidence, Location, ReportEncoder, pool_patches
 from lss.model.report_text import tidy
 from lss.model.report_writer import DecoderWriter, PrefixWriter
 from lss.model.severity import area_percent, lateral_side
@@ -74,7 +74,7 @@ class ReportGenerator(nn.Module):
         return self.segmentation.encoder.backbone
 
     @torch.no_grad()
-    def look(self, image_B1YX: Tensor, grade_B: Tensor, levels: list[str | None]) -> Evidence:
+    def look(self, image_B1YX: Tensor, grade_B: Tensor, places: list[Location]) -> Evidence:
         """What the frozen network finds in images. `grade_B` is looked at only with the oracle prompt.
 
         On a CPU one image after the other, so that to the last bit nothing depends on the batch; a batch would gain
@@ -83,15 +83,18 @@ class ReportGenerator(nn.Module):
         training = self.training
         self.eval()  # batch norm and adapters' dropout of the frozen part
         at_once = 1 if image_B1YX.device.type == "cpu" else len(image_B1YX)
-        visual, coverage, areas, sides = [], [], list[float](), list[str | None]()
+        visual, coverage, masks = [], [], []
         for image_b1YX, grade_b in zip(image_B1YX.split(at_once), grade_B.split(at_once), strict=True):
             visual_bMV, coverage_b1SS, mask_b1YX = self.find(image_b1YX, grade_b)
             visual.append(visual_bMV)
             coverage.append(coverage_b1SS)
-            areas += area_percent(mask_b1YX)[:, 0].tolist()
-            sides += [lateral_side(mask_YX) for mask_YX in mask_b1YX[:, 0].cpu().numpy()]
+            masks.append(mask_b1YX)
         self.train(training)
-        return Evidence(torch.cat(visual), torch.cat(coverage), areas, sides, levels)
+        mask_B1YX = torch.cat(masks)
+        areas = area_percent(mask_B1YX, [place.region_share for place in places])
+        drawn = zip(mask_B1YX[:, 0].cpu().numpy(), places, strict=True)
+        sides = [lateral_side(mask_YX, place.canal_column) for mask_YX, place in drawn]
+        return Evidence(torch.cat(visual), torch.cat(coverage), areas, sides, [place.level for place in places])
 
     @torch.no_grad()
     def find(self, image_B1YX: Tensor, grade_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:

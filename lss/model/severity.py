@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from lss.grades import GRADES
+from lss.imaging.area import affected_area
 
 
 class Thresholds(NamedTuple):
@@ -25,14 +27,19 @@ SIDE_SHARE = 0.75
 disc pushes the sac aside; one of a lesion beside it is."""
 
 
-def area_percent(mask: Tensor) -> Tensor:
-    """Affected area, eq. 10: pixels above 0.5 over all pixels, in percent; (..., Y, X) to (...), float64.
+def area_percent(mask: Tensor, region_shares: list[float]) -> list[float]:
+    """Affected area of each mask, eq. 10, in percent of its target region.
+
+    Args:
+        mask: (B, 1, Y, X); pixels above 0.5 count.
+        region_shares: size of each target region in fields of view (column `region_share` of the shards).
 
     >>> import torch
-    >>> float(area_percent(torch.tensor([[0.9, 0.1], [0.2, 0.5]])))
-    25.0
+    >>> area_percent(torch.tensor([[[[0.9, 0.1], [0.2, 0.5]]]]), [0.5])
+    [50.0]
     """
-    return 100.0 * (mask > 0.5).double().mean(dim=(-2, -1))
+    masked = (mask > 0.5).double().mean(dim=(1, 2, 3)).tolist()
+    return [affected_area(share, region) for share, region in zip(masked, region_shares, strict=True)]
 
 
 def grade_by_area(area: float, thresholds: Thresholds = PAPER_THRESHOLDS) -> str:
@@ -47,7 +54,7 @@ def grade_by_area(area: float, thresholds: Thresholds = PAPER_THRESHOLDS) -> str
 
 
 def calibrate_thresholds(areas: np.ndarray, grades: list[str]) -> Thresholds:
-    """Thresholds under which the area tells the grades apart best on the training part.
+    """Thresholds under which the area tells the grades apart best on the images given.
 
     Best is the highest mean recall over the grades that occur (prevalence does not decide), among all pairs of
     cuts midway between neighbouring areas; of equally good pairs, the one with the widest gaps around its cuts.
@@ -86,18 +93,31 @@ def calibrate_thresholds(areas: np.ndarray, grades: list[str]) -> Thresholds:
     return Thresholds(float(cuts[best[2]]), float(cuts[best[3]]))
 
 
-def lateral_side(mask: np.ndarray) -> str | None:
-    """The patient's side on which a mask clearly lies: "left", "right", or None.
+def unreached_grades(thresholds: Thresholds, areas: Iterable[float]) -> list[str]:
+    """Grades that none of the areas (percent) stands for: a calibration that leaves B&C out tells two grades only.
+
+    >>> unreached_grades(Thresholds(1.5, 1.5), [0.0, 1.2, 4.0])
+    ['BC']
+    """
+    reached = {grade_by_area(area, thresholds) for area in areas}
+    return [grade for grade in GRADES if grade not in reached]
+
+
+def lateral_side(mask: np.ndarray, canal_column: float | None) -> str | None:
+    """The patient's side of the canal on which a mask clearly lies: "left", "right", or None.
 
     Images are shown as radiologists look at them, from the feet: image left is the patient's right. A side counts
-    where at least `SIDE_SHARE` of the mask's pixels lie beyond the middle of the field of view, which is centred on the
-    canal (`shards.crop: canal`).
+    where at least `SIDE_SHARE` of the mask's pixels lie beyond the canal's centre.
 
     Args:
         mask: (Y, X), pixels above 0.5 count.
+        canal_column: of the canal's centre, from 0 (left edge of the image) to 1; None where no canal was found: then
+            nothing is said of sides.
     """
+    if canal_column is None:
+        return None
     columns = (np.asarray(mask) > 0.5).sum(axis=0)
-    half = columns.size // 2
-    beyond = {"right": int(columns[:half].sum()), "left": int(columns[columns.size - half :].sum())}
+    offset = np.arange(columns.size) + 0.5 - canal_column * columns.size  # of each column's centre, in pixels
+    beyond = {"right": int(columns[offset < 0].sum()), "left": int(columns[offset > 0].sum())}
     side = max(beyond, key=beyond.__getitem__)
     return side if columns.any() and beyond[side] >= SIDE_SHARE * int(columns.sum()) else None

@@ -81,7 +81,7 @@ def check_report(
 
     Args:
         report: generated or reference text.
-        area_percent: share of the image that the mask covers, in percent.
+        area_percent: affected area, the share of the target region that the mask covers, in percent.
         mask_grade: grade by the mask's area, a code of `lss.grades.GRADES`; None leaves it out.
         level: disc level of the image, or None if unknown.
         mask_side: the patient's side on which the mask lies (`lss.model.severity.lateral_side`), or None.

@@ -54,7 +54,7 @@ def reference_report(grade: str, area_percent: float, note: str | None, level: s
 
     Args:
         grade: of the image, a code of `lss.grades.GRADES`.
-        area_percent: share of the image that its mask covers, in percent (eq. 10).
+        area_percent: affected area, the share of the target region that its mask covers, in percent (eq. 10).
         note: the radiologist's note of the patient, or None.
         level: the image's disc level, or None if unknown: then all statements are kept.
     """

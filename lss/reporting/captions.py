@@ -10,8 +10,8 @@ FIGURES: dict[str, tuple[str, str]] = {
     ),
     "figure3": (
         "Figure 3. Grades by the predicted mask's area.",
-        "Above with the paper's thresholds (10 % and 25 %), below with thresholds calibrated on the training part. The "
-        "score of B&C is the nearness to the middle between the thresholds, so its curve depends on them.",
+        "Above with the paper's thresholds (10 % and 25 %), below with thresholds calibrated on the validation part. "
+        "The score of B&C is the nearness to the middle between the thresholds, so its curve depends on them.",
     ),
     "figure4": (
         "Figure 4. Predicted masks.",

@@ -60,6 +60,8 @@ def _thresholds(thresholds: dict[str, Any]) -> str:
     for backbone, (low, high) in thresholds["calibrated"].items():
         text = f"{model_name(backbone)}: A below {low:.1f} %, D above {high:.1f} %, fitted on "
         text += thresholds["fitted_on"][backbone]
+        if unreached := thresholds["unreached"][backbone]:
+            text += f"; no area stands for {' or '.join(GRADE_LABELS[grade] for grade in unreached)}"
         paper = "; its reports go by the paper's" if thresholds["used"][backbone] == "paper" else ""
         texts.append(text + paper)
     return ". ".join([*texts, "In the paper 10 % and 25 %"])

@@ -112,7 +112,7 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
         Table(6, "Losses compared, segmentation", [
             f"Mean over images: {_EMPTY}.", balanced, interval, undefined], ("loss", "stratum", "metric")),
         Table(8, "Grades by the predicted mask's area", [
-            "With the paper's thresholds (10 % and 25 %) and with thresholds calibrated on the training part.",
+            "With the paper's thresholds (10 % and 25 %) and with thresholds calibrated on the validation part.",
             "The score of B&C is the nearness to the middle between the thresholds, so its AUC depends on them; those "
             "of A and D do not. The paper's AUCs are those of its Figure 3.", interval, undefined],
             ("system", "metric", "stratum")),

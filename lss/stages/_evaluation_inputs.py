@@ -19,7 +19,7 @@ from lss.metrics.report_baselines import (
     template_reports,
     thumbnail_features,
 )
-from lss.model.severity import calibrate_thresholds
+from lss.model.severity import calibrate_thresholds, unreached_grades
 from lss.schemas import TRUTH
 from lss.shards import ShardReader, decode_image
 
@@ -31,7 +31,6 @@ class TrainingPart:
 
     Attributes:
         reports: reference reports.
-        thresholds: of the area, calibrated on its pseudo-masks.
         grade_a_empty: whether all its masks of grade A are empty.
 
     Raises LssError where there is no slice.
@@ -42,12 +41,23 @@ class TrainingPart:
         rows = list(_originals(shards, columns))
         if not rows:
             raise LssError("evaluate: the training shards hold no slice. Rerun shards.")
-        areas = np.array([row["area_percent"] for row in rows], dtype=np.float64)
-        grades = [row["grade"] for row in rows]
         self.reports = [row["report"] for row in rows]
-        self.thresholds = calibrate_thresholds(areas, grades)
-        of_a = [area for area, grade in zip(areas, grades, strict=True) if grade == "A"]
+        of_a = [row["area_percent"] for row in rows if row["grade"] == "A"]
         self.grade_a_empty = bool(of_a) and max(of_a) == 0
+
+
+def pseudo_mask_thresholds(shards: list[Path]) -> AreaThresholds:
+    """Area thresholds for want of a report model's own, fitted on the pseudo-masks of the validation part's originals.
+
+    Raises LssError where it holds no slice.
+    """
+    rows = list(_originals(shards, ["copy", "grade", "area_percent"]))
+    if not rows:
+        raise LssError("evaluate: the validation shards hold no slice. Rerun shards, or look at split.fractions.")
+    areas = [row["area_percent"] for row in rows]
+    found = calibrate_thresholds(np.array(areas), [row["grade"] for row in rows])
+    fitted_on = "pseudo-masks of the validation part, for want of a report model's own"
+    return AreaThresholds(found, "calibrated", fitted_on, unreached_grades(found, areas))
 
 
 def _originals(shards: list[Path], columns: list[str]) -> Iterator[dict[str, Any]]:

@@ -33,7 +33,7 @@ from lss.model.severity import PAPER_THRESHOLDS
 from lss.params import EvaluateParams
 from lss.progress import progress
 from lss.schemas import CLASSIFICATION, REPORT, SEGMENTATION
-from lss.stages._evaluation_inputs import TrainingPart, baseline_reports, read_cases
+from lss.stages._evaluation_inputs import TrainingPart, baseline_reports, pseudo_mask_thresholds, read_cases
 
 Run = tuple[str, str, str]
 Rows = list[dict[str, Any]]
@@ -60,7 +60,7 @@ def run(
         params: the evaluate section.
         seed: of params.yaml; of the bootstrap and of the shuffled-image control.
         predictions: table per (backbone, task, loss).
-        shards: paths per subset; train gives baselines, test the references.
+        shards: paths per subset; train gives baselines, val area thresholds, test the references.
         truth: true masks and grades of the phantom; a table without rows for other cohorts.
         cases: gets a table per task, columns of lss.evaluation.cases.
         metrics: gets the few numbers that `dvc metrics` compares, as JSON.
@@ -83,7 +83,7 @@ def run(
     tables = {model: aligned(rows, test.keys, str(predictions[model])) for model, rows in tables.items()}
     bootstrap = PatientBootstrap(test.patients, params.bootstrap_draws, params.confidence, seed, params.interval)
     known = [read_manifest(path) for path in manifests]
-    thresholds = area_thresholds([model[0] for model in segmenters], known, train.thresholds)
+    thresholds = area_thresholds([model[0] for model in segmenters], known, pseudo_mask_thresholds(shards["val"]))
 
     found = _Findings()
     rows = {"segmentation": _segmentation(tables, segmenters, test, bootstrap, found)}
@@ -115,7 +115,7 @@ def run(
     write_manifest(
         manifest,
         "evaluate",
-        inputs=[*predictions.values(), *shards["train"], *shards["test"], truth],
+        inputs=[*predictions.values(), *(path for paths in shards.values() for path in paths), truth],
         outputs=[*cases.values(), metrics, statistics],
         params=params.model_dump(mode="json"),
         seed=seed,
@@ -296,6 +296,7 @@ def _about(
             "calibrated": {name: [rounded(value) for value in of.calibrated] for name, of in thresholds.items()},
             "fitted_on": {name: of.fitted_on for name, of in thresholds.items()},
             "used": {name: of.used for name, of in thresholds.items()},
+            "unreached": {name: of.unreached for name, of in thresholds.items()},
         },
         "weights": {fact["backbone"]: fact["weights"].get("source") for fact in trained},
         "leak": sorted("/".join((f["backbone"], f["task"], f["loss"])) for f in trained if f["leak"]),

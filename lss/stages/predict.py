@@ -16,6 +16,7 @@ import torch
 
 from lss.errors import LssError
 from lss.grades import GRADES
+from lss.imaging.area import affected_area
 from lss.io import write_parquet
 from lss.manifest import write_manifest
 from lss.model.network import Output
@@ -149,7 +150,7 @@ def _segmentation_rows(batch: Batch, output: Output) -> Iterator[dict[str, Any]]
             | attention
             | {
                 "mask": {"bytes": cv2.imencode(".png", inside.astype(np.uint8) * 255)[1].tobytes(), "path": None},
-                "area_percent": 100.0 * float(inside.mean()),
+                "area_percent": affected_area(float(inside.mean()), row["region_share"]),
                 "mean_confidence": float(confidence.mean()) if confidence.size else None,
                 "max_confidence": float(confidence.max()) if confidence.size else None,
             }

@@ -107,5 +107,6 @@ def _mask_row(params: PseudoMaskParams, row: dict[str, Any], image_row: dict[str
         "centre_column": roi.centre_column,
         "roi_rows": extent[0],
         "roi_columns": extent[1],
+        "region_pixels": int(roi.region.sum()),
         "area_mm2": float(mask.sum()) * row_spacing * column_spacing,
     }

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lss.grades import GRADE_LABELS, GRADES
-from lss.imaging.augment import Augmentation, augment, draw
+from lss.imaging.area import affected_area
+from lss.imaging.augment import Augmentation, augment, draw, moved
 from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes
 from lss.imaging.geometry import field_of_view
@@ -33,7 +34,7 @@ from lss.stages._slices import side_by_side, spacing_mm, used_slices
 _SLICE_COLUMNS = ["slice_key", "patient_key", "level", "grade", "note", "rows", "columns", "row_spacing_mm",
                   "column_spacing_mm", "source_sha256"]  # fmt: skip
 _DENOISED_COLUMNS = ["slice_key", "rows", "columns", "pixels"]
-_MASK_COLUMNS = ["slice_key", "mask", "canal_found", "centre_row", "centre_column"]
+_MASK_COLUMNS = ["slice_key", "mask", "canal_found", "centre_row", "centre_column", "region_pixels"]
 
 
 def run(
@@ -135,6 +136,8 @@ def _samples(
     size_mm = None if params.crop == "none" else params.crop_mm
     view = field_of_view(image.shape, spacing, centre, size_mm)
     image, mask = view.crop(image), view.crop(mask)
+    region_share = mask_row["region_pixels"] / mask.size if params.area_of == "region" else 1.0
+    canal = (mask_row["centre_row"] - view.row, mask_row["centre_column"] - view.column)
     for copy in range(copies + 1):
         change = Augmentation()
         if copy:
@@ -147,7 +150,10 @@ def _samples(
                 contrast=params.contrast,
                 flip=params.flip,
             )
-        yield _sample(row, *augment(image, mask, change), change, copy) | {
+        share = region_share * change.zoom**2 if params.area_of == "region" else 1.0
+        canal_column = (moved(canal, mask.shape, change)[1] + 0.5) / mask.shape[1]
+        yield _sample(row, *augment(image, mask, change), change, copy, share) | {
+            "canal_column": canal_column if mask_row["canal_found"] else None,
             "row_spacing_mm": spacing[0],
             "column_spacing_mm": spacing[1],
             "canal_found": mask_row["canal_found"],
@@ -157,11 +163,16 @@ def _samples(
 
 
 def _sample(
-    row: dict[str, Any], image: NDArray[np.uint16], mask: NDArray[np.bool_], change: Augmentation, copy: int
+    row: dict[str, Any],
+    image: NDArray[np.uint16],
+    mask: NDArray[np.bool_],
+    change: Augmentation,
+    copy: int,
+    region_share: float,
 ) -> dict[str, Any]:
     """The columns of a sample that depend on its pixels."""
     key = f"{row['slice_key']}~{copy}" if copy else row["slice_key"]
-    area_percent = 100 * float(mask.mean())
+    area_percent = affected_area(float(mask.mean()), region_share)
     report = reference_report(row["grade"], area_percent, row["note"], row["level"])
     return {
         "image": {"bytes": encode_png(image), "path": f"{key}.png"},
@@ -173,6 +184,7 @@ def _sample(
         "grade": row["grade"],
         "report": swap_sides(report) if change.flip else report,
         "area_percent": area_percent,
+        "region_share": region_share,
         "copy": copy,
         "flipped": change.flip,
         "source_sha256": row["source_sha256"],

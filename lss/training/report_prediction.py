@@ -10,7 +10,7 @@ import torch
 
 from lss.backbones import qlora
 from lss.model.consistent_writing import Written, settle
-from lss.model.report_encoder import Evidence
+from lss.model.report_encoder import Evidence, Location
 from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.saved import ADAPTER, ModelCard, load_frozen, load_tensors
 from lss.model.severity import grade_by_area
@@ -39,9 +39,9 @@ def predict(
     network.to(device).eval().requires_grad_(False)
     for batch in batches:
         there = batch.to(device)
-        levels = [row["level"] for row in batch.rows]
+        places = [Location.of_sample(row) for row in batch.rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=card.bf16):
-            evidence = network.look(there.image_B1YX, there.grade_B, levels)
+            evidence = network.look(there.image_B1YX, there.grade_B, places)
             grades = [grade_by_area(area, network.encoder.thresholds) for area in evidence.area_percent]
             written = write(network, evidence, grades, params, seed, [row["slice_key"] for row in batch.rows])
         for place, (row, report) in enumerate(zip(batch.rows, written, strict=True)):

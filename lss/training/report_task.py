@@ -16,17 +16,21 @@ from torch import Tensor, nn
 from lss.backbones import qlora
 from lss.backbones.base import Backbone
 from lss.errors import LssError
+from lss.grades import GRADES
 from lss.metrics.language import cider_d
 from lss.model.network import NetworkConfig, SegmentationNetwork, network_config
-from lss.model.report_encoder import Evidence, join
+from lss.model.report_encoder import Evidence, Location, join
 from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.report_text import state_area
 from lss.model.saved import ADAPTER, load_tensors, read_card
-from lss.model.severity import PAPER_THRESHOLDS, Thresholds, calibrate_thresholds
+from lss.model.severity import PAPER_THRESHOLDS, Thresholds, calibrate_thresholds, unreached_grades
 from lss.notes.consistency import check_report
 from lss.params import ReportParams
 from lss.torch_setup import to_device
 from lss.training.task import Batch, Setup, split_parameters
+
+FITTED_ON = "predicted masks of the validation part"
+"""What calibrated area thresholds rest on: images that neither network was trained on."""
 
 READ = 128
 """Reports written and read at each validation, at most."""
@@ -47,7 +51,7 @@ class EvidenceCache:
             images, grades = batch.image_B1YX, batch.grade_B
             if len(new) < len(keys):
                 images, grades = images[new], grades[new]
-            found = self.network.look(images, grades, [None] * len(new))
+            found = self.network.look(images, grades, [Location.of_sample(batch.rows[index]) for index in new])
             visual, coverage = found.visual_BMV.half().cpu(), found.coverage_B1SS.half().cpu()
             for place, index in enumerate(new):
                 self.kept[keys[index]] = (
@@ -76,8 +80,8 @@ class ReportTask:
         self.settings = setup.params.report
         self.gamma = self.settings.focal_gamma if setup.loss == "focal" else 0.0
         self._look = EvidenceCache(network)
-        self._areas: list[tuple[float, str]] = []  # of the first epoch, to calibrate the thresholds
         self._calibrated: Thresholds | None = None
+        self._unreached: list[str] = []  # grades that the calibrated thresholds give to no image
         self._cut: dict[str, int] = {"train": 0, "val": 0}  # reports longer than max_tokens
 
     @property
@@ -95,15 +99,15 @@ class ReportTask:
     def loss(self, batch: Batch) -> Tensor:
         """Loss of the reports, each stating the area of the mask that was predicted."""
         evidence = self._look(batch)
-        if self._calibrated is None:
-            grades = [row["grade"] for row in batch.rows]
-            self._areas += list(zip(evidence.area_percent, grades, strict=True))
+        if self._calibrated is None:  # the first epoch
             self._cut["train"] += sum(map(self.module.is_cut, batch.report))
-        return self._loss(evidence, batch, self.gamma, self.settings.grade_weight)
+        return self._loss(evidence, batch.report, batch.grade_B, self.gamma, self.settings.grade_weight)
 
-    def _loss(self, evidence: Evidence, batch: Batch, gamma: float, grade_weight: float) -> Tensor:
-        reports = [state_area(*pair) for pair in zip(batch.report, evidence.area_percent, strict=True)]
-        return self.module.loss(evidence, reports, batch.grade_B, gamma, grade_weight)
+    def _loss(
+        self, evidence: Evidence, reports: list[str], grade_B: Tensor, gamma: float, grade_weight: float
+    ) -> Tensor:
+        stated = [state_area(*pair) for pair in zip(reports, evidence.area_percent, strict=True)]
+        return self.module.loss(evidence, stated, grade_B, gamma, grade_weight)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Scores of the validation part.
@@ -116,14 +120,19 @@ class ReportTask:
         reports it jumps between epochs, because which findings a note names cannot be told from the image.
         `head_grade`: share of right grades by the head on f_r.
         """
+        looked = [(self._look(batch), batch.report, batch.grade_B) for batch in batches]
+        if self._calibrated is None:
+            self._calibrate(
+                [area for evidence, _, _ in looked for area in evidence.area_percent],
+                [GRADES[index] for _, _, grade_B in looked for index in grade_B.tolist()],
+            )
         nll, right, cut, seen = 0.0, 0, 0, list[tuple[Evidence, str, str]]()
-        for batch in batches:
-            evidence = self._look(batch)
-            nll += self._loss(evidence, batch, 0.0, 0.0).item() * len(batch)
-            right += int((self.module.encoder(evidence)[1].argmax(dim=-1) == batch.grade_B).sum())
-            grades = [row["grade"] for row in batch.rows]
-            seen += [(evidence.at([i]), *of) for i, of in enumerate(zip(batch.report, grades, strict=True))]
-            cut += sum(map(self.module.is_cut, batch.report))
+        for evidence, reports, grade_B in looked:
+            nll += self._loss(evidence, reports, grade_B, 0.0, 0.0).item() * len(reports)
+            right += int((self.module.encoder(evidence)[1].argmax(dim=-1) == grade_B).sum())
+            grades = [GRADES[index] for index in grade_B.tolist()]
+            seen += [(evidence.at([i]), *of) for i, of in enumerate(zip(reports, grades, strict=True))]
+            cut += sum(map(self.module.is_cut, reports))
         self._cut["val"] = cut
         chosen = [seen[place] for place in np.linspace(0, len(seen) - 1, min(len(seen), READ)).astype(int)]
         evidence = join([of_one for of_one, _, _ in chosen])
@@ -145,42 +154,49 @@ class ReportTask:
             "cider_d": float(cider_d(*words).mean()),
             "nll": mean_nll,
             "head_grade": right / len(seen),
+            "threshold_mild": self.module.encoder.thresholds.mild,
+            "threshold_severe": self.module.encoder.thresholds.severe,
         }
 
+    def _calibrate(self, areas: list[float], grades: list[str]) -> None:
+        """Fit area thresholds on the masks predicted for the validation part, on which the segmenter was not trained.
+
+        With `train.report.thresholds: calibrated` they choose the severity template from then on, which is from the
+        second epoch.
+        """
+        self._calibrated = calibrate_thresholds(np.array(areas), grades)
+        self._unreached = unreached_grades(self._calibrated, areas)
+        if self.settings.thresholds == "calibrated":
+            self.module.encoder.set_thresholds(self._calibrated)
+
     def counts(self) -> dict[str, Any]:
-        """Areas and grades of the first epoch, and how many of its reports were cut."""
-        return {"areas": self._areas, "cut": self._cut["train"]}
+        """How many reports of the first epoch were cut."""
+        return {"cut": self._cut["train"]}
 
     def end_epoch(self, counts: list[dict[str, Any]]) -> dict[str, float]:
-        """After the first epoch: fit area thresholds on the predicted masks of the training part.
-
-        With `train.report.thresholds: calibrated` they choose the severity template from then on.
-        """
-        encoder = self.module.encoder
+        """Add up what the processes counted in the first epoch."""
         if self._calibrated is None:
-            areas, grades = zip(*(pair for of_one in counts for pair in of_one["areas"]), strict=True)
-            self._calibrated = calibrate_thresholds(np.array(areas), list(grades))
-            self._areas = []
             self._cut["train"] = sum(of_one["cut"] for of_one in counts)
-            if self.settings.thresholds == "calibrated":
-                encoder.set_thresholds(self._calibrated)
-        mild, severe = encoder.thresholds
-        return {"threshold_mild": mild, "threshold_severe": severe}
+        return {}
 
     def facts(self) -> dict[str, Any]:
-        """Area thresholds in percent, those of them that the model uses, and how many reports were too long."""
+        """Area thresholds in percent, which of them the model uses, what they rest on; how many reports were too long.
+
+        `unreached` names the grades that the calibrated thresholds give to no image of the validation part.
+        """
         calibrated = self._calibrated or PAPER_THRESHOLDS
-        areas = {"paper": list(PAPER_THRESHOLDS), "calibrated": list(calibrated), "used": self.settings.thresholds}
+        areas = {"paper": list(PAPER_THRESHOLDS), "calibrated": list(calibrated), "used": self.settings.thresholds,
+                 "fitted_on": FITTED_ON, "unreached": self._unreached}  # fmt: skip
         return {"area_thresholds": areas, "reports_cut": self._cut}
 
     def state(self) -> dict[str, Any]:
         """What the first epoch has gathered so far, or what came of it."""
-        return {"areas": self._areas, "calibrated": self._calibrated, "cut": self._cut}
+        return {"calibrated": self._calibrated, "unreached": self._unreached, "cut": self._cut}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore what `state` gave."""
-        self._areas = [(area, grade) for area, grade in state["areas"]]
         self._calibrated = None if state["calibrated"] is None else Thresholds(*state["calibrated"])
+        self._unreached = state["unreached"]
         self._cut = state["cut"]
 
 

@@ -20,10 +20,12 @@ from lss.model.severity import (
 
 
 def test_area_counts_pixels_above_one_half():
-    masks = torch.zeros(2, 10, 10)
-    masks[0, :4, :5] = 0.6
+    masks = torch.zeros(3, 1, 10, 10)
+    masks[0, 0, :4, :5] = 0.6
     masks[1] = 0.5
-    np.testing.assert_allclose(area_percent(masks), [20.0, 0.0])
+    masks[2, 0, :2, :2] = 1
+    np.testing.assert_allclose(area_percent(masks, [1.0, 1.0, 0.1]), [20.0, 0.0, 40.0])
+    assert area_percent(masks[:1], [0.1]) == [100.0]  # a dilated mask may reach beyond its region
 
 
 @pytest.mark.parametrize(("area", "grade"), [(0, "A"), (9.99, "A"), (10, "BC"), (25, "BC"), (25.01, "D"), (100, "D")])
@@ -68,15 +70,26 @@ def _disc(column: int, columns: int = 41) -> np.ndarray:
 
 @pytest.mark.parametrize(("column", "side"), [(10, "right"), (30, "left"), (20, None), (19, None), (22, None)])
 def test_image_left_is_the_patient_s_right(column, side):
-    assert lateral_side(_disc(column)) == side
+    assert lateral_side(_disc(column), 0.5) == side
     mirrored = {"left": "right", "right": "left", None: None}[side]
-    assert lateral_side(_disc(column)[:, ::-1]) == mirrored
+    assert lateral_side(_disc(column)[:, ::-1], 0.5) == mirrored
 
 
 def test_a_mask_is_lateral_from_three_quarters_on():
     mask = np.zeros((4, 10))
     mask[0, :3], mask[0, 9] = 1, 1
-    assert lateral_side(mask) == "right"
+    assert lateral_side(mask, 0.5) == "right"
     mask[1, 9] = 1
-    assert lateral_side(mask) is None
-    assert lateral_side(np.zeros((4, 10))) is None
+    assert lateral_side(mask, 0.5) is None
+    assert lateral_side(np.zeros((4, 10)), 0.5) is None
+
+
+@pytest.mark.parametrize("canal", [6, 20, 33])
+def test_sides_are_those_of_the_canal_wherever_it_lies_in_the_image(canal):
+    """A mask in the image's left half is on the left of the patient if the canal lies further to the image's left."""
+    at = (canal + 0.5) / 41
+    assert lateral_side(_disc(canal - 5), at) == "right" and lateral_side(_disc(canal + 5), at) == "left"
+    assert lateral_side(_disc(canal), at) is None
+    flipped = _disc(canal - 5)[:, ::-1]
+    assert lateral_side(flipped, 1 - at) == "left"
+    assert lateral_side(_disc(canal - 5), None) is None

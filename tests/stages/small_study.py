@@ -36,6 +36,8 @@ def sample(index, canal_too=False):
         "grade": grade,
         "report": f"Findings of grade {grade}.",
         "area_percent": 100 * float((mask > 0).mean()),
+        "region_share": 1.0,
+        "canal_column": (centre[0] + 0.5) / 96,
         "row_spacing_mm": 0.9,
         "column_spacing_mm": 0.9,
         "copy": 0,

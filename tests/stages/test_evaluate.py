@@ -160,7 +160,7 @@ def test_manifests_give_the_caveats(tmp_path: Path) -> None:
                                           "params": {"name": "folder"}})  # fmt: skip
     statistics = run_evaluate(inputs, tmp_path, [tmp_path / "train.json", tmp_path / "cohort.json"]).statistics
     caveats = " ".join(statistics["caveats"])
-    assert "biomedclip, smolvlm, llava_med were fitted on the training part's pseudo-masks" in caveats
+    assert "biomedclip, smolvlm, llava_med were fitted on the validation part's pseudo-masks" in caveats
     assert statistics["about"]["cohort_caveat"] == "Paired at random." and "Paired at random." in caveats
     assert "phantom" in caveats and "smolvlm are tiny" in caveats
     assert "Leak: smolvlm/segmentation/pid_tversky" in caveats and "Only 3 patients" in caveats

@@ -122,7 +122,9 @@ def test_thresholds_are_the_report_model_s_own(tmp_path: Path, used: str) -> Non
     manifests = []
     for backbone, thresholds in (("biomedclip", [4.0, 9.0]), ("smolvlm", [1.0, 50.0])):
         facts = {"backbone": backbone, "task": "report", "loss": "focal", "leak": False, "weights": {},
-                 "area_thresholds": {"paper": [10, 25], "calibrated": thresholds, "used": used}}  # fmt: skip
+                 "area_thresholds": {"paper": [10, 25], "calibrated": thresholds, "used": used,
+                                     "fitted_on": "predicted masks of the validation part",
+                                     "unreached": ["BC"] if backbone == "smolvlm" else []}}  # fmt: skip
         manifests.append(tmp_path / f"{backbone}.json")
         write_json(manifests[-1], {"stage": "train", "facts": facts, "params": {}})
     found = run_evaluate(inputs, tmp_path, manifests)
@@ -131,7 +133,9 @@ def test_thresholds_are_the_report_model_s_own(tmp_path: Path, used: str) -> Non
     assert about["fitted_on"]["smolvlm"].startswith("predicted") and about["fitted_on"]["llava_med"].startswith(
         "pseudo"
     )
-    assert "llava_med were fitted on the training part's pseudo-masks" in " ".join(found.statistics["caveats"])
+    caveats = " ".join(found.statistics["caveats"])
+    assert "llava_med were fitted on the validation part's pseudo-masks" in caveats
+    assert "thresholds of smolvlm leave out B&C" in caveats and "of biomedclip leave out" not in caveats
 
     cases = pq.read_table(found.cases["classification"]).to_pandas()
     rows = cases[cases["backbone"] == "smolvlm"]

@@ -15,6 +15,7 @@ from lss.imaging.codec import pixels_from_bytes, pixels_to_bytes
 from lss.imaging.denoise import denoise
 from lss.imaging.denoise_gpu import cuda_available
 from lss.io import read_json, write_parquet
+from lss.model.severity import lateral_side
 from lss.notes.reference import RULES_VERSION
 from lss.params import DenoiseParams, Params, PseudoMaskParams, ShardParams, load_params
 from lss.schemas import DENOISED, PSEUDO_MASKS, SHARD, SHARD_VERSION, SLICES, SPLIT
@@ -32,9 +33,10 @@ CASES = {
 }  # fmt: skip
 
 
-def axial(seed: int) -> np.ndarray:
-    """A coarse axial slice, 1.375 mm: fat, muscles, body, bright sac."""
+def axial(seed: int, off_mm: float = 0.0) -> np.ndarray:
+    """A coarse axial slice, 1.375 mm: fat, muscles, body, bright sac; its midline lies off the image's by `off_mm`."""
     r, c = np.mgrid[:SIDE, :SIDE] * 1.375 - 110.0
+    c -= off_mm
     image = np.where((r / 80) ** 2 + (c / 105) ** 2 < 1, 1500.0, 0)
     for row, column, height, width, level in (
         (0, -40, 17, 14, 350), (0, 40, 17, 14, 350), (45, -28, 18, 26, 400), (45, 28, 18, 26, 400),
@@ -71,6 +73,12 @@ def params(project_root: Path) -> Params:
 def tables(tmp_path_factory, params: Params) -> Path:
     """A folder with everything three stages read and write, two batches."""
     folder = tmp_path_factory.mktemp("stages")
+    study(folder, params, params.shards)
+    return folder
+
+
+def study(folder: Path, params: Params, sharding: ShardParams, masking: PseudoMaskParams | None = None) -> None:
+    """Write the slices of both batches, and run the three stages on them."""
     keys = list(CASES)
     split_rows = []
     for batch, part in (("00", keys[:6]), ("01", keys[6:])):
@@ -82,8 +90,7 @@ def tables(tmp_path_factory, params: Params) -> Path:
         ]
     write_parquet(folder / "split.parquet", split_rows, SPLIT)
     for batch in ("00", "01"):
-        run_all(folder, batch, params.denoise, params.pseudo_mask, params.shards)
-    return folder
+        run_all(folder, batch, params.denoise, masking or params.pseudo_mask, sharding)
 
 
 def run_all(
@@ -170,7 +177,7 @@ def test_versions_are_recorded_and_counts_are_told(tables: Path, params: Params,
 
 def test_a_change_of_the_columns_is_a_new_version() -> None:
     digest = hashlib.sha256(str(SHARD).encode()).hexdigest()
-    assert (SHARD_VERSION, digest[:16]) == (1, "7c33865135dafd73"), "raise SHARD_VERSION, and write the new pair here"
+    assert (SHARD_VERSION, digest[:16]) == (2, "0165964a2f88c802"), "raise SHARD_VERSION, and write the new pair here"
 
 
 def test_samples_are_consistent(tables: Path, params: Params) -> None:
@@ -178,7 +185,8 @@ def test_samples_are_consistent(tables: Path, params: Params) -> None:
     for row in shard_rows(tables, "train") + shard_rows(tables, "val"):
         image, mask = decode_image(row["image"]["bytes"]), decode_mask(row["mask"]["bytes"])
         assert image.shape == mask.shape == (side, side)
-        assert row["area_percent"] == pytest.approx(100 * mask.mean(), rel=1e-5)
+        assert row["area_percent"] == pytest.approx(min(100, 100 * mask.mean() / row["region_share"]), rel=1e-4)
+        assert 0.005 < row["region_share"] < 0.2 and row["canal_column"] == pytest.approx(0.5, abs=0.03)
         assert f"{row['area_percent']:.1f} %" in row["report"]
         assert ("right foram" in row["report"].lower()) == row["flipped"], row["report"]
 
@@ -192,6 +200,43 @@ def test_the_original_is_the_denoised_crop_and_copies_differ(tables: Path) -> No
     assert np.array_equal(image, whole[first[0] : first[0] + len(image), first[1] : first[1] + len(image)])
     copies = [decode_image(rows[f"d0~{n}"]["image"]["bytes"]) for n in (1, 2, 3)]
     assert len({copy.tobytes() for copy in [image, *copies]}) == 4
+
+
+def test_the_area_is_of_the_region_or_of_the_field_of_view(tables: Path, params: Params) -> None:
+    whole_view = params.shards.model_copy(update={"area_of": "view"})
+    run_all(tables, "00", params.denoise, params.pseudo_mask, whole_view, "view-")
+    regions = {row["slice_key"]: row for row in pq.read_table(tables / "masks-00.parquet").to_pylist()}
+    of_region = {row["sample_key"]: row for row in pq.read_table(tables / "train-00.parquet").to_pylist()}
+    for row in pq.read_table(tables / "view-train-00.parquet").to_pylist():
+        mask = decode_mask(row["mask"]["bytes"])
+        assert row["region_share"] == 1 and row["area_percent"] == pytest.approx(100 * mask.mean(), rel=1e-5)
+        zoomed = of_region[row["sample_key"]]["region_share"] * mask.size / regions[row["slice_key"]]["region_pixels"]
+        assert 0.95**2 - 1e-6 <= zoomed <= 1.05**2 + 1e-6
+        assert (row["copy"] > 0) or zoomed == pytest.approx(1)
+
+
+@pytest.mark.parametrize("off_mm", [-24.0, 17.0])
+def test_sides_are_told_about_a_canal_off_the_centre_in_flipped_copies_too(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off_mm: float
+) -> None:
+    monkeypatch.setitem(globals(), "axial", lambda seed, draw=axial: draw(seed, off_mm))
+    study(tmp_path, params, params.shards.model_copy(update={"crop": "none"}))
+    rows = [row for row in shard_rows(tmp_path, "train") if row["grade"] != "A"]
+    assert {row["flipped"] for row in rows} == {True, False} and all(row["canal_found"] for row in rows)
+    for row in rows:
+        mask = decode_mask(row["mask"]["bytes"])
+        at = (np.nonzero(mask)[1].mean() + 0.5) / SIDE
+        assert row["canal_column"] == pytest.approx(at, abs=0.02)
+        assert abs(row["canal_column"] - 0.5) > 0.06 and (at > 0.5) == ((off_mm > 0) != row["flipped"])
+        assert lateral_side(mask, row["canal_column"]) is None, "a mask of the whole canal lies on no side"
+        assert lateral_side(mask, 0.5) == ("left" if at > 0.5 else "right"), "which the image's centre would give"
+        beside = np.roll(mask, 9, axis=1)
+        assert lateral_side(beside, row["canal_column"]) == "left"
+
+
+def test_where_no_canal_is_found_nothing_is_said_of_sides(params: Params, tmp_path: Path) -> None:
+    study(tmp_path, params, params.shards, params.pseudo_mask.model_copy(update={"roi": "centre"}))
+    assert all(row["canal_column"] is None and row["region_share"] > 0 for row in shard_rows(tmp_path, "train"))
 
 
 def test_row_groups_have_the_set_size(tables: Path, params: Params) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lss.torch_setup  # noqa: F401  isort: skip
+import numpy as np
 import pytest
 import torch
 
@@ -16,10 +18,11 @@ from lss.errors import LssError
 from lss.io import write_json
 from lss.losses.focal import IGNORED
 from lss.model.network import SegmentationNetwork, network_config
+from lss.model.report_encoder import Location
 from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.report_text import state_area, tidy
 from lss.model.saved import ModelCard, load_network, save_model
-from lss.model.severity import PAPER_THRESHOLDS, area_percent, grade_by_area
+from lss.model.severity import PAPER_THRESHOLDS, area_percent, calibrate_thresholds, grade_by_area
 from lss.notes.consistency import check_report
 from lss.notes.reference import severity_sentence
 from lss.params import PredictParams, TrainParams, load_params
@@ -27,6 +30,7 @@ from lss.training import report_prediction, report_task
 from lss.training.task import Batch, Setup
 
 CPU = torch.device("cpu")
+PLACE = Location("L4-L5", region_share=0.25, canal_column=0.4)
 REPORTS = [
     "No significant spinal canal stenosis, 0.0 % of the region is affected. Feature of muscle spasm.",
     "Mild to moderate spinal canal compression, 1.5 % of the region is affected.",
@@ -84,7 +88,7 @@ def _batch(task: report_task.ReportTask) -> Batch:
 def _batch_of(network: ReportGenerator) -> Batch:
     side = network.backbone.image_size
     rows = [
-        dict(sample_key=f"s{i}", slice_key=f"s{i}", patient_key="p", level="L4-L5", grade=grade, report=text)
+        dict(sample_key=f"s{i}", slice_key=f"s{i}", patient_key="p", grade=grade, report=text, **asdict(PLACE))
         for i, (grade, text) in enumerate(zip(("A", "BC", "D"), REPORTS, strict=True))
     ]  # fmt: skip
     image = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(2))
@@ -128,10 +132,8 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
         losses.append(loss.item())
         optimiser.step()
     assert losses[-1] < 0.5 * losses[0]
-    columns = task.end_epoch([task.counts()])
-    assert columns["threshold_mild"] <= columns["threshold_severe"]
-    assert network.encoder.thresholds == (columns["threshold_mild"], columns["threshold_severe"])
-    assert task.facts()["area_thresholds"]["calibrated"] == list(network.encoder.thresholds)
+    task.end_epoch([task.counts()])
+    assert network.encoder.thresholds == PAPER_THRESHOLDS  # nothing is calibrated on what is trained on
 
     network.eval()
     with torch.no_grad():
@@ -140,9 +142,15 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
     torch.testing.assert_close(now, expected)  # neither its decoder nor its adapters moved
 
     scores = task.validate([batch])
-    assert set(scores) == {"score", "right_reports", "text_grade", "cider_d", "nll", "head_grade"}
+    assert set(scores) == {
+        "score", "right_reports", "text_grade", "cider_d", "nll", "head_grade", "threshold_mild", "threshold_severe"
+    }  # fmt: skip
+    areas = np.array(network.look(batch.image_B1YX, batch.grade_B, [PLACE] * 3).area_percent)
+    by_hand = calibrate_thresholds(areas, ["A", "BC", "D"])
+    assert network.encoder.thresholds == (scores["threshold_mild"], scores["threshold_severe"]) == by_hand
+    assert task.facts()["area_thresholds"]["calibrated"] == list(by_hand)
     # fresh, not from the float16 cache
-    evidence = network.look(batch.image_B1YX, batch.grade_B, ["L4-L5"] * 3)
+    evidence = network.look(batch.image_B1YX, batch.grade_B, [PLACE] * 3)
     written = network.write(evidence, Decoding())
     card = _card(params, name, "report", task.backbone.grid)
     save_model(tmp_path, card, network, task.backbone)
@@ -173,9 +181,9 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
 def test_evidence_does_not_depend_on_the_batch(trained_segmentation, params):
     task = _task(trained_segmentation, params)
     batch = _batch(task)
-    levels = ["L4-L5"] * 3
-    together = task.module.look(batch.image_B1YX, batch.grade_B, levels)
-    alone = task.module.look(batch.image_B1YX[1:2], batch.grade_B[1:2], levels[1:2])
+    places = [PLACE] * 3
+    together = task.module.look(batch.image_B1YX, batch.grade_B, places)
+    alone = task.module.look(batch.image_B1YX[1:2], batch.grade_B[1:2], places[1:2])
     assert torch.equal(together.visual_BMV[1:2], alone.visual_BMV)
     assert together.area_percent[1] == alone.area_percent[0]
 
@@ -184,11 +192,11 @@ def test_looking_at_a_batch_at_once_finds_the_same(trained_segmentation, params)
     """What a GPU does; on the CPU, where it is compared, only rounding may differ."""
     network = _task(trained_segmentation, params).module.eval()
     batch = _batch_of(network)
-    one_by_one = network.look(batch.image_B1YX, batch.grade_B, ["L4-L5"] * 3)
+    one_by_one = network.look(batch.image_B1YX, batch.grade_B, [PLACE] * 3)
     visual, coverage, mask = network.find(batch.image_B1YX, batch.grade_B)
     torch.testing.assert_close(visual, one_by_one.visual_BMV, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(coverage, one_by_one.coverage_B1SS)
-    assert area_percent(mask)[:, 0].tolist() == one_by_one.area_percent
+    assert area_percent(mask, [PLACE.region_share] * 3) == one_by_one.area_percent
 
 
 def test_pixels_are_looked_at_once(trained_segmentation, params, monkeypatch):
@@ -207,12 +215,24 @@ def test_a_resumed_task_knows_whether_it_calibrates(trained_segmentation, params
     task, other = _task(trained_segmentation, params), _task(trained_segmentation, params)
     batch = _batch(task)
     task.loss(batch)
-    assert len(task.state()["areas"]) == 3
+    assert task.state()["calibrated"] is None
     task.end_epoch([task.counts()])
-    task.loss(batch)
-    other.load_state(task.state())
-    other.loss(batch)
-    assert task.state() == other.state() and task.state()["areas"] == [] and task.state()["calibrated"] is not None
+    with torch.no_grad():
+        task.validate([batch])
+    other.load_state(json.loads(json.dumps(task.state())))
+    assert other.state() == task.state() and other.state()["calibrated"] is not None
+    assert other.facts() == task.facts()
+    with torch.no_grad():  # what is known already is not fitted anew
+        other.validate([Batch(batch.image_B1YX, batch.mask_B1YX, batch.grade_B.flip(0), batch.report, batch.rows)])
+    assert other.facts() == task.facts()
+
+
+def test_a_calibration_that_leaves_a_grade_out_says_so(trained_segmentation, params):
+    task = _task(trained_segmentation, params)
+    task._calibrate([0.0, 0.0, 60.0, 61.0], ["A", "A", "BC", "D"])
+    assert task.facts()["area_thresholds"]["unreached"] == []
+    task._calibrate([0.0, 0.0, 60.0, 60.0], ["A", "A", "BC", "D"])
+    assert task.facts()["area_thresholds"]["unreached"] in (["BC"], ["D"])
 
 
 def test_losses_are_those_of_the_logits(trained_segmentation, params):
@@ -279,7 +299,9 @@ def test_thresholds_of_the_paper_are_used_where_asked_for_and_the_calibrated_one
     report = params.report.model_copy(update={"thresholds": "paper"})
     task = _task(trained_segmentation, params.model_copy(update={"report": report}))
     task.loss(_batch(task))
-    columns = task.end_epoch([task.counts()])
+    task.end_epoch([task.counts()])
+    task.module.eval()
+    columns = task.validate([_batch(task)])
     assert (columns["threshold_mild"], columns["threshold_severe"]) == PAPER_THRESHOLDS
     found = task.facts()["area_thresholds"]
     assert found["used"] == "paper" and found["paper"] == list(PAPER_THRESHOLDS) != found["calibrated"]
