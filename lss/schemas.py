@@ -135,6 +135,9 @@ TRUTH = pa.schema(
         ("columns", pa.int32()),
         ("canal_mask", IMAGE),  # 8-bit PNG, 0 or 255
         ("clean", pa.binary()),  # noise-free pixels, as in SLICES; null where not kept
+        ("sac_area_mm2", pa.float64()),  # of the thecal sac in this slice, before it was cut into pixels
+        ("sac_diameter_mm", pa.float64()),  # of the sac from front to back in its middle
+        ("findings", pa.list_(pa.string())),  # what is drawn at this disc, by `lss.cohorts.phantom.findings`
     ]
 )
 

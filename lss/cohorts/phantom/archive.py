@@ -19,6 +19,7 @@ from PIL import Image
 from lss.cohorts.phantom import acquisition, axial, headers, sagittal
 from lss.cohorts.phantom.anatomy import IMAGED_LEVELS, Patient, draw_grades, draw_patient
 from lss.cohorts.phantom.canvas import OVERSAMPLING
+from lss.cohorts.phantom.findings import findings_of
 from lss.cohorts.phantom.headers import Plane, Protocol, Study
 from lss.cohorts.phantom.notes import Note, write_note
 from lss.cohorts.phantom.tissue import Textures
@@ -137,7 +138,14 @@ class _Writer:
                     self.patient, level, index, self.plan.columns, self.textures, self.seed, weightings
                 )
                 plane = axial_plane(self.patient, level, index, section.centre_mm)
-                truth = {"level": level, "grade": self.plan.grades[level], "canal_mask": _mask_png(section.canal)}
+                truth = {
+                    "level": level,
+                    "grade": self.plan.grades[level],
+                    "canal_mask": _mask_png(section.canal),
+                    "sac_area_mm2": section.sac_area_mm2,
+                    "sac_diameter_mm": section.sac_diameter_mm,
+                    "findings": findings_of(self.patient, level),
+                }
                 instances["T2"] += 1
                 self._write_slice(study, t2_series, headers.AXIAL_T2, instances["T2"], level, section, plane, truth)
                 if t1_series is not None and "T1" in weightings:

@@ -10,7 +10,7 @@ from lss.cohorts.phantom import tissue
 from lss.cohorts.phantom.anatomy import IMAGED_LEVELS, Patient
 from lss.cohorts.phantom.canal import canal_outline, draw_canal_content, sac_outline
 from lss.cohorts.phantom.canvas import Canvas
-from lss.cohorts.phantom.shapes import grown
+from lss.cohorts.phantom.shapes import area, depth_in_the_middle, grown
 from lss.cohorts.phantom.tissue import Textures
 from lss.cohorts.phantom.torso import draw_torso, skin_depth
 from lss.cohorts.phantom.vertebra import (
@@ -32,12 +32,15 @@ SLICES_PER_DISC = 4
 class Section:
     """What lies in one slice. `signal` is (rows, columns) float32 per weighting, subcutaneous fat about 1.
 
-    `canal` is the thecal sac, (rows, columns) bool; `skin_mm` is y of the skin in the drawing's coordinates and
-    `centre_mm` the drawing's coordinates of the centre of the image.
+    `canal` is the thecal sac, (rows, columns) bool; its exact area and its depth from front to back in the middle (the
+    anteroposterior diameter) are those of the outline before it was cut into pixels. `skin_mm` is y of the skin in the
+    drawing's coordinates and `centre_mm` the drawing's coordinates of the centre of the image.
     """
 
     signal: dict[str, np.ndarray]
     canal: np.ndarray
+    sac_area_mm2: float
+    sac_diameter_mm: float
     skin_mm: float
     centre_mm: tuple[float, float]
 
@@ -73,23 +76,27 @@ def draw_section(
     names = ("phantom", "section", patient.number, level)
     here = generator(seed, *names, index)
 
-    canvas = Canvas(ROWS, columns, SPACING_MM, centre, textures, weightings, patient.turn)
+    canvas = Canvas(ROWS, columns, SPACING_MM, centre, textures, weightings, patient.turn_at(level))
     textures.shift(here, canvas.rows, canvas.columns)
     draw_torso(canvas, disc, patient, caudal, generator(seed, *names, "torso"), here)
     draw_exiting_roots(canvas, disc, patient, generator(seed, *names, "roots", index))
     canvas.fill(canal_outline(disc, patient.size), tissue.EPIDURAL_FAT, soft_mm=0.4)
     shapes = generator(seed, *names, "shapes")
     if abs(offset) <= disc.height / 2:
-        draw_disc(canvas, disc, relief, shapes)
+        draw_disc(canvas, disc, relief, shapes, spondylosis=patient.spondylosis)
     else:
         draw_body(canvas, disc, patient, shapes, above=offset > 0)
     draw_posterior_elements(canvas, disc, patient, offset, generator(seed, *names, "bones", index // 2))
     sac = sac_outline(disc, relief, generator(seed, *names, "sac"))
     sac = grown(sac + here.normal(0, 0.2, 2), -canvas.pixel_mm / 2)  # see `canvas`: its area is part of the truth
-    draw_canal_content(canvas, disc, sac, patient.size, relief, generator(seed, *names, "rootlets", index))
+    rootlets = generator(seed, *names, "rootlets", index)
+    draw_canal_content(canvas, disc, sac, patient.size, relief, rootlets, below=offset < 0)
+    drawn = grown(sac, canvas.pixel_mm / 2)  # OpenCV fills what the outline runs through
     return Section(
         signal=canvas.images(),
         canal=canvas.coverage(sac) >= 0.5,
+        sac_area_mm2=area(drawn),
+        sac_diameter_mm=depth_in_the_middle(drawn),
         skin_mm=skin_depth(patient, caudal),
         centre_mm=centre,
     )

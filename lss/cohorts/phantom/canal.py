@@ -35,7 +35,8 @@ def sac_outline(disc: Disc, relief: float, draw: np.random.Generator) -> np.ndar
     x *= 1 - narrowing * np.clip((y + 0.5) / 1.5, 0, 1) ** 1.2
     x *= 1 - pinch * np.exp(-(((y - 0.15) / 0.35) ** 2))
     # the disc pushes the front wall in, more to its own side
-    push = 0.16 * disc.bulge * np.exp(-(((x / disc.sac_flatness - 0.35 * disc.bulge_side) / 0.5) ** 2))
+    place, width = (0.0, 0.8) if disc.shape in ("normal", "bulge") else (0.45 * disc.bulge_side, 0.42)
+    push = 0.16 * disc.bulge * np.exp(-(((x / disc.sac_flatness - place) / width) ** 2))
     y = np.where(y < 0, np.minimum(y + push * (1 - 0.4 * relief), 0.55), y)
     outline = uneven(np.column_stack([x, y]), draw, 0.045, waves=5)
     outline *= np.sqrt(target / area(outline))
@@ -48,7 +49,10 @@ def sac_outline(disc: Disc, relief: float, draw: np.random.Generator) -> np.ndar
 def _front_gap(disc: Disc, relief: float) -> float:
     """From the back edge of the unbulged disc to the front of the sac: the bulge, or a little epidural fat."""
     epidural = {"L3-L4": 0.8, "L4-L5": 1.2, "L5-S1": 3.2}.get(disc.level, 0.8)
-    return max(disc.bulge * (1 - 0.6 * relief) * 0.75, epidural * (1 - disc.tightness), 0.6) + 0.4
+    reach = disc.bulge * (1 - 0.6 * relief)
+    if disc.grade == "A":  # room is left: the disc touches the sac, or fat lies between
+        return reach + 1.0 if disc.abutting else max(reach, epidural) + 3.0
+    return max(reach * 0.75, epidural * (1 - disc.tightness), 0.6) + 0.4
 
 
 def canal_outline(disc: Disc, size: float) -> np.ndarray:
@@ -63,9 +67,12 @@ def canal_outline(disc: Disc, size: float) -> np.ndarray:
 
 
 def draw_canal_content(
-    canvas: Canvas, disc: Disc, sac: np.ndarray, size: float, relief: float, draw: np.random.Generator
+    canvas: Canvas, disc: Disc, sac: np.ndarray, size: float, relief: float, draw: np.random.Generator, *, below: bool
 ) -> None:
-    """Ligamentum flavum, epidural fat, then the sac with fluid and rootlets."""
+    """Ligamentum flavum, epidural fat, then the sac with fluid and rootlets.
+
+    `below`: whether the slice lies under the disc, where the fragment of an extrusion lies.
+    """
     back = disc.depth / 2
     depth = CANAL_DEPTH_MM * size
     thickness = disc.flavum * (1 - 0.35 * relief)
@@ -91,7 +98,14 @@ def draw_canal_content(
         fat = np.array([(-2.8, top), (2.8, top), (0.4, min(top + 5.5, back + depth - 1)), (-0.4, top + 4)])
         canvas.fill(fat, tissue.EPIDURAL_FAT, soft_mm=0.5, alpha=float(draw.uniform(0.3, 1.0)))
     elif disc.grade == "D":
-        canvas.fill(grown(sac, 7.5), tissue.FLAVUM, soft_mm=0.9)
+        canvas.fill(grown(sac, 5.5 if disc.thick_flavum else 2.0), tissue.FLAVUM, soft_mm=0.9)
+    if disc.grade == "A" and not disc.abutting:
+        # behind the disc's dark edge; the sac covers what reaches into it
+        fat = ellipse((0.0, float(sac[:, 1].min())), (6.5, 1.7))
+        canvas.fill(fat, tissue.EPIDURAL_FAT, soft_mm=0.3)
+    if disc.shape == "extrusion" and below:
+        place = (disc.bulge_side * 5.0, float(sac[:, 1].min()) - 0.4)
+        canvas.fill(uneven(ellipse(place, (5.2, 3.0)), draw, 0.4), tissue.ANNULUS, soft_mm=0.4)
     canvas.fill(grown(sac, 0.4), tissue.DURA, soft_mm=0.25, alpha=0.75)
     _draw_sac(canvas, disc, sac, draw)
 

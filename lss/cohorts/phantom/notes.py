@@ -1,7 +1,8 @@
 """Radiologists' notes of the phantom patients, in the wording habits of real ones.
 
-The rubric's reading of a note gives `Note.level_grades` and `Note.grade`; they are the true grades but for the
-levels a note leaves out (a small share of the notes) or does not mention because nothing is wrong there.
+What is drawn decides what is said: every finding of `findings.findings_of` is stated, and only those; chance chooses
+among wordings of the same finding. The rubric's reading of a note gives `Note.level_grades` and `Note.grade`; they
+are the true grades but for the levels a note leaves out (a small share) or does not mention because nothing is there.
 """
 
 from __future__ import annotations
@@ -27,21 +28,12 @@ _HEADS = (
     "LSS MRI (without contrast):",
 )
 _SPASM = ("Feature of muscle spasm.", "Features of muscle spasm noted.", "Feature of muscle spasm")
-_WEAR = (
-    "Multilevel desiccated disc materials noted.",
+_SPONDYLOSIS = (
     "Degenerative spondylotic changes noted.",
-    "Dehydrated lower lumbar discs.",
-    "Multilevel end plate degenerative changes noted.",
-    "Multilevel Schmorl's nodules noted.",
+    "Degenerative spondylotic changes with marginal osteophytes noted.",
 )
-_REMARKS = (
-    "NB : small tarlov cyst noted at S2 level.",
-    "NB: Lt renal cyst noted, correlate with US.",
-    "NB :small Rt ovarian cyst seen.",
-    "NB:\nSmall hemangioma noted at L2 vertebral body.",
-    "NB: mild scoliosis of the lumbar spine.",
-    "NB: Grade I spondylolisthesis of L4 over L5.",
-)
+_ENDPLATES = ("Multilevel end plate degenerative changes noted.", "Degenerative end plate changes noted.")
+_SCHMORL = ("Multilevel Schmorl's nodules noted.", "Schmorl's nodules noted.")
 _NOTHING = (
     "No evidence of disc herniation.\nNo significant thecal sac or nerve root compression noted.",
     "No evidence of disc herniation noted.\nNo thecal sac or nerve root compression seen.",
@@ -53,39 +45,21 @@ _DENIALS = (
     "No significant thecal sac or nerve root compression noted.\nAdequate spinal canal.",
     "Adequate spinal canal.",
 )
-_MILD_LESIONS = (
-    "mild disc bulge",
-    "mild diffuse disc bulge",
-    "small {side} disc protrusion",
-    "mild {side} disc protrusion",
-)
-_LESIONS = (
-    "diffuse disc bulge", "diffuse disc bulge", "wide base disc bulge", "{side} disc protrusion",
-    "broad based {side} disc protrusion", "diffuse disc bulge with facet joint hypertrophy",
-    "degenerative annular disc bulge",
-)  # fmt: skip
-_EFFECTS = {
-    "A": ("", "", "abutting the thecal sac", "just abutting the thecal sac"),
-    "BC": (
-        "compressing the thecal sac",
-        "mildly compressing the thecal sac",
-        "mild compressing the thecal sac and exit nerve roots",
-        "compressing the thecal sac and exit canals",
-        "compressing the thecal sac and encroaching exit neural canals",
-        "mildly compressing the thecal sac and encroaching both exit nerve roots",
-        "indenting the thecal sac and narrowing both neural foramina",
-        "relatively compressing the thecal sac with ligamentum flavum hypertrophy",
-        "compressing the thecal sac with mild secondary spinal canal stenosis",
-    ),
-    "D": (
-        "largely compressing the thecal sac",
-        "largely compressing the thecal sac and encroaching exit neural canals",
-        "significantly compressing the thecal sac and both exit nerve roots",
-        "compressing the thecal sac and both nerve roots associated with ligamentum flavum hypertrophy, all leading to "
-        "secondary spinal canal stenosis",
-        "largely compressing and filling the thecal sac",
-    ),
+_BULGES = ("diffuse disc bulge", "diffuse disc bulge", "wide base disc bulge")
+_MILD_BULGES = ("mild disc bulge", "mild diffuse disc bulge")
+_FOCAL = ("{side} disc {shape}", "{side} disc {shape}", "{side} focal disc {shape}")
+_MILD_FOCAL = ("small {side} disc {shape}", "mild {side} disc {shape}")
+_ABUTTING = ("abutting the thecal sac", "just abutting the thecal sac")
+_COMPRESSION = {
+    "B": ("mildly compressing the thecal sac", "mild compressing the thecal sac", "mildly indenting the thecal sac"),
+    "C": ("compressing the thecal sac", "compressing the thecal sac", "relatively compressing the thecal sac"),
+    "D": ("largely compressing the thecal sac", "significantly compressing the thecal sac"),
 }
+_FILLED = ("largely compressing and filling the thecal sac",)
+_BOTH_FORAMINA = ("exit neural canals", "both exit neural canals", "both exit nerve roots", "both neural foramina")
+_ONE_FORAMEN = ("the {side} exit neural canal", "the {side} exit nerve root", "the {side} neural foramen")
+_FILLED_BELOW_MM2 = 42.0
+_MILD_BELOW_MM = 2.9
 _SLIPS = {
     "compressing": ("compresing", "comressing", "compressin"), "encroaching": ("enroaching", "encraoching"),
     "thecal": ("tehcal", "thercal"), "sac": ("sca",), "largely": ("largly",), "mildly": ("mildy",),
@@ -112,41 +86,77 @@ def write_note(patient: Patient, draw: np.random.Generator) -> Note:
     incomplete = draw.random() < INCOMPLETE_SHARE
     named = [level for level in IMAGED_LEVELS if grades[level] != "A"]
     lines = [hand.choose(_HEADS)] if draw.random() < 0.85 else []
-    if draw.random() < 0.5:
-        lines.append(hand.choose(_SPASM))
-    if patient.age > 50 and draw.random() < 0.4:
-        lines.append(hand.choose(_WEAR))
+    lines += _general(hand, patient)
 
-    if incomplete and named and "D" not in grades.values():
+    if incomplete and named and all(discs[level].shape == "bulge" and discs[level].grade == "BC" for level in named):
         level_grades = {}
-        lines.append(f"Multilevel diffuse disc bulges noted, {hand.choose(_EFFECTS['BC'][:6])}.")
+        worst_kind = max(discs[level].schizas for level in named)
+        lines.append(f"Multilevel diffuse disc bulges noted, {hand.choose(_COMPRESSION[worst_kind])}.")
     else:
         if incomplete and len(named) > 1:
             # the lesser finding is the one that is forgotten
             named.remove(min(named, key=lambda level: ("BC", "D").index(grades[level])))
-        quiet = [level for level in IMAGED_LEVELS if grades[level] == "A" and draw.random() < 0.35]
+        quiet = [level for level in IMAGED_LEVELS if grades[level] == "A" and discs[level].visible_bulge]
         level_grades = {level: grades[level] for level in named + quiet}
-        lines += _findings(hand, discs, named, quiet)
+        lines += _lesions(hand, [discs[level] for level in named + quiet])
     if not named and not level_grades:
         lines.append(hand.choose(_NOTHING))
     elif not named:
         lines.append(hand.choose(_DENIALS))
-    elif "D" not in level_grades.values() and draw.random() < 0.2:
+    elif not any(disc.schizas in ("C", "D") for disc in discs.values()) and draw.random() < 0.3:
         lines.append("Adequate spinal canal.")
-    if draw.random() < 0.2:
-        lines.append(hand.choose(_REMARKS))
+    lines += _remarks(patient)
     return Note(hand.scribble("\n".join(lines)), worst(list(grades.values())) or "A", level_grades)
 
 
-def _findings(hand: _Hand, discs: dict[str, Disc], named: list[str], quiet: list[str]) -> list[str]:
-    """One line per finding; levels of one grade may share a line."""
-    groups: list[list[str]] = []
-    for grade in ("D", "BC"):
-        levels = [level for level in named if discs[level].grade == grade]
-        together = len(levels) > 1 and hand.draw.random() < 0.5
-        groups += [levels] if together else [[level] for level in levels]
-    groups += [quiet] if len(quiet) > 1 and hand.draw.random() < 0.6 else [[level] for level in quiet]
-    return [hand.finding([discs[level] for level in group]) for group in groups if group]
+def _general(hand: _Hand, patient: Patient) -> list[str]:
+    """Lines on what concerns muscles, bones and all discs."""
+    lines = [hand.choose(_SPASM)] if patient.spasm else []
+    dry = [level for level in IMAGED_LEVELS if patient.discs[level].desiccated]
+    if len(dry) == len(IMAGED_LEVELS):
+        lines.append("Multilevel desiccated disc materials noted.")
+    elif dry == ["L4-L5", "L5-S1"] and hand.draw.random() < 0.5:
+        lines.append("Dehydrated lower lumbar discs.")
+    elif dry:
+        material = "disc material" if len(dry) == 1 else "disc materials"
+        lines.append(f"Desiccated {material} noted at {hand.levels(dry)}.")
+    for present, words in (
+        (patient.spondylosis, _SPONDYLOSIS), (patient.endplates, _ENDPLATES), (patient.schmorl, _SCHMORL)
+    ):  # fmt: skip
+        lines += [hand.choose(words)] if present else []
+    return lines
+
+
+def _remarks(patient: Patient) -> list[str]:
+    """What stands at a note's end: findings beside the discs."""
+    cyst = {-1: "Rt", 1: "Lt"}.get(patient.renal_cyst)
+    remarks = (
+        (patient.discs["L4-L5"].slip > 0, "NB: Grade I spondylolisthesis of L4 over L5."),
+        (patient.scoliosis != 0, "NB: mild scoliosis of the lumbar spine."),
+        (cyst is not None, f"NB: {cyst} renal cyst noted, correlate with US."),
+        (patient.tarlov, "NB : small tarlov cyst noted at S2 level."),
+        (patient.haemangioma, "NB:\nSmall hemangioma noted at L2 vertebral body."),
+    )
+    return [text for present, text in remarks if present]
+
+
+def _lesions(hand: _Hand, discs: list[Disc]) -> list[str]:
+    """One line per lesion, the worst first; discs that look alike may share a line."""
+    groups: list[list[Disc]] = []
+    for disc in sorted(discs, key=lambda disc: ("D", "BC", "A").index(disc.grade)):
+        alike = [group for group in groups if disc.shape == "bulge" and _looks(group[0]) == _looks(disc)]
+        if alike and hand.draw.random() < 0.7:
+            alike[0].append(disc)
+        else:
+            groups.append([disc])
+    return [hand.finding(group) for group in groups]
+
+
+def _looks(disc: Disc) -> tuple[object, ...]:
+    """All that a line says of a disc; lines are shared by discs that agree in it."""
+    narrow = tuple(share > 0 for share in disc.foramina)
+    size = disc.bulge < _MILD_BELOW_MM, disc.sac_area < _FILLED_BELOW_MM2
+    return disc.shape, disc.schizas, *size, disc.abutting, disc.thick_flavum, disc.large_facets, narrow
 
 
 class _Hand:
@@ -167,31 +177,60 @@ class _Hand:
         short = lower if lower.startswith("S") else lower[1:]
         return (level, f"{upper}/{lower}", f"{upper}-{short}", f"{upper}/{lower}")[self._spelling]
 
+    def levels(self, levels: list[str]) -> str:
+        """The levels as a phrase: "L4/L5 level", "L3/L4 & L4/L5 levels"."""
+        return f"{self._joined(levels)} {'level' if len(levels) == 1 else 'levels'}"
+
+    def _joined(self, levels: list[str]) -> str:
+        names = [self.level(level) for level in levels]
+        if len(names) < 3:
+            return self.choose((" & ", " and ", "&")).join(names)
+        return f"{names[0]}, {names[1]} and {names[2]}"
+
     def finding(self, discs: list[Disc]) -> str:
-        """One line on discs of the same grade."""
-        grade = discs[0].grade
-        side = {-1.0: "Rt paracentral", 0.0: "central", 1.0: "Lt paracentral"}[discs[0].bulge_side]
-        lesions = _MILD_LESIONS if grade == "A" else _LESIONS
-        several = len(discs) > 1
-        # one side cannot be said of several discs
-        fitting = tuple(lesion for lesion in lesions if not several or "{side}" not in lesion)
-        lesion = self.choose(fitting).format(side=side)
-        if several:
+        """One line on discs that look alike."""
+        disc, levels = discs[0], [disc.level for disc in discs]
+        lesion = self._lesion(disc)
+        if len(discs) > 1:
             lesion = re.sub(r"(bulge)\b", r"\1s", lesion)
-        effect = self.choose(_EFFECTS[grade])
+        effect = self._effect(disc)
         tail = f", {effect}" if effect else ""
-        names = [self.level(disc.level) for disc in discs]
-        joined = (
-            self.choose((" & ", " and ", "&")).join(names)
-            if len(names) < 3
-            else f"{names[0]}, {names[1]} and {names[2]}"
-        )
         if self._level_first:
-            return f"{self._bullet}{joined}: {lesion} noted{tail}."
-        word = "levels" if several else "level"
-        place = self.choose((f"at {joined} {word}", f"at {joined} {word}", f"at the {joined} {word}"))
+            return f"{self._bullet}{self._joined(levels)}: {lesion} noted{tail}."
+        place = self.choose(("at ", "at ", "at the ")) + self.levels(levels)
         sentence = f"{lesion} noted {place}{tail}."
         return self._bullet + sentence[0].upper() + sentence[1:]
+
+    def _lesion(self, disc: Disc) -> str:
+        if disc.shape == "normal":
+            raise ValueError(f"disc {disc.level} of grade {disc.grade} has no lesion to name")
+        mild = disc.grade == "A" and disc.bulge < _MILD_BELOW_MM
+        if disc.shape == "bulge":
+            return self.choose(_MILD_BULGES if mild else _BULGES)
+        side = {-1.0: "Rt paracentral", 0.0: "central", 1.0: "Lt paracentral"}[disc.bulge_side]
+        return self.choose(_MILD_FOCAL if mild else _FOCAL).format(side=side, shape=disc.shape)
+
+    def _effect(self, disc: Disc) -> str:
+        """What the disc does to sac and foramina, and what else narrows the canal."""
+        if disc.grade == "A":
+            return self.choose(_ABUTTING) if disc.abutting else ""
+        filled = disc.schizas == "D" and disc.sac_area < _FILLED_BELOW_MM2
+        effect = self.choose(_FILLED if filled else _COMPRESSION[disc.schizas])
+        right, left = (share > 0 for share in disc.foramina)
+        verb = self.choose(("encroaching", "encroaching", "narrowing"))
+        if right and left:
+            effect += f" and {verb} {self.choose(_BOTH_FORAMINA)}"
+        elif right or left:
+            effect += f" and {verb} {self.choose(_ONE_FORAMEN).format(side='Rt' if right else 'Lt')}"
+        parts = {"facet joint": disc.large_facets, "ligamentum flavum": disc.thick_flavum}
+        large = [name for name, present in parts.items() if present]
+        if large:
+            effect += f" {self.choose(('with', 'associated with'))} {' and '.join(large)} hypertrophy"
+        if disc.thick_flavum and disc.schizas == "D":
+            effect += ", all leading to secondary spinal canal stenosis"
+        elif disc.thick_flavum and disc.schizas == "C":
+            effect += ", with mild secondary spinal canal stenosis"
+        return effect
 
     def scribble(self, text: str) -> str:
         """The text with this hand's misspellings and careless blanks."""

@@ -69,7 +69,7 @@ def draw_section(
     if aside < 10.5:
         _draw_canal(canvas, patient, spine, aside, draw)
     else:
-        _draw_foramina(canvas, patient, spine, here)
+        _draw_foramina(canvas, patient, spine, left_mm > 0, here)
     _draw_posterior(canvas, patient, spine, aside, draw, here)
     _draw_column(canvas, patient, spine, aside, draw, here)
     pixel = field_mm / size
@@ -101,7 +101,10 @@ class Spine:
 
     def edge(self, disc: Disc, along: float, above: float) -> np.ndarray:
         """Point of a disc: `along` in half depths from its centre to the back, `above` in half heights upwards."""
-        return _point(disc) + along * disc.depth / 2 * _back(disc.tilt) + above * disc.height / 2 * _up(disc.tilt)
+        slip = -0.5 * disc.slip * float(np.clip(above, -1, 1))
+        return (
+            _point(disc) + (along * disc.depth / 2 + slip) * _back(disc.tilt) + above * disc.height / 2 * _up(disc.tilt)
+        )
 
     def behind(self, distance_mm: float) -> np.ndarray:
         """Line that runs `distance_mm` behind the back edges of bodies and discs, from above downwards, (n, 2)."""
@@ -268,12 +271,12 @@ def _draw_cord(canvas: Canvas, spine: Spine, front: np.ndarray, back: np.ndarray
         canvas.stroke(path, 0.7, tissue.ROOTLET, alpha=float(draw.uniform(0.35, 0.8)), soft_mm=0.25)
 
 
-def _draw_foramina(canvas: Canvas, patient: Patient, spine: Spine, here: np.random.Generator) -> None:
+def _draw_foramina(canvas: Canvas, patient: Patient, spine: Spine, left: bool, here: np.random.Generator) -> None:
     """Beside the canal: fat around the exiting roots, between the pedicles."""
     for disc in spine.discs:
         place = spine.edge(disc, 1.22, 2.4 * 9 / disc.height)
         outline = uneven(ellipse((place[0], place[1]), (5.0, 8.5), -disc.tilt), here, 0.8)
-        canvas.fill(outline, tissue.EPIDURAL_FAT, soft_mm=0.5, alpha={"A": 1.0, "BC": 0.8, "D": 0.6}[disc.grade])
+        canvas.fill(outline, tissue.EPIDURAL_FAT, soft_mm=0.5, alpha=1 - 0.85 * disc.foramina[int(left)])
         canvas.fill(ellipse((place[0], place[1] - 2), (2.2, 2.6)), tissue.NERVE, soft_mm=0.3)
 
 
@@ -323,15 +326,35 @@ def _draw_column(
     tops += [(spine.edge(d, -1, -1), spine.edge(d, 1, -1)) for d in spine.discs]
     bottoms = [(spine.edge(d, -1, 1), spine.edge(d, 1, 1)) for d in spine.discs]
     previous = tops.pop()
-    for top, bottom in zip(tops, bottoms, strict=True):
+    for index, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
         _draw_vertebra(canvas, top, bottom, marrow, draw)
+        if patient.haemangioma and index == LEVELS.index("L2-L3"):  # the vertebra above that disc
+            x, y = (top[0] + top[1] + bottom[0] + bottom[1]) / 4 + draw.normal(0, 2, 2)
+            canvas.fill(ellipse((x, y), (6.0, 5.0)), marrow.scaled(1.7, 2.0), soft_mm=0.8)
     for centre, tilt, depth in spine.sacrum:
         half = depth / 2 * _back(tilt)
         bottom = centre - half + _up(tilt) * 1.5, centre + half + _up(tilt) * 1.5
         _draw_vertebra(canvas, previous, bottom, marrow, draw)
         previous = centre - half - _up(tilt) * 1.0, centre + half - _up(tilt) * 1.0
     for disc in spine.discs:
+        if patient.endplates:
+            for side in (-1, 1):
+                band = np.array([spine.edge(disc, along, side * 1.9) for along in (-0.75, 0.0, 0.75)])
+                canvas.stroke(smooth_open(band), 6.0, marrow.scaled(1.45, 1.6), alpha=0.8, soft_mm=1.2)
+        if patient.spondylosis:
+            for side in (-1, 1):
+                spur = np.array([spine.edge(disc, -0.9, side * 1.5), spine.edge(disc, -1.28, side * 0.8)])
+                canvas.stroke(spur, 4.2, tissue.CORTEX, soft_mm=0.4)
+                canvas.stroke(spur, 2.4, marrow.scaled(0.95, 0.9), soft_mm=0.4)
         _draw_disc(canvas, spine, disc, aside, here)
+        if patient.schmorl:
+            for side in (-1, 1):
+                x, y = spine.edge(disc, 0.1, side * 1.25)
+                canvas.fill(ellipse((x, y), (4.6, 3.6), -disc.tilt), tissue.CORTEX, soft_mm=0.4)
+                canvas.fill(ellipse((x, y), (3.4, 2.5), -disc.tilt), tissue.ANNULUS.scaled(1.0, 1.6), soft_mm=0.4)
+    if patient.tarlov and aside < 10.5:
+        x, y = spine.sacrum[0][0] + 0.75 * spine.sacrum[0][2] * _back(spine.sacrum[0][1])
+        canvas.fill(ellipse((x, y + 9), (5.0, 8.0), 30), tissue.CSF, soft_mm=0.4)
 
 
 def _draw_vertebra(
@@ -359,6 +382,9 @@ def _draw_vertebra(
 
 def _draw_disc(canvas: Canvas, spine: Spine, disc: Disc, aside: float, here: np.random.Generator) -> None:
     bulge = disc.bulge * (1 - 0.3 * min(aside / 9, 1))
+    if disc.shape == "extrusion" and aside < 10.5:  # a fragment hangs down behind the vertebra below
+        x, y = spine.edge(disc, 1, -1.3) + 0.55 * disc.bulge * _back(disc.tilt)
+        canvas.fill(ellipse((x, y), (0.55 * disc.bulge, 6.0), -disc.tilt), tissue.ANNULUS, soft_mm=0.4)
     back = _back(disc.tilt)
     points = [spine.edge(disc, -1.02, 0.75), spine.edge(disc, 0, 0.92), spine.edge(disc, 0.98, 0.75),
               spine.edge(disc, 1, 0.1) + back * bulge, spine.edge(disc, 0.98, -0.75), spine.edge(disc, 0, -0.92),
@@ -369,7 +395,7 @@ def _draw_disc(canvas: Canvas, spine: Spine, disc: Disc, aside: float, here: np.
     brightness = (1 - disc.degeneration) ** 1.3
     centre = spine.edge(disc, 0.08, 0)
     inner = tissue.NUCLEUS.scaled(1.0, 0.5 + 0.9 * brightness)
-    nucleus = ellipse((centre[0], centre[1]), (disc.depth * 0.33, disc.height * 0.27), disc.tilt)
+    nucleus = ellipse((centre[0], centre[1]), (disc.depth * 0.33, disc.height * 0.27), -disc.tilt)
     canvas.fill(nucleus, inner, soft_mm=1.5, alpha=0.35 + 0.6 * brightness)
     cleft = np.array([spine.edge(disc, -0.35, 0), spine.edge(disc, 0.4, 0)])
     canvas.stroke(cleft, 1.0, tissue.ANNULUS, alpha=0.5 * brightness, soft_mm=0.5)

@@ -65,3 +65,13 @@ def area(points: np.ndarray) -> float:
     """Area inside the outline, mm2 (shoelace formula)."""
     x, y = points.T
     return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+
+def depth_in_the_middle(points: np.ndarray) -> float:
+    """Extent along y of a closed outline on the line x = middle of its width, mm."""
+    x, y = points.T
+    middle = (x.min() + x.max()) / 2
+    x2, y2 = np.roll(x, -1), np.roll(y, -1)
+    crosses = (x > middle) != (x2 > middle)
+    share = (middle - x[crosses]) / (x2[crosses] - x[crosses])
+    return float(np.ptp(y[crosses] + share * (y2[crosses] - y[crosses])))

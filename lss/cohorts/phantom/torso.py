@@ -104,8 +104,8 @@ def _draw_belly(
     front = [(-FAR, 16 - 14 * caudal), (-40, 12), (40, 12), (FAR, 16 - 14 * caudal), (FAR, -FAR), (-FAR, -FAR)]
     canvas.fill(np.array(front), tissue.VISCERAL_FAT, alpha=0.9)
     for side in (-1, 1):
-        if caudal < 0.3 and level.random() < 0.45:
-            _draw_kidney(canvas, side, level)
+        if caudal < 0.3 and (level.random() < 0.4 or patient.renal_cyst == side):
+            _draw_kidney(canvas, side, patient.renal_cyst == side, level)
         for _ in range(int(level.integers(2, 5))):
             x = side * level.uniform(58, 108)
             y = level.uniform(-48, -6 - 22 * caudal)
@@ -123,17 +123,23 @@ def _draw_belly(
         canvas.stroke(smooth_open(strand), float(level.uniform(0.6, 2.0)), tissue.VESSEL_WALL, alpha=0.6, soft_mm=0.4)
 
 
-def _draw_kidney(canvas: Canvas, side: int, level: np.random.Generator) -> None:
-    centre = (side * level.uniform(70, 82), level.uniform(-14, -4))
-    outline = uneven(ellipse(centre, (level.uniform(20, 27), level.uniform(17, 23)), 25 * side), level, 0.8)
+def _draw_kidney(canvas: Canvas, side: int, cyst: bool, level: np.random.Generator) -> None:
+    """The lower part of a kidney, in its fascia; a cyst is bright as water."""
+    centre = (side * level.uniform(66, 82), level.uniform(-14, -4))
+    part = level.uniform(0.55, 1.0)  # how far above its lower end the slice cuts it
+    radii = (part * level.uniform(20, 27), part * level.uniform(17, 23))
+    outline = uneven(ellipse(centre, radii, level.normal(25, 12) * side), level, 0.8)
     canvas.fill(grown(outline, 0.8), tissue.FASCIA, alpha=0.5, soft_mm=0.3)
     canvas.fill(outline, tissue.KIDNEY, soft_mm=0.4)
     for _ in range(6):
         pyramid = np.array(centre) + level.normal(0, 1, 2) * (8, 6)
         canvas.fill(ellipse(tuple(pyramid), (4, 3)), tissue.KIDNEY.scaled(0.8, 1.15), soft_mm=1.2, alpha=0.6)
-    canvas.fill(
-        uneven(ellipse(centre, (8, 3.5), level.uniform(0, 60) * side), level, 1.2), tissue.VISCERAL_FAT, soft_mm=0.8
-    )
+    if part > 0.75:  # the sinus ends above the lower pole
+        sinus = uneven(ellipse(centre, (8, 3.5), level.uniform(0, 60) * side), level, 1.2)
+        canvas.fill(sinus, tissue.VISCERAL_FAT, soft_mm=0.8)
+    if cyst:
+        place = (centre[0] - side * 0.35 * radii[0], centre[1] + 0.55 * radii[1])
+        canvas.fill(ellipse(place, (7.5, 6.5)), tissue.CSF, soft_mm=0.4)
 
 
 def _draw_flank(canvas: Canvas, caudal: float, level: np.random.Generator) -> None:
@@ -226,12 +232,13 @@ def _draw_erectors(
     """Multifidus and erector spinae with their fascia, the fat around the laminae and the streaks between bundles."""
     fatty = patient.fatty_muscle * (1 + 0.5 * caudal)
     scale = np.array([patient.size * (0.5 + 0.5 * patient.muscle), patient.size])
+    muscle = tissue.MUSCLE.scaled(1.0, 1.5) if patient.spasm else tissue.MUSCLE
     for side in (-1, 1):
         points = _between(_ERECTOR_TOP, _ERECTOR_TAIL, caudal) * scale
         points[2:9] += level.normal(0, 1.2, (7, 2))
         outline = smooth_closed(mirrored(points, side))
         canvas.fill(grown(outline, 1.1), tissue.FASCIA, soft_mm=0.3, alpha=0.9)
-        canvas.fill(outline, tissue.MUSCLE, soft_mm=0.3)
+        canvas.fill(outline, muscle, soft_mm=0.3)
         # fat replaces muscle from the lamina outwards
         deep = smooth_closed(mirrored(points * [0.6, 0.95] + [1, 0], side))
         deep_share = float(np.clip(0.02 + 0.26 * fatty, 0.02, 0.45))

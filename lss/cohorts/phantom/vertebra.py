@@ -20,19 +20,33 @@ def body_outline(disc: Disc, bulge: float, draw: np.random.Generator) -> np.ndar
     behind = y > 0
     across = x / (disc.width / 2)
     y = np.where(behind, y - 1.6 * np.exp(-((across / 0.35) ** 2)) * (bulge < 1.5), y)
-    y = np.where(behind, y + bulge * np.exp(-(((across - 0.28 * disc.bulge_side) / 0.38) ** 2)), y)
+    place, width = (0.0, 0.62) if disc.shape in ("normal", "bulge") else (0.22 * disc.bulge_side, 0.24)
+    y = np.where(behind, y + bulge * np.exp(-(((across - place) / width) ** 4)), y)
     spread = 1 + 0.02 * bulge  # a bulging disc is wider all round
     return uneven(np.column_stack([x * spread, y]), draw, 0.45, waves=6)
 
 
-def draw_disc(canvas: Canvas, disc: Disc, relief: float, draw: np.random.Generator) -> None:
-    """The disc: dark annulus, nucleus as bright as its degeneration leaves it."""
+def draw_osteophytes(canvas: Canvas, disc: Disc, draw: np.random.Generator) -> None:
+    """Spurs of marrow in a dark shell around the front and the sides of the disc."""
+    for angle in (-2.95, -2.35, -1.25, -0.75, -0.2):
+        turn = angle + draw.normal(0, 0.08)
+        tip = np.array([np.cos(turn) * disc.width, np.sin(turn) * disc.depth]) / 2 * 1.06
+        radii = (float(draw.uniform(4.5, 7.0)), float(draw.uniform(3.0, 4.2)))
+        spur = ellipse((tip[0], tip[1]), radii, float(np.degrees(turn)) + 90)
+        canvas.fill(grown(spur, 0.5), tissue.CORTEX, soft_mm=0.4)
+        canvas.fill(grown(spur, -0.9), tissue.MARROW.scaled(0.9, 0.8), soft_mm=0.5)
+
+
+def draw_disc(canvas: Canvas, disc: Disc, relief: float, draw: np.random.Generator, *, spondylosis: bool) -> None:
+    """The disc: dark annulus, nucleus as bright as its degeneration leaves it, with osteophytes around a worn one."""
     outline = body_outline(disc, disc.bulge * (1 - 0.5 * relief), draw)
+    if spondylosis:
+        draw_osteophytes(canvas, disc, draw)
     canvas.fill(grown(outline, 1.2), tissue.CORTEX, soft_mm=0.3)
     canvas.fill(outline, tissue.ANNULUS, soft_mm=0.4)
     brightness = (1 - disc.degeneration) ** 1.3
     centre = (draw.normal(0, 1.0), draw.normal(1.0, 0.8))
-    inner = tissue.NUCLEUS.scaled(1.0, 0.45 + 0.75 * brightness)
+    inner = tissue.NUCLEUS.scaled(1.0, 0.30 + 1.05 * brightness)
     canvas.fill(ellipse(centre, (disc.width * 0.34, disc.depth * 0.31)), inner, soft_mm=4.2, alpha=0.55)
     canvas.fill(ellipse(centre, (disc.width * 0.21, disc.depth * 0.19)), inner, soft_mm=3.0, alpha=0.75 * brightness)
 
@@ -40,10 +54,20 @@ def draw_disc(canvas: Canvas, disc: Disc, relief: float, draw: np.random.Generat
 def draw_body(canvas: Canvas, disc: Disc, patient: Patient, draw: np.random.Generator, *, above: bool) -> None:
     """The vertebral body beside the disc: marrow within a thin dark shell, the basivertebral vein now and then."""
     outline = body_outline(disc, 0.0, draw)
-    outline = outline * (0.97 if above else 0.98)
+    outline = outline * (0.97 if above else 0.98) + np.array([0.0, -0.75 * disc.slip if above else 0.25 * disc.slip])
     marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
     canvas.fill(grown(outline, 1.0), tissue.CORTEX, soft_mm=0.25)
     canvas.fill(grown(outline, -0.3), marrow, soft_mm=0.3)
+    if patient.endplates:  # fatty marrow beside the endplate (Modic type 2), in patches
+        bright = marrow.scaled(1.45, 1.6)
+        for x, y in ((-0.22, -0.2), (0.2, 0.05), (-0.05, 0.25)):
+            spot = (x * disc.width + draw.normal(0, 1.5), y * disc.depth + draw.normal(0, 1.0))
+            canvas.fill(uneven(ellipse(spot, (9.0, 6.0)), draw, 1.5), bright, soft_mm=1.6, alpha=0.85)
+    if patient.schmorl:
+        spot = (float(draw.normal(0, 3.0)), float(draw.normal(2.0, 1.5)))
+        nodule = uneven(ellipse(spot, (5.2, 4.4)), draw, 0.6)
+        canvas.fill(grown(nodule, 1.3), tissue.CORTEX, soft_mm=0.4)
+        canvas.fill(nodule, tissue.ANNULUS.scaled(1.0, 1.6), soft_mm=0.5)
     for _ in range(int(draw.integers(0, 4))):  # islands of fatty or dense marrow
         spot = (draw.uniform(-0.3, 0.3) * disc.width, draw.uniform(-0.3, 0.25) * disc.depth)
         factor = draw.uniform(0.7, 1.35)
@@ -129,8 +153,9 @@ def draw_exiting_roots(canvas: Canvas, disc: Disc, patient: Patient, draw: np.ra
     for side in (-1, 1):
         centre = (side * (18.5 + draw.normal(0, 0.8)) * patient.size, back - 1.5 + draw.normal(0, 0.6))
         space = uneven(ellipse(centre, (6.5 * patient.size, 4.4), side * 20), draw, 0.9)
-        open_share = 0.95 - 0.35 * disc.tightness
-        canvas.fill(space, tissue.EPIDURAL_FAT, soft_mm=0.6, alpha=open_share)
+        narrow = disc.foramina[0 if side < 0 else 1]
+        canvas.fill(space, tissue.ANNULUS, soft_mm=0.6, alpha=0.9 * narrow)
+        canvas.fill(space, tissue.EPIDURAL_FAT, soft_mm=0.6, alpha=0.9 * (1 - narrow))
         root = (centre[0] + side * draw.uniform(-1, 2.5), centre[1] + draw.uniform(-1, 1))
         canvas.fill(ellipse(root, (2.6, 1.9), side * 25), tissue.NERVE, soft_mm=0.25)
         veins = np.asarray(centre) + draw.uniform([-6, -4], [9, 5], (4, 2))
