@@ -15,7 +15,7 @@ from lss.manifest import machine
 from lss.params import Params
 
 _GIB = 2**30
-_DISK_NEEDED_GIB = {"phantom": 3, "paper": 60}
+_DISK_NEEDED_GIB = {"phantom": 3, "paper": 60, "paper-literal": 60}
 
 
 def examine(params: Params) -> int:

@@ -332,7 +332,7 @@ class PageParams(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
-    preset: Literal["phantom", "paper"]
+    preset: Literal["phantom", "paper", "paper-literal"]
     seed: Annotated[int, Field(ge=0)]
     cohort: CohortParams
     ingest: IngestParams

@@ -25,12 +25,22 @@ def apply_preset(name: str, path: Path) -> list[str]:
 
     Raises LssError on an unknown preset, or if the result would not be valid.
     """
+    settings = preset_settings(name).items()
+    return write_settings(settings, path, f"preset {name}") or [f"{path} holds the preset '{name}' already"]
+
+
+def preset_settings(name: str) -> dict[tuple[str, ...], Any]:
+    """Settings of a preset by path of keys, laid over those of the preset that it `extends`.
+
+    Raises LssError on an unknown preset.
+    """
     file = FOLDER / f"{name}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(preset.stem for preset in FOLDER.glob("*.yaml")))
         raise LssError(f"preset '{name}': there is no such preset. There are: {known}.")
-    settings = _leaves(_round_trip().load(file.read_text(encoding="utf-8")))
-    return write_settings(settings, path, f"preset {name}") or [f"{path} holds the preset '{name}' already"]
+    document = _round_trip().load(file.read_text(encoding="utf-8"))
+    base = document.pop("extends", None)
+    return (preset_settings(base) if base else {}) | dict(_leaves(document))
 
 
 def write_settings(settings: Iterable[Setting], path: Path, what: str) -> list[str]:

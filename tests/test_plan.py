@@ -38,12 +38,12 @@ def params(project_root):
     return load_params(project_root / "params.yaml")
 
 
-@pytest.fixture(scope="module")
-def paper(project_root, tmp_path_factory):
+@pytest.fixture(scope="module", params=["paper", "paper-literal"])
+def paper(request, project_root, tmp_path_factory):
     """What `lss preset paper` makes of params.yaml."""
     path = tmp_path_factory.mktemp("paper") / "params.yaml"
     shutil.copy(project_root / "params.yaml", path)
-    apply_preset("paper", path)
+    apply_preset(request.param, path)
     return load_params(path)
 
 

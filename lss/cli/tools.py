@@ -23,9 +23,20 @@ def doctor() -> None:
 
 
 @app.command(rich_help_panel=PANEL)
-def preset(name: Annotated[str, typer.Argument(help="phantom, paper or ablation.")]) -> None:
-    """Rewrite params.yaml: `paper` (published backbones, the paper's settings, the real archive), `phantom`, or
-    `ablation` (laid over what is set: losses, fusions and a U-Net compared)."""
+def preset(name: Annotated[str, typer.Argument(help="phantom, paper, paper-literal or ablation.")]) -> None:
+    """Rewrite params.yaml for a purpose, and print each setting that changes; comments and all other settings stay.
+
+    **phantom**: the embedded cohort and tiny backbones, minutes on a CPU.
+
+    **paper**: the paper's archive, published backbones and hyperparameters, with a field of view around the canal and
+    each backbone's own patches. For results on real scans, take this one.
+
+    **paper-literal**: the paper to the letter: whole slices, 196 patch tokens, Algorithm 1 without a region, eq. 4 as
+    written, the stated area thresholds, and the prompt of the true grade, which tells the networks the answer (all
+    results are flagged as leaking). To see what the text gives, not to be compared with other work.
+
+    **ablation**: laid over what is set: losses, fusions and a U-Net compared over three repeats.
+    """
     from lss.presets import apply_preset
 
     for line in apply_preset(name, Path(layout.PARAMS)):

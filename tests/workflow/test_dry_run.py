@@ -50,6 +50,7 @@ def test_phantom_preset_is_what_params_yaml_holds(project_root: Path, tmp_path: 
     before = (project_root / "params.yaml").read_text()
     path = tmp_path / "params.yaml"
     path.write_text(before)
-    assert len(apply_preset("paper", path)) > 10
+    for name in ("paper", "paper-literal"):
+        assert len(apply_preset(name, path)) > 5
     apply_preset("phantom", path)
     assert path.read_text() == before
