@@ -32,6 +32,9 @@ SLICES = pa.schema(
         ("row_spacing_mm", pa.float32()),
         ("column_spacing_mm", pa.float32()),
         ("spacing_reason", pa.string()),
+        # where pixels lie in the patient (`lss.imaging.geometry.SlicePlane`); null without a header
+        ("origin_mm", pa.list_(pa.float64())),  # x, y, z of the first pixel's centre, to the left, back and head
+        ("orientation", pa.list_(pa.float64())),  # unit vectors along a row, then down a column
         ("bits", pa.int32()),  # stored bits: 12 for DICOM, 8 for PNG
         ("pixels", pa.binary()),  # little-endian uint16, row-major, rows * columns values
         ("note", pa.string()),  # cleaned note of the patient, or null

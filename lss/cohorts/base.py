@@ -65,12 +65,14 @@ class Geometry:
     """Where a slice lies, in the patient's coordinates (mm; x to the left, y to the back, z to the head).
 
     `centre_3` is the centre of the image, `normal_3` its unit normal, pointing to the head (or left, or back).
-    Positions of different `frame` (frame of reference) cannot be compared.
+    Positions of different `frame` (frame of reference) cannot be compared. `orientation_6` holds the unit vectors along
+    a row and down a column, as ImageOrientationPatient does.
     """
 
     centre_3: np.ndarray
     normal_3: np.ndarray
     frame: str
+    orientation_6: np.ndarray
 
 
 @dataclass

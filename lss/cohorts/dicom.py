@@ -70,12 +70,13 @@ def _read(
     corner_3 = _floats(header, "ImagePositionPatient")
     geometry, position = None, None
     if normal_3 is not None and corner_3 is not None and len(corner_3) == 3:
-        row_3, column_3 = np.asarray(orientation_6, float)[:3], np.asarray(orientation_6, float)[3:]
+        directions_6 = np.asarray(orientation_6, float)
+        row_3, column_3 = directions_6[:3], directions_6[3:]
         rows, columns = pixels.shape
         centre_3 = (
             np.asarray(corner_3) + row_3 * column_spacing * (columns - 1) / 2 + column_3 * row_spacing * (rows - 1) / 2
         )
-        geometry = Geometry(centre_3, normal_3, str(header.get("FrameOfReferenceUID", "")))
+        geometry = Geometry(centre_3, normal_3, str(header.get("FrameOfReferenceUID", "")), directions_6)
         position = float(np.asarray(corner_3) @ normal_3)
     names = [series_name, *(str(header.get(key, "") or "") for key in ("SeriesDescription", "ProtocolName"))]
     kind, kind_reason = weighting(names, _number(header, "EchoTime"), _number(header, "RepetitionTime"))

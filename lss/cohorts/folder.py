@@ -213,7 +213,7 @@ class FolderDataset:
                 weighting_reason=kind_reason,
                 instance=item.index,
                 position_mm=float(item.centre_3 @ volume.normal_3),
-                geometry=Geometry(item.centre_3, volume.normal_3, frame=file),
+                geometry=Geometry(item.centre_3, volume.normal_3, file, volume.orientation_6),
                 row_spacing_mm=item.row_spacing_mm,
                 column_spacing_mm=item.column_spacing_mm,
                 spacing_reason="voxel size of the header",

@@ -43,6 +43,7 @@ class Volume:
     plane: str
     plane_reason: str
     normal_3: np.ndarray  # unit normal of the slices, to the left, back or head
+    orientation_6: np.ndarray  # unit vectors along a row and down a column of every slice, mm in DICOM's axes
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ def read_volume(data: bytes) -> Volume:
         raise UnusableError("missing pixel spacing", "its voxel sizes are not positive", "Set pixdim in the header.")
     thick = spacing_3.max() > THICK_RATIO * spacing_3.min()
     axis = int(np.argmax(spacing_3)) if thick else 2
-    direction_3 = voxels.affine[:3, axis] / np.linalg.norm(voxels.affine[:3, axis])
-    plane, reason, normal_3 = plane_from_normal(direction_3 * _LPS)
+    directions_33 = voxels.affine[:3, :3] / np.linalg.norm(voxels.affine[:3, :3], axis=0) * _LPS[:, None]
+    plane, reason, normal_3 = plane_from_normal(directions_33[:, axis])
     reason += ", across the thickest voxel side" if thick else ", cut from a volume of nearly cubic voxels"
     across, down = (side for side in range(3) if side != axis)
     count = voxels.stored_XYZ.shape[axis]
@@ -107,7 +108,8 @@ def read_volume(data: bytes) -> Volume:
     if not slices:
         raise UnusableError("blank image", "every slice is blank", "Remove it from the cohort.")
     bits = max(1, int(high - min(low, 0.0)).bit_length()) if whole else 12
-    return Volume(slices, count - len(slices), bits, plane, reason, normal_3)
+    orientation_6 = -np.concatenate([directions_33[:, across], directions_33[:, down]])  # slices are shown turned
+    return Volume(slices, count - len(slices), bits, plane, reason, normal_3, orientation_6)
 
 
 def _voxels(data: bytes) -> _Voxels:

@@ -12,6 +12,7 @@ measured against and what a reader is shown are then the same pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -133,6 +134,24 @@ class SlicePlane:
     row_direction: tuple[float, float, float]
     column_direction: tuple[float, float, float]
     spacing_mm: tuple[float, float]
+
+    @classmethod
+    def of_slice(cls, row: Mapping[str, Any]) -> SlicePlane | None:
+        """From a row of the slice table (lss.schemas.SLICES); None where the header did not say where it lies."""
+        if row["origin_mm"] is None or row["orientation"] is None:
+            return None
+        spacing_mm = (row["row_spacing_mm"], row["column_spacing_mm"])
+        return cls(tuple(row["origin_mm"]), tuple(row["orientation"][:3]), tuple(row["orientation"][3:]), spacing_mm)
+
+    @classmethod
+    def about_centre(
+        cls, centre_3: Floats, orientation_6: Floats, spacing_mm: tuple[float, float], shape: tuple[int, ...]
+    ) -> SlicePlane:
+        """The plane of an image of `shape` whose centre lies at `centre_3` in the patient."""
+        row_3, column_3 = np.asarray(orientation_6, np.float64)[:3], np.asarray(orientation_6, np.float64)[3:]
+        across, down = (shape[1] - 1) / 2 * spacing_mm[1], (shape[0] - 1) / 2 * spacing_mm[0]
+        origin_3 = np.asarray(centre_3, np.float64) - across * row_3 - down * column_3
+        return cls(tuple(origin_3.tolist()), tuple(row_3.tolist()), tuple(column_3.tolist()), spacing_mm)
 
     @property
     def normal(self) -> Floats:

@@ -16,6 +16,7 @@ from lss.cohorts.base import Grading, PatientRecord, RawSlice, Reject
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
 from lss.cohorts.slice_grade import slice_grade
 from lss.grades import format_level_grades
+from lss.imaging.geometry import SlicePlane
 from lss.io import OWNER_ONLY, parquet_writer, write_csv, write_parquet
 from lss.manifest import write_manifest
 from lss.params import CohortParams, IngestParams
@@ -162,6 +163,7 @@ def _slice_row(
         "row_spacing_mm": item.row_spacing_mm,
         "column_spacing_mm": item.column_spacing_mm,
         "spacing_reason": item.spacing_reason,
+        **_place(item),
         "bits": item.bits,
         "pixels": item.pixels.astype("<u2").tobytes(),
         "note": note,
@@ -171,6 +173,19 @@ def _slice_row(
         "grade_reason": grade_reason,
         "source_sha256": item.source_sha256 if cohort == "phantom" else names.source(item.source_sha256),
     }
+
+
+def _place(item: RawSlice) -> dict[str, list[float] | None]:
+    """The columns from which a slice's plane in the patient is built again."""
+    if item.geometry is None:
+        return {"origin_mm": None, "orientation": None}
+    plane = SlicePlane.about_centre(
+        item.geometry.centre_3,
+        item.geometry.orientation_6,
+        (item.row_spacing_mm, item.column_spacing_mm),
+        item.pixels.shape,
+    )
+    return {"origin_mm": list(plane.origin_mm), "orientation": [*plane.row_direction, *plane.column_direction]}
 
 
 def _write_rejects(lost: list[tuple[str | None, Reject]], rejects: Path, private: Path, names: Pseudonyms) -> None:

@@ -21,7 +21,8 @@ def make_slice(file: str, height: float, tilt: float, index: int = 0, series: st
     return RawSlice(
         file=file, source_sha256="", study="s", series=series, image=file, pixels=np.zeros((1, 1), np.uint16), bits=12,
         plane="axial", plane_reason="", weighting="T2", weighting_reason="", instance=index, row_spacing_mm=1.0,
-        column_spacing_mm=1.0, spacing_reason="", geometry=Geometry(centre, normal, frame),
+        column_spacing_mm=1.0, spacing_reason="",
+        geometry=Geometry(centre, normal, frame, np.array([1.0, 0, 0, 0, 1, 0])),
     )  # fmt: skip
 
 

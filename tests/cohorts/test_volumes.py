@@ -14,6 +14,7 @@ from dicom_files import nifti, volume_values
 from lss.cohorts.base import UnusableError
 from lss.cohorts.folder import FolderDataset
 from lss.cohorts.volumes import MAX_VOXELS, read_volume
+from lss.imaging.geometry import SlicePlane
 from lss.params import FolderParams
 
 PARAMS = FolderParams(
@@ -33,6 +34,24 @@ def test_volumes_of_any_storage_order_look_the_same(codes: str) -> None:
     assert third.pixels.shape == (5, 6) and third.pixels[0, 0] == 900 and third.row_spacing_mm == 1.0
     # its centre in DICOM's axes (left, back, head), by hand: voxel (2.5, 2, 2) of 1 x 1 x 1.2 mm
     assert third.centre_3 == pytest.approx([-2.5, -2.0, 2.4]) and volume.normal_3 == pytest.approx([0, 0, 1])
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.1, 1.2), (4.0, 0.8, 0.7)])
+def test_pixels_lie_where_nibabel_puts_their_voxels(spacing: tuple[float, float, float]) -> None:
+    """An oblique volume, cut in axial or in sagittal slices; each voxel has its own value, by which it is found."""
+    values = np.arange(1, 6 * 7 * 8 + 1, dtype=np.int16).reshape(6, 7, 8)
+    turn, tilt = np.radians([9.0, -14.0])
+    about_z = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
+    affine = nibabel.affines.from_matvec(about_z @ about_x @ np.diag(spacing), [-20.0, 11.0, -300.0])
+    volume = read_volume(nibabel.Nifti1Image(values, affine).to_bytes())
+    for item in volume.slices:
+        step = (item.row_spacing_mm, item.column_spacing_mm)
+        plane = SlicePlane.about_centre(item.centre_3, volume.orientation_6, step, item.pixels.shape)
+        for row, column in ((0, 0), (2, 5), (item.pixels.shape[0] - 1, 1)):
+            voxel = np.argwhere(values == item.pixels[row, column])[0]
+            expected = nibabel.affines.apply_affine(affine, voxel) * [-1, -1, 1]
+            np.testing.assert_allclose(plane.to_patient([[row, column]])[0], expected, atol=1e-3)
 
 
 def test_thick_sagittal_volumes_stay_sagittal() -> None:

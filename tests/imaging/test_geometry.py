@@ -147,6 +147,20 @@ def test_patient_millimetres_agree_with_an_affine_of_nibabel(degrees: float) -> 
     np.testing.assert_allclose(plane.from_patient(theirs + 4.4 * plane.normal)[:, 2], 4.4)
 
 
+@pytest.mark.parametrize("degrees", [0.0, 20.0])
+def test_a_mask_of_the_grid_lies_in_the_patient_where_it_was_drawn(degrees: float) -> None:
+    plane = oblique(degrees)
+    mask = disc(320, (150.0, 171.0), 14)
+    view = field_of_view(mask.shape, plane.spacing_mm, (147.0, 160.0), 88.0)
+    target = view.mask_to_grid(mask, (96, 96))
+    found = plane.to_patient(view.points_from_grid(np.argwhere(target), (96, 96))).mean(axis=0)
+    by_hand = np.array(plane.origin_mm) + 171 * 0.65 * np.array(plane.row_direction)
+    by_hand += 150 * 0.7 * np.array(plane.column_direction)
+    assert np.linalg.norm(found - by_hand) < 0.5 * 88 / 96
+    back = view.mask_from_grid(target, (320, 320))
+    assert 2 * (back & mask).sum() / (back.sum() + mask.sum()) > 0.9
+
+
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_point_moves_as_the_image_does(flip: bool) -> None:
     image = np.zeros((61, 81), np.uint16)

@@ -20,6 +20,7 @@ from real_slices import link_real_slices
 
 from lss.cohorts.privacy import pseudonyms
 from lss.grades import worst
+from lss.imaging.geometry import SlicePlane
 from lss.inspect import fingerprint_table, inspect_cohort
 from lss.params import CohortParams, load_params
 from lss.schemas import REJECTS, SLICES
@@ -92,6 +93,10 @@ def test_pixels_are_those_that_pydicom_reads(archive: Path, tmp_path: Path) -> N
         image = np.frombuffer(row["pixels"], "<u2").reshape(row["rows"], row["columns"])
         assert np.array_equal(image, ds.pixel_array)
         assert [row["row_spacing_mm"], row["column_spacing_mm"]] == pytest.approx(list(ds.PixelSpacing))
+        plane = SlicePlane.of_slice(row)
+        assert plane is not None
+        assert [*plane.row_direction, *plane.column_direction] == pytest.approx(list(ds.ImageOrientationPatient))
+        np.testing.assert_allclose(plane.to_patient([[0, 0]]), [list(ds.ImagePositionPatient)], atol=1e-4)
 
 
 def test_batches_hold_each_patient_once_and_repeat_to_the_byte(archive: Path, tmp_path: Path) -> None:
