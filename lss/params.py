@@ -44,9 +44,10 @@ class Section(BaseModel):
 
 
 class PhantomParams(Section):
-    """The embedded cohort."""
+    """The embedded cohort; `unusual` is the share of patients of whom counting axial blocks makes wrong levels."""
 
     patients: Annotated[int, Field(ge=3)]
+    unusual: Fraction
 
 
 class FolderParams(Section):

@@ -141,6 +141,7 @@ TRUTH = pa.schema(
         ("sac_area_mm2", pa.float64()),  # of the thecal sac in this slice, before it was cut into pixels
         ("sac_diameter_mm", pa.float64()),  # of the sac from front to back in its middle
         ("findings", pa.list_(pa.string())),  # what is drawn at this disc, by `lss.cohorts.phantom.findings`
+        ("anatomy", pa.string()),  # "", "steep sacrum", "sacralised L5" or "lumbarised S1"
     ]
 )
 

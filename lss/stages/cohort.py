@@ -26,7 +26,7 @@ from lss.fetch.sources import COHORT_REMEDY
 from lss.io import atomic_folder, parquet_writer, write_json
 from lss.manifest import write_manifest
 from lss.outside import hash_of_all, list_files
-from lss.params import CohortParams
+from lss.params import CohortParams, PhantomParams
 from lss.progress import progress
 
 MARK = "manifest.json"
@@ -47,7 +47,7 @@ def run(
 
     Args:
         params: section `cohort`. Nothing is written into the folder of a real cohort, which may be read-only.
-        seed: the seed of params.yaml; the phantom depends on nothing else but the number of patients.
+        seed: the seed of params.yaml; the phantom depends on nothing else but `params.phantom`.
         files: how many raw files there are, of how many bytes, and one SHA-256 over all; it changes with any of them.
         private: a CSV for the owner of the data: every raw file with size and SHA-256.
         truth: where the phantom's true masks and grades go (`lss.schemas.TRUTH`); an empty table for other cohorts.
@@ -58,7 +58,7 @@ def run(
     """
     started = datetime.now(UTC)
     if params.name == "phantom":
-        facts = _make_phantom(params.root, params.phantom.patients, seed, truth, processes)
+        facts = _make_phantom(params.root, params.phantom, seed, truth, processes)
     else:
         _check_presence(params)
         with parquet_writer(truth, schemas.TRUTH):
@@ -88,11 +88,11 @@ def run(
     )
 
 
-def _make_phantom(root: Path, patients: int, seed: int, truth: Path, processes: int | None) -> dict[str, Any]:
+def _make_phantom(root: Path, params: PhantomParams, seed: int, truth: Path, processes: int | None) -> dict[str, Any]:
     """Write the archive into a folder beside `root`, then put it in its place; returns facts for the manifest."""
     root = root.resolve()  # where it is a link, the link stays
     _check_replaceable(root)
-    plans, without_images = archive.plan_cohort(patients, seed)
+    plans, without_images = archive.plan_cohort(params.patients, seed, params.unusual)
     notes = archive.draw_notes(plans, without_images, seed)
     with atomic_folder(root) as folder:
         levels: Counter[str] = Counter()

@@ -17,6 +17,12 @@ from lss.seeding import generator
 IMAGED_LEVELS = ("L3-L4", "L4-L5", "L5-S1")
 """Levels with axial slices."""
 
+STEEP_SACRUM, SACRALISED, LUMBARISED = "steep sacrum", "sacralised L5", "lumbarised S1"
+ANATOMIES = ("", STEEP_SACRUM, SACRALISED, LUMBARISED)
+"""What may be unusual about a spine: the last block tilted by 45 to 55 degrees; L5 grown together with the sacrum, with
+a rudimentary disc below it; S1 free like a sixth lumbar vertebra, with a full disc below it. Levels keep the names of
+the vertebrae, whatever a count from below makes of them."""
+
 SHARE_OF_A, SHARE_OF_D = 0.25, 0.21
 """Shares of patients whose worst level is A or D; with what follows about 9 % of all levels are D, 40 % B&C."""
 
@@ -114,6 +120,7 @@ class Patient:
     renal_cyst: int  # -1 right, 1 left, 0 none
     tarlov: bool  # cyst behind S2
     haemangioma: bool  # in L2
+    anatomy: str = ""  # one of ANATOMIES
 
     def turn_at(self, level: str) -> float:
         """Turn of the body in the axial slices of that disc, degrees."""
@@ -146,8 +153,8 @@ def _levels_of(worst: str, draw: np.random.Generator) -> dict[str, str]:
     return grades
 
 
-def draw_patient(number: int, grades: dict[str, str], seed: int) -> Patient:
-    """The body of patient `number` with these true grades per imaged level."""
+def draw_patient(number: int, grades: dict[str, str], seed: int, anatomy: str = "") -> Patient:
+    """The body of patient `number` with these true grades per imaged level, and one of ANATOMIES."""
     draw = generator(seed, "phantom", "anatomy", number)
     female = bool(draw.random() < 0.5)
     severity = max(("A", "BC", "D").index(grade) for grade in grades.values())
@@ -157,7 +164,7 @@ def draw_patient(number: int, grades: dict[str, str], seed: int) -> Patient:
     fatty_muscle = float(np.clip(draw.normal((age - 30) / 70, 0.15), 0.03, 0.95))
     finds = generator(seed, "phantom", "findings", number)
     spasm = bool(finds.random() < 0.45)
-    discs = _draw_discs(grades, size, age, spasm, draw, finds)
+    discs = _draw_discs(grades, size, age, spasm, anatomy, draw, finds)
     worn = float(np.clip((age - 38) / 40, 0, 1))
     return Patient(
         number=number,
@@ -183,20 +190,43 @@ def draw_patient(number: int, grades: dict[str, str], seed: int) -> Patient:
         renal_cyst=int(finds.choice([-1, 1])) if finds.random() < 0.06 else 0,
         tarlov=bool(finds.random() < 0.05),
         haemangioma=bool(finds.random() < 0.05),
+        anatomy=anatomy,
     )
 
 
 def _draw_discs(
-    grades: dict[str, str], size: float, age: int, spasm: bool, draw: np.random.Generator, finds: np.random.Generator
+    grades: dict[str, str],
+    size: float,
+    age: int,
+    spasm: bool,
+    anatomy: str,
+    draw: np.random.Generator,
+    finds: np.random.Generator,
 ) -> dict[str, Disc]:
     lordosis = draw.normal(1.0, 0.15) * (0.5 if spasm else 1.0)
     tilts = {level: lordosis * tilt + draw.normal(0, 1.5) for level, tilt in _TILTS_DEG.items()}
     tilts["L5-S1"] = float(np.clip(tilts["L5-S1"], max(16.0, tilts["L4-L5"] + 6), 38.0))
+    if anatomy == STEEP_SACRUM:
+        tilts["L5-S1"], tilts["L4-L5"] = float(finds.uniform(45.5, 55.0)), tilts["L4-L5"] + 8
     centres = _centres(tilts, size, draw)
     discs = {
         level: _draw_disc(level, grades.get(level, "A"), centres[level], tilts[level], size, age, draw, finds)
         for level in LEVELS
     }
+    for level in set(LEVELS) - set(grades) | ({"L5-S1"} if anatomy == SACRALISED else set()):
+        # the notes speak of the imaged discs only: nothing is to be seen at the others
+        disc = discs[level]
+        discs[level] = replace(
+            disc,
+            shape="normal",
+            bulge=min(disc.bulge, 1.0),
+            bulge_side=0.0,
+            foramina=(0.0, 0.0),
+            degeneration=min(disc.degeneration, 0.5),
+        )
+    if anatomy == SACRALISED:
+        disc = discs["L5-S1"]
+        discs["L5-S1"] = replace(disc, height=3.0, depth=0.75 * disc.depth)
     if age > 45 and finds.random() < 0.1:
         _slip(discs, float(finds.uniform(5.0, 8.0)))
     return discs

@@ -17,7 +17,15 @@ import numpy as np
 from PIL import Image
 
 from lss.cohorts.phantom import acquisition, axial, headers, sagittal
-from lss.cohorts.phantom.anatomy import IMAGED_LEVELS, Patient, draw_grades, draw_patient
+from lss.cohorts.phantom.anatomy import (
+    IMAGED_LEVELS,
+    LUMBARISED,
+    SACRALISED,
+    STEEP_SACRUM,
+    Patient,
+    draw_grades,
+    draw_patient,
+)
 from lss.cohorts.phantom.canvas import OVERSAMPLING
 from lss.cohorts.phantom.findings import findings_of
 from lss.cohorts.phantom.headers import Plane, Protocol, Study
@@ -52,12 +60,27 @@ class Plan:
     truncated_file: bool = False
     columns: int = 320
     empty_note: bool = False
+    anatomy: str = ""  # one of `anatomy.ANATOMIES`
+    blocks: tuple[str, ...] = IMAGED_LEVELS  # discs with axial slices
 
 
-def plan_cohort(patients: int, seed: int) -> tuple[list[Plan], list[int]]:
+UNUSUAL: tuple[dict[str, Any], ...] = (
+    {"anatomy": STEEP_SACRUM},
+    {"anatomy": SACRALISED, "blocks": ("L2-L3", "L3-L4", "L4-L5")},
+    {"anatomy": LUMBARISED},
+    {"blocks": ("L3-L4", "L5-S1")},
+    {"blocks": ("L3-L4", "L4-L5")},
+    {"blocks": ("L2-L3", "L3-L4", "L4-L5")},
+    {"blocks": ("L2-L3", "L3-L4", "L4-L5", "L5-S1")},
+)
+"""Spines and scans of which counting the blocks from below, three of them and flat enough, makes wrong levels."""
+
+
+def plan_cohort(patients: int, seed: int, unusual: float = 0.0) -> tuple[list[Plan], list[int]]:
     """The patients, and the numbers of notes that have no images.
 
-    Numbers run from 1 with gaps, as in the real archive.
+    Numbers run from 1 with gaps, as in the real archive. `unusual` is the share of patients with one of UNUSUAL, in
+    turn; the others are the same whatever it is.
     """
     draw = generator(seed, "phantom", "plan")
     steps = draw.choice([1, 2, 3], patients, p=[0.88, 0.08, 0.04])
@@ -75,6 +98,11 @@ def plan_cohort(patients: int, seed: int) -> tuple[list[Plan], list[int]]:
         )  # fmt: skip
         odd = dict(zip(chosen, kinds, strict=True))
         without_images = [int(numbers[-1]) + 2]
+    order = generator(seed, "phantom", "unusual").permutation([index for index in range(patients) if index not in odd])
+    for place, index in enumerate(order[: round(unusual * patients)]):
+        odd[int(index)] = UNUSUAL[place % len(UNUSUAL)]
+        if odd[int(index)].get("anatomy") == SACRALISED:  # a rudimentary disc presses on nothing
+            grades[int(index)]["L5-S1"] = "A"
     plans = [Plan(int(number), grades[index], **odd.get(index, {})) for index, number in enumerate(numbers)]
     return plans, without_images
 
@@ -83,7 +111,7 @@ def draw_notes(plans: list[Plan], without_images: list[int], seed: int) -> dict[
     """The notes by patient number; None where the note is empty."""
     notes: dict[int, Note | None] = {}
     for plan in plans:
-        patient = draw_patient(plan.number, plan.grades, seed)
+        patient = draw_patient(plan.number, plan.grades, seed, plan.anatomy)
         note = write_note(patient, generator(seed, "phantom", "note", plan.number))
         notes[plan.number] = None if plan.empty_note else note
     for number in without_images:
@@ -95,7 +123,7 @@ def draw_notes(plans: list[Plan], without_images: list[int], seed: int) -> dict[
 def write_patient(plan: Plan, root: Path, seed: int) -> list[dict[str, Any]]:
     """Write all files of a patient below `root`; returns its rows of `lss.schemas.TRUTH`."""
     cv2.setNumThreads(1)  # patients are what runs in parallel
-    patient = draw_patient(plan.number, plan.grades, seed)
+    patient = draw_patient(plan.number, plan.grades, seed, plan.anatomy)
     return _Writer(patient, plan, root, seed).write()
 
 
@@ -130,7 +158,7 @@ class _Writer:
     def _write_axial(self, study: Study, t2_series: int, t1_series: int | None) -> None:
         """T2 of all slices, T1 of some; from the highest block to the lowest, within a block from above."""
         instances = {"T2": 0, "T1": 0}
-        for level in IMAGED_LEVELS:
+        for level in self.plan.blocks:
             for index in range(axial.SLICES_PER_DISC):
                 with_t1 = t1_series is not None and index in T1_SLICES
                 weightings = ("T1", "T2") if with_t1 else ("T2",)
@@ -140,11 +168,12 @@ class _Writer:
                 plane = axial_plane(self.patient, level, index, section.centre_mm)
                 truth = {
                     "level": level,
-                    "grade": self.plan.grades[level],
+                    "grade": self.patient.discs[level].grade,
                     "canal_mask": _mask_png(section.canal),
                     "sac_area_mm2": section.sac_area_mm2,
                     "sac_diameter_mm": section.sac_diameter_mm,
                     "findings": findings_of(self.patient, level),
+                    "anatomy": self.plan.anatomy,
                 }
                 instances["T2"] += 1
                 self._write_slice(study, t2_series, headers.AXIAL_T2, instances["T2"], level, section, plane, truth)

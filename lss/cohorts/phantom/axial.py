@@ -19,6 +19,7 @@ from lss.cohorts.phantom.vertebra import (
     draw_exiting_roots,
     draw_posterior_elements,
 )
+from lss.grades import LEVELS
 from lss.seeding import generator
 
 ROWS = 320
@@ -103,4 +104,5 @@ def draw_section(
 
 
 def _caudal(level: str) -> float:
-    return IMAGED_LEVELS.index(level) / (len(IMAGED_LEVELS) - 1)
+    """0 at L3-L4 and above to 1 at L5-S1."""
+    return max(LEVELS.index(level) - LEVELS.index(IMAGED_LEVELS[0]), 0) / (len(IMAGED_LEVELS) - 1)

@@ -6,12 +6,12 @@ L3-L4 at the origin.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lss.cohorts.phantom import tissue
-from lss.cohorts.phantom.anatomy import Disc, Patient
+from lss.cohorts.phantom.anatomy import LUMBARISED, Disc, Patient
 from lss.cohorts.phantom.canal import CANAL_DEPTH_MM
 from lss.cohorts.phantom.canvas import Canvas
 from lss.cohorts.phantom.shapes import ellipse, grown, smooth_closed, smooth_open, uneven
@@ -92,7 +92,8 @@ class Spine:
         step = 30.0 * patient.size
         self.sacrum: list[tuple[np.ndarray, float, float]] = []  # centre, tilt, depth of the sacral discs
         position, tilt = _point(tail), tail.tilt
-        for bend, shrink in ((18.0, 0.74), (18.0, 0.58), (10.0, 0.46), (-14.0, 0.36)):
+        shrinking = (0.92 if patient.anatomy == LUMBARISED else 0.74), 0.58, 0.46, 0.36
+        for bend, shrink in zip((18.0, 18.0, 10.0, -14.0), shrinking, strict=True):
             angle = np.radians(tilt + bend / 2)
             position = position + step * np.array([np.sin(angle), np.cos(angle)])
             tilt += bend
@@ -292,23 +293,20 @@ def _draw_posterior(
         up, back = _up(tilt), _back(tilt)
         if aside < 6:
             length = 31 * size
-            corners = [
-                (15, 0),
-                (17, 9),
-                (14, 0.6 * length),
-                (10, length),
-                (-9, length + 3),
-                (-10, 0.6 * length),
-                (-3, 9),
-                (3, 1),
-            ]
+            # the process hangs down and is thickest at its tip
+            corners = [(15, 0), (15, 9), (9, 0.6 * length), (5, length - 2), (-3, length + 1), (-10, length + 2),
+                       (-13, length - 3), (-8, 0.6 * length), (-1, 9), (4, 1)]  # fmt: skip
         else:
             corners = [(21, -12), (18, -4), (4, 2), (-7, -1), (-9, -5), (4, -9)]
         shape = [origin + above * up + behind * back + draw.normal(0, 0.8, 2) for above, behind in corners]
         outline = smooth_closed(np.array(shape))
-        canvas.stroke(outline, 4.0, tissue.LOOSE_FAT, alpha=0.55, soft_mm=1.2, closed=True, speckle=0.6)
-        canvas.fill(grown(outline, 0.3), tissue.CORTEX, soft_mm=0.3)
-        canvas.fill(grown(outline, -1.4), marrow.scaled(0.9, 0.75), soft_mm=0.5)
+        if aside < 6:  # ligament and fat between the processes
+            gap = origin - 13 * up + 11 * back
+            between = uneven(ellipse((gap[0], gap[1]), (11.0 * size, 7.5), -tilt), draw, 1.5)
+            canvas.fill(between, tissue.LOOSE_FAT, alpha=float(draw.uniform(0.35, 0.7)), speckle=0.75, soft_mm=1.5)
+        canvas.stroke(outline, 5.0, tissue.LOOSE_FAT, alpha=0.75, soft_mm=1.4, closed=True, speckle=0.7)
+        canvas.fill(grown(outline, 0.1), tissue.CORTEX, soft_mm=0.7, alpha=0.75)
+        canvas.fill(grown(outline, -1.2), marrow.scaled(1.1, 1.15), soft_mm=1.0)
         flavum = np.array(
             [origin + up * 3 - back * 1.5, spine.edge(lower, 1, -0.3) + back * (CANAL_DEPTH_MM * size - 5)]
         )
@@ -330,17 +328,23 @@ def _draw_column(
         _draw_vertebra(canvas, top, bottom, marrow, draw)
         if patient.haemangioma and index == LEVELS.index("L2-L3"):  # the vertebra above that disc
             x, y = (top[0] + top[1] + bottom[0] + bottom[1]) / 4 + draw.normal(0, 2, 2)
-            canvas.fill(ellipse((x, y), (6.0, 5.0)), marrow.scaled(1.7, 2.0), soft_mm=0.8)
+            canvas.fill(ellipse((x, y), (6.0, 5.0)), marrow.scaled(1.9, 2.7), soft_mm=0.8)
     for centre, tilt, depth in spine.sacrum:
         half = depth / 2 * _back(tilt)
         bottom = centre - half + _up(tilt) * 1.5, centre + half + _up(tilt) * 1.5
         _draw_vertebra(canvas, previous, bottom, marrow, draw)
         previous = centre - half - _up(tilt) * 1.0, centre + half - _up(tilt) * 1.0
+    if patient.anatomy == LUMBARISED:  # S1-S2 is a disc like any other
+        (x, y), tilt, depth = spine.sacrum[0]
+        last = spine.discs[-1]
+        below = replace(last, centre_2=(x, -y), tilt=tilt, depth=depth, height=8.0, bulge=0.5, shape="normal", slip=0.0,
+                        degeneration=0.25)  # fmt: skip
+        _draw_disc(canvas, spine, below, aside, here)
     for disc in spine.discs:
         if patient.endplates:
             for side in (-1, 1):
                 band = np.array([spine.edge(disc, along, side * 1.9) for along in (-0.75, 0.0, 0.75)])
-                canvas.stroke(smooth_open(band), 6.0, marrow.scaled(1.45, 1.6), alpha=0.8, soft_mm=1.2)
+                canvas.stroke(smooth_open(band), 6.0, marrow.scaled(1.6, 2.15), alpha=0.8, soft_mm=1.2)
         if patient.spondylosis:
             for side in (-1, 1):
                 spur = np.array([spine.edge(disc, -0.9, side * 1.5), spine.edge(disc, -1.28, side * 0.8)])
@@ -374,8 +378,12 @@ def _draw_vertebra(
     doubled = np.stack([points + 0.12 * (before - points), points + 0.12 * (after - points)], axis=1)
     dense = np.vstack([doubled[i] if i % 2 == 0 else points[i] for i in range(8)])
     outline = smooth_closed(dense)
-    canvas.fill(grown(outline, 0.7), tissue.CORTEX, soft_mm=0.3)
-    canvas.fill(grown(outline, -0.5), marrow, soft_mm=0.4)
+    canvas.fill(grown(outline, 0.5), tissue.CORTEX, soft_mm=0.5)
+    canvas.fill(grown(outline, -0.6), marrow.scaled(1.2, 1.35), soft_mm=0.7)
+    for _ in range(2):  # marrow is patchy
+        x, y = centre + draw.normal(0, 6, 2) * [1.0, 0.7]
+        factor = draw.uniform(0.85, 1.25)
+        canvas.fill(ellipse((x, y), (7.0, 5.0)), marrow.scaled(1.2 * factor, 1.35 * factor), soft_mm=2.5, alpha=0.5)
     vein = (points[3] * 0.75 + centre * 0.25)[None] + np.outer([0, 1], (centre - points[3]) * 0.45)
     canvas.stroke(vein, 1.6, marrow.scaled(0.7, 1.5), alpha=float(draw.uniform(0, 0.7)), soft_mm=0.7)
 

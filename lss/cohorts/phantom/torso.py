@@ -192,7 +192,7 @@ def _draw_pelvis(canvas: Canvas, patient: Patient, caudal: float, level: np.rand
 
 def _draw_psoas(canvas: Canvas, patient: Patient, caudal: float, level: np.random.Generator) -> None:
     for side in (-1, 1):
-        radius = level.normal(1, 0.05) * patient.muscle * np.array([19 + 4 * caudal, 21 + 3 * caudal])
+        radius = level.normal(1, 0.09) * patient.muscle * np.array([19 + 4 * caudal, 21 + 3 * caudal])
         x = side * ((44 + 8 * caudal) * patient.size + level.normal(0, 1.2))
         y = 1 - 10 * caudal - 12 * max(caudal - 0.5, 0) + level.normal(0, 1.5)
         outline = uneven(ellipse((x, y), (radius[0], radius[1]), side * (15 + 15 * caudal)), level, 1.6, waves=4)
@@ -234,7 +234,7 @@ def _draw_erectors(
     scale = np.array([patient.size * (0.5 + 0.5 * patient.muscle), patient.size])
     muscle = tissue.MUSCLE.scaled(1.0, 1.5) if patient.spasm else tissue.MUSCLE
     for side in (-1, 1):
-        points = _between(_ERECTOR_TOP, _ERECTOR_TAIL, caudal) * scale
+        points = _between(_ERECTOR_TOP, _ERECTOR_TAIL, caudal) * scale * level.normal(1, [0.05, 0.02])
         points[2:9] += level.normal(0, 1.2, (7, 2))
         outline = smooth_closed(mirrored(points, side))
         canvas.fill(grown(outline, 1.1), tissue.FASCIA, soft_mm=0.3, alpha=0.9)
@@ -242,9 +242,9 @@ def _draw_erectors(
         # fat replaces muscle from the lamina outwards
         deep = smooth_closed(mirrored(points * [0.6, 0.95] + [1, 0], side))
         deep_share = float(np.clip(0.02 + 0.26 * fatty, 0.02, 0.45))
-        canvas.fill(deep, tissue.LOOSE_FAT, alpha=0.8, speckle=deep_share, soft_mm=0.3)
+        canvas.fill(deep, tissue.LOOSE_FAT, alpha=0.7, speckle=deep_share, soft_mm=1.2)
         share = float(np.clip(0.01 + 0.035 * fatty, 0.01, 0.12))
-        canvas.fill(outline, tissue.LOOSE_FAT, alpha=0.4, speckle=share, soft_mm=0.3)
+        canvas.fill(outline, tissue.LOOSE_FAT, alpha=0.25, speckle=share, soft_mm=1.0)
         # pad of fat on the laminae and around the facets
         back = disc.depth / 2
         pad = mirrored([(30, back + 3), (29, back + 12), (25, back + 20), (16, back + 27), (8, back + 31)], side)

@@ -56,10 +56,10 @@ def draw_body(canvas: Canvas, disc: Disc, patient: Patient, draw: np.random.Gene
     outline = body_outline(disc, 0.0, draw)
     outline = outline * (0.97 if above else 0.98) + np.array([0.0, -0.75 * disc.slip if above else 0.25 * disc.slip])
     marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
-    canvas.fill(grown(outline, 1.0), tissue.CORTEX, soft_mm=0.25)
-    canvas.fill(grown(outline, -0.3), marrow, soft_mm=0.3)
+    canvas.fill(grown(outline, 0.7), tissue.CORTEX, soft_mm=0.5)
+    canvas.fill(grown(outline, -0.5), marrow.scaled(1.1, 1.2), soft_mm=0.7)
     if patient.endplates:  # fatty marrow beside the endplate (Modic type 2), in patches
-        bright = marrow.scaled(1.45, 1.6)
+        bright = marrow.scaled(1.55, 1.9)
         for x, y in ((-0.22, -0.2), (0.2, 0.05), (-0.05, 0.25)):
             spot = (x * disc.width + draw.normal(0, 1.5), y * disc.depth + draw.normal(0, 1.0))
             canvas.fill(uneven(ellipse(spot, (9.0, 6.0)), draw, 1.5), bright, soft_mm=1.6, alpha=0.85)
@@ -100,12 +100,20 @@ def draw_posterior_elements(
                 (15.0, 8.2),
             ]
         )
-        superior = (superior + draw.normal(0, 0.55, superior.shape)) * size * facet + np.array([0, back])
+        own = float(draw.normal(1, 0.05))  # the two sides are never alike
+        turn = np.radians(draw.normal(0, 6))
+        rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        hub = np.array([20.0, 11.0])
+
+        def placed(points: np.ndarray, hub: np.ndarray = hub, rotation: np.ndarray = rotation) -> np.ndarray:
+            return (points + draw.normal(0, 0.7, points.shape) - hub) @ rotation + hub
+
+        superior = placed(superior) * size * facet * own + np.array([0, back])
         inferior = np.array(
             [(13.0, 9.6), (16.8, 10.4), (20.6, 14.0), (22.6, 18.0), (20.0, 22.5), (14.0, 24.0),
              (8.5, 27.0), (3.2, 26.5), (2.4, 23.0), (7.6, 17.0)]
         )  # fmt: skip
-        inferior = (inferior + draw.normal(0, 0.55, inferior.shape)) * size * np.array([facet, 1]) + np.array([0, back])
+        inferior = placed(inferior) * size * np.array([facet * own, 1]) + np.array([0, back])
         _bone(canvas, smooth_closed(mirrored(superior, side)), marrow, draw.uniform(1.0, 1.8))
         _bone(canvas, smooth_closed(mirrored(inferior, side)), marrow, draw.uniform(1.1, 1.9))
         joint = smooth_open(mirrored((superior[[8, 7, 6, 5]] + inferior[[0, 1, 2, 3]]) / 2, side))
@@ -163,7 +171,7 @@ def draw_exiting_roots(canvas: Canvas, disc: Disc, patient: Patient, draw: np.ra
 
 
 def _bone(canvas: Canvas, outline: np.ndarray, marrow: Tissue, cortex_mm: float) -> None:
-    canvas.fill(grown(outline, 0.3), tissue.CORTEX, soft_mm=0.3)
-    canvas.fill(grown(outline, -cortex_mm), marrow, soft_mm=0.5)
-    canvas.fill(grown(outline, -cortex_mm - 0.5), marrow.scaled(1.25, 1.5), speckle=0.25, alpha=0.8, soft_mm=0.3)
-    canvas.fill(grown(outline, -cortex_mm + 0.5), tissue.CORTEX, speckle=0.2, alpha=0.7, soft_mm=0.3)
+    canvas.fill(grown(outline, 0.2), tissue.CORTEX, soft_mm=0.55, alpha=0.9)
+    canvas.fill(grown(outline, -cortex_mm), marrow.scaled(1.1, 1.15), soft_mm=0.9)
+    canvas.fill(grown(outline, -cortex_mm - 0.5), marrow.scaled(1.35, 1.7), speckle=0.3, alpha=0.8, soft_mm=0.7)
+    canvas.fill(grown(outline, -cortex_mm + 0.5), tissue.CORTEX, speckle=0.2, alpha=0.5, soft_mm=0.5)
