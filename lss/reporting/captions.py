@@ -15,8 +15,8 @@ FIGURES: dict[str, tuple[str, str]] = {
     ),
     "figure4": (
         "Figure 4. Predicted masks.",
-        "Input, reference (pseudo-mask) with its area, prediction with area and confidence, comparison with pixel "
-        "counts. Of each grade the case nearest to the median Dice over all its cases, complete misses included.",
+        "Input, reference (pseudo-mask) with its area (eq. 10), prediction with area and confidence, comparison with "
+        "pixel counts. Of each grade the case nearest to the median Dice over all its cases, complete misses included.",
     ),
     "figure5": (
         "Figure 5. Grades stated by the generated reports.",

@@ -37,7 +37,7 @@ class CaseData:
                 schema = SEGMENTATION if model[1] == "segmentation" else REPORT
                 table = read_parquet(path, schema).to_pylist()
                 self._predictions[model] = {row["slice_key"]: row for row in table}
-        self._reader = ShardReader(shards, ["slice_key", "image", "mask"])
+        self._reader = ShardReader(shards, ["slice_key", "image", "mask", "area_percent"])
         self._place = {key: index for index, key in enumerate(self._reader.column("slice_key"))}
 
     @property
@@ -73,6 +73,10 @@ class CaseData:
     def image(self, slice_key: str) -> NDArray[np.uint16]:
         """Stored grey levels of a test slice's field of view."""
         return decode_image(self._reader[self._place[slice_key]]["image"]["bytes"])
+
+    def reference_area(self, slice_key: str) -> float:
+        """Affected area of a test slice's pseudo-mask, percent (eq. 10)."""
+        return float(self._reader[self._place[slice_key]]["area_percent"])
 
     def reference_mask(self, slice_key: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """Pseudo-mask of a test slice in the size of the predictions."""

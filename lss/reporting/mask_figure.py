@@ -24,6 +24,7 @@ class MaskCase:
 
     Attributes:
         image: stored grey levels (Y, X); reference, predicted: bool, equal shapes.
+        reference_area, predicted_area: of these masks, percent (eq. 10).
         scores: the row of the segmentation case table.
         mean_confidence, max_confidence: inside the predicted mask; None where it is empty.
     """
@@ -31,6 +32,8 @@ class MaskCase:
     image: NDArray[np.uint16]
     reference: NDArray[np.bool_]
     predicted: NDArray[np.bool_]
+    reference_area: float
+    predicted_area: float
     scores: dict[str, Any]
     mean_confidence: float | None
     max_confidence: float | None
@@ -64,12 +67,14 @@ def _draw_row(axes: NDArray[Any], case: MaskCase) -> None:
     picture = grey(case.image, _SIDE)
     place = f"grade {GRADE_LABELS[scores['grade']]}, {scores['level'] or 'level unknown'}"
     _show(axes[0], picture, "Input", f"{place}\npatient {scores['patient_key']}")
-    _show(axes[1], tint(picture, case.reference, REFERENCE), "Reference mask", _area(case.reference))
+    _show(
+        axes[1], tint(picture, case.reference, REFERENCE), "Reference mask", _area(case.reference_area, case.reference)
+    )
     confidence = "nothing drawn"
     if case.mean_confidence is not None:
         confidence = f"confidence: mean {case.mean_confidence:.2f}, max {case.max_confidence:.2f}"
     predicted = tint(picture, case.predicted, PREDICTION)
-    _show(axes[2], predicted, "Predicted mask", f"{_area(case.predicted)}\n{confidence}")
+    _show(axes[2], predicted, "Predicted mask", f"{_area(case.predicted_area, case.predicted)}\n{confidence}")
     counts = f"TP {scores['tp']:,}   FP {scores['fp']:,}   FN {scores['fn']:,} px"
     overlap = f"Dice {scores['dice']:.3f}   IoU {scores['iou']:.3f}"
     if scores["empty"] == "both":
@@ -84,5 +89,5 @@ def _show(axes: Axes, picture: NDArray[np.uint8], title: str, text: str) -> None
         spine.set_visible(False)
 
 
-def _area(mask: NDArray[np.bool_]) -> str:
-    return f"area {100 * mask.mean():.1f} % ({int(mask.sum()):,} px)"
+def _area(percent: float, mask: NDArray[np.bool_]) -> str:
+    return f"area {percent:.1f} % ({int(mask.sum()):,} px)"

@@ -108,7 +108,8 @@ def _figure4(data: CaseData, per_grade: int) -> Figure:
         predicted = data.predicted_mask(backbone, key)
         reference = data.reference_mask(key, predicted.shape)
         confidence = prediction["mean_confidence"], prediction["max_confidence"]
-        shown.append(MaskCase(data.image(key), reference, predicted, row, *confidence))
+        areas = data.reference_area(key), prediction["area_percent"]
+        shown.append(MaskCase(data.image(key), reference, predicted, *areas, row, *confidence))
     name = LOSSES.get(loss or "", loss)
     return draw_masks(shown, f"{model_name(backbone)}, {name}: cases nearest to their grade's median Dice")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
@@ -15,6 +16,7 @@ from synthetic_results import Evaluated, draw_figures
 
 from lss.errors import LssError
 from lss.reporting.calibration_figures import draw_decision, draw_reliability
+from lss.reporting.case_data import CaseData
 from lss.reporting.mask_figure import MaskCase, draw_masks
 from lss.reporting.style import save, sign, style
 
@@ -108,7 +110,7 @@ def test_the_line_under_a_figure_lies_below_its_legend(tmp_path: Path) -> None:
               "empty": "none"}  # fmt: skip
     drawn_at = {}
     with style():
-        figure = draw_masks([MaskCase(np.eye(64, dtype=np.uint16), mask, mask, scores, 0.5, 0.9)], "title")
+        figure = draw_masks([MaskCase(np.eye(64, dtype=np.uint16), mask, mask, 79.3, 61.0, scores, 0.5, 0.9)], "title")
         sign(figure, {"phantom": True, "cohort": "phantom", "weights": {}, "cohort_caveat": None})
         for name, artist in (("legend", figure.legends[0]), ("line", figure.texts[-1])):
 
@@ -119,6 +121,15 @@ def test_the_line_under_a_figure_lies_below_its_legend(tmp_path: Path) -> None:
             artist.draw = draw  # type: ignore[method-assign]
         save(figure, tmp_path / "figure", 80)
     assert drawn_at["line"].y1 <= drawn_at["legend"].y0
+    # areas are those of the tables (eq. 10), not the share of the picture, which would be 9.8 %
+    assert [axes.get_xlabel().splitlines()[0] for axes in figure.axes[1:3]] == ["area 79.3 % (400 px)",
+                                                                              "area 61.0 % (400 px)"]  # fmt: skip
+
+
+def test_areas_shown_are_those_of_the_shards_and_predictions(evaluated: Evaluated) -> None:
+    data = CaseData(evaluated.cases, evaluated.inputs.predictions, evaluated.inputs.shards["test"])
+    for row in pq.read_table(evaluated.inputs.shards["test"][0]).to_pylist()[:6]:
+        assert data.reference_area(row["slice_key"]) == row["area_percent"]
 
 
 def test_reliability_and_decision_curve_show_a_panel_per_model(evaluated: Evaluated) -> None:
