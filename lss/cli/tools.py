@@ -113,11 +113,14 @@ def pseudonyms(
 @app.command(name="grade-notes", rich_help_panel=PANEL)
 def grade_notes(
     file: Annotated[Path, typer.Argument(help="Excel or CSV of radiologists' notes, one row per patient.")],
-    output: Annotated[Path, typer.Option(help="CSV to write: patient_id, grade, level_grades, evidence.")],
+    output: Annotated[Path, typer.Option(help="CSV to write: patient_id, grade, level_grades, evidence, doubtful.")],
     patient_column: Annotated[str | None, typer.Option(help="Column of patient ids; guessed if not given.")] = None,
     note_column: Annotated[str | None, typer.Option(help="Column of the notes; guessed if not given.")] = None,
 ) -> None:
-    """Read stenosis grades (A, BC, D, none) out of radiologists' notes by the rubric."""
+    """Read stenosis grades (A, BC, D, none) out of radiologists' notes by the rubric (docs/severity-rubric.md).
+
+    The column "doubtful" quotes wording that no rule knows; the summary says in how many notes. Look at those yourself.
+    """
     from lss.notes.grade_file import grade_file
 
     typer.echo(grade_file(file, output, patient_column, note_column))

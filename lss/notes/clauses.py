@@ -8,11 +8,12 @@ the sentence before it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from lss.notes.levels import LEVEL, read_level
-from lss.notes.lexicon import Word, read_word, word_class
+from lss.notes.lexicon import PHRASES, Word, read_word, word_class
+from lss.notes.sections import blank_history
 
 EFFECTS = (Word.PRESS, Word.NARROW, Word.STENOSIS, Word.FILL)
 """Words that name an effect on the canal or what it holds."""
@@ -24,13 +25,15 @@ REACH = 40
 """Tokens up to which one word looks for another it belongs to; keeps the time linear on senseless text."""
 
 _TOKEN = re.compile(
-    rf"(?P<level>{LEVEL.pattern})|(?P<word>[^\W\d_]+)|(?P<number>\d+(?:[.,*]\d+)*)|(?P<mark>\n|/{{2,}}|\S)",
+    rf"(?P<level>{LEVEL.pattern})|(?P<word>[ab][1-4]\b|[^\W\d_]+)|(?P<number>\d+(?:[.,*]\d+)*)|(?P<mark>\n|/{{2,}}|\S)",
     re.IGNORECASE,
 )
-# "atL4/L5", "L5-S1levels" and "Ltside" are two words each
-_JOINED = re.compile(
-    r"(?<=[a-z]{2})(?=[LDTS]\d{1,2}\s?[-/])|(?<=[LS]\d)(?=level)|(?<=\b[lr]t)(?=sided?\b)", re.IGNORECASE
-)
+
+
+_PHRASES: dict[str, list[tuple[tuple[str, ...], Word]]] = {}
+for _phrase, _role in PHRASES.items():
+    _PHRASES.setdefault(_phrase.split()[0], []).append((tuple(_phrase.split()), _role))
+_SCHIZAS = {"A": Word.NORMAL, "B": Word.MILD, "C": Word.MILD, "D": Word.STRONG}
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,6 @@ class Statement:
         return tuple(level for token in self.tokens for level in token.levels or ()) or self.heading
 
 
-def separate_words(note: str) -> str:
-    """Put a blank where a level was typed onto a word; offsets of tokens are those of this text."""
-    return _JOINED.sub(" ", note)
-
-
 def tokenise(text: str) -> list[Token]:
     """Words, levels, numbers and marks of `text`; line breaks are marks."""
     tokens = []
@@ -79,11 +77,45 @@ def tokenise(text: str) -> list[Token]:
             tokens.append(Token(word, word_class(word), read_word(word), start, end))
         else:
             tokens.append(Token(word, Word.MARK if match["mark"] else Word.PLAIN, "", start, end))
+    return _read_schizas(_join_phrases(tokens, text))
+
+
+def _join_phrases(tokens: list[Token], text: str) -> list[Token]:
+    """One token for each of `PHRASES`, known by its words; "from" followed by no level names a cause."""
+    joined: list[Token] = []
+    index = 0
+    while index < len(tokens):
+        token, last = tokens[index], index
+        for words, role in _PHRASES.get(token.text.lower(), ()):
+            positions = [p for p in range(index, min(len(tokens), index + 2 * len(words))) if tokens[p].text != "-"]
+            positions = positions[: len(words)]
+            if tuple(tokens[p].text.lower() for p in positions) == words:
+                last = positions[-1]
+                token = Token(
+                    text[token.start : tokens[last].end], role, " ".join(words), token.start, tokens[last].end
+                )
+                break
+        following = tokens[last + 1] if last + 1 < len(tokens) else None
+        if token.known == "from" and following is not None and following.levels is None:
+            token = replace(token, role=Word.WITH)
+        joined.append(token)
+        index = last + 1
+    return joined
+
+
+def _read_schizas(tokens: list[Token]) -> list[Token]:
+    """Rubric: Schizas' letters, where a note names them, are degrees."""
+    since = REACH
+    for index, token in enumerate(tokens):
+        since = 0 if token.known == "schizas" else since + 1
+        letter = token.text.upper()
+        if since < REACH and token.levels is None and letter[0] in _SCHIZAS and letter[1:] in ("", "1", "2", "3", "4"):
+            tokens[index] = replace(token, role=_SCHIZAS[letter[0]], known=f"schizas {letter[0]}")
     return tokens
 
 
 def statements(text: str) -> list[Statement]:
-    """Cut a note (cleaned, words separated) into statements.
+    """Cut a note (cleaned and written out) into statements; sections without findings are left out.
 
     Headings become properties of the statements under them. A level heading on a line of its own reaches to the
     next statement that names levels; one at the start of a line reaches to the end of that line.
@@ -91,7 +123,7 @@ def statements(text: str) -> list[Statement]:
     found: list[Statement] = []
     heading: tuple[str, ...] = ()
     own_line = elsewhere = after_heading = False
-    for tokens, starts_line in _sentences(tokenise(text)):
+    for tokens, starts_line in _sentences(tokenise(blank_history(text))):
         region = _region_heading(tokens)
         if region is not None:
             elsewhere, heading, after_heading = region, (), True
@@ -103,7 +135,11 @@ def statements(text: str) -> list[Statement]:
             heading, own_line, after_heading = named, True, True
             continue
         before = found[-1].tokens if found and not after_heading else None
-        if before and _is_open(before, tokens):
+        if before and _gives_values_of(before, tokens):
+            before += [Token(BREAK, Word.MARK, "", before[-1].end, before[-1].end), *tokens]
+            continue
+        stopped = before is not None and "." in text[before[-1].end : tokens[0].start]
+        if before and _is_open(before, tokens, stopped):
             before += tokens
             continue
         if before and _lacks_subject(tokens):
@@ -142,12 +178,22 @@ def _sentences(tokens: list[Token]) -> list[tuple[list[Token], bool]]:
         elif token.text == ":" and _region_heading(current) is not None:
             close(False)
         else:
+            if _begins_anew(tokens, index):
+                close(False)
+                continue
             if token.levels and current and _starts_level_heading(tokens, index):
                 close(False)
             if current or token.role is not Word.MARK or token.text == "(":  # bullets are dropped
                 current.append(token)
     close(True)
     return sentences
+
+
+def _begins_anew(tokens: list[Token], index: int) -> bool:
+    """Whether a run-on sentence goes on to another level here: "and at L4-L5 there is ..."."""
+    if tokens[index].known != "and" or index + 3 >= len(tokens) or tokens[index + 1].known != "at":
+        return False
+    return bool(tokens[index + 2].levels) and tokens[index + 3].known in ("there", "the", "a")
 
 
 def _is_full_stop(tokens: list[Token], index: int) -> bool:
@@ -219,12 +265,17 @@ def _leading_levels(tokens: list[Token]) -> tuple[str, ...]:
     return tuple(named)
 
 
-def _is_open(before: list[Token], tokens: list[Token]) -> bool:
-    """Whether a line broke off within a phrase: "nerve / root", "compressing / the sac", "root / compression"."""
+def _is_open(before: list[Token], tokens: list[Token], stopped: bool) -> bool:
+    """Whether a line broke off within a phrase: "nerve / root", "compressing / the sac", "root / compression".
+
+    `stopped` says that a full stop stands between: a degree before it closes its sentence.
+    """
     last, first = before[-1], tokens[0]
     if last.text in (",", "&", "(") or last.known in ("and", "or", "the", "both") or first.text in ("&", "("):
         return True
-    if last.role in (Word.WITH, Word.PREPOSITION, Word.NERVE, Word.EXIT, Word.MILD, Word.STRONG):
+    if last.role in (Word.WITH, Word.PREPOSITION, Word.NERVE, Word.EXIT):
+        return True
+    if not stopped and (last.role in (Word.MILD, Word.STRONG) or last.known in ("spinal", "central", "is", "are", "a")):
         return True
     return first.role in EFFECTS and last.role in (Word.ROOT, Word.SAC, Word.CANAL)
 
@@ -239,5 +290,26 @@ def _lacks_subject(tokens: list[Token]) -> bool:
         return True
     if first.role in (*EFFECTS, Word.ABUT):
         return first.known.endswith("ing")
-    finds = any(token.role in (*EFFECTS, Word.BULGE, Word.DENIAL) for token in words)
+    finds = any(token.role in (*EFFECTS, Word.BULGE, Word.DENIAL, Word.NORMAL, Word.ABUT) for token in words)
     return first.role is Word.PREPOSITION and len(words) > 1 and not finds
+
+
+def _gives_values_of(before: list[Token], tokens: list[Token]) -> bool:
+    """Whether a sentence only gives degrees by level of what the one before named: "Mild at L3-L4", "L2-L3: none".
+
+    "L5-S1: normal" does so only under a title ("Canal stenosis:"); elsewhere it speaks of the disc.
+    """
+    from lss.notes.values import only_values
+
+    if not only_values(tokens) or not any(token.role in EFFECTS for token in before):
+        return False
+    titled = any(
+        token.text in (":", "-")
+        and (
+            before[index - 1].role in (*EFFECTS, Word.CANAL)
+            or before[index - 1].known in ("grading", "grade", "severity")
+        )
+        for index, token in enumerate(before)
+        if index
+    )
+    return titled or all(token.role is not Word.NORMAL and token.known != "negative" for token in tokens)

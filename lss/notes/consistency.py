@@ -10,11 +10,12 @@ import re
 from dataclasses import dataclass
 
 from lss.grades import GRADE_LABELS
-from lss.notes.clauses import EFFECTS, separate_words, statements, tokenise
+from lss.notes.clauses import EFFECTS, statements, tokenise
 from lss.notes.cleaning import clean_note
 from lss.notes.grading import PERCENT, ReportGrade, read_report
 from lss.notes.levels import OUTSIDE, vertebrae
 from lss.notes.lexicon import Word
+from lss.notes.spelling import write_out
 
 ROUNDING = 0.05
 """Percentage points: areas are stated with one decimal. So an empty mask has to be stated as 0.0 %."""
@@ -121,7 +122,7 @@ def stated_levels(report: str) -> list[str]:
     generator may write "L5-L5".
     """
     named: list[str] = []
-    for token in tokenise(separate_words(clean_note(report))):
+    for token in tokenise(write_out(clean_note(report))):
         named += [token.text] if token.levels == () and len(vertebrae(token.text)) > 1 else token.levels or ()
     return list(dict.fromkeys(named))
 
@@ -130,7 +131,7 @@ def stated_sides(report: str) -> set[str]:
     """Of "left" and "right", the patient's sides that are named in statements on a disc or on what it presses."""
     on_disc = [
         statement.tokens
-        for statement in statements(separate_words(clean_note(report)))
+        for statement in statements(write_out(clean_note(report)))
         if any(token.role in (*EFFECTS, Word.BULGE, Word.ABUT) for token in statement.tokens)
     ]
     return {_SIDES[token.known] for tokens in on_disc for token in tokens if token.known in _SIDES}

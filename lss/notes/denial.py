@@ -1,10 +1,13 @@
-"""Which words of a statement a denial covers."""
+"""Which words of a statement a denial covers, and which stand in a question or in history."""
 
 from __future__ import annotations
 
 from lss.notes.clauses import BREAK, EFFECTS, REACH, Token
 from lss.notes.lexicon import Word
 
+_RESOLVED = ("resolved", "disappeared", "been decompressed", "been removed", "was removed", "been resected")
+_VALUES = ("none", "no", "nil", "absent", "negative")
+_COPULAS = ("is", "are", "was", "were")
 _OBSERVED = ("seen", "noted", "found", "evident", "present", "identified", "demonstrated", "detected")
 
 
@@ -24,6 +27,29 @@ def denied_by(tokens: list[Token]) -> list[int | None]:
     return denied
 
 
+def questioned(tokens: list[Token]) -> set[int]:
+    """Tokens in questions and history: "?severe stenosis", "rule out ...", "... cannot be excluded"."""
+    found: set[int] = set()
+    for index, token in enumerate(tokens):
+        before = index > 0 and (
+            (token.text == "?" and index + 1 == len(tokens))
+            or token.known in ("excluded", "can not be excluded", "not excluded")
+        )
+        asks = token.text == "?" and index + 1 < len(tokens)
+        asks = asks and (tokens[index + 1].start == token.end or index == 0 or tokens[index - 1].role is Word.MARK)
+        if before and not asks:
+            first = index
+            while first > 0 and not _bounds_clause(tokens[first - 1]):
+                first -= 1
+            found.update(range(first, index))
+        elif asks or token.role is Word.QUESTION:
+            last = index + 1
+            while last < len(tokens) and not _bounds_clause(tokens[last]):
+                last += 1
+            found.update(range(index, last))
+    return found
+
+
 def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
     """Range of the tokens that the denial at `index` covers."""
     following = tokens[index + 1].known if index + 1 < len(tokens) else ""
@@ -32,7 +58,16 @@ def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
         return index, index  # "without contrast", "free disc fragment"
     if known == "non":
         return index, min(index + 2, len(tokens))  # "non compressive"
-    postponed = known in ("not", "never") and following in _OBSERVED
+    if known in _RESOLVED and tokens[index - 1].known in ("partially", "partly", "incompletely"):
+        return index, index
+    if (
+        known in _VALUES
+        and index
+        and (tokens[index - 1].text in (":", "-", "=") or tokens[index - 1].known in _COPULAS)
+    ):
+        if following == "" or tokens[index + 1].role is Word.PREPOSITION:
+            return index, index  # "canal stenosis: none, foraminal stenosis: mild"
+    postponed = (known in ("not", "never", "no longer") and following in _OBSERVED) or known in _RESOLVED
     if postponed or (known in ("absent", "nil", "none") and index == len(tokens) - 1):
         first = index  # "... compression is not seen": everything since the clause began
         while first > max(0, index - REACH) and not _bounds_clause(tokens[first - 1]):
@@ -45,8 +80,10 @@ def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
             return index, index  # "no change of the disc bulge" denies no bulge
         if token.text == BREAK or token.role in (Word.BUT, Word.NORMAL) or token.known == "with":
             break
-        if token.text == "," and not _list_goes_on(tokens, last + 1):
+        if token.text == "|" or (token.text == "," and not _list_goes_on(tokens, last + 1)):
             break
+        if token.known == "and" and last + 1 < len(tokens) and tokens[last + 1].role in (Word.MILD, Word.STRONG):
+            break  # "no fracture and severe stenosis"
         last += 1
     return index, last
 

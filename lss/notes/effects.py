@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lss.grades import worst
 from lss.notes.clauses import BREAK, EFFECTS, REACH, Token
-from lss.notes.denial import denied_by
+from lss.notes.denial import denied_by, questioned
 from lss.notes.lexicon import Word
 from lss.notes.objects import (
     CORE,
@@ -26,6 +26,10 @@ from lss.notes.objects import (
     qualifiers_of,
     trailing,
 )
+from lss.notes.values import Value, direct_value, spread_values
+
+WIDE_CANAL_MM = 12.0
+"""Sagittal diameter from which on a measured canal is no stenosis; 10 to 12 mm is the usual definition of a relative one."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,52 @@ class Mention:
     first: int
     last: int
     kind: str  # "effect", "finding", "denial", "normal"
+    levels: tuple[str, ...] | None = None  # its own, where they are stated with its degree; else they are looked for
 
 
 def mentions(tokens: list[Token]) -> list[Mention]:
     """All mentions of a statement, in the order of the text."""
-    denied = denied_by(tokens)
-    found = (_mention(tokens, index, denied[index]) for index in range(len(tokens)))
+    denied, asked = denied_by(tokens), questioned(tokens)
+    found = [_mention(tokens, index, denied[index]) for index in range(len(tokens)) if index not in asked]
+    found += [_of_value(tokens, value) for value in values_by_level(tokens) if value.first not in asked]
     return [mention for mention in found if mention is not None]
+
+
+def values_by_level(tokens: list[Token]) -> list[Value]:
+    """Degrees that have levels of their own, without the ones that follow their noun."""
+    taken = {value.first for index in range(len(tokens)) if (value := _value_of(tokens, index))}
+    spread = spread_values(tokens)
+    return [value for value in spread if not taken & set(range(value.first, value.last + 1))] if spread else []
+
+
+def _value_of(tokens: list[Token], index: int) -> Value | None:
+    """The degree that follows the effect at `index` and its objects."""
+    if tokens[index].role not in EFFECTS:
+        return None
+    _, right = objects_right(tokens, index)
+    return direct_value(tokens, max([index, *right])) or (direct_value(tokens, index) if right else None)
+
+
+def _of_value(tokens: list[Token], value: Value) -> Mention:
+    """A degree with levels of its own, as a statement of the effect that was named before."""
+    effect = tokens[value.topic]
+    right, left = objects_right(tokens, value.topic)[1], objects_left(tokens, value.topic)
+    kinds = {object_kind(tokens, position) or CORE for position in left or right} or {CORE}
+    if value.is_none:
+        return Mention("A", value.first, value.last, "denial", value.levels)
+    grade = worst([_grade(effect.role, kind, set(value.roles)) for kind in kinds])
+    return Mention(grade or "BC", value.first, value.last, "effect", value.levels)
+
+
+def _of_label(tokens: list[Token], index: int) -> Mention | None:
+    """ "Central canal: moderate", "Foramina - severe": stenosis is meant."""
+    kind = object_kind(tokens, index)
+    if kind not in (CORE, SIDE) or index + 1 >= len(tokens) or tokens[index + 1].text not in (":", "-", "="):
+        return None
+    value = direct_value(tokens, index)
+    if value is None or value.is_none or not value.roles & {Word.MILD, Word.STRONG}:
+        return None
+    return Mention(_grade(Word.STENOSIS, kind, set(value.roles)), index, value.last, "effect")
 
 
 def _mention(tokens: list[Token], index: int, denial: int | None) -> Mention | None:
@@ -57,13 +100,28 @@ def _mention(tokens: list[Token], index: int, denial: int | None) -> Mention | N
     if role is Word.BULGE and denial is None:  # rubric A: a bulge with no effect named
         return Mention("A", index, index, "finding")
     if denial is None:
-        return None
+        return _of_label(tokens, index) or _measured(tokens, index)
     if role is Word.BULGE or _is_disc_lesion(tokens, index):
         return Mention("A", min(denial, index), max(denial, index), "denial")  # rubric A: no herniation
     alone = not any(token.role in (*EFFECTS, Word.BULGE) for token in tokens[denial : denial + REACH])
     if role is Word.ABNORMALITY or (alone and object_kind(tokens, index) in (CORE, ROOT)):
         # "No abnormality"; "No significant thecal sac or nerve roots." lost its last word
         return Mention("A", min(denial, index), max(denial, index), "denial")
+    return None
+
+
+def _measured(tokens: list[Token], index: int) -> Mention | None:
+    """ "Diameter of the canal is 13 mm": wide enough, as "adequate spinal canal" is; says nothing of a single level."""
+    near = range(max(0, index - MAX_GAP), min(len(tokens), index + MAX_GAP + 1))
+    if not tokens[index].known.startswith(("diameter", "calib", "caliber")):
+        return None
+    objects = [position for position in near if object_kind(tokens, position) == CORE]
+    for position in range(index + 1, min(len(tokens) - 1, index + REACH)):
+        if tokens[position].role in EFFECTS or any(token.role in EFFECTS for token in tokens[:index]):
+            return None
+        if objects and tokens[position + 1].text.lower() == "mm" and tokens[position].text[0].isdigit():
+            wide = float(tokens[position].text.replace(",", ".").split("*")[0]) >= WIDE_CANAL_MM
+            return Mention("A", min(index, objects[0]), position + 1, "normal") if wide else None
     return None
 
 
@@ -102,32 +160,42 @@ def _effect(tokens: list[Token], index: int, denial: int | None) -> Mention | No
     if denial is not None:
         first = min([denial, index, *objects])
         return Mention("A", first, max([index, *objects]), "denial") if objects or token.role is not Word.FILL else None
+    value = None if qualifiers_before(tokens, min([index, *objects])) else _value_of(tokens, index)
+    if value is not None and value.is_none:
+        return Mention("A", min([index, *objects]), value.last, "denial")
+    if value is None and token.known != "schizas" and any(t.known == "schizas" for t in tokens[index + 1 : index + 4]):
+        return None  # "stenosis by Schizas: L3-L4 C": the letters say how much
     if not objects:
-        return _without_object(tokens, index)
+        return _without_object(tokens, index, value)
     first, last = min(index, objects[0]), max(index, objects[-1])
     grades = []
     for position in objects:
-        qualifiers = qualifiers_of(tokens, position, index)
+        qualifiers = set(value.roles) if value else qualifiers_of(tokens, position, index)
         grades.append(_grade(token.role, str(object_kind(tokens, position)), qualifiers))
     while first > 0 and tokens[first - 1].role in (Word.MILD, Word.STRONG):
         first -= 1
+    last = max(last, value.last) if value else last
     grade = worst(grades)
     return Mention(grade, first, last, "effect") if grade else None
 
 
-def _without_object(tokens: list[Token], index: int) -> Mention | None:
+def _without_object(tokens: list[Token], index: int, value: Value | None) -> Mention | None:
     """An effect whose object was left out.
 
     "... compressed at L4-L5 and largely compressed at L5-S1" means the object before; stenosis by itself is of the
     canal; a disc that compresses, compresses the sac.
     """
-    qualifiers = trailing(tokens, index) or qualifiers_before(tokens, index)
-    kind = CORE if tokens[index].role is Word.STENOSIS else None
+    qualifiers = set(value.roles) if value else trailing(tokens, index) or qualifiers_before(tokens, index)
+    kind = CORE if tokens[index].role is Word.STENOSIS and tokens[index].known != "tight" else None
     if kind is None:
         first = index
-        while first > 0 and tokens[first - 1].role in (Word.MILD, Word.STRONG):
+        while first > 0 and (
+            tokens[first - 1].role in (Word.MILD, Word.STRONG) or tokens[first - 1].known in ("is", "are")
+        ):
             first -= 1
-        if first > 0 and coordinated(tokens, first):
+        if first > 2 and tokens[first - 1].known == "with":
+            kind = object_kind(tokens, first - 2)  # "trefoil canal with mild narrowing"
+        elif first > 0 and coordinated(tokens, first):
             before = [object_kind(tokens, position) for position in range(max(0, first - REACH), first)]
             kind = next((object_kind for object_kind in reversed(before) if object_kind), None)
     near_vertebra = any(token.levels == () for token in tokens[max(0, index - 2) : index + 4])
@@ -136,7 +204,8 @@ def _without_object(tokens: list[Token], index: int) -> Mention | None:
     )
     if kind is None and by_disc and tokens[index].known.startswith(("compress", "encroach")):
         kind = CORE
-    return Mention(_grade(tokens[index].role, kind, qualifiers), index, index, "effect") if kind else None
+    last = value.last if value else index
+    return Mention(_grade(tokens[index].role, kind, qualifiers), index, last, "effect") if kind else None
 
 
 def _grade(effect: Word, kind: str, qualifiers: set[Word]) -> str:
@@ -144,7 +213,8 @@ def _grade(effect: Word, kind: str, qualifiers: set[Word]) -> str:
     if kind == SIDE:
         return "BC"  # rubric: foramen, exit canal, recess or CSF space alone, however strong the word
     if effect is Word.STENOSIS:
-        return "BC" if Word.MILD in qualifiers else "D"  # rubric: stated as present, unless mild or relative
+        mild = Word.MILD in qualifiers and Word.STRONG not in qualifiers  # "moderate to severe" is D
+        return "BC" if mild else "D"  # rubric: stated as present, unless mild, moderate or relative
     if effect is Word.FILL and kind == CORE:
         return "BC" if Word.MILD in qualifiers else "D"  # rubric: filling or obliterating the sac or canal
     return "D" if Word.STRONG in qualifiers else "BC"

@@ -11,6 +11,7 @@ from lss.cohorts.tables import read_cells
 from lss.errors import LssError
 from lss.grades import GRADE_LABELS, GRADES, format_level_grades
 from lss.io import write_text
+from lss.notes.doubt import doubtful_words
 from lss.notes.grading import grade_note
 
 PATIENT_COLUMNS = ("patient id", "patient_id", "patient", "id")
@@ -28,10 +29,16 @@ class GradeSummary:
     notes: int
     empty: int
     by_grade: dict[str, int]  # keys: A, BC, D, none
+    doubtful: int = 0  # notes with wording that no rule knows
 
     def __str__(self) -> str:
         counts = ", ".join(f"{GRADE_LABELS.get(grade, grade)}: {count}" for grade, count in self.by_grade.items())
-        return f"{self.notes} notes, {self.empty} of them empty. {counts}"
+        written = self.notes - self.empty
+        share = f" ({100 * self.doubtful / written:.1f} % of the notes with text)" if written else ""
+        return (
+            f"{self.notes} notes, {self.empty} of them empty. {counts}\n"
+            f"Doubtful, with wording that no rule knows: {self.doubtful}{share}"
+        )
 
 
 def grade_file(
@@ -40,7 +47,7 @@ def grade_file(
     """Write the grades of all notes in `source` to the CSV `output`.
 
     Columns written: patient_id, grade (A, BC, D, none), level_grades ("L4-L5:BC;L5-S1:A"), evidence (the words the
-    grades rest on). Rows keep the order of the file.
+    grades rest on), doubtful (wording that no rule knows, to be looked at by a person). Rows keep the order of the file.
 
     Args:
         source: .xlsx (first sheet) or .csv (UTF-8; comma, semicolon or tab).
@@ -59,17 +66,18 @@ def grade_file(
         [row[index] if index < len(row) else "" for row in rows if any(row)] for index in (patient, note)
     )
     graded = [grade_note(note) for note in notes]
+    doubts = [doubtful_words(note) for note in notes]
     grades = [result.grade or NO_GRADE for result in graded]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("patient_id", "grade", "level_grades", "evidence"))
+    writer.writerow(("patient_id", "grade", "level_grades", "evidence", "doubtful"))
     writer.writerows(
-        (patient_id, grade, format_level_grades(result.level_grades), result.evidence)
-        for patient_id, grade, result in zip(patients, grades, graded, strict=True)
+        (patient_id, grade, format_level_grades(result.level_grades), result.evidence, "; ".join(doubt))
+        for patient_id, grade, result, doubt in zip(patients, grades, graded, doubts, strict=True)
     )
     write_text(output, text.getvalue())
     counts = {grade: grades.count(grade) for grade in (*GRADES, NO_GRADE)}
-    return GradeSummary(len(notes), notes.count(""), counts)
+    return GradeSummary(len(notes), notes.count(""), counts, sum(map(bool, doubts)))
 
 
 def _column(header: list[str], source: Path, name: str | None, usual: tuple[str, ...], option: str) -> int:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from lss.grades import GRADES, LEVELS, worst
-from lss.notes.clauses import Statement, separate_words, statements
+from lss.notes.clauses import Statement, statements
 from lss.notes.cleaning import clean_note
-from lss.notes.effects import mentions
+from lss.notes.effects import mentions, values_by_level
 from lss.notes.levels import OUTSIDE
 from lss.notes.placing import level_groups, place
+from lss.notes.spelling import write_out
 
 PERCENT = re.compile(r"(\d+(?:\s?[.,]\s?\d+)?)\s*(?:%|per\s?cent\b)", re.IGNORECASE)
 """A share in percent; a tokenizer may have left blanks around its decimal point."""
@@ -54,7 +55,7 @@ class GradedStatement:
 
 def grade_note(text: str | None) -> NoteGrade:
     """Grade a note; any text is accepted, an empty one or None gives the grade None."""
-    cleaned = separate_words(clean_note(text or ""))
+    cleaned = write_out(clean_note(text or ""))
     found = [finding for statement in statements(cleaned) for finding in _findings(statement, cleaned)]
     level_grades = {}
     for level in LEVELS:
@@ -66,7 +67,7 @@ def grade_note(text: str | None) -> NoteGrade:
 
 
 def grade_statements(text: str) -> list[GradedStatement]:
-    """Statements of a note whose words were separated (`lss.notes.clauses.separate_words`), each with its grade."""
+    """Statements of a note written out (`lss.notes.spelling.write_out`), each with its grade."""
     graded = []
     for statement in statements(text):
         found = _findings(statement, text)
@@ -118,7 +119,8 @@ def grade_report(text: str | None) -> str | None:
 
 def _findings(statement: Statement, text: str) -> list[_Finding]:
     """Graded mentions of a statement with the lumbar levels they belong to."""
-    groups = level_groups(statement.tokens)
+    inside = [range(value.first, value.last + 1) for value in values_by_level(statement.tokens)]
+    groups = [group for group in level_groups(statement.tokens) if not any(group.first in span for span in inside)]
     found = []
     for mention in mentions(statement.tokens):
         placed = [] if mention.kind == "normal" else place(mention, statement, groups)
@@ -137,7 +139,7 @@ def _evidence(found: list[_Finding], grade: str | None, level_grades: dict[str, 
     """The quotations that carry the note's grade or a level's: "L4-L5 D: largely compressing the thecal sac; ..."."""
     quotes: dict[str, list[str]] = {}
     for finding in sorted(found, key=lambda finding: -GRADES.index(finding.grade)):
-        carried = [level for level in finding.levels if level_grades[level] == finding.grade]
+        carried = [level for level in finding.levels if level_grades.get(level) == finding.grade]
         if carried or (finding.grade == grade and not finding.levels):
             quotes.setdefault(" ".join([*carried, finding.grade]), []).append(finding.words)
     lines = []

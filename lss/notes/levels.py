@@ -9,7 +9,9 @@ from lss.grades import LEVELS
 _DISCS = {tuple(level.split("-")): level for level in LEVELS}
 _VERTEBRAE = ["T12", "L1", "L2", "L3", "L4", "L5", "S1"]
 OUTSIDE = "outside"
-"""Stands for a level above T12-L1 or below L5-S1: what is found there does not count."""
+"""Stands for a level above T12-L1 or below S1-S2: what is found there does not count."""
+TRANSITIONAL = "the transitional level"
+"""Stands for L5-L6, L6-S1 and S1-S2: a finding there counts for the whole note."""
 
 _SEPARATOR = r"\s?[-/\\–—_]\s?"
 _VERTEBRA = r"(?:th|[tdcls])\s?\d{1,2}|s[il](?![a-z])|ls(?=[-/])"
@@ -38,6 +40,8 @@ def read_level(text: str) -> tuple[str, ...]:
         return LEVELS[min(known) : max(known)]
     if len(known) == 1 and len(names) == 1 and text[-1] in "-/":
         return LEVELS[known[0] : known[0] + 1]
+    if len(names) > 1 and ("L6" in names or names == ["S1", "S2"]):
+        return (TRANSITIONAL,)
     if len(names) > 1 and len(known) < len(names):
         return (OUTSIDE,)
     return (OUTSIDE,) if not known and names and names[0][0] in "CT" else ()
@@ -59,6 +63,8 @@ def vertebrae(text: str) -> list[str]:
         region = letter or (names[-1][0] if names else "L")
         if not letter and region == "L" and number == "1" and names[-1] == "L5":
             region = "S"  # "L5-1"
+        if not letter and region == "L" and number == "1" and names[-1] == "L6":
+            region = "S"
         if not letter and region == "T" and int(number) == 1:
             region = "L"  # "T12-1"
         names.append(("T" if region == "D" else region) + number)

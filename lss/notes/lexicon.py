@@ -40,9 +40,11 @@ class Word(Enum):
     OTHER = "a finding that is no stenosis and owns the level named beside it"
     # qualifiers
     STRONG = "large effect"
-    MILD = "small effect"
+    MILD = "small or moderate effect"
     # grammar
     DENIAL = "denies what follows"
+    QUESTION = "asks, suspects or recalls: what follows is no finding"
+    PAST = "of an earlier time"
     BUT = "ends a denial"
     WITH = "starts a new phrase"
     PREPOSITION = "ends the noun phrase before a noun"
@@ -66,16 +68,17 @@ _FORMS = {
         displace displaces displaced displacing displacement impinge impinges impinged impinging impingement
         deform deforms deformed deforming flatten flattens flattened flattening squeezed squeezing
         compromise compromises compromised compromising distort distorts distorted distorting press presses
-        pressed pressing pressure push pushes pushed pushing occupy occupies occupied occupying""",
+        pressed pressing pressure push pushes pushed pushing occupy occupies occupied occupying
+        crowd crowded crowding crowds""",
     Word.NARROW: """narrow narrows narrowed narrowing narrower constrict constricts constricted constricting
         constriction reduce reduces reduced reducing reduction""",
-    Word.STENOSIS: "stenosis stenoses stenotic stenosed stenosing",
+    Word.STENOSIS: "stenosis stenoses stenotic stenosed stenosing tight schizas",
     Word.FILL: "fill fills filled filling obliterate obliterates obliterated obliterating obliteration",
-    Word.SAC: "sac sacs thecal theca dural dura cord cauda equina conus",
+    Word.SAC: "sac sacs sack thecal theca dural dura cord cauda equina conus",
     Word.CANAL: "canal canals",
     Word.FORAMEN: """foramen foramina foramens recess recesses neuroforamen neuroforamina neuralcanal
         neuralcanals""",
-    Word.FORAMINAL: "foraminal neuroforaminal",
+    Word.FORAMINAL: "foraminal neuroforaminal subarticular recessal",
     Word.EXIT: "exit exits exiting neural neuronal intervertebral",
     Word.ROOT: "root roots",
     Word.NERVE: "nerve nerves",
@@ -97,22 +100,30 @@ _FORMS = {
         wedging lipoma scoliosis vacuum degeneration degenerative""",
     Word.STRONG: """large largely significant significantly marked markedly severe severely gross grossly great
         greatly massive massively heavily extensive extensively considerable considerably complete completely
-        totally total critical critically extreme extremely highly profound profoundly pronounced tight tightly""",
+        totally total critical critically extreme extremely highly profound profoundly pronounced tightly
+        absolute""",
     Word.MILD: """mild mildly mildy minimal minimally slight slightly relative relatively partial partially
-        borderline partly early subtle trivial minor""",
+        borderline partly early subtle trivial minor
+        moderate moderately""",
     Word.DENIAL: """no not without none neither nor never absent absence free lack nil non noncompressive
-        noncompressing""",
+        noncompressing negative fails fail failed
+        resolved resolution disappeared""",
+    Word.QUESTION: "query evaluate exclude excluded",
+    Word.PAST: "previously formerly",
     Word.BUT: "but however except although though yet while whereas otherwise apart despite",
     Word.WITH: """with by due because causing causes cause leading leads lead resulting results producing
         associated extending extends extend extended extension reaching migrating migrated together along where
         which that beside""",
-    Word.PREPOSITION: "of on upon at in to for from into over between",
+    Word.PREPOSITION: "of on upon at in to through till until for from into over between",
     Word.LINK: """the a an noted note seen is are was were be been appear appears appeared looks there it this
         they these those and or both still also as well its their found evident evidence demonstrated shown
-        present identified detected definite moderate moderately sided side sides aspect aspects part
+        present identified detected definite sided side sides aspect aspects part
         parts region level levels leve lev ar site lower upper multiple multilevel multilevels spinal
         vertebral central lateral anterior anteriorly posterior posteriorly inferiorly superiorly
-        bilateral bilaterally respectively same each all probably secondary canalicular""",
+        bilateral bilaterally respectively same each all probably secondary canalicular
+        residual recurrent acquired congenital multifactorial circumferential concentric bony developmental further
+        additional superimposed persistent overall ventral nearly almost
+        diameter diameters calibre caliber dimension zone graded""",
     Word.FOCUS: """noticeably noticeable mainly mostly predominantly largest larger worse worst maximal maximum
         maximally most particularly especially notably prominently principally chiefly more""",
     Word.LESSER: "lesser less",
@@ -129,7 +140,7 @@ _FORMS = {
         recent old history granulation tissue lesion scar collection enhancing enhancement increased decreased
         contract contracted contrast constant contain contains feeling generalised generalized spondylosis
         spondylotic spondylolysis process processes express progress progression depression regression marking
-        grade cortical neutral natural general mural rural indicate indicated intended sacral thickness thickened
+        grade grading cortical neutral natural general mural rural indicate indicated intended sacral thickness thickened
         about abnormal abnormally affected affecting alteration altered arrow arrows articular axial comprising
         consider considered deformity effect effected effects existing exists extent extremities extremity falling
         greater higher impatient inadequate neuroma other others patient patients related relation represent
@@ -137,8 +148,54 @@ _FORMS = {
         abrupt agents case cases chance complex composed cranial distal either eight ever excess formal formed
         haematoma incomplete indeed light long maintain marker mode nearly number option order orientation points
         alignment caudally connection diffusely muscles record remarkable should spinous stenting
-        unchanged weight widening""",
+        unchanged weight widening possible possibly probable likely suspected arthropathy arthrosis produce produces
+        contribute contributes terminates advised""",
 }
+PHRASES = {
+    "high grade": Word.STRONG,
+    "low grade": Word.MILD,
+    "mass effect": Word.PRESS,
+    "close proximity": Word.ABUT,
+    "near to": Word.ABUT,
+    "no longer": Word.DENIAL,
+    "negative for": Word.DENIAL,
+    "been decompressed": Word.DENIAL,
+    "been removed": Word.DENIAL,
+    "was removed": Word.DENIAL,
+    "been resected": Word.DENIAL,
+    "can not exclude": Word.QUESTION,
+    "can not be excluded": Word.QUESTION,
+    "not excluded": Word.QUESTION,
+    "patient with": Word.QUESTION,
+    "rule out": Word.QUESTION,
+    "history of": Word.QUESTION,
+    "status post": Word.QUESTION,
+    "operated for": Word.QUESTION,
+    "surgery for": Word.QUESTION,
+    "assess for": Word.QUESTION,
+    "secondary to": Word.WITH,
+    "related to": Word.WITH,
+    "owing to": Word.WITH,
+    "attributable to": Word.WITH,
+    "on the basis of": Word.WITH,
+    "on account of": Word.WITH,
+    "as a result of": Word.WITH,
+    "in the setting of": Word.WITH,
+}
+"""Words that mean something else together; a hyphen may stand between them ("high-grade")."""
+
+SECTIONS = {
+    "history": False, "clinical history": False, "clinical details": False, "clinical information": False,
+    "clinical data": False, "clinical indication": False, "clinical indications": False, "clinical question": False,
+    "indication": False, "indications": False, "reason for exam": False, "reason for examination": False,
+    "reason for study": False, "reason for referral": False, "presenting complaint": False, "referral": False,
+    "comparison": False, "technique": False, "clinical": False, "question": False, "patient history": False,
+    "relevant history": False, "clinical notes": False, "symptoms": False, "past history": False,
+    "findings": True, "finding": True, "report": True, "impression": True, "conclusion": True, "opinion": True,
+    "summary": True, "results": True, "mri findings": True, "diagnosis": True, "assessment": True,
+}  # fmt: skip
+"""Titles of a report's sections, and whether findings stand there; in the others stand history and questions."""
+
 _CLASS_OF: dict[str, Word] = {}
 for _word_class, _words in _FORMS.items():
     for _word in _words.split():

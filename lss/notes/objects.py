@@ -21,7 +21,19 @@ _RIGHT_STOPS = (
     Word.FOCUS,
     Word.ADVICE,
 )
-_BETWEEN_OBJECT_AND_EFFECT = ("is", "are", "was", "appears", "appeared", "still", "space", "spaces")
+_BETWEEN_OBJECT_AND_EFFECT = (
+    "at",
+    "nearly",
+    "almost",
+    "is",
+    "are",
+    "was",
+    "appears",
+    "appeared",
+    "still",
+    "space",
+    "spaces",
+)
 MAX_GAP = 4
 """Words without a role that may stand between an effect and its object."""
 
@@ -41,8 +53,13 @@ def object_kind(tokens: list[Token], index: int) -> str | None:
         exit_words = (Word.EXIT, Word.NERVE, Word.ROOT, Word.FORAMINAL)
         lateral = known == "canals" or bool(before and before[-1].known == "lateral")
         return SIDE if lateral or any(token.role in exit_words for token in before) else CORE
-    if role in (Word.FORAMEN, Word.CSF) or (role is Word.FORAMINAL and following in EFFECTS):
+    if role in (Word.FORAMEN, Word.CSF):
         return SIDE
+    if role is Word.FORAMINAL or known in ("central", "spinal"):
+        side = SIDE if role is Word.FORAMINAL else CORE
+        return side if _qualifies_effect(tokens, index) else None
+    if role is Word.EXIT and known == "neural" and following in EFFECTS:
+        return ROOT if following is Word.PRESS else SIDE
     if role is Word.ROOT and following is not Word.CANAL:
         return ROOT
     if role is Word.NERVE and following not in (Word.ROOT, Word.CANAL, Word.EXIT):
@@ -52,13 +69,25 @@ def object_kind(tokens: list[Token], index: int) -> str | None:
     return None
 
 
+def _qualifies_effect(tokens: list[Token], index: int) -> bool:
+    """Whether an adjective is of a stenosis: "severe central and moderate foraminal stenosis"."""
+    for token in tokens[index + 1 : index + 8]:
+        if token.role in (Word.NARROW, Word.STENOSIS):
+            return True
+        if token.role in (Word.CANAL, Word.FORAMEN, Word.EXIT) and token.known != "neural":
+            return False
+        if token.role not in (*_MODIFIERS, Word.FORAMINAL) and token.text not in (",", "/", "&", "-"):
+            return False
+    return False
+
+
 def objects_right(tokens: list[Token], index: int) -> tuple[int, list[int]]:
     """Objects after the effect ("compressing the sac and roots"), and the bone that stands first there (or 0)."""
     objects: list[int] = []
     bone = gap = 0
     for position in range(index + 1, min(len(tokens), index + REACH)):
         token = tokens[position]
-        if token.text in (BREAK, ":") or token.role in _RIGHT_STOPS or (token.levels and objects):
+        if token.text in (BREAK, ":", "|") or token.role in _RIGHT_STOPS or (token.levels and objects):
             break
         if token.role in EFFECTS and (objects or not coordinated(tokens, position)):
             break
@@ -68,7 +97,8 @@ def objects_right(tokens: list[Token], index: int) -> tuple[int, list[int]]:
             objects.append(position)
             gap = 0
         elif token.role is Word.BONE and not objects and tokens[position - 1].role is not Word.CSF:
-            bone = bone or position
+            place = any(t.known in ("at", "by", "in") for t in tokens[index + 1 : position])
+            bone = bone or (0 if place else position)  # "stenosis at the disc level"
         elif token.role is Word.PLAIN and token.levels is None:
             gap += 1
             if gap > MAX_GAP:
@@ -105,8 +135,15 @@ def objects_left(tokens: list[Token], index: int) -> list[int]:
                 break
         elif token.text in ("(", ")", "&", "/", "-"):
             continue
+        elif token.levels and objects == [] and tokens[position - 1].known == "at":
+            continue  # "the canal at L4-L5 is narrowed"
+        elif token.known == "at" and not objects and tokens[position + 1].levels:
+            continue
+        elif token.text in (":", "|") and not objects and object_kind(tokens, position - 1) is not None:
+            continue  # "Foramina: moderate narrowing"
         elif token.role not in (*_MODIFIERS, Word.CSF) and token.known != "spaces" and token.known != "space":
-            break
+            if not token.text.lower().endswith("ly"):
+                break
     return objects[::-1]
 
 
@@ -114,7 +151,13 @@ def is_adjacent(tokens: list[Token], position: int, index: int) -> bool:
     """Whether only qualifiers and forms of "to be" stand between an object and the effect after it."""
     between = tokens[position + 1 : index]
     qualifiers = (Word.MILD, Word.STRONG, Word.LESSER)
-    return all(token.role in qualifiers or token.known in _BETWEEN_OBJECT_AND_EFFECT for token in between)
+    return all(
+        token.role in qualifiers
+        or token.known in _BETWEEN_OBJECT_AND_EFFECT
+        or token.levels
+        or token.text in (":", "-")
+        for token in between
+    )
 
 
 def leads(tokens: list[Token], index: int, right: list[int]) -> bool:
@@ -155,8 +198,10 @@ def qualifiers_before(tokens: list[Token], index: int) -> set[Word]:
             found.add(token.role)
         elif found and token.known not in ("to", "and", "or", "moderate", "secondary"):
             break
+        elif token.levels and not found:
+            continue  # "mild L4-L5 canal stenosis"
         elif token.role not in (*_MODIFIERS, *same_kind) and token.text not in ("&", "(", ")", "/"):
-            if token.known != "to" and not token.text.lower().endswith("ly"):
+            if token.known not in ("to", "degenerative") and not token.text.lower().endswith("ly"):
                 break
     return found
 
@@ -168,6 +213,8 @@ def trailing(tokens: list[Token], position: int) -> set[Word]:
     ]
     if not after or after[0].role not in (Word.MILD, Word.STRONG):
         return set()
-    closes = len(after) == 1 or after[1].known in ("degree", "form") or after[1].role in (Word.MARK, Word.WITH)
+    closes = (
+        len(after) == 1 or after[1].known in ("degree", "form", "severity") or after[1].role in (Word.MARK, Word.WITH)
+    )
     closes = closes or (after[0].role is Word.MILD and after[1].role is Word.PREPOSITION)
     return {after[0].role} if closes else set()

@@ -54,6 +54,8 @@ def place(mention: Mention, statement: Statement, groups: list[LevelGroup]) -> l
     Rubric: a finding belongs to the levels named in its clause; "multilevel ..., noticeably at X" belongs to X,
     "at X and Y, noticeably at Y" to both.
     """
+    if mention.levels is not None:
+        return [(level, False) for level in mention.levels]
     chosen, heading = _choose(mention, statement, groups)
     levels = {level: False for level in (statement.heading if heading else ())}
     for group in chosen:

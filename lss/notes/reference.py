@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import re
 
-from lss.grades import GRADES
-from lss.notes.clauses import EFFECTS, Statement, Token, separate_words
+from lss.grades import GRADES, LEVELS
+from lss.notes.clauses import EFFECTS, Statement, Token
 from lss.notes.cleaning import clean_note
 from lss.notes.grading import grade_statements
-from lss.notes.levels import OUTSIDE
 from lss.notes.lexicon import Word
 from lss.notes.one_level import narrow, shown_elsewhere
+from lss.notes.spelling import write_out
 
 RULES_VERSION = 2
 
@@ -63,12 +63,12 @@ def reference_report(grade: str, area_percent: float, note: str | None, level: s
 
 def findings_of_level(note: str | None, level: str | None, grade: str) -> list[str]:
     """Sentences of a note that are about an image at `level` of grade `grade`, cleaned by the rules above."""
-    text = separate_words(clean_note(note or ""))
+    text = write_out(clean_note(note or ""))
     kept = []
     silent = bool(text)  # nothing kept says anything of a disc or the canal
     for graded in grade_statements(text):
         statement, levels = graded.statement, graded.levels
-        if statement.elsewhere or levels == {OUTSIDE} or _only_advises(statement):
+        if statement.elsewhere or (levels and not levels & set(LEVELS)) or _only_advises(statement):
             continue
         if level is not None and levels and level not in levels:
             continue
@@ -125,7 +125,7 @@ def _sentence(statement: Statement, text: str) -> str:
 def _spelling(token: Token) -> str:
     """A token's word as it should be spelt."""
     if token.levels:
-        return token.text if OUTSIDE in token.levels else ", ".join(token.levels)
+        return token.text if not set(token.levels) <= set(LEVELS) else ", ".join(token.levels)
     if token.known in _SIDE_NAMES:
         return _SIDE_NAMES[token.known]
     word = token.text.lower()

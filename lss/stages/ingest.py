@@ -56,6 +56,8 @@ def run(
     Raises:
         LssError: when the cohort as a whole cannot be read; a single file's fault ends in `rejects`.
     """
+    from lss.notes.doubt import doubtful_words
+
     started = datetime.now(UTC)
     names = pseudonyms(params.pseudonym_key_file, seed)
     reader = open_cohort(cohort, params)
@@ -68,6 +70,8 @@ def run(
         for patient in progress(patients, f"ingest {batch}", unit="patient"):
             record = reader.read_patient(patient)
             grading, note, note_rejects = _grade(patient, record)
+            counts["notes graded"] += grading.source == "note"
+            counts["doubtful notes"] += bool(grading.source == "note" and doubtful_words(note))
             rows = [_slice_row(item, cohort.name, patient, note, grading, params, names) for item in record.slices]
             for start in range(0, len(rows), ROWS_AT_A_TIME):
                 writer.write_table(pa.Table.from_pylist(rows[start : start + ROWS_AT_A_TIME], SLICES))
@@ -82,11 +86,18 @@ def run(
     facts: dict[str, Any] = {
         "cohort": cohort.name,
         "patients": len(patients),
-        **{key: counts[key] for key in ("patients with slices", "slices")},
+        **{key: counts[key] for key in ("patients with slices", "slices", "notes graded", "doubtful notes")},
         "rejects": dict(sorted(reasons.items())),
         "pseudonym_key": "key file" if params.pseudonym_key_file else "derived from the seed",
     }
     print(f"ingest {batch}: {facts['slices']} slices of {len(patients)} patients", file=sys.stderr)
+    if counts["doubtful notes"]:
+        share = 100 * counts["doubtful notes"] / counts["notes graded"]
+        print(
+            f"  doubtful, with wording that no rule knows: {counts['doubtful notes']} notes ({share:.1f} %);"
+            " `lss grade-notes` quotes it",
+            file=sys.stderr,
+        )
     for reason, count in facts["rejects"].items():
         print(f"  left out: {count} x {reason}", file=sys.stderr)
     if lost:

@@ -22,14 +22,17 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_grades_of_a_file(source: Path, tmp_path: Path) -> None:
     summary = grade_file(source, tmp_path / "grades.csv")
     written = pd.read_csv(tmp_path / "grades.csv", dtype=str, keep_default_na=False)
-    assert list(written.columns) == ["patient_id", "grade", "level_grades", "evidence"]
+    assert list(written.columns) == ["patient_id", "grade", "level_grades", "evidence", "doubtful"]
     assert list(written.patient_id) == ["7", "8", "9"]
     assert list(written.grade) == ["BC", "none", "A"]
     assert list(written.level_grades) == ["L4-L5:BC", "", ""]
     assert written.evidence[0] == "L4-L5 BC: compressing the sac"
     assert (summary.notes, summary.empty) == (3, 1)
     assert summary.by_grade == {"A": 1, "BC": 1, "D": 0, "none": 1}
-    assert str(summary) == "3 notes, 1 of them empty. A: 1, B&C: 1, D: 0, none: 1"
+    assert str(summary) == (
+        "3 notes, 1 of them empty. A: 1, B&C: 1, D: 0, none: 1\n"
+        "Doubtful, with wording that no rule knows: 0 (0.0 % of the notes with text)"
+    )
 
 
 def test_named_columns(tmp_path: Path) -> None:

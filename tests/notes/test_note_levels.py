@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lss.grades import LEVELS
-from lss.notes.clauses import separate_words, tokenise
-from lss.notes.levels import OUTSIDE
+from lss.notes.clauses import tokenise
+from lss.notes.levels import OUTSIDE, TRANSITIONAL
+from lss.notes.spelling import write_out
 
 
 def named(text: str) -> list[str]:
-    return [level for token in tokenise(separate_words(text)) for level in token.levels or ()]
+    return [level for token in tokenise(write_out(text)) for level in token.levels or ()]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,15 @@ def named(text: str) -> list[str]:
         ("L5/mpressing", ["L5-S1"]),
         ("C5/C6", [OUTSIDE]),
         ("D11/D12", [OUTSIDE]),
-        ("S1/S2", [OUTSIDE]),
+        ("S2/S3", [OUTSIDE]),
+        ("S1/S2", [TRANSITIONAL]),
+        ("L5-L6", [TRANSITIONAL]),
+        ("L6/S1", [TRANSITIONAL]),
+        ("L5/6", [TRANSITIONAL]),
+        ("L2/3, 3/4 and 4/5", ["L2-L3", "L3-L4", "L4-L5"]),
+        ("LIV-LV and L V/S1", ["L4-L5", "L5-S1"]),
+        ("L3 to S1", ["L3-L4", "L4-L5", "L5-S1"]),
+        ("fifth lumbar disc", ["L5-S1"]),
         ("L4 body", []),
         ("low on T1&T2 WI", []),
         ("3*1.5 cm", []),

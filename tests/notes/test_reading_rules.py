@@ -73,7 +73,7 @@ GRADE_D = [
     ("Extrusion at L4-L5 obliterating the thecal sac.", "D", "L4-L5:D"),
     ("Protrusion at L5-S1 compressing and filling the thecal sac.", "D", "L5-S1:D"),
     ("Spinal canal stenosis at L4-L5.", "D", "L4-L5:D"),
-    ("Moderate spinal canal stenosis at L4-L5.", "D", "L4-L5:D"),
+    ("Moderate spinal canal stenosis at L4-L5.", "BC", "L4-L5:BC"),
     ("Secondary canal stenosis noted at L3-L4 & L4-L5 levels.", "D", "L3-L4:D;L4-L5:D"),
     ("Severe lumbar canal stenosis.", "D", ""),
     ("Large compression of the thecal sac at L4-L5.", "D", "L4-L5:D"),

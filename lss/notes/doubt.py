@@ -1,0 +1,70 @@
+"""Wording near a relevant noun that no rule knows: the grade of such a note may miss something, a person should look.
+
+Three kinds: an unknown word where a degree stands ("humongous canal stenosis"), a canal, sac, root or foramen of which
+nothing known is said ("the canal is hourglass-shaped"), and figures that look like a level but are none known ("L4.5").
+"""
+
+from __future__ import annotations
+
+import re
+
+from lss.notes.clauses import EFFECTS, Statement, Token, statements, tokenise
+from lss.notes.cleaning import clean_note
+from lss.notes.denial import denied_by, questioned
+from lss.notes.effects import mentions
+from lss.notes.lexicon import Word
+from lss.notes.objects import object_kind
+from lss.notes.spelling import write_out
+
+_LEVEL_LIKE = re.compile(
+    r"(?<![\w.,/*-])(?:L\s?\d\s?[.~'|]\s?[LS]?\d|L\d{3,}|(?:lumbar|level|disc)\s\d\s?[-/]\s?\d)(?![\w/]|[.,]\d|\s?mm)",
+    re.IGNORECASE,
+)
+_RELEVANT = (*EFFECTS, Word.BULGE, Word.CANAL, Word.SAC, Word.FORAMEN, Word.ROOT)
+
+
+def doubtful_words(note: str | None) -> list[str]:
+    """The words of a note that the grading does not know how to read, each once, in the order of the text."""
+    text = write_out(clean_note(note or ""))
+    found: list[str] = []
+    for statement in statements(text):
+        if statement.elsewhere or not any(token.role in _RELEVANT for token in statement.tokens):
+            continue
+        found += _unknown_degrees(statement.tokens)
+        found += _unread(statement, text)
+    for line in text.split("\n"):
+        if any(token.role in _RELEVANT for token in tokenise(line)):
+            found += [match[0] for match in _LEVEL_LIKE.finditer(line)]
+    return list(dict.fromkeys(found))
+
+
+def _unknown_degrees(tokens: list[Token]) -> list[str]:
+    """Unknown words right before an affirmed effect or the object it acts on."""
+    denied, asked = denied_by(tokens), questioned(tokens)
+    found = []
+    for index, token in enumerate(tokens):
+        affirmed = denied[index] is None and index not in asked
+        if not affirmed or token.role not in EFFECTS:
+            continue
+        first = index
+        while first > 0 and (object_kind(tokens, first - 1) or tokens[first - 1].known in ("spinal", "lumbar")):
+            first -= 1
+        if first > 0 and _is_unknown(tokens[first - 1]):
+            found.append(f"{tokens[first - 1].text} {token.text}")
+    return found
+
+
+def _unread(statement: Statement, text: str) -> list[str]:
+    """A statement on the canal or what it holds, of which nothing was read though a word in it is unknown."""
+    tokens = statement.tokens
+    kinds = [index for index in range(len(tokens)) if object_kind(tokens, index) is not None]
+    if not kinds or mentions(tokens) or questioned(tokens):
+        return []
+    if not any(_is_unknown(token) for token in tokens[max(0, kinds[0] - 4) : kinds[-1] + 5]):
+        return []
+    first, last = max(0, kinds[0] - 2), min(len(tokens) - 1, kinds[-1] + 3)
+    return [" ".join(text[tokens[first].start : tokens[last].end].split())]
+
+
+def _is_unknown(token: Token) -> bool:
+    return not token.known and token.levels is None and token.text.isalpha() and len(token.text) > 3

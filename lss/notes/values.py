@@ -1,0 +1,164 @@
+"""Degrees that stand apart from their noun: "canal stenosis: none", "stenosis is mild", "severe at L4-L5, mild at L3-L4".
+
+Forms and dictation state a finding once and its values after it, often one per level. `direct_value` reads the one
+that follows its noun; `spread_values` reads clauses of nothing but a degree and levels, whose noun came before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lss.notes.clauses import BREAK, EFFECTS, Token
+from lss.notes.lexicon import Word
+
+DEGREES = (Word.MILD, Word.STRONG, Word.NORMAL, Word.DENIAL)
+_MARKS = (":", "-", "–", "=", ",", "(", "|")
+_COPULAS = ("is", "are", "was", "were", "appears", "remains", "graded", "now", "as")
+_WITHIN = ("to", "or", "and", "grade", "degree", "very", "most", "at", "now")
+_SEPARATORS = (",", ";", BREAK, "|", "&")
+
+
+@dataclass(frozen=True)
+class Value:
+    """A degree with the tokens it spans; `levels` only where it stands in a clause of its own."""
+
+    first: int
+    last: int
+    roles: frozenset[Word]
+    topic: int = -1  # index of the effect it is a value of
+    levels: tuple[str, ...] = ()
+
+    @property
+    def is_none(self) -> bool:
+        """Whether it says that there is nothing: "none", "normal", and RSNA's "Normal/Mild"."""
+        return bool(self.roles & {Word.NORMAL, Word.DENIAL})
+
+
+def is_degree(token: Token) -> bool:
+    """Whether a token says how much, or that there is nothing."""
+    return token.role in DEGREES and token.known not in ("free", "without", "not")
+
+
+def direct_value(tokens: list[Token], position: int) -> Value | None:
+    """The degree behind the noun phrase that ends at `position`, over marks, a form of "to be" and levels."""
+    index, parted, named = position + 1, tokens[position].known == "schizas", False
+    while index < len(tokens) and index <= position + 10:
+        token = tokens[index]
+        if token.role is Word.PAST:  # "previously mild, now moderate"
+            while index < len(tokens) and tokens[index].text != ",":
+                index += 1
+        elif token.levels is not None:
+            named = parted = True
+        elif token.text == "," and named and _names_level(tokens, index + 1):
+            return None  # "stenosis at L4-L5, mild at L3-L4"
+        elif token.text in _MARKS or token.known in _COPULAS or token.known in ("grade", "grading", "severity"):
+            parted = True
+        elif token.text == BREAK:
+            if tokens[index - 1].text not in (":", "-"):
+                return None
+        elif token.known.startswith(("progress", "increas", "worsen", "level")) or (
+            token.known == "and" and index + 1 < len(tokens) and tokens[index + 1].known in _COPULAS
+        ):
+            pass
+        elif is_degree(token):
+            return _degree(tokens, index) if parted else None
+        elif token.role not in (Word.LINK, Word.PREPOSITION) or token.known in ("and", "or", "with"):
+            return None
+        index += 1
+    return None
+
+
+def spread_values(tokens: list[Token]) -> list[Value]:
+    """Clauses that only give a degree and levels ("L3-L4 mild", "none at L5-S1"), with the effect they are values of."""
+    values: list[Value] = []
+    start = 0
+    for end in range(len(tokens) + 1):
+        if end < len(tokens) and not _separates(tokens, end):
+            continue
+        value = _clause_value(tokens, start, end)
+        if value is not None:
+            values.append(value)
+        elif values and values[-1].last == start - 2 and _only_levels(tokens[start:end]):
+            last = values.pop()
+            levels = last.levels + _levels(tokens[start:end])
+            values.append(Value(last.first, end - 1, last.roles, last.topic, levels))
+        start = end + 1
+    return values
+
+
+def only_values(tokens: list[Token]) -> bool:
+    """Whether a sentence names levels and gives their degrees, and holds no noun of its own."""
+    return (
+        any(is_degree(token) for token in tokens)
+        and any(token.levels for token in tokens)
+        and all(_may_stand(token) for token in tokens)
+    )
+
+
+def _clause_value(tokens: list[Token], start: int, end: int) -> Value | None:
+    clause = tokens[start:end]
+    topic = next((index for index in range(start - 1, -1, -1) if tokens[index].role in EFFECTS), -1)
+    if topic < 0 or not only_values(clause):
+        return None
+    roles = frozenset(token.role for token in clause if is_degree(token))
+    return Value(start, end - 1, roles, topic, _levels(clause))
+
+
+def _separates(tokens: list[Token], index: int) -> bool:
+    token = tokens[index]
+    if token.text in _SEPARATORS or token.role is Word.BUT:
+        return True
+    return token.known == "and" and not (
+        0 < index < len(tokens) - 1 and all(map(is_degree, tokens[index - 1 : index + 2 : 2]))
+    )
+
+
+def _may_stand(token: Token) -> bool:
+    if token.text in (BREAK, "?"):
+        return False
+    plain = token.known in ("degree", "grade") or token.known.startswith("schizas")
+    return token.levels is not None or plain or token.role in (*DEGREES, Word.LINK, Word.PREPOSITION, Word.MARK)
+
+
+def _only_levels(tokens: list[Token]) -> bool:
+    return any(token.levels for token in tokens) and all(
+        token.levels or token.role in (Word.LINK, Word.PREPOSITION) for token in tokens
+    )
+
+
+def _levels(tokens: list[Token]) -> tuple[str, ...]:
+    return tuple(level for token in tokens for level in token.levels or ())
+
+
+def _names_level(tokens: list[Token], index: int) -> bool:
+    for token in tokens[index:]:
+        if token.text in _SEPARATORS:
+            return False
+        if token.levels:
+            return True
+    return False
+
+
+def _degree(tokens: list[Token], first: int) -> Value | None:
+    """The degree that begins at `first`, if no noun follows that it would belong to ("stenosis, mild facet disease")."""
+    last = first
+    index = first
+    while index < len(tokens) and (
+        is_degree(tokens[index]) or tokens[index].text in ("-", "/") or tokens[index].known in _WITHIN
+    ):
+        if is_degree(tokens[index]):
+            last = index
+        index += 1
+    following = tokens[last + 1] if last + 1 < len(tokens) else None
+    if following is not None and following.role is Word.PREPOSITION and tokens[last].known.endswith("ly"):
+        return None  # "compressing the sac, largely at the left side"
+    closes = (
+        following is None
+        or following.levels is not None
+        or following.role in (Word.MARK, Word.WITH, Word.BUT, Word.SIDE)
+        or following.role is Word.PREPOSITION
+        or following.known in ("and", "degree", "grade", "bilateral", "bilaterally", "stenosis")
+    )
+    if not closes:
+        return None
+    return Value(first, last, frozenset(token.role for token in tokens[first : last + 1] if is_degree(token)))
