@@ -29,7 +29,7 @@ from lss.notes.objects import (
 from lss.notes.values import Value, direct_value, spread_values
 
 WIDE_CANAL_MM = 12.0
-"""Sagittal diameter from which on a measured canal is no stenosis; 10 to 12 mm is the usual definition of a relative one."""
+"""Sagittal diameter from which on a measured canal is no stenosis; 10 to 12 mm is the usual relative stenosis."""
 
 
 @dataclass(frozen=True)

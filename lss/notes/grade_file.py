@@ -47,7 +47,8 @@ def grade_file(
     """Write the grades of all notes in `source` to the CSV `output`.
 
     Columns written: patient_id, grade (A, BC, D, none), level_grades ("L4-L5:BC;L5-S1:A"), evidence (the words the
-    grades rest on), doubtful (wording that no rule knows, to be looked at by a person). Rows keep the order of the file.
+    grades rest on), doubtful (wording that no rule knows, to be looked at by a person). Rows keep the order of the
+    file.
 
     Args:
         source: .xlsx (first sheet) or .csv (UTF-8; comma, semicolon or tab).

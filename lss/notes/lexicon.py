@@ -140,7 +140,8 @@ _FORMS = {
         recent old history granulation tissue lesion scar collection enhancing enhancement increased decreased
         contract contracted contrast constant contain contains feeling generalised generalized spondylosis
         spondylotic spondylolysis process processes express progress progression depression regression marking
-        grade grading cortical neutral natural general mural rural indicate indicated intended sacral thickness thickened
+        grade grading
+        cortical neutral natural general mural rural indicate indicated intended sacral thickness thickened
         about abnormal abnormally affected affecting alteration altered arrow arrows articular axial comprising
         consider considered deformity effect effected effects existing exists extent extremities extremity falling
         greater higher impatient inadequate neuroma other others patient patients related relation represent

@@ -13,7 +13,8 @@ _ABBREVIATIONS = {
     "nfn": "neural foraminal narrowing", "nfs": "neural foraminal stenosis", "lrs": "lateral recess stenosis",
     "lrn": "lateral recess narrowing", "lfh": "ligamentum flavum hypertrophy", "db": "disc bulge",
     "bdb": "broad-based disc bulge", "ddb": "diffuse disc bulge", "doc": "disc osteophyte complex",
-    "hnp": "disc herniation", "nrc": "nerve root compression", "sten": "stenosis", "mod": "moderate", "sev": "severe", "sig": "significant", "min": "minimal",
+    "hnp": "disc herniation", "nrc": "nerve root compression", "sten": "stenosis", "mod": "moderate", "sev": "severe", "sig": "significant",
+    "min": "minimal",
     "b/l": "bilateral", "bilat": "bilateral", "w/o": "without", "w/": "with", "neg": "negative", "h/o": "history of",
     "r/o": "rule out", "s/p": "status post", "p/o": "postoperative",
 }  # fmt: skip
@@ -48,7 +49,8 @@ _LEVEL_RANGE = re.compile(
 )
 _BETWEEN = re.compile(r"\bbetween (L\s?[1-5]) and (L\s?[2-5]|S\s?1)\b(?!\s?[-/])", re.IGNORECASE)
 _BARE_LEVEL = re.compile(
-    r"((?:[LTD]h?\s?\d{1,2}\s?[-/–]\s?[LS]?\s?\d)(?:\s?,\s?(?:and |& ?)?|\s(?:and|to|through)\s|\s?&\s?))(?=([1-5])([-/–])([1-6])(?![\d.]| ?mm))",
+    r"((?:[LTD]h?\s?\d{1,2}\s?[-/–]\s?[LS]?\s?\d)"
+    r"(?:\s?,\s?(?:and |& ?)?|\s(?:and|to|through)\s|\s?&\s?))(?=([1-5])([-/–])([1-6])(?![\d.]| ?mm))",
     re.IGNORECASE,
 )
 _LIST_NUMBER = re.compile(

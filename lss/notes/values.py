@@ -1,4 +1,4 @@
-"""Degrees that stand apart from their noun: "canal stenosis: none", "stenosis is mild", "severe at L4-L5, mild at L3-L4".
+"""Degrees that stand apart from their noun: "canal stenosis: none", "stenosis is mild", "severe at L4-L5, mild at L3".
 
 Forms and dictation state a finding once and its values after it, often one per level. `direct_value` reads the one
 that follows its noun; `spread_values` reads clauses of nothing but a degree and levels, whose noun came before.
@@ -69,7 +69,7 @@ def direct_value(tokens: list[Token], position: int) -> Value | None:
 
 
 def spread_values(tokens: list[Token]) -> list[Value]:
-    """Clauses that only give a degree and levels ("L3-L4 mild", "none at L5-S1"), with the effect they are values of."""
+    """Clauses that only give a degree and levels ("L3-L4 mild", "none at L5-S1"), with the effect they belong to."""
     values: list[Value] = []
     start = 0
     for end in range(len(tokens) + 1):
@@ -140,7 +140,7 @@ def _names_level(tokens: list[Token], index: int) -> bool:
 
 
 def _degree(tokens: list[Token], first: int) -> Value | None:
-    """The degree that begins at `first`, if no noun follows that it would belong to ("stenosis, mild facet disease")."""
+    """The degree that begins at `first`, if no other noun follows it ("stenosis, mild facet disease")."""
     last = first
     index = first
     while index < len(tokens) and (

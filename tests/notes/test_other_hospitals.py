@@ -1,4 +1,4 @@
-"""Statements and whole reports in the styles of other hospitals, graded by the rubric before the parser had read them."""
+"""Statements and whole reports in the styles of other hospitals, graded by hand before the parser had read them."""
 
 from __future__ import annotations
 
