@@ -5,7 +5,15 @@ from __future__ import annotations
 from lss.notes.clauses import BREAK, EFFECTS, REACH, Token
 from lss.notes.lexicon import Word
 
-_RESOLVED = ("resolved", "disappeared", "been decompressed", "been removed", "was removed", "been resected")
+_RESOLVED = (
+    "resolved",
+    "disappeared",
+    "been decompressed",
+    "been removed",
+    "been relieved",
+    "was removed",
+    "been resected",
+)
 _VALUES = ("none", "no", "nil", "absent", "negative")
 _COPULAS = ("is", "are", "was", "were")
 _OBSERVED = ("seen", "noted", "found", "evident", "present", "identified", "demonstrated", "detected")
@@ -44,7 +52,7 @@ def questioned(tokens: list[Token]) -> set[int]:
             found.update(range(first, index))
         elif asks or token.role is Word.QUESTION:
             last = index + 1
-            while last < len(tokens) and not _bounds_clause(tokens[last]):
+            while last < len(tokens) and not _bounds_clause(tokens[last]) and tokens[last].known != "with":
                 last += 1
             found.update(range(index, last))
     return found

@@ -13,7 +13,8 @@ _ABBREVIATIONS = {
     "nfn": "neural foraminal narrowing", "nfs": "neural foraminal stenosis", "lrs": "lateral recess stenosis",
     "lrn": "lateral recess narrowing", "lfh": "ligamentum flavum hypertrophy", "db": "disc bulge",
     "bdb": "broad-based disc bulge", "ddb": "diffuse disc bulge", "doc": "disc osteophyte complex",
-    "hnp": "disc herniation", "nrc": "nerve root compression", "sten": "stenosis", "mod": "moderate", "sev": "severe", "sig": "significant",
+    "hnp": "disc herniation", "nrc": "nerve root compression", "sten": "stenosis",
+    "mod": "moderate", "sev": "severe", "sig": "significant",
     "min": "minimal",
     "b/l": "bilateral", "bilat": "bilateral", "w/o": "without", "w/": "with", "neg": "negative", "h/o": "history of",
     "r/o": "rule out", "s/p": "status post", "p/o": "postoperative",
@@ -37,16 +38,20 @@ _ORDINALS = {
     "5th": 5,
 }
 _ORDINAL = re.compile(rf"\b({'|'.join(_ORDINALS)}) lumbar (?=(?:intervertebral )?dis[ck])", re.IGNORECASE)
+_TO = r"\s(?:down to|to|through|thru|till|until)\s"
 _ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
 _ROMAN_LEVEL = re.compile(r"\bL\s?(III|II|IV|I|V)(\s?[-/–]\s?)(?:L\s?(III|II|IV|I|V)|(S)\s?[I1])(?!\w)", re.IGNORECASE)
 _VERTEBRA_RANGE = re.compile(
-    r"(?<![\w/-])((?:[TD]h?\s?1[0-2]|L\s?[1-6]))\s(?:to|through|thru|till|until)\s(L\s?[1-6]|S\s?[1I]|[2-5])(?![\w/-]|\s?[-/]\s?[LS\d])",
+    r"(?<![\w/-])((?:[TD]h?\s?1[0-2]|L\s?[1-6]))" + _TO + r"(L\s?[1-6]|S\s?[1I]|[2-5])(?![\w/-]|\s?[-/]\s?[LS\d])",
     re.IGNORECASE,
 )
 _LEVEL_RANGE = re.compile(
-    r"(?<![\w/-])([TD]h?\s?1[0-2]|L\s?\d)\s?[-/–]\s?[LS]?\s?\d\s(?:to|through|thru|till|until)\s(?:L\s?)?\d\s?[-/–]\s?([LS]\s?\d|[2-6])(?!\d)",
+    r"(?<![\w/-])([TD]h?\s?1[0-2]|L\s?\d)\s?[-/–]\s?[LS]?\s?\d"
+    + _TO
+    + r"(?:L\s?)?\d\s?[-/–]\s?([LS]\s?\d|[2-6])(?!\d)",
     re.IGNORECASE,
 )
+_SPACED_LEVEL = re.compile(r"(?<![\w/-])L\s?([1-5]) (L\s?([2-5])|S1)(?![\w/-])", re.IGNORECASE)
 _BETWEEN = re.compile(r"\bbetween (L\s?[1-5]) and (L\s?[2-5]|S\s?1)\b(?!\s?[-/])", re.IGNORECASE)
 _BARE_LEVEL = re.compile(
     r"((?:[LTD]h?\s?\d{1,2}\s?[-/–]\s?[LS]?\s?\d)"
@@ -77,6 +82,7 @@ def write_out(note: str) -> str:
     note = _ABBREVIATION.sub(lambda match: _ABBREVIATIONS[match[1].lower()], note)
     note = _ORDINAL.sub(_ordinal, note)
     note = _ROMAN_LEVEL.sub(_arabic, note)
+    note = _SPACED_LEVEL.sub(_hyphenated, note)
     note = _BETWEEN.sub(r"at \1-\2", note)
     note = _VERTEBRA_RANGE.sub(r"\1-\2", note)
     note = _LEVEL_RANGE.sub(r"\1-\2", note)
@@ -93,6 +99,12 @@ def _ordinal(match: re.Match[str]) -> str:
 def _arabic(match: re.Match[str]) -> str:
     lower = "S1" if match[4] else "L" + _ROMAN[match[3].upper()]
     return f"L{_ROMAN[match[1].upper()]}{match[2]}{lower}"
+
+
+def _hyphenated(match: re.Match[str]) -> str:
+    """Two vertebrae in a row without a mark ("L4 L5") are the disc between them."""
+    upper, lower = int(match[1]), int(match[3] or 6)
+    return f"L{upper}-{match[2]}" if lower == upper + 1 else match[0]
 
 
 def _complete(match: re.Match[str]) -> str:

@@ -97,11 +97,31 @@ def only_values(tokens: list[Token]) -> bool:
 
 def _clause_value(tokens: list[Token], start: int, end: int) -> Value | None:
     clause = tokens[start:end]
+    if not only_values(clause):
+        return None
     topic = next((index for index in range(start - 1, -1, -1) if tokens[index].role in EFFECTS), -1)
-    if topic < 0 or not only_values(clause):
+    if topic < 0:
+        topic = _next_effect(tokens, end + 1)
+    if topic < 0:
         return None
     roles = frozenset(token.role for token in clause if is_degree(token))
     return Value(start, end - 1, roles, topic, _levels(clause))
+
+
+def _next_effect(tokens: list[Token], start: int) -> int:
+    """The effect that the clause after the value ends in: "mild L3-L4 and severe L4-L5 canal stenosis"; -1: none."""
+    graded = False
+    for index in range(start, len(tokens)):
+        token = tokens[index]
+        if token.role in EFFECTS:
+            return index if graded else -1
+        graded |= token.role in (Word.MILD, Word.STRONG)
+        noun = (Word.CANAL, Word.SAC, Word.FORAMEN, Word.FORAMINAL, Word.EXIT, Word.ROOT, Word.NERVE)
+        if not (
+            token.levels or token.role in (*noun, Word.MILD, Word.STRONG, Word.LINK, Word.SIDE) or token.text == "-"
+        ):
+            return -1
+    return -1
 
 
 def _separates(tokens: list[Token], index: int) -> bool:
