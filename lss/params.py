@@ -20,6 +20,11 @@ Count = Annotated[int, Field(ge=1)]
 Backbone = Literal["biomedclip", "smolvlm", "llava_med"]
 Device = Literal["auto", "cpu", "cuda"]
 Fusion = Literal["spatial", "broadcast", "none"]
+PromptMode = Literal["predicted", "bank", "oracle"]
+Queries = Literal["text", "learned", "shuffled", "empty"]
+Guidance = Literal["spatial", "broadcast", "none", "learned", "shuffled", "empty"]
+"""What the ablation compares: a fusion of the texts, or `spatial` with a control in the texts' place."""
+
 MaskLoss = Literal["pid_tversky", "cross_entropy", "dice_cross_entropy", "tversky", "focal_tversky"]
 
 
@@ -250,7 +255,9 @@ class TrainParams(Section):
     schedule: Literal["cosine", "constant"]
     mask_size: Annotated[int, Field(ge=16)]
     resample_grid: Count | None
-    prompt: Literal["bank", "oracle"]
+    prompt: PromptMode
+    queries: Queries
+    grade_weight: Annotated[float, Field(ge=0)]
     fusion: Fusion
     heads: Count
     d_shared: Count
@@ -300,12 +307,12 @@ class EvaluateParams(Section):
 
 
 class AblationParams(Section):
-    """Losses and fusions compared on the same shards."""
+    """Losses, fusions and controls of the texts compared on the same shards."""
 
     repeats: Annotated[int, Field(ge=0)]
     backbones: Annotated[Names[Backbone], Field(min_length=1)]
     losses: Annotated[Names[MaskLoss], Field(min_length=1)]
-    fusions: Annotated[Names[Fusion], Field(min_length=1)]
+    fusions: Annotated[Names[Guidance], Field(min_length=1)]
     unet_losses: Names[MaskLoss]
 
 

@@ -340,7 +340,9 @@ def evaluate() -> None:
 @app.command(rich_help_panel=PANEL)
 def ablation(
     backbone: Annotated[str | None, typer.Option(help="A backbone of the section, or unet.")] = None,
-    fusion: Annotated[str | None, typer.Option(help="spatial, broadcast or none.")] = None,
+    fusion: Annotated[
+        str | None, typer.Option(help="A name of ablation.fusions: spatial, broadcast, none, or a control.")
+    ] = None,
     repeat: Annotated[int | None, typer.Option(help="1, 2, ... (as many as ablation.repeats).")] = None,
 ) -> None:
     """Compare mask losses, fusions and a plain U-Net; with the options, train what is compared.

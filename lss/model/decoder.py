@@ -16,15 +16,19 @@ class MaskDecoder(nn.Module):
 
     As many doublings as fit into the mask; a bilinear resize makes up the rest, so any grid reaches any size.
     Channels halve with every doubling, from `channels` down to 8: fine levels are where the pixels are,
-    and need few channels.
+    and need few channels. What each prompt says of a patch comes beside the patch, one channel per prompt.
     """
 
-    def __init__(self, patch_width: int, grid: tuple[int, int], mask_size: int, channels: int) -> None:
+    def __init__(
+        self, patch_width: int, grid: tuple[int, int], mask_size: int, channels: int, prompts: int = 0
+    ) -> None:
+        """`prompts`: number of their channels; 0 where there are none."""
         super().__init__()
         self.grid = grid
         self.mask_size = mask_size
+        self.prompts = prompts
         layers: list[nn.Module] = [
-            nn.Conv2d(patch_width, channels, 1, bias=False),
+            nn.Conv2d(patch_width + prompts, channels, 1, bias=False),
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         ]
@@ -45,8 +49,12 @@ class MaskDecoder(nn.Module):
         if self.to_logit.bias is not None:
             nn.init.constant_(self.to_logit.bias, -math.log((1 - PRIOR) / PRIOR))
 
-    def forward(self, patches_BND: Tensor) -> Tensor:
-        """Logits (B, 1, mask_size, mask_size), float32."""
+    def forward(self, patches_BND: Tensor, similarity_BKN: Tensor | None = None) -> Tensor:
+        """Logits (B, 1, mask_size, mask_size), float32; `similarity_BKN`: None counts as zeros (fusion `none`)."""
+        if self.prompts:
+            if similarity_BKN is None:
+                similarity_BKN = patches_BND.new_zeros(len(patches_BND), self.prompts, patches_BND.shape[1])
+            patches_BND = torch.cat([patches_BND, similarity_BKN.transpose(1, 2).to(patches_BND.dtype)], dim=-1)
         map_BDGG = patches_BND.transpose(1, 2).unflatten(-1, self.grid)
         logits_B1YX = self.to_logit(self.layers(map_BDGG)).float()
         if logits_B1YX.shape[-2:] == (self.mask_size, self.mask_size):

@@ -1,4 +1,4 @@
-"""Classification head on the attended patches."""
+"""Heads that read the grade from patches, or from how well the prompts fit them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,26 @@ class ClassificationHead(nn.Module):
         hidden_BNS = self.per_patch(patches_BND)
         pooled = torch.cat([hidden_BNS.mean(dim=1), hidden_BNS.amax(dim=1)], dim=-1)
         return self.to_logits(pooled).float()
+
+
+class SimilarityHead(nn.Module):
+    """Logits of the grades from the prompts' similarity to the patches: the text is all that tells the grades apart.
+
+    A prompt fits an image as it does its patches in the mean and at best; a grade, as its prompts do in the mean.
+    """
+
+    grade_K: Tensor
+
+    def __init__(self, prompt_grades: tuple[int, ...], classes: int) -> None:
+        """`prompt_grades`: the grade of each prompt, from 0."""
+        super().__init__()
+        self.classes = classes
+        self.register_buffer("grade_K", torch.tensor(prompt_grades), persistent=False)
+        self.scale = nn.Parameter(torch.ones(2))
+        self.bias = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, similarity_BKN: Tensor) -> Tensor:
+        """Logits (B, classes), float32."""
+        fit_BK = self.scale[0] * similarity_BKN.mean(dim=-1) + self.scale[1] * similarity_BKN.amax(dim=-1)
+        of_grade_GK = nn.functional.one_hot(self.grade_K, self.classes).T.float()
+        return (fit_BK.float() @ (of_grade_GK / of_grade_GK.sum(dim=1, keepdim=True)).T) + self.bias

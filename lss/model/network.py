@@ -6,7 +6,7 @@ Shapes: B images, K prompts, N patches, H heads, D width of the patches, W width
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from lss.backbones.base import Backbone, resample_tokens
 from lss.grades import GRADES
 from lss.model.decoder import MaskDecoder
-from lss.model.heads import ClassificationHead
-from lss.model.patch_attention import Fusion, SpatialPatchCrossAttention
-from lss.notes.prompts import GRADE_PROMPTS
-from lss.params import TrainParams
+from lss.model.heads import ClassificationHead, SimilarityHead
+from lss.model.patch_attention import Attended, Fusion, SpatialPatchCrossAttention
+from lss.model.prompt_bank import PromptBank
+from lss.notes.prompts import GRADE_PROMPTS, PROMPT_GRADES
+from lss.params import PromptMode, Queries, TrainParams
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class NetworkConfig:
     d_shared: int
     heads: int
     fusion: Fusion
-    prompt: Literal["bank", "oracle"]
+    prompt: PromptMode
+    queries: Queries
     resample_grid: int | None
     mask_size: int
 
@@ -39,6 +41,7 @@ def network_config(params: TrainParams) -> NetworkConfig:
         heads=params.heads,
         fusion=params.fusion,
         prompt=params.prompt,
+        queries=params.queries,
         resample_grid=params.resample_grid,
         mask_size=params.mask_size,
     )
@@ -52,47 +55,83 @@ class Output:
         logits: (B, 1, Y, X) of the mask, or (B, classes) of the grades; float32.
         attention_BHKN: attention of each head and prompt over the patches, summing to 1; None without prompts.
         grid: rows and columns of the patches; N = rows * columns.
+        grade_logits: (B, 3) of the grades, float32, by the encoder's own reading, which has its own term in the loss;
+            None where it reads none.
     """
 
     logits: Tensor
     attention_BHKN: Tensor | None
     grid: tuple[int, int] = (0, 0)
+    grade_logits: Tensor | None = None
+
+
+class Encoded(NamedTuple):
+    """Patches with what the prompts say of them, and the grade read on the way; see `Attended` and `Output`."""
+
+    attended: Attended
+    grade_logits: Tensor | None
 
 
 class PromptedEncoder(nn.Module):
-    """Image -> attended patches, queried by the bank of grade prompts."""
+    """Image -> attended patches, queried by the grade prompts.
 
-    prompts_KW: Tensor
+    - `bank`: every prompt asks for itself, and its map stays its own; the grade is read from how well the prompts of
+      each grade fit the image.
+    - `predicted`: the encoder's own grade head weighs the prompts by its probabilities, so that the image is asked
+      what it is likely to show. The true grade serves the loss of that head alone.
+    - `oracle`: the prompts of the true grade; leaks the answer.
+    """
 
     def __init__(self, backbone: Backbone, config: NetworkConfig) -> None:
         super().__init__()
         self.backbone = backbone
-        self.oracle = config.prompt == "oracle"
+        self.mode = config.prompt
         side = config.resample_grid
         self.grid = (side, side) if side else backbone.grid
         self.attention = SpatialPatchCrossAttention(
             backbone.width, backbone.text_width, config.d_shared, config.heads, config.fusion
         )
-        # The text tower is frozen here, so its answer never changes: asked once, and not part of the state.
-        with torch.no_grad():
-            embeddings_KW = backbone.prompt_embeddings([prompt.text for prompt in GRADE_PROMPTS]).float()
-        self.register_buffer("prompts_KW", embeddings_KW, persistent=False)
-        self._prompts_of_grade = [
-            [index for index, prompt in enumerate(GRADE_PROMPTS) if prompt.grade == grade] for grade in GRADES
-        ]
+        self.bank = PromptBank(backbone, config.queries)
+        self.prompts = len(GRADE_PROMPTS) if config.prompt == "bank" else 1  # kept apart
+        self.grade_head: ClassificationHead | SimilarityHead | None = None
+        if config.prompt == "predicted":
+            self.grade_head = ClassificationHead(backbone.width, config.d_shared, len(GRADES))
+        elif config.prompt == "bank" and config.fusion != "none":
+            self.grade_head = SimilarityHead(PROMPT_GRADES, len(GRADES))
 
-    def forward(self, image_B1YX: Tensor, grade_B: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Attended patches (B, N, D) and attention (B, H, K, N), or None.
+    def forward(self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Encoded:
+        """Encode a batch.
 
-        `grade_B` (index into GRADES) is looked at only with the oracle prompt, which leaks the answer.
+        Args:
+            image_B1YX: in [0, 1], float32.
+            grade_B: index into GRADES; looked at only with the oracle prompt.
+            asked_B3: `lss.model.prompt_bank.questions`; None: level unknown, held-out wording.
         """
         patches_BND = self.backbone.patch_tokens(self.backbone.normalise(image_B1YX[:, 0]))
         patches_BND = resample_tokens(patches_BND, self.backbone.grid, self.grid)
-        prompts_BKW = self.prompts_KW[None]
-        if self.oracle:
-            of_grade = torch.stack([self.prompts_KW[chosen].mean(dim=0) for chosen in self._prompts_of_grade])
-            prompts_BKW = of_grade[grade_B][:, None]
-        return self.attention(patches_BND, prompts_BKW)
+        if asked_B3 is None:
+            asked_B3 = self.bank.unknown(len(patches_BND), patches_BND.device)
+        prompts_BKW = self.bank(asked_B3)
+        if self.mode == "oracle":
+            return Encoded(self.attention(patches_BND, prompts_BKW, self._weigh(_one_hot(grade_B))), None)
+        if isinstance(self.grade_head, ClassificationHead):
+            grade_logits = self.grade_head(patches_BND)
+            # detached: the head learns from the grade, not from what is easier to draw
+            weight_BK = self._weigh(grade_logits.detach().softmax(dim=-1))
+            return Encoded(self.attention(patches_BND, prompts_BKW, weight_BK), grade_logits)
+        attended = self.attention(patches_BND, prompts_BKW)
+        if self.grade_head is None or attended.similarity_BKN is None:
+            return Encoded(attended, None)
+        return Encoded(attended, self.grade_head(attended.similarity_BKN))
+
+    def _weigh(self, probability_BG: Tensor) -> Tensor:
+        """Weights (B, K) of the prompts: each grade's probability shared among its prompts."""
+        grade_K = self.bank.grade_K
+        return probability_BG[:, grade_K] / torch.bincount(grade_K)[grade_K]
+
+
+def _one_hot(grade_B: Tensor) -> Tensor:
+    return nn.functional.one_hot(grade_B, len(GRADES)).float()
 
 
 class SegmentationNetwork(nn.Module):
@@ -101,12 +140,15 @@ class SegmentationNetwork(nn.Module):
     def __init__(self, backbone: Backbone, config: NetworkConfig) -> None:
         super().__init__()
         self.encoder = PromptedEncoder(backbone, config)
-        self.decoder = MaskDecoder(backbone.width, self.encoder.grid, config.mask_size, config.d_shared)
+        self.decoder = MaskDecoder(
+            backbone.width, self.encoder.grid, config.mask_size, config.d_shared, self.encoder.prompts
+        )
 
-    def forward(self, image_B1YX: Tensor, grade_B: Tensor) -> Output:
-        """Mask logits (B, 1, mask_size, mask_size) and attention; image in [0, 1], float32."""
-        attended_BND, attention_BHKN = self.encoder(image_B1YX, grade_B)
-        return Output(self.decoder(attended_BND), attention_BHKN, self.encoder.grid)
+    def forward(self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
+        """Mask logits (B, 1, mask_size, mask_size), attention and grade; arguments of `PromptedEncoder.forward`."""
+        found = self.encoder(image_B1YX, grade_B, asked_B3)
+        logits = self.decoder(found.attended.patches_BND, found.attended.similarity_BKN)
+        return Output(logits, found.attended.attention_BHKN, self.encoder.grid, found.grade_logits)
 
 
 class ClassificationNetwork(nn.Module):
@@ -117,7 +159,9 @@ class ClassificationNetwork(nn.Module):
         self.encoder = PromptedEncoder(backbone, config)
         self.head = ClassificationHead(backbone.width, config.d_shared, len(GRADES))
 
-    def forward(self, image_B1YX: Tensor, grade_B: Tensor) -> Output:
-        """Grade logits (B, 3) in the order of GRADES and attention; image in [0, 1], float32."""
-        attended_BND, attention_BHKN = self.encoder(image_B1YX, grade_B)
-        return Output(self.head(attended_BND), attention_BHKN, self.encoder.grid)
+    def forward(self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
+        """Grade logits (B, 3) in the order of GRADES, and attention; arguments of `PromptedEncoder.forward`."""
+        found = self.encoder(image_B1YX, grade_B, asked_B3)
+        return Output(
+            self.head(found.attended.patches_BND), found.attended.attention_BHKN, self.encoder.grid, found.grade_logits
+        )

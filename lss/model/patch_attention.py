@@ -6,9 +6,26 @@ W width of the text.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 
 from lss.params import Fusion
+
+
+class Attended(NamedTuple):
+    """What comes out of the attention.
+
+    Attributes:
+        patches_BND: normalised patches plus text-weighted features.
+        attention_BHKN: of each head and prompt, summing to 1 over the patches; None with the fusion `none`.
+        similarity_BKN: mean over heads of the scores before the softmax, float32: how well each patch fits what each
+            prompt says. Unlike attention it can be low everywhere: a prompt may fit nowhere. None likewise.
+    """
+
+    patches_BND: Tensor
+    attention_BHKN: Tensor | None
+    similarity_BKN: Tensor | None
 
 
 class SpatialPatchCrossAttention(nn.Module):
@@ -46,21 +63,21 @@ class SpatialPatchCrossAttention(nn.Module):
             self.requires_grad_(False)
             self.norm_patches.requires_grad_(True)
 
-    def forward(self, patches_BND: Tensor, prompts_BKW: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, patches_BND: Tensor, prompts_BKW: Tensor, weight_BK: Tensor | None = None) -> Attended:
         """Attend.
 
         Args:
             patches_BND: patch tokens without [CLS].
             prompts_BKW: prompt embeddings; B may be 1 for prompts shared by all images.
-
-        Returns:
-            attended patches (B, N, D): normalised patches plus text-weighted features, and
-            attention maps (B, H, K, N), each summing to 1 over the patches; None with the fusion `none`.
+            weight_BK: how much each prompt is meant, summing to 1; the queries are then joined to one, and K is 1 in
+                what is returned. None keeps the prompts apart.
         """
         patches_BND = self.norm_patches(patches_BND)
         if self.fusion == "none":
-            return patches_BND, None
+            return Attended(patches_BND, None, None)
         query_BHKE = self._split(self.query(self.norm_text(prompts_BKW)))  # eq. 3
+        if weight_BK is not None:
+            query_BHKE = (weight_BK[:, None, :, None] * query_BHKE).sum(dim=2, keepdim=True)
         key_BHNE = self._split(self.key(patches_BND))
         value_BHNE = self._split(self.value(patches_BND))
         scores_BHKN = query_BHKE @ key_BHNE.transpose(-1, -2) / key_BHNE.shape[-1] ** 0.5
@@ -71,7 +88,7 @@ class SpatialPatchCrossAttention(nn.Module):
             weight_BHN = attention_BHKN.mean(dim=2) * value_BHNE.shape[2]
             guided_BHNE = weight_BHN[..., None] * value_BHNE
         guided_BNS = guided_BHNE.transpose(1, 2).flatten(2)
-        return patches_BND + self.output(guided_BNS), attention_BHKN
+        return Attended(patches_BND + self.output(guided_BNS), attention_BHKN, scores_BHKN.float().mean(dim=1))
 
     def _split(self, x_BLS: Tensor) -> Tensor:
         """(B, L, S) -> (B, H, L, E) for L prompts or patches."""

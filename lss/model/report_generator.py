@@ -21,6 +21,7 @@ from lss.losses.focal import IGNORED, focal_nll
 from lss.model import decoding
 from lss.model.mask_encoder import mask_coverage
 from lss.model.network import SegmentationNetwork
+from lss.model.prompt_bank import questions
 from lss.model.report_decoder import ReportDecoder
 from lss.model.report_encoder import Evidence, Location, ReportEncoder, pool_patches
 from lss.model.report_text import tidy
@@ -84,8 +85,10 @@ class ReportGenerator(nn.Module):
         self.eval()  # batch norm and adapters' dropout of the frozen part
         at_once = 1 if image_B1YX.device.type == "cpu" else len(image_B1YX)
         visual, coverage, masks = [], [], []
-        for image_b1YX, grade_b in zip(image_B1YX.split(at_once), grade_B.split(at_once), strict=True):
-            visual_bMV, coverage_b1SS, mask_b1YX = self.find(image_b1YX, grade_b)
+        asked_B3 = questions([place.level for place in places]).to(image_B1YX.device)
+        parts = zip(image_B1YX.split(at_once), grade_B.split(at_once), asked_B3.split(at_once), strict=True)
+        for part in parts:
+            visual_bMV, coverage_b1SS, mask_b1YX = self.find(*part)
             visual.append(visual_bMV)
             coverage.append(coverage_b1SS)
             masks.append(mask_b1YX)
@@ -97,11 +100,16 @@ class ReportGenerator(nn.Module):
         return Evidence(torch.cat(visual), torch.cat(coverage), areas, sides, [place.level for place in places])
 
     @torch.no_grad()
-    def find(self, image_B1YX: Tensor, grade_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """f_v on cells, the mask's coverage, and the mask (bool, (B, 1, Y, X)), of all images at once."""
-        attended_BND, _ = self.segmentation.encoder(image_B1YX, grade_B)
-        mask_B1YX = self.segmentation.decoder(attended_BND) > 0
-        visual_BMV = pool_patches(attended_BND.float(), self.segmentation.encoder.grid)
+    def find(
+        self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """f_v on cells, the mask's coverage, and the mask (bool, (B, 1, Y, X)), of all images at once.
+
+        `asked_B3`: `lss.model.prompt_bank.questions`; None where no level is known.
+        """
+        found = self.segmentation.encoder(image_B1YX, grade_B, asked_B3).attended
+        mask_B1YX = self.segmentation.decoder(found.patches_BND, found.similarity_BKN) > 0
+        visual_BMV = pool_patches(found.patches_BND.float(), self.segmentation.encoder.grid)
         return visual_BMV, mask_coverage(mask_B1YX), mask_B1YX
 
     def loss(

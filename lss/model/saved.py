@@ -66,7 +66,9 @@ def read_card(folder: Path) -> ModelCard:
     """Read a model folder's model.json; LssError where it is missing or of another version."""
     path = folder / CONFIG
     try:
-        return ModelCard(**read_json(path))
+        card = ModelCard(**read_json(path))
+        card.network_config  # noqa: B018  (a network of another version has other settings)
+        return card
     except TypeError as error:
         raise LssError(f"{path}: was written by another version ({error}). Rerun its training.") from error
 

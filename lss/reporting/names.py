@@ -9,7 +9,15 @@ from lss.metrics.language import METRICS
 
 BACKBONES = {"biomedclip": "BiomedCLIP", "smolvlm": "SmolVLM", "llava_med": "LLaVA-Med", "unet": "U-Net"}
 
-FUSIONS = {"spatial": "spatial fusion", "broadcast": "broadcast fusion", "none": "no prompts"}
+FUSIONS = {
+    "spatial": "spatial fusion",
+    "broadcast": "broadcast fusion",
+    "none": "no prompts",
+    "learned": "learned queries",
+    "shuffled": "shuffled prompts",
+    "empty": "empty text",
+    "other_grade": "another grade's prompts at test",
+}
 
 COHORTS = {
     "phantom": "phantom (images and notes made by this program)",

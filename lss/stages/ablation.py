@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from lss.evaluation.cases import TestCases
 from lss.io import read_parquet, write_json, write_parquet
 from lss.manifest import write_manifest
 from lss.metrics.segmentation import overlap, pixel_counts
-from lss.params import AblationParams, EvaluateParams, TrainParams
+from lss.params import AblationParams, EvaluateParams, Fusion, TrainParams
 from lss.runs import Arm, Run
 from lss.schemas import ABLATION_CASES
 from lss.seeding import derive_seed
@@ -69,7 +69,7 @@ def train_arm(
 
     started = datetime.now(UTC)
     own_seed = derive_seed(seed, "ablation", arm.backbone, arm.repeat)
-    params = params.model_copy(update={"fusion": arm.fusion})
+    params = params.model_copy(update=guidance(arm.fusion))
     data = Subsets(shards, params.workers)
     size = (params.mask_size, params.mask_size)
     test = read_cases(shards["test"], truth, size, TrainingPart(shards["train"]).grade_a_empty)
@@ -107,6 +107,13 @@ def train_arm(
     shutil.rmtree(state, ignore_errors=True)
 
 
+def guidance(name: str) -> dict[str, str]:
+    """Settings that a name in `ablation.fusions` stands for: a fusion, or a control fused as `spatial`."""
+    if name in get_args(Fusion):
+        return {"fusion": name, "queries": "text"}
+    return {"fusion": "spatial", "queries": name}
+
+
 def _score(fitted: Fitted, samples: Samples, test: TestCases, params: TrainParams) -> Iterator[dict[str, Any]]:
     """Case rows of one trained model."""
     import torch
@@ -117,7 +124,7 @@ def _score(fitted: Fitted, samples: Samples, test: TestCases, params: TrainParam
     for batch in BatchLoader(samples, params.micro_batch_size, seed=None).batches():
         there = batch.to(fitted.device)
         with torch.no_grad(), torch.autocast(fitted.device.type, torch.bfloat16, enabled=params.bf16):
-            output = fitted.task.module(there.image_B1YX, there.grade_B)
+            output = fitted.task.module(there.image_B1YX, there.grade_B, there.asked_B3)
         masks_BYX = (output.logits[:, 0] > 0).cpu().numpy()
         attention_BYX = None
         if output.attention_BHKN is not None:

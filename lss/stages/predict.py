@@ -107,7 +107,7 @@ def _predict(
     for batch in batches:
         there = batch.to(device)
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=card.bf16):
-            output: Output = network(there.image_B1YX, there.grade_B)
+            output: Output = network(there.image_B1YX, there.grade_B, there.asked_B3)
         rows_of = _segmentation_rows if card.task == "segmentation" else _classification_rows
         yield from rows_of(batch, output)
 

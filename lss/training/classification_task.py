@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from lss.grades import GRADES
 from lss.model.network import ClassificationNetwork, network_config
-from lss.training.task import Batch, Setup, add_vision_adapters
+from lss.training.task import Batch, Setup, add_vision_adapters, grade_term
 
 
 class ClassificationTask:
@@ -22,6 +22,7 @@ class ClassificationTask:
         self.backbone = setup.backbone
         self.known = ()  # every epoch looks at every image
         self.settings = setup.params.classification
+        self.grade_weight = setup.params.grade_weight
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """All that is trained, with one learning rate."""
@@ -37,8 +38,9 @@ class ClassificationTask:
         ]
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of the grades; the shards balance them."""
-        return cross_entropy(self.module(batch.image_B1YX, batch.grade_B).logits, batch.grade_B)
+        """Cross-entropy of the grades, and of those that the encoder reads; the shards balance them."""
+        output = self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3)
+        return cross_entropy(output.logits, batch.grade_B) + grade_term(output, batch, self.grade_weight)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Score: mean over the grades of the probability given to the true grade.
@@ -46,7 +48,9 @@ class ClassificationTask:
         Grades count alike however rare, as in balanced accuracy, and the score moves before a decision flips,
         which a handful of validation patients needs. `accuracy` and `loss` are told beside it.
         """
-        pairs = [(self.module(batch.image_B1YX, batch.grade_B).logits, batch.grade_B) for batch in batches]
+        pairs = [
+            (self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3).logits, batch.grade_B) for batch in batches
+        ]
         logits, grade = torch.cat([logits for logits, _ in pairs]), torch.cat([grade for _, grade in pairs])
         right = logits.softmax(dim=-1).gather(1, grade[:, None])[:, 0]
         present = [right[grade == index].mean() for index in range(len(GRADES)) if (grade == index).any()]

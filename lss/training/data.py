@@ -4,6 +4,7 @@ the same order either way and for any number of workers."""
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 from lss.grades import GRADES
 from lss.imaging.geometry import resample_mask
 from lss.memory import memory_limit
+from lss.model.prompt_bank import questions
+from lss.notes.prompts import TRAINING_WORDINGS
 from lss.schemas import SHARD
+from lss.seeding import derive_seed
 from lss.shards import ShardReader, decode_image, decode_mask, epoch_order, to_model_input
 from lss.training.task import Batch
 
@@ -92,6 +96,7 @@ def collate(rows: list[dict[str, Any]]) -> Batch:
         torch.tensor([GRADES.index(row["grade"]) for row in rows]),
         [row["report"] for row in rows],
         [{name: value for name, value in row.items() if name not in ("image", "mask")} for row in rows],
+        questions([row["level"] for row in rows]),
     )
 
 
@@ -151,4 +156,11 @@ class BatchLoader:
         batches = [indices[number * self.batch_size :][: self.batch_size] for number in numbers]
         unseen = {index for index, key in enumerate(self.samples.keys) if key not in known}
         self._order.batches = [[~index for index in batch] if unseen.isdisjoint(batch) else batch for batch in batches]
-        yield from self._loader
+        for batch in self._loader:
+            yield batch if self.seed is None else reworded(batch, self.seed, epoch)
+
+
+def reworded(batch: Batch, seed: int, epoch: int) -> Batch:
+    """The batch with its prompts in wordings drawn by sample and epoch, never the one held out for tests."""
+    drawn = [derive_seed(seed, "wording", row["sample_key"], epoch) % TRAINING_WORDINGS for row in batch.rows]
+    return replace(batch, asked_B3=questions([row["level"] for row in batch.rows], drawn))

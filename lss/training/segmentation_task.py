@@ -13,7 +13,7 @@ from lss.losses.base import MaskLoss
 from lss.losses.masks import make_mask_loss
 from lss.model.network import SegmentationNetwork, network_config
 from lss.params import SegmentationParams, TrainParams
-from lss.training.task import Batch, Setup, add_vision_adapters, split_parameters
+from lss.training.task import Batch, Setup, add_vision_adapters, grade_term, split_parameters
 
 
 class SegmentationTask:
@@ -26,6 +26,7 @@ class SegmentationTask:
         mask_loss: MaskLoss,
         settings: SegmentationParams,
         device: torch.device,
+        grade_weight: float = 0.0,
     ) -> None:
         """`network`: image and grade to `lss.model.network.Output`; `backbone`: the one in it, if there is one."""
         self.module = network
@@ -33,6 +34,7 @@ class SegmentationTask:
         self.known = ()  # every epoch looks at every image
         self.mask_loss = mask_loss
         self.settings = settings
+        self.grade_weight = grade_weight
         self._errors = torch.zeros(2, dtype=torch.int64, device=device)  # FP, FN of the epoch so far
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -56,11 +58,12 @@ class SegmentationTask:
         return [group for group in groups if group["params"]]
 
     def loss(self, batch: Batch) -> Tensor:
-        """The mask loss; counts the thresholded errors on the way, with the weights of the moment."""
-        logits_B1YX = self.module(batch.image_B1YX, batch.grade_B).logits
+        """The mask loss and that of the grade; counts the thresholded errors on the way, by the weights then."""
+        output = self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3)
+        logits_B1YX = output.logits
         predicted, true = logits_B1YX.detach() > 0, batch.mask_B1YX > 0.5
         self._errors += torch.stack([(predicted & ~true).sum(), (~predicted & true).sum()])
-        return self.mask_loss(logits_B1YX, batch.mask_B1YX)
+        return self.mask_loss(logits_B1YX, batch.mask_B1YX) + grade_term(output, batch, self.grade_weight)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Score: Dice pooled over all pixels of the validation part.
@@ -70,7 +73,7 @@ class SegmentationTask:
         """
         dice, empty, counts = [], [], torch.zeros_like(self._errors)
         for batch in batches:
-            predicted = self.module(batch.image_B1YX, batch.grade_B).logits > 0
+            predicted = self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3).logits > 0
             true = batch.mask_B1YX > 0.5
             dice.append(image_dice(predicted, true))
             empty.append(~true.flatten(1).any(dim=1))
@@ -132,7 +135,9 @@ def build(setup: Setup) -> SegmentationTask:
 def make_task(network: SegmentationNetwork, setup: Setup) -> SegmentationTask:
     """The task on a given network, with the loss that the setup names."""
     mask_loss = make_mask_loss(setup.loss, setup.params)
-    return SegmentationTask(network, setup.backbone, mask_loss, setup.params.segmentation, setup.device)
+    return SegmentationTask(
+        network, setup.backbone, mask_loss, setup.params.segmentation, setup.device, setup.params.grade_weight
+    )
 
 
 def build_unet(params: TrainParams, loss: str, device: torch.device) -> SegmentationTask:

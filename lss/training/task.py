@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lss.backbones import qlora
 from lss.backbones.base import Backbone
+from lss.model.network import Output
 from lss.params import TrainParams
 
 
@@ -26,6 +27,7 @@ class Batch:
         grade_B: index into lss.grades.GRADES, int64.
         report: reference texts.
         rows: the remaining columns of each sample (keys, level, grade).
+        asked_B3: the prompts' level and wording, `lss.model.prompt_bank.questions`; None: level unknown.
     """
 
     image_B1YX: Tensor
@@ -33,6 +35,7 @@ class Batch:
     grade_B: Tensor
     report: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    asked_B3: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.image_B1YX)
@@ -45,6 +48,7 @@ class Batch:
             self.grade_B.to(device, non_blocking=True),
             self.report,
             self.rows,
+            None if self.asked_B3 is None else self.asked_B3.to(device, non_blocking=True),
         )
 
     def pin_memory(self) -> Batch:
@@ -55,6 +59,7 @@ class Batch:
             self.grade_B.pin_memory(),
             self.report,
             self.rows,
+            None if self.asked_B3 is None else self.asked_B3.pin_memory(),
         )
 
 
@@ -126,6 +131,13 @@ class Task(Protocol):
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore what `state` gave."""
+
+
+def grade_term(output: Output, batch: Batch, weight: float) -> Tensor | float:
+    """`weight` times the cross-entropy of the grade that the encoder reads; 0 where it reads none."""
+    if output.grade_logits is None:
+        return 0.0
+    return weight * nn.functional.cross_entropy(output.grade_logits, batch.grade_B)
 
 
 def add_vision_adapters(setup: Setup) -> None:

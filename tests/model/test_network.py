@@ -6,6 +6,7 @@ from torch import nn
 
 from lss.backbones.base import Backbone
 from lss.model.network import ClassificationNetwork, NetworkConfig, SegmentationNetwork
+from lss.model.prompt_bank import PromptBank, questions
 from lss.notes.prompts import GRADE_PROMPTS
 
 
@@ -45,6 +46,7 @@ def config(**changes):
                 "heads": 8,
                 "fusion": "spatial",
                 "prompt": "bank",
+                "queries": "text",
                 "resample_grid": None,
                 "mask_size": 40,
             }
@@ -81,26 +83,75 @@ def test_text_tower_is_asked_once(image):
     for _ in range(3):
         network(image, GRADE)
     assert network.encoder.backbone.asked == 1
-    assert not any("prompts" in name for name in network.state_dict())
+    assert not any("bank" in name for name in network.state_dict())
 
 
-def test_the_bank_does_not_see_the_grade_and_the_oracle_does(image):
-    torch.manual_seed(3)
-    bank = ClassificationNetwork(PatchBackbone(), config()).eval()
+@pytest.mark.parametrize("prompt", ["bank", "predicted"])
+@pytest.mark.parametrize("kind", [SegmentationNetwork, ClassificationNetwork])
+def test_no_output_depends_on_the_grades_of_the_batch(image, kind, prompt):
+    """Permuted labels change nothing, to the last bit."""
+    network = kind(PatchBackbone(), config(prompt=prompt)).eval()
+    asked = questions(["L4-L5", None, "L5-S1"])
+    first, other = network(image, GRADE, asked), network(image, GRADE.flip(0), asked)
+    assert torch.equal(first.logits, other.logits)
+    assert torch.equal(first.attention_BHKN, other.attention_BHKN)
+    assert torch.equal(first.grade_logits, other.grade_logits) and first.grade_logits.shape == (3, 3)
+
+
+def test_the_oracle_sees_the_grade(image):
     oracle = ClassificationNetwork(PatchBackbone(), config(prompt="oracle")).eval()
-    other = torch.tensor([2, 2, 2])
-    assert torch.equal(bank(image, GRADE).logits, bank(image, other).logits)
-    told, told_other = oracle(image, GRADE), oracle(image, other)
-    assert told.attention_BHKN.shape[2] == 1
+    told, told_other = oracle(image, GRADE), oracle(image, torch.tensor([2, 2, 2]))
+    assert told.attention_BHKN.shape[2] == 1 and told.grade_logits is None
     assert not torch.allclose(told.attention_BHKN[0], told_other.attention_BHKN[0])
     assert torch.equal(told.attention_BHKN[2], told_other.attention_BHKN[2])
 
 
-def test_only_what_is_new_is_trained(image):
-    network = SegmentationNetwork(PatchBackbone(), config())
-    network(image, GRADE).logits.sum().backward()
+def test_a_head_that_is_sure_of_a_grade_asks_what_the_oracle_asks(image):
+    torch.manual_seed(5)
+    predicted = SegmentationNetwork(PatchBackbone(), config(prompt="predicted")).eval()
+    oracle = SegmentationNetwork(PatchBackbone(), config(prompt="oracle")).eval()
+    oracle.load_state_dict(predicted.state_dict(), strict=False)
+    torch.nn.init.zeros_(predicted.encoder.grade_head.to_logits.weight)
+    predicted.encoder.grade_head.to_logits.bias.data = torch.tensor([0.0, 0.0, 200.0])
+    assert torch.allclose(predicted(image, GRADE).logits, oracle(image, torch.tensor([2, 2, 2])).logits, atol=1e-6)
+
+
+@pytest.mark.parametrize("prompt", ["bank", "predicted"])
+def test_prompts_that_say_something_else_change_the_map(image, prompt):
+    network = SegmentationNetwork(PatchBackbone(), config(prompt=prompt)).eval()
+    own, normal, severe = (network(image, GRADE, questions([None] * 3, said=[g] * 3)).logits for g in (-1, 0, 2))
+    assert not torch.allclose(normal, severe, atol=1e-4) and not torch.allclose(own, severe, atol=1e-4)
+
+
+def test_bank_is_centred_and_knows_level_wording_and_what_is_said():
+    bank = PromptBank(PatchBackbone(), "text")
+    assert bank.embeddings_VLKW[:-1].mean(dim=(0, 1, 2)).abs().max() < 1e-6
+    own, level, wording, severe = (bank(questions(*asked))[0] for asked in (
+        ([None],), (["L4-L5"],), ([None], [0]), ([None], None, [2])))  # fmt: skip
+    assert not torch.equal(own, level) and not torch.equal(own, wording)
+    assert torch.equal(severe, own[[4, 5, 4, 5, 4, 5]])
+
+
+def test_controls_of_the_texts():
+    text, shuffled, empty, learned = (
+        PromptBank(PatchBackbone(), name) for name in ("text", "shuffled", "empty", "learned")
+    )
+    asked = questions(["L4-L5"])
+    assert torch.equal(shuffled(asked)[0, 2:], text(asked)[0, :4])  # each grade has the words of the one before
+    assert torch.equal(learned(asked), learned(questions([None]))) and learned.learned_KW.requires_grad
+    backbone = PatchBackbone()
+    backbone.prompt_embeddings = lambda texts: torch.tensor([[float(len(text))] * 6 for text in texts])
+    assert not PromptBank(backbone, "empty")(asked).any()  # no text has any letter
+    assert empty.learned_KW is None
+
+
+@pytest.mark.parametrize("prompt", ["bank", "predicted"])
+def test_only_what_is_new_is_trained(image, prompt):
+    network = SegmentationNetwork(PatchBackbone(), config(prompt=prompt))
+    output = network(image, GRADE)
+    (output.logits.sum() + output.grade_logits.sum()).backward()
     trained = {
         name.split(".")[0] + "." + name.split(".")[1] for name, p in network.named_parameters() if p.requires_grad
     }
-    assert trained == {"encoder.attention", "decoder.layers", "decoder.to_logit"}
+    assert trained == {"encoder.attention", "encoder.grade_head", "decoder.layers", "decoder.to_logit"}
     assert all(p.grad is not None for p in network.parameters() if p.requires_grad)

@@ -26,7 +26,7 @@ def heads(x):
 
 @pytest.mark.parametrize("fusion", ["spatial", "broadcast"])
 def test_shapes_and_maps_that_sum_to_one(inputs, fusion):
-    attended, attention = module(fusion)(*inputs)
+    attended, attention, _ = module(fusion)(*inputs)
     assert attended.shape == (B, N, D) and attention.shape == (B, HEADS, K, N)
     assert torch.allclose(attention.sum(dim=-1), torch.ones(B, HEADS, K), atol=1e-6)
 
@@ -34,7 +34,7 @@ def test_shapes_and_maps_that_sum_to_one(inputs, fusion):
 def test_broadcast_is_equation_4(inputs):
     patches, prompts = inputs
     net = module("broadcast")
-    attended, _ = net(patches, prompts)
+    attended, *_ = net(patches, prompts)
     normed = layer_norm(patches, (D,))
     query = net.query(layer_norm(prompts, (W,))).expand(B, -1, -1)
     result = scaled_dot_product_attention(heads(query), heads(net.key(normed)), heads(net.value(normed)))
@@ -55,7 +55,7 @@ def test_spatial_with_even_attention_adds_each_patch_its_own_value(inputs):
     patches, prompts = inputs
     net = module("spatial")
     torch.nn.init.zeros_(net.query.weight)  # all scores equal
-    attended, attention = net(patches, prompts)
+    attended, attention, _ = net(patches, prompts)
     normed = layer_norm(patches, (D,))
     assert torch.allclose(attention, torch.full_like(attention, 1 / N))
     assert torch.allclose(attended, normed + net.output(net.value(normed)), atol=1e-5)
@@ -67,8 +67,8 @@ def test_moves_with_its_patches(inputs, fusion):
     patches, prompts = inputs
     order = torch.randperm(N, generator=torch.Generator().manual_seed(3))
     net = module(fusion)
-    attended, attention = net(patches, prompts)
-    shuffled, shuffled_attention = net(patches[:, order], prompts)
+    attended, attention, _ = net(patches, prompts)
+    shuffled, shuffled_attention, _ = net(patches[:, order], prompts)
     assert torch.allclose(shuffled, attended[:, order], atol=1e-5)
     assert torch.allclose(shuffled_attention, attention[..., order], atol=1e-6)
 
@@ -91,7 +91,7 @@ def test_every_weight_gets_a_gradient(inputs, fusion):
 def test_without_fusion_the_normalised_patches_go_on_and_prompts_do_not_matter():
     attention = SpatialPatchCrossAttention(12, 6, 16, 4, "none")
     patches, prompts = torch.randn(2, 5, 12), torch.randn(1, 3, 6)
-    attended, maps = attention(patches, prompts)
+    attended, maps, _ = attention(patches, prompts)
     assert maps is None
     torch.testing.assert_close(attended, torch.nn.functional.layer_norm(patches, (12,)))
     assert torch.equal(attended, attention(patches, 100 * prompts)[0])
@@ -108,3 +108,23 @@ def test_what_is_drawn_after_it_is_the_same_for_every_fusion():
         SpatialPatchCrossAttention(12, 6, 16, 4, fusion)
         following.append(torch.rand(3))
     assert all(torch.equal(following[0], other) for other in following)
+
+
+def test_weighed_prompts_are_one_query_and_a_certain_weight_is_that_prompt_alone(inputs):
+    patches, prompts = inputs
+    net = module("spatial")
+    certain = torch.tensor([[0.0, 1.0, 0.0]]).expand(B, -1)
+    weighed, alone = net(patches, prompts, certain), net(patches, prompts[:, 1:2])
+    for one, other in zip(weighed, alone, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+    assert weighed.attention_BHKN.shape == (B, HEADS, 1, N)
+
+
+def test_similarity_is_the_score_of_equation_4_before_the_softmax(inputs):
+    patches, prompts = inputs
+    net = module("spatial")
+    normed = layer_norm(patches, (D,))
+    scores = heads(net.query(layer_norm(prompts, (W,)))) @ heads(net.key(normed)).transpose(-1, -2) / (S / HEADS) ** 0.5
+    found = net(patches, prompts)
+    assert torch.allclose(found.similarity_BKN, scores.mean(dim=1), atol=1e-5)
+    assert torch.allclose(found.attention_BHKN, scores.softmax(dim=-1), atol=1e-5)

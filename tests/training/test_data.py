@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lss.io import write_parquet
+from lss.notes.prompts import TEST_WORDING, TRAINING_WORDINGS
 from lss.schemas import SHARD
 from lss.training import data
 from lss.training.data import BatchLoader, Samples, Subsets
@@ -138,3 +139,20 @@ def test_looping_draws_nothing_from_torch(shards):
     before = torch.get_rng_state()
     list(loader.batches())
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_wordings_are_drawn_by_sample_and_epoch_and_the_held_out_one_is_for_tests(shards):
+    samples = Samples(shards, 16, 16)
+
+    def wordings(loader, epoch):
+        return {
+            row["slice_key"]: int(asked[1])
+            for batch in loader.batches(epoch)
+            for row, asked in zip(batch.rows, batch.asked_B3, strict=True)
+        }
+
+    assert set(wordings(BatchLoader(samples, 4, seed=None), 0).values()) == {TEST_WORDING}
+    first = wordings(BatchLoader(samples, 4, seed=1), 0)
+    assert set(first.values()) <= set(range(TRAINING_WORDINGS)) and len(set(first.values())) > 1
+    assert first == wordings(BatchLoader(samples, 3, seed=1), 0)  # whatever the batches
+    assert first != wordings(BatchLoader(samples, 4, seed=1), 1) and first != wordings(BatchLoader(samples, 4, 2), 0)

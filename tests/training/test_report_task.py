@@ -18,6 +18,7 @@ from lss.errors import LssError
 from lss.io import write_json
 from lss.losses.focal import IGNORED
 from lss.model.network import SegmentationNetwork, network_config
+from lss.model.prompt_bank import questions
 from lss.model.report_encoder import Location
 from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.report_text import state_area, tidy
@@ -193,7 +194,7 @@ def test_looking_at_a_batch_at_once_finds_the_same(trained_segmentation, params)
     network = _task(trained_segmentation, params).module.eval()
     batch = _batch_of(network)
     one_by_one = network.look(batch.image_B1YX, batch.grade_B, [PLACE] * 3)
-    visual, coverage, mask = network.find(batch.image_B1YX, batch.grade_B)
+    visual, coverage, mask = network.find(batch.image_B1YX, batch.grade_B, questions([PLACE.level] * 3))
     torch.testing.assert_close(visual, one_by_one.visual_BMV, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(coverage, one_by_one.coverage_B1SS)
     assert area_percent(mask, [PLACE.region_share] * 3) == one_by_one.area_percent

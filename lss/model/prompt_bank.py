@@ -1,0 +1,102 @@
+"""Embeddings of the grade prompts: what the text tower says of every prompt, wording and level.
+
+Shapes: B images, V wordings, L levels (unknown first), K prompts, W width of the text.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lss.backbones.base import Backbone
+from lss.grades import LEVELS
+from lss.notes.prompts import (
+    GRADE_PROMPTS,
+    PROMPT_GRADES,
+    TEST_WORDING,
+    TRAINING_WORDINGS,
+    UNKNOWN_LEVEL,
+    level_index,
+    prompt_text,
+)
+from lss.params import Queries
+
+OWN = -1
+"""In a question: every prompt speaks of its own grade."""
+
+
+def questions(levels: list[str | None], wordings: list[int] | None = None, said: list[int] | None = None) -> Tensor:
+    """What each image is asked: int64 (B, 3), level, wording, and the grade that all prompts are made to speak of.
+
+    Args:
+        levels: disc level of each image, or None where it is not known.
+        wordings: of each image; the held-out one where none are given.
+        said: index into GRADES, or OWN; OWN where none are given. Another value is for controls alone.
+    """
+    count = len(levels)
+    return torch.tensor(
+        [
+            [level_index(level), wording, grade]
+            for level, wording, grade in zip(
+                levels, wordings or [TEST_WORDING] * count, said or [OWN] * count, strict=True
+            )
+        ],
+        dtype=torch.int64,
+    ).reshape(count, 3)
+
+
+class PromptBank(nn.Module):
+    """Prompts of a batch of images, by level and wording.
+
+    The embeddings of a text tower are nearly alike (those of sentences on one subject share most of what they are),
+    so the mean over the bank is taken off them. The tower is frozen here and its answers never change: it is asked
+    once, and they are no part of the state. `learned` queries are vectors in their place, of the same number and size,
+    which know no text and no level.
+    """
+
+    embeddings_VLKW: Tensor
+    grade_K: Tensor
+
+    def __init__(self, backbone: Backbone, queries: Queries) -> None:
+        """Ask the text tower.
+
+        Args:
+            backbone: with its text tower.
+            queries: `text`; or a control: `learned` vectors; `shuffled`, the prompts of each grade hold the words of
+                the next; `empty`, all hold the empty text.
+        """
+        super().__init__()
+        levels, count = len(LEVELS) + 1, len(GRADE_PROMPTS)
+        texts = [
+            "" if queries == "empty" else prompt_text(prompt, wording, level)
+            for wording in range(TRAINING_WORDINGS + 1)
+            for level in range(levels)
+            for prompt in GRADE_PROMPTS
+        ]
+        with torch.no_grad():
+            flat = backbone.prompt_embeddings(texts).float()
+        embeddings_VLKW = flat.unflatten(0, (TRAINING_WORDINGS + 1, levels, count))
+        if queries != "empty":  # less its mean nothing would be left of one text
+            embeddings_VLKW = embeddings_VLKW - embeddings_VLKW[:TRAINING_WORDINGS].mean(dim=(0, 1, 2))
+        if queries == "shuffled":
+            embeddings_VLKW = embeddings_VLKW.roll(2, dims=2)
+        self.register_buffer("embeddings_VLKW", embeddings_VLKW, persistent=False)
+        self.register_buffer("grade_K", torch.tensor(PROMPT_GRADES, device=flat.device), persistent=False)
+        drawn_KW = torch.randn(count, flat.shape[1])  # in any case: what is drawn after it is then the same for all
+        self.learned_KW = nn.Parameter(drawn_KW) if queries == "learned" else None
+
+    def forward(self, asked_B3: Tensor) -> Tensor:
+        """Embeddings (B, K, W) of the questions; see `questions`."""
+        level_B, wording_B, said_B = asked_B3.unbind(dim=1)
+        prompts_BKW = self.embeddings_VLKW[wording_B, level_B]
+        if self.learned_KW is not None:
+            prompts_BKW = self.learned_KW.expand_as(prompts_BKW)
+        own_K = torch.arange(len(self.grade_K), device=asked_B3.device)
+        # the first and the second prompt of the grade that is to be spoken of, over and over
+        other_BK = 2 * said_B[:, None] + own_K % 2
+        chosen_BK = torch.where(said_B[:, None] == OWN, own_K, other_BK)
+        return prompts_BKW.gather(1, chosen_BK[..., None].expand_as(prompts_BKW))
+
+    def unknown(self, count: int, device: torch.device) -> Tensor:
+        """Questions on images of which nothing is known, in the held-out wording: (count, 3)."""
+        return torch.tensor([[UNKNOWN_LEVEL, TEST_WORDING, OWN]], device=device).expand(count, 3)
