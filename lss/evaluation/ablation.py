@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lss.evaluation.measures import rounded
-from lss.metrics.bootstrap import Estimate, Floats, PatientBootstrap, divide, interval
+from lss.metrics.bootstrap import (
+    FEWEST_PATIENTS,
+    NO_SPREAD,
+    TOO_FEW_PATIENTS,
+    Estimate,
+    Floats,
+    PatientBootstrap,
+    divide,
+    interval,
+    shifted_interval,
+)
 from lss.seeding import generator
 
 INTERVAL = "percentile bootstrap over patients and repeats"
@@ -94,14 +104,20 @@ class CrossedBootstrap:
         value = float(of_repeats_R.mean())
         chosen = (denominator_RN > 0).any(axis=0)
         counts = int(chosen.sum()), len(np.unique(self._patients.patient_of_case[chosen]))
-        limits = (np.nan, np.nan)
+        limits, words = (np.nan, np.nan), ""
         if np.isfinite(value):
             sums_PR, bases_PR = (self._patients.per_patient(part.T) for part in (numerator_RN, denominator_RN))
             weights_DP = self._patients.weights_DP
             drawn_DR = divide(weights_DP @ sums_PR, weights_DP @ bases_PR)
-            limits = interval(value, (drawn_DR * self._repeats_DR).sum(axis=1), None, self._patients.confidence)
+            draws_D = (drawn_DR * self._repeats_DR).sum(axis=1)
+            limits, words = interval(value, draws_D, None, self._patients.confidence), "percentile"
+            if counts[1] < FEWEST_PATIENTS or limits[0] == limits[1]:
+                words = TOO_FEW_PATIENTS if counts[1] < FEWEST_PATIENTS else NO_SPREAD
+                limits = np.nan, np.nan
+            elif not limits[0] <= value <= limits[1]:
+                limits, words = shifted_interval(value, draws_D, self._patients.confidence), "shifted"
         spread = float(of_repeats_R.std(ddof=1)) if len(of_repeats_R) > 1 else np.nan
-        return Estimate(value, *limits, *counts), spread
+        return Estimate(value, *limits, *counts, interval=words), spread
 
 
 def compare(cases: Cases, bootstrap: CrossedBootstrap, references: dict[System, System]) -> Rows:
@@ -167,6 +183,7 @@ def _row(system: System, metric: str, stratum: str, estimate: Estimate, spread: 
         "sd": rounded(spread),
         "n": estimate.n,
         "patients": estimate.patients,
+        "interval": estimate.interval,
     }
 
 

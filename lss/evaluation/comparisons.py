@@ -28,7 +28,7 @@ def compare_all(
         pairs: which; all by default.
 
     Returns:
-        one row per pair: family, first, second; difference (mean, first minus second), low, high;
+        one row per pair: family, first, second; difference (mean, first minus second), low, high, interval;
         test, first_better, second_better, ties, p, p_holm (images taken as independent);
         p_patients, p_patients_holm (sign flips of whole patients); n, patients.
     """
@@ -44,6 +44,7 @@ def compare_all(
         rows.append(
             {"family": family, "first": first, "second": second}
             | {"difference": rounded(mean.value), "low": rounded(mean.low), "high": rounded(mean.high)}
+            | {"interval": mean.interval}
             | result._asdict()
             | {"n": mean.n, "patients": mean.patients}
         )

@@ -22,18 +22,44 @@ _DECISION_THRESHOLDS = np.arange(1, 100) / 100
 
 
 @dataclass(frozen=True)
+class Prevalence:
+    """Shares of the grades, (3,) each: `natural` of the training part's slices, `trained` of the balanced samples."""
+
+    natural: Floats
+    trained: Floats
+
+    def correct(self, probabilities: Floats) -> Floats:
+        """Probabilities (N, 3) of a head trained on other shares, at the natural ones (Saerens et al. 2002, eq. 4).
+
+        p'(grade | x) is p(grade | x) * natural(grade) / trained(grade), divided by its sum over the grades.
+        """
+        weighted = probabilities * self.natural / self.trained
+        return weighted / weighted.sum(axis=1, keepdims=True)
+
+
+def prevalence_of(slices: list[str], samples: list[str]) -> Prevalence:
+    """Shares from the grades of the training part's slices and of the samples made of them.
+
+    One is added to each count, so that a grade of which the training part has no slice stays possible.
+    """
+    natural, trained = (np.array([grades.count(grade) + 1.0 for grade in GRADES]) for grades in (slices, samples))
+    return Prevalence(natural / natural.sum(), trained / trained.sum())
+
+
+@dataclass(frozen=True)
 class Answers:
     """What one way says of N cases.
 
     Attributes:
         grades: grade of each case, or None where it states none.
         scores: (N, 3), higher means rather this grade; for ROC curves.
-        probabilities: whether the scores are probabilities, and calibration has a meaning.
+        probabilities: (N, 3) at the natural prevalence of the grades, for calibration error and decision curve; None
+            where the scores are no probabilities.
     """
 
     grades: list[str | None]
     scores: Floats
-    probabilities: bool = False
+    probabilities: Floats | None = None
 
     @property
     def classes(self) -> NDArray[np.intp]:
@@ -41,9 +67,14 @@ class Answers:
         return np.array([-1 if grade is None else GRADES.index(grade) for grade in self.grades], dtype=np.intp)
 
 
-def answers_of_head(probabilities: Floats) -> Answers:
-    """The grade head's answers from its probabilities (N, 3)."""
-    return Answers([GRADES[index] for index in probabilities.argmax(axis=1)], probabilities, True)
+def answers_of_head(probabilities: Floats, prevalence: Prevalence | None = None) -> Answers:
+    """The grade head's answers from its probabilities (N, 3).
+
+    It answers as it was trained, on balanced grades; calibration error and decision curve go by its probabilities at
+    the natural prevalence.
+    """
+    at_prevalence = probabilities if prevalence is None else prevalence.correct(probabilities)
+    return Answers([GRADES[index] for index in probabilities.argmax(axis=1)], probabilities, at_prevalence)
 
 
 def answers_of_area(areas: Floats, thresholds: Thresholds = PAPER_THRESHOLDS) -> Answers:
@@ -74,7 +105,8 @@ def evaluate_answers(
 
     Returns:
         measures; {"confusion" [true][answered, last: none], "roc" per grade, and for probabilities "reliability"
-        and "decision" (net benefit of calling severe, with its interval)}, for figures.
+        and "decision" (net benefit of calling severe, with its interval), both at the
+        natural prevalence and "_uncorrected"}.
 
     Raises ImpossibleMetricsError where the numbers contradict each other.
     """
@@ -86,24 +118,27 @@ def evaluate_answers(
         confusion = (weights_DP @ per_patient).reshape(-1, *shape)
         return _all_metrics(confusion, "") | _all_metrics(metrics.balanced(confusion), "balanced")
 
-    found = bootstrap.estimates(statistics)
-    rows = []
     occurrences = {grade: true == index for index, grade in enumerate(GRADES)}
+    found = {
+        name: bootstrap.estimate_of(of, occurrences.get(name.split("|")[1]))
+        for name, of in bootstrap.resampled(statistics).items()
+    }
+    rows = []
     for name, estimate in found.items():
         metric, stratum = name.split("|")
-        if stratum in GRADES:
-            cases = occurrences[stratum]
-            patients = len(np.unique(bootstrap.patient_of_case[cases]))
-            estimate = estimate._replace(n=int(cases.sum()), patients=patients)
         rows.append(measure(key, metric, stratum, estimate))
-    for index, grade in enumerate(GRADES):
-        statistic = metrics.auc_statistic(bootstrap, answers.scores[:, index], true == index)
-        rows.append(measure(key, "auc", grade, bootstrap.estimate(statistic)))
-    confidence = answers.scores.max(axis=1)
-    correct = answers.classes == true
-    if answers.probabilities:
-        ece = bootstrap.estimate(calibration.ece_statistic(bootstrap, confidence, correct))
-        rows += measures(key, "all", {"ece": ece})
+    for grade, positive in occurrences.items():
+        statistic = metrics.auc_statistic(bootstrap, answers.scores[:, GRADES.index(grade)], positive)
+        # the fewer patients of the two sides bear it: D against the rest is known no better than D is
+        rarer = min((positive, ~positive), key=lambda side: len(np.unique(bootstrap.patient_of_case[side])))
+        rows.append(measure(key, "auc", grade, bootstrap.estimate(statistic, rarer)))
+    if answers.probabilities is not None:
+        for suffix, probabilities in (("", answers.probabilities), ("_uncorrected", answers.scores)):
+            confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == true
+            statistic = calibration.ece_statistic(bootstrap, confidence, correct)
+            rows += measures(key, "all", {f"ece{suffix}": bootstrap.estimate(statistic, method="shifted")})
+        corrected_right = answers.probabilities.argmax(axis=1) == true
+        rows += measures(key, "all", {"accuracy_corrected": bootstrap.mean(corrected_right.astype(np.float64))})
 
     where = "/".join(key.values())
     confusion = one_hot.sum(axis=0)
@@ -112,7 +147,7 @@ def evaluate_answers(
     check_accuracy(where, found["accuracy|all"].value, recalls)
     if not np.isnan(recalls).any():  # a grade that does not occur leaves it undefined
         check_accuracy(f"{where}/balanced", found["accuracy|balanced"].value, recalls)
-    return rows, _curves(answers, true, confusion, confidence, correct, bootstrap)
+    return rows, _curves(answers, true, confusion, bootstrap)
 
 
 def _all_metrics(confusion: Floats, weighting: str) -> dict[str, Floats]:
@@ -126,36 +161,33 @@ def _all_metrics(confusion: Floats, weighting: str) -> dict[str, Floats]:
     return found
 
 
-def _curves(
-    answers: Answers,
-    true: NDArray[np.intp],
-    confusion: Floats,
-    confidence: Floats,
-    correct: NDArray[np.bool_],
-    bootstrap: PatientBootstrap,
-) -> dict[str, Any]:
+def _curves(answers: Answers, true: NDArray[np.intp], confusion: Floats, bootstrap: PatientBootstrap) -> dict[str, Any]:
     roc = {}
     for index, grade in enumerate(GRADES):
         fpr, tpr = metrics.roc_curve(answers.scores[:, index], true == index)
         roc[grade] = {"fpr": _list(fpr), "tpr": _list(tpr)}
     curves: dict[str, Any] = {"confusion": confusion.astype(int).tolist(), "roc": roc}
-    if answers.probabilities:
-        reliability = calibration.reliability(confidence, correct)
+    if answers.probabilities is not None:
         severe = true == SEVERE
-        benefit = calibration.net_benefit_estimates(bootstrap, answers.scores[:, SEVERE], severe, _DECISION_THRESHOLDS)
         everyone = calibration.net_benefit(np.ones(len(true)), severe, _DECISION_THRESHOLDS)
-        curves["reliability"] = {
-            "confidence": _list(reliability.confidence),
-            "accuracy": _list(reliability.accuracy),
-            "cases": reliability.cases.tolist(),
-        }
-        curves["decision"] = {
-            "threshold": _list(_DECISION_THRESHOLDS),
-            "model": [rounded(estimate.value) for estimate in benefit],
-            "low": [rounded(estimate.low) for estimate in benefit],
-            "high": [rounded(estimate.high) for estimate in benefit],
-            "treat_all": _list(everyone),
-        }
+        for suffix, probabilities in (("", answers.probabilities), ("_uncorrected", answers.scores)):
+            correct = probabilities.argmax(axis=1) == true
+            reliability = calibration.reliability(probabilities.max(axis=1), correct)
+            benefit = calibration.net_benefit_estimates(
+                bootstrap, probabilities[:, SEVERE], severe, _DECISION_THRESHOLDS
+            )
+            curves[f"reliability{suffix}"] = {
+                "confidence": _list(reliability.confidence),
+                "accuracy": _list(reliability.accuracy),
+                "cases": reliability.cases.tolist(),
+            }
+            curves[f"decision{suffix}"] = {
+                "threshold": _list(_DECISION_THRESHOLDS),
+                "model": [rounded(estimate.value) for estimate in benefit],
+                "low": [rounded(estimate.low) for estimate in benefit],
+                "high": [rounded(estimate.high) for estimate in benefit],
+                "treat_all": _list(everyone),
+            }
     return curves
 
 

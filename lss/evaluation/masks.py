@@ -62,8 +62,9 @@ def evaluate_masks(
 ) -> tuple[list[Measure], dict[str, int]]:
     """Measures of one model against one reference, from its case rows; and how many masks were empty, by kind.
 
-    Strata: all; non_empty (the reference has pixels); balanced (mean over the grades of their means); pooled over all
-    pixels; each grade; each level.
+    Strata: all; empty (the reference has no pixel: only `false_masks`, the share on which one is drawn); non_empty
+    (the reference has pixels); balanced (mean over the grades of their means); pooled over all pixels; each grade;
+    each level.
 
     Raises ImpossibleMetricsError where the numbers contradict each other.
     """
@@ -81,6 +82,8 @@ def evaluate_masks(
         if among.any():
             check_overlap(f"{where}/{stratum}", estimates["dice"].value, estimates["iou"].value)
         found += measures(key, stratum, estimates)
+    drawn = np.array([float(row["empty"] == "reference") for row in rows])  # where the reference is empty
+    found += measures(key, "empty", bootstrap.means({"false_masks": drawn}, ~filled))
     balanced = _balanced(columns, np.array([GRADES.index(row["grade"]) for row in rows]), bootstrap)
     if not np.isnan(balanced["dice"].value):
         check_overlap(f"{where}/balanced", balanced["dice"].value, balanced["iou"].value)

@@ -11,13 +11,15 @@ DIGITS = 6
 """Decimals kept in the results: the last bits of a float may depend on the machine's linear algebra."""
 
 Measure = dict[str, Any]
-"""task, backbone, loss, source, reference, metric, stratum, value, low, high, n, patients, undefined_draws.
+"""task, backbone, loss, source, reference, metric, stratum, value, low, high, n, patients, undefined_draws,
+interval.
 
 - source: what answered: head, area_paper, area_calibrated, text; mask; report; or the name of a baseline
 - reference: against what: note_grade, true_grade, pseudo_mask, true_mask, report
 - stratum: all, non_empty (reference mask), pooled (over pixels), balanced (grades re-weighted to equal prevalence; of
   masks: mean over the grades of their means), macro, a grade, a level
 - undefined_draws: share of the bootstrap's draws that hold no such case; they are not in the interval
+- interval: its method (`lss.metrics.bootstrap.METHOD_NAMES`), or why there is none: too few patients, no spread
 """
 
 KEY = ("task", "backbone", "loss", "source", "reference", "metric", "stratum")
@@ -34,6 +36,7 @@ def measure(key: dict[str, str], metric: str, stratum: str, estimate: Estimate) 
         "n": estimate.n,
         "patients": estimate.patients,
         "undefined_draws": rounded(estimate.undefined),
+        "interval": estimate.interval,
     }
 
 

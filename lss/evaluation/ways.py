@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from lss.evaluation.cases import TestCases
-from lss.evaluation.grades import Answers, answers_of_area, answers_of_head, answers_of_text
+from lss.evaluation.grades import Answers, Prevalence, answers_of_area, answers_of_head, answers_of_text
 from lss.grades import GRADES
 from lss.model.severity import PAPER_THRESHOLDS, Thresholds
 from lss.notes.grading import grade_report
@@ -61,12 +61,14 @@ def _first(tables: dict[Run, Rows], backbone: str, task: str) -> tuple[str, Rows
     return next(((m[2], rows) for m, rows in tables.items() if m[:2] == (backbone, task)), None)
 
 
-def ways_of(tables: dict[Run, Rows], backbone: str, thresholds: AreaThresholds) -> dict[tuple[str, str], Answers]:
+def ways_of(
+    tables: dict[Run, Rows], backbone: str, thresholds: AreaThresholds, prevalence: Prevalence
+) -> dict[tuple[str, str], Answers]:
     """Every way a backbone answers: (source, loss of its model) to answers; of several report models every text."""
     ways: dict[tuple[str, str], Answers] = {}
     if head := _first(tables, backbone, "classification"):
         probabilities = np.array([[row[f"p_{grade}"] for grade in GRADES] for row in head[1]], dtype=np.float64)
-        ways["head", head[0]] = answers_of_head(probabilities)
+        ways["head", head[0]] = answers_of_head(probabilities, prevalence)
     if mask := _first(tables, backbone, "segmentation"):
         areas = np.array([row["area_percent"] for row in mask[1]], dtype=np.float64)
         ways["area_paper", mask[0]] = answers_of_area(areas, PAPER_THRESHOLDS)

@@ -20,12 +20,20 @@ from lss.seeding import generator
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
 """Weights of the patients (D, P) to the statistic of each draw (D,); NaN where a draw leaves it undefined."""
-Method = Literal["bca", "percentile"]
+Method = Literal["bca", "percentile", "shifted"]
 
 METHOD_NAMES: dict[Method, str] = {
     "bca": "bias-corrected and accelerated bootstrap (Efron 1987)",
     "percentile": "percentile bootstrap",
+    "shifted": "percentile bootstrap of draws shifted by their bias",
 }
+
+FEWEST_PATIENTS = 5
+"""Below so many patients no interval is given: the draws repeat the same few, and it would be far too narrow."""
+TOO_FEW_PATIENTS = "too few patients"
+NO_SPREAD = "no spread"
+NO_INTERVAL = (TOO_FEW_PATIENTS, NO_SPREAD)
+"""Words that stand where there is no interval; no spread: all draws are equal, as where every case is right."""
 
 
 class Estimate(NamedTuple):
@@ -36,6 +44,8 @@ class Estimate(NamedTuple):
         n, patients: cases and their patients that stand behind it.
         undefined: share of the draws that leave the number undefined (no case of that kind was drawn) and are not in
             its interval.
+        interval: the method of the interval, or the words of `NO_INTERVAL` that stand in its place ("" where the
+            value itself is undefined).
     """
 
     value: float
@@ -44,6 +54,7 @@ class Estimate(NamedTuple):
     n: int
     patients: int
     undefined: float = 0.0
+    interval: str = ""
 
 
 class Resampled(NamedTuple):
@@ -92,9 +103,11 @@ class PatientBootstrap:
         sums: Floats = self._of_patient @ values.reshape(self.cases, -1)
         return sums.reshape(self.patients, *values.shape[1:])
 
-    def estimate(self, statistic: Statistic, among: NDArray[np.bool_] | None = None) -> Estimate:
-        """Value and interval of one statistic; see `estimates`."""
-        return self.estimates(lambda weights_DP: {"": statistic(weights_DP)}, among)[""]
+    def estimate(
+        self, statistic: Statistic, among: NDArray[np.bool_] | None = None, method: Method | None = None
+    ) -> Estimate:
+        """Value and interval of one statistic; see `estimates` and `estimate_of`."""
+        return self.estimate_of(self.resampled(lambda weights_DP: {"": statistic(weights_DP)})[""], among, method)
 
     def estimates(
         self, statistics: Callable[[Floats], dict[str, Floats]], among: NDArray[np.bool_] | None = None
@@ -114,15 +127,33 @@ class PatientBootstrap:
         left_out = statistics(self._jackknife) if self.method == "bca" else {}
         return {name: Resampled(float(whole[name][0]), draws[name], left_out.get(name, np.empty(0))) for name in whole}
 
-    def estimate_of(self, of: Resampled, among: NDArray[np.bool_] | None = None) -> Estimate:
-        """Value and interval of a resampled statistic that rests on the cases `among` (N,)."""
+    def estimate_of(
+        self, of: Resampled, among: NDArray[np.bool_] | None = None, method: Method | None = None
+    ) -> Estimate:
+        """Value and interval of a resampled statistic that rests on the cases `among` (N,).
+
+        `method` is that of the bootstrap unless given: "shifted" fits statistics that resampling biases. It is also
+        taken where the method's own interval does not hold the value.
+        """
         chosen = np.ones(self.cases, dtype=bool) if among is None else among
         n, patients = int(chosen.sum()), len(np.unique(self.patient_of_case[chosen]))
-        low, high = np.nan, np.nan
-        if not np.isnan(of.whole):
-            left_out = of.left_out_P if self.method == "bca" else None
+        low, high, name = self._interval(of, patients, method or self.method)
+        return Estimate(of.whole, low, high, n, patients, float(np.isnan(of.draws_D).mean()), name)
+
+    def _interval(self, of: Resampled, patients: int, method: Method) -> tuple[float, float, str]:
+        """The interval and its method, or NaN and the words in its place."""
+        if np.isnan(of.whole) or np.isnan(of.draws_D).all():
+            return np.nan, np.nan, ""
+        if patients < FEWEST_PATIENTS:
+            return np.nan, np.nan, TOO_FEW_PATIENTS
+        if np.nanmax(of.draws_D) - np.nanmin(of.draws_D) <= _ROUNDING:
+            return np.nan, np.nan, NO_SPREAD
+        if method != "shifted":
+            left_out = of.left_out_P if method == "bca" else None
             low, high = interval(of.whole, of.draws_D, left_out, self.confidence)
-        return Estimate(of.whole, low, high, n, patients, float(np.isnan(of.draws_D).mean()))
+            if low <= of.whole <= high and high - low > _ROUNDING:
+                return low, high, method
+        return *shifted_interval(of.whole, of.draws_D, self.confidence), "shifted"
 
     def mean(self, values: Floats, among: NDArray[np.bool_] | None = None) -> Estimate:
         """Mean of `values` (N,), finite, over the cases chosen."""
@@ -164,6 +195,23 @@ def interval(value: float, draws_D: Floats, jackknife_P: Floats | None, confiden
         levels = _bca_levels(value, draws_D, jackknife_P, levels)
     low, high = np.quantile(draws_D, levels)
     return float(low), float(high)
+
+
+def shifted_interval(value: float, draws_D: Floats, confidence: float) -> tuple[float, float]:
+    """Percentile interval of the draws, shifted so that their mean is the value.
+
+    For statistics that resampling biases, such as the calibration error, a sum of absolute values that is larger in
+    nearly every draw than in the sample: BCa then takes its percentiles from the end of the draws, and collapses. The
+    mean of the draws less the value is the bootstrap's estimate of that bias (Efron and Tibshirani 1993, chapter 10).
+    Where no draw is negative the interval ends at 0. It is widened where the draws are so skewed that
+    it would not hold the value.
+    """
+    draws_D = draws_D[~np.isnan(draws_D)]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(draws_D, [tail, 1 - tail]) - draws_D.mean() + value
+    if draws_D.min() >= 0 and value >= 0:
+        low = max(low, 0.0)
+    return float(min(low, value)), float(max(high, value))
 
 
 _ROUNDING = 1e-9

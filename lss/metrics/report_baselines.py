@@ -6,6 +6,7 @@ Plain functions on lists and arrays. Each baseline gives one report per test cas
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -24,6 +25,20 @@ def most_frequent_report(reports: list[str]) -> str:
         raise ValueError("no training report to choose from")
     counts = Counter(reports)
     return min(counts, key=lambda report: (-counts[report], report))
+
+
+def most_frequent_by(reports: list[str], groups: Sequence[object], wanted: Sequence[object]) -> list[str]:
+    """For each wanted group (a level, or a level and a grade) the commonest training report of that group.
+
+    Args:
+        reports: of the training part, with the group of each in `groups`; at least one.
+        wanted: group of each test case; one that the training part does not hold gets its commonest report of all.
+    """
+    of_group: dict[object, list[str]] = {}
+    for report, group in zip(reports, groups, strict=True):
+        of_group.setdefault(group, []).append(report)
+    chosen = {group: most_frequent_report(of_group.get(group, reports)) for group in set(wanted)}
+    return [chosen[group] for group in wanted]
 
 
 def template_reports(areas_percent: list[float], thresholds: Thresholds) -> list[str]:
@@ -48,16 +63,26 @@ def thumbnail_features(image: np.ndarray, side: int = 16) -> np.ndarray:
     return thumbnail / length if length > 0 else thumbnail
 
 
-def nearest_reports(train_features: np.ndarray, train_reports: list[str], test_features: np.ndarray) -> list[str]:
+def nearest_reports(
+    train_features: np.ndarray,
+    train_reports: list[str],
+    test_features: np.ndarray,
+    train_groups: Sequence[object] | None = None,
+    test_groups: Sequence[object] | None = None,
+) -> list[str]:
     """The report of the training image nearest to each test image (Euclidean; the first of equally near ones).
 
     Args:
         train_features: (N, F), with its N `train_reports`; N >= 1.
         test_features: (M, F).
+        train_groups, test_groups: of each image, e.g. its level: the nearest one is sought within the test image's
+            group, or among all images where the training part has none of it.
     """
-    squares = (train_features**2).sum(axis=1)
-    nearest = (squares[None] - 2.0 * test_features @ train_features.T).argmin(axis=1)
-    return [train_reports[index] for index in nearest]
+    distances = (train_features**2).sum(axis=1)[None] - 2.0 * test_features @ train_features.T
+    if train_groups is not None and test_groups is not None:
+        same = np.array([[group == other for other in train_groups] for group in test_groups])
+        distances[~same & same.any(axis=1, keepdims=True)] = np.inf
+    return [train_reports[index] for index in distances.argmin(axis=1)]
 
 
 def shuffled_partners(patients: list[str], seed: int) -> np.ndarray:

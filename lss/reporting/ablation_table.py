@@ -78,6 +78,7 @@ def _row(row: dict[str, Any], heading: str, reference: str, about: dict[str, Any
         "ci_high": row["high"],
         "n": row["n"],
         "patients": row["patients"],
+        "interval": row["interval"],
         "cohort": "phantom" if about["phantom"] else about["cohort"],
         "weights": "none" if row["backbone"] == "unet" else about["weights"].get(row["backbone"]),
         "leak": any(name.startswith(f"{row['backbone']}/") for name in about["leak"]),

@@ -8,6 +8,7 @@ from typing import Any
 
 from lss.grades import GRADE_LABELS
 from lss.layout import SUBSETS
+from lss.metrics.bootstrap import NO_INTERVAL
 
 NOT_STATED = "not stated"
 _WORDS = {"qlora": "QLoRA", "roi": "ROI", "pid": "PID", "bf16": "bfloat16", "t2": "T2", "val": "validation"}
@@ -106,5 +107,7 @@ def estimate(measure: dict[str, Any] | None) -> str:
     """A measure with its interval and what it rests on."""
     if measure is None or measure["value"] is None:
         return NOT_STATED
-    interval = "" if measure["low"] is None else f" ({measure['low']:.3f} to {measure['high']:.3f})"
+    interval = f" ({measure['interval']})" if measure["interval"] in NO_INTERVAL else ""
+    if measure["low"] is not None:
+        interval = f" ({measure['low']:.3f} to {measure['high']:.3f})"
     return f"{measure['value']:.3f}{interval}; {measure['n']:,} images of {measure['patients']:,} patients"

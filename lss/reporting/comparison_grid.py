@@ -7,7 +7,7 @@ from typing import Any
 from lss.evaluation.run_comparison import changed_settings
 from lss.grades import GRADE_LABELS
 from lss.reporting.names import LOSSES, METRIC_LABELS, SOURCES, model_name, spell_out
-from lss.reporting.table_grid import P_HEADINGS, WINS_HEADING, Cell, Grid, p_cells, value_cell, wins_cell
+from lss.reporting.table_grid import P_HEADINGS, WINS_HEADING, Cell, Grid, count_text, p_cells, value_cell, wins_cell
 
 
 def comparison_sections(comparison: dict[str, Any], settings: dict[str, Any], digits: int) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def comparison_sections(comparison: dict[str, Any], settings: dict[str, Any], di
 
 
 def _grid(tests: list[dict[str, Any]], digits: int) -> Grid:
-    headings = [Cell("Compared", kind="label"), Cell("Model", kind="label"), Cell("n", kind="count"), Cell("This run"),
-                Cell("Other run"), Cell("Difference"), WINS_HEADING, *P_HEADINGS]  # fmt: skip
+    headings = [Cell("Compared", kind="label"), Cell("Model", kind="label"), Cell("n", "patients", "count"),
+                Cell("This run"), Cell("Other run"), Cell("Difference"), WINS_HEADING, *P_HEADINGS]  # fmt: skip
     lines = []
     for test in tests:
         family, model = _family(test["family"]), _model(test["backbone"], test["loss"])
@@ -53,9 +53,9 @@ def _grid(tests: list[dict[str, Any]], digits: int) -> Grid:
             [
                 Cell(family, kind="label", sort=family),
                 Cell(model, kind="label", sort=model),
-                Cell(str(test["n"]), kind="count", sort=test["n"]),
+                Cell(count_text(test), kind="count", sort=test["n"]),
                 *(Cell(f"{test[side]:.{digits}f}", sort=test[side]) for side in ("here", "there")),
-                value_cell(test["difference"], test["low"], test["high"], digits),
+                value_cell(test["difference"], test["low"], test["high"], digits, test["interval"]),
                 wins_cell(test),
                 *p_cells(test),
             ]

@@ -28,19 +28,22 @@ _TRAINING = ("batch_size", "micro_batch_size", "schedule", "gradient_clip", "bf1
              "d_shared", "mask_size", "resample_grid", "qlora")  # fmt: skip
 _RESULTS: dict[str, list[tuple[str, str, tuple[str, ...]]]] = {
     "classification": [
-        ("head", "note_grade", ("accuracy all", "accuracy balanced", "f1 macro", "kappa all", "ece all")),
+        ("head", "note_grade", ("accuracy all", "accuracy balanced", "f1 macro", "kappa all", "ece all",
+                                 "ece_uncorrected all")),
         ("head", "note_grade", tuple(f"{name} {grade}" for name in ("recall", "precision", "auc") for grade in GRADES)),
         ("head", "true_grade", ("accuracy all",)),
     ],
     "segmentation": [
-        ("mask", "pseudo_mask", ("dice all", "dice non_empty", "dice balanced", "dice pooled", "iou non_empty",
-                                 "hd95_mm non_empty", *(f"dice {grade}" for grade in GRADES))),
+        ("mask", "pseudo_mask", ("dice all", "false_masks empty", "dice non_empty", "dice balanced", "dice pooled",
+                                 "iou non_empty", "hd95_mm non_empty", *(f"dice {grade}" for grade in GRADES))),
         ("mask", "true_mask", ("dice non_empty", "hd95_mm non_empty")),
     ],
     "report": [
         ("report", "report", tuple(f"{name} all" for name in ("cider_d", "bleu_4", "rouge_l", "meteor_1_5",
                                                              "distinct_reports", "grade_agreement"))),
         ("shuffled", "report", ("cider_d all", "grade_agreement all")),
+        ("level_grade", "report", ("cider_d all", "grade_agreement all")),
+        ("above_level_grade", "report", ("cider_d all", "grade_agreement all")),
         ("most_frequent", "report", ("cider_d all", "grade_agreement all")),
     ],
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from lss.evaluation.measures import find
 from lss.grades import GRADE_LABELS, GRADES
 from lss.reporting.cards import in_order
 from lss.reporting.names import COHORTS, LOSSES, model_name
@@ -46,6 +47,7 @@ def _facts(
     if "slices" in split:
         found.append(("Slices", f"{split['used']:,} in use of {split['slices']:,} read"))
     found.append(("Test part", f"{about['images']:,} slices of {about['patients']:,} patients"))
+    found += _headline(statistics)
     found.append(("Grades by mask area", _thresholds(about["thresholds_percent"])))
     found.append(("Intervals", f"{100 * about['confidence']:.0f} %, {about['interval']}"))
     seeds = {manifest["seed"] for manifest in manifests}
@@ -58,13 +60,61 @@ def _thresholds(thresholds: dict[str, Any]) -> str:
     """Area thresholds of each backbone, what they were fitted on, and which its reports go by."""
     texts = []
     for backbone, (low, high) in thresholds["calibrated"].items():
-        text = f"{model_name(backbone)}: A below {low:.1f} %, D above {high:.1f} %, fitted on "
-        text += thresholds["fitted_on"][backbone]
-        if unreached := thresholds["unreached"][backbone]:
-            text += f"; no area stands for {' or '.join(GRADE_LABELS[grade] for grade in unreached)}"
+        text = f"{model_name(backbone)}: A below {low:.1f} %, D above {high:.1f} %"
+        unreached = thresholds["unreached"][backbone]
+        if low == high and "BC" not in unreached:
+            unreached = [*unreached, "BC"]
+        if unreached:
+            text += f": no {' and no '.join(GRADE_LABELS[grade] for grade in unreached)}"
+        text += f", fitted on {thresholds['fitted_on'][backbone]}"
         paper = "; its reports go by the paper's" if thresholds["used"][backbone] == "paper" else ""
         texts.append(text + paper)
     return ". ".join([*texts, "In the paper 10 % and 25 %"])
+
+
+def _headline(statistics: dict[str, Any]) -> list[tuple[str, str]]:
+    """A fact per backbone: Dice on all slices of every loss, the highest first, masks drawn on normal slices, Dice on
+    non-empty ones; and whether the loss in front differs from the next on the same slices."""
+    found = []
+    for backbone in dict.fromkeys(model[0] for model in statistics["models"]):
+        losses = [loss for name, task, loss in statistics["models"] if (name, task) == (backbone, "segmentation")]
+        told = sorted((_mask_facts(statistics, backbone, loss) for loss in losses), key=lambda fact: -fact[0])
+        if told:
+            text = "; ".join(text for _, text in told)
+            found.append((f"Masks, {model_name(backbone)}", f"{text}. {_ahead(statistics, backbone, losses)}".strip()))
+    return found
+
+
+def _mask_facts(statistics: dict[str, Any], backbone: str, loss: str) -> tuple[float, str]:
+    """Dice on all slices, to sort by, and the words."""
+    wanted = {"task": "segmentation", "backbone": backbone, "loss": loss, "source": "mask", "reference": "pseudo_mask"}
+    values = [
+        find(statistics["measures"], **wanted, metric=metric, stratum=stratum)
+        for metric, stratum in (("dice", "all"), ("false_masks", "empty"), ("dice", "non_empty"))
+    ]
+    every, false, filled = (None if row is None else row["value"] for row in values)
+    words = [f"{LOSSES.get(loss, loss)}: Dice {every:.3f} on all slices" if every is not None else LOSSES[loss]]
+    words += [f"a mask on {100 * false:.0f} % of the normal ones"] if false is not None else []
+    words += [f"Dice {filled:.3f} where the reference is not empty"] if filled is not None else []
+    return every or 0.0, ", ".join(words)
+
+
+def _ahead(statistics: dict[str, Any], backbone: str, losses: list[str]) -> str:
+    """What the paired differences of Dice on all slices say of the first loss against each other one."""
+    words = []
+    for loss in losses[1:]:
+        pair = {"first": f"{backbone} {losses[0]}", "second": f"{backbone} {loss}"}
+        family = "Dice against pseudo_mask, losses"
+        for test in statistics["tests"]:
+            if test["family"] == family and all(test[side] == name for side, name in pair.items()):
+                names = [LOSSES.get(name, name) for name in (losses[0], loss)]
+                better, worse = names if test["difference"] >= 0 else names[::-1]
+                apart = test["low"] is not None and (test["low"] > 0 or test["high"] < 0)
+                words.append(
+                    f"{better} is ahead of {worse} by {abs(test['difference']):.3f} on all slices, "
+                    f"{'beyond' if apart else 'not beyond'} the interval of the paired difference."
+                )
+    return " ".join(words)
 
 
 def _subsets(split: dict[str, Any]) -> list[dict[str, Any]]:

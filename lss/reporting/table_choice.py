@@ -10,8 +10,11 @@ from lss.grades import GRADES, LEVELS
 from lss.metrics.language import METRICS as LANGUAGE
 
 _OVERLAP = ("dice", "iou", "precision", "recall", "specificity")
-_REPORT_SYSTEMS = ("report", "shuffled", "above_shuffled", "template", "above_template", "most_frequent",
-                   "above_most_frequent", "nearest_image", "above_nearest_image")  # fmt: skip
+_REPORT_SYSTEMS = (
+    "report", "level_grade", "above_level_grade", "shuffled", "above_shuffled", "template", "above_template",
+    "most_frequent", "above_most_frequent", "most_frequent_level", "above_most_frequent_level", "nearest_image",
+    "above_nearest_image", "nearest_level", "above_nearest_level",
+)  # fmt: skip
 
 Key = dict[str, str]
 
@@ -40,15 +43,26 @@ def _models(measures: list[Measure], **key: str) -> list[Key]:
 
 
 def _table1(measures: list[Measure]) -> Iterator[Measure]:
-    names = ("precision", "recall", "specificity", "f1", "auc", "accuracy", "kappa", "ece")
+    names = (
+        "precision",
+        "recall",
+        "specificity",
+        "f1",
+        "auc",
+        "accuracy",
+        "accuracy_corrected",
+        "kappa",
+        "ece",
+        "ece_uncorrected",
+    )
     keys = _models(measures, task="classification", source="head", reference="note_grade")
     yield from _select(measures, keys, names, (*GRADES, "macro", "balanced", "all"))
 
 
 def _table2(measures: list[Measure]) -> Iterator[Measure]:
-    names = (*_OVERLAP, "hausdorff_mm", "hd95_mm")
+    names = (*_OVERLAP, "false_masks", "hausdorff_mm", "hd95_mm")
     for key in _first_losses(_models(measures, task="segmentation")):
-        for stratum in ("all", "non_empty", "balanced", "pooled"):
+        for stratum in ("all", "empty", "non_empty", "balanced", "pooled"):
             yield from _select(measures, [key], names, (stratum,))
 
 
@@ -78,8 +92,8 @@ def _table5(measures: list[Measure]) -> Iterator[Measure]:
 
 def _table6(measures: list[Measure]) -> Iterator[Measure]:
     for key in _models(measures, task="segmentation", source="mask", reference="pseudo_mask"):
-        for stratum in ("all", "non_empty", "balanced"):
-            yield from _select(measures, [key], _OVERLAP, (stratum,))
+        for stratum in ("all", "empty", "non_empty", "balanced"):
+            yield from _select(measures, [key], (*_OVERLAP, "false_masks"), (stratum,))
 
 
 def _table8(measures: list[Measure]) -> Iterator[Measure]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from lss.metrics.bootstrap import NO_INTERVAL
 from lss.reporting.tables import Table
 
 _HEADINGS = {"model": "Model", "metric": "Metric", "loss": "Loss", "system": "System", "stratum": "Images",
@@ -67,7 +68,7 @@ def grid_of(table: Table, digits: int) -> Grid:
         line[column] = row
         if row["paper_value"] is not None:
             with_paper.add(column)
-    headings = [*labels, Cell("n", kind="count")] if table.show_n else labels
+    headings = [*labels, Cell("n", "patients", "count")] if table.show_n else labels
     for column in columns:
         headings.append(Cell(column))
         if column in with_paper:
@@ -93,14 +94,14 @@ def _row_fields(table: Table) -> tuple[str, ...]:
 
 
 def _grid_of_tests(table: Table, labels: list[Cell], digits: int) -> Grid:
-    headings = [*labels, Cell("n", kind="count"), WINS_HEADING, Cell("Difference"), Cell("Test", kind="text"),
+    headings = [*labels, Cell("n", "patients", "count"), WINS_HEADING, Cell("Difference"), Cell("Test", kind="text"),
                 *P_HEADINGS]  # fmt: skip
     lines = [
         [
             *(Cell(row[name], kind="label", sort=row[name]) for name in table.row_fields),
-            Cell(str(row["n"]), kind="count", sort=row["n"]),
+            Cell(count_text(row), kind="count", sort=row["n"]),
             wins_cell(row),
-            value_cell(row["difference"], row["ci_low"], row["ci_high"], digits),
+            value_cell(row["difference"], row["ci_low"], row["ci_high"], digits, row["interval"]),
             Cell(_SHORT_TESTS[row["test"]], kind="text", sort=row["test"]),
             *p_cells(row),
         ]
@@ -110,22 +111,32 @@ def _grid_of_tests(table: Table, labels: list[Cell], digits: int) -> Grid:
 
 
 def _count(line: dict[str, dict[str, Any]], columns: list[str]) -> Cell:
-    """Images behind a line; where it differs between the models, each one's in their order."""
-    counts = [line[column]["n"] for column in columns if column in line]
+    """Images behind a line and their patients; where they differ between the models, each one's in their order."""
+    counts = [count_text(line[column]) for column in columns if column in line]
     same = len(set(counts)) == 1
-    return Cell(str(counts[0]) if same else " / ".join(map(str, counts)), kind="count", sort=counts[0])
+    first = next(line[column]["n"] for column in columns if column in line)
+    return Cell(counts[0] if same else " / ".join(counts), kind="count", sort=first)
+
+
+def count_text(row: dict[str, Any]) -> str:
+    """Images and their patients: "108 (9)"."""
+    return f"{row['n']} ({row['patients']})"
 
 
 def _value(row: dict[str, Any] | None, digits: int) -> Cell:
     """Empty where the model has no such row."""
-    return Cell("") if row is None else value_cell(row["estimate"], row["ci_low"], row["ci_high"], digits)
+    return (
+        Cell("") if row is None else value_cell(row["estimate"], row["ci_low"], row["ci_high"], digits, row["interval"])
+    )
 
 
-def value_cell(value: float | None, low: float | None, high: float | None, digits: int) -> Cell:
-    """Estimate and interval: "0.9123", "(0.881–0.942)"; a dash where undefined."""
+def value_cell(
+    value: float | None, low: float | None, high: float | None, digits: int, method: str | None = None
+) -> Cell:
+    """Estimate and interval, or why there is none: "0.9123", "(0.881–0.942)"; a dash where undefined."""
     if value is None:
         return Cell(DASH)
-    interval = ""
+    interval = f"({method})" if method in NO_INTERVAL else ""
     if low is not None:
         fewer = max(digits - 1, min(digits, _LEAST_DIGITS))
         interval = f"({low:.{fewer}f}{DASH if low >= 0 else ' to '}{high:.{fewer}f})"

@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lss.evaluation.measures import Measure
+from lss.metrics.bootstrap import FEWEST_PATIENTS
 from lss.reporting.names import LOSSES, METRIC_LABELS, SOURCES, STRATA, model_name, spell_out
 from lss.reporting.paper import impossible_in_paper, paper_values
 from lss.reporting.table_choice import CHOOSE
 
-COLUMNS = ("model", "loss", "system", "reference", "metric", "stratum", "estimate", "ci_low", "ci_high", "n",
-           "patients", "undefined_draws", "paper_value", "paper_ci_low", "paper_ci_high", "cohort", "weights", "leak",
-           "note", "caveat")  # fmt: skip
+COLUMNS = ("model", "loss", "system", "reference", "metric", "stratum", "estimate", "ci_low", "ci_high",
+           "interval", "n", "patients", "undefined_draws", "paper_value", "paper_ci_low", "paper_ci_high",
+           "cohort", "weights", "leak", "note", "caveat")  # fmt: skip
 """Of the CSV files; `caveat` is what the owner of the cohort says of it (cohort.caveat)."""
 
 TEST_COLUMNS = ("family", "first", "second", "n", "patients", "first_better", "second_better", "ties", "difference",
-                "ci_low", "ci_high", "test", "p", "p_holm", "p_patients", "p_patients_holm", "cohort",
+                "ci_low", "ci_high", "interval", "test", "p", "p_holm", "p_patients", "p_patients_holm", "cohort",
                 "caveat")  # fmt: skip
 """Of the table of tests."""
 
@@ -67,7 +68,10 @@ def build_tables(statistics: dict[str, Any]) -> dict[int, Table]:
 
 def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
     kind = f"{100 * about['confidence']:.0f} % interval"
-    interval = f"In brackets the {kind}: {about['interval']}. n: images."
+    interval = (
+        f"In brackets the {kind}: {about['interval']}. n: images (their patients). Too few patients: fewer than "
+        f"{FEWEST_PATIENTS}, no interval is given. No spread: all draws are equal."
+    )
     undefined = "A dash: undefined (no such case)."
     truth = "True masks are known for the phantom only; they are empty at true grade A where the pseudo-masks are."
     balanced = (
@@ -80,8 +84,11 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             "Grades are those read from the radiologist's notes. Balanced: every grade re-weighted to the same "
             "prevalence, the counterpart of the paper's balanced test set, whose averages therefore stand there. Its "
             "precision and F1 of single grades are of that set too.",
-            "AUC is one grade against the rest. The calibration error grows with the noise of few cases, and "
-            "resampling adds to that: its bias-corrected interval may lie below the value.", interval, undefined],
+            "AUC is one grade against the rest; its n is that of the side with fewer patients. Calibration error: of "
+            "the head's probabilities at the natural prevalence of the grades (the training part's slices before they "
+            "were balanced), uncorrected: as the head gives them, trained on balanced grades; so is the accuracy. The "
+            "error grows with the noise of few cases, and resampling adds to that: its interval is that of draws "
+            "shifted by their bias.", interval, undefined],
             by_grade),
         Table(2, "Segmentation", [
             f"Mean over images: {_EMPTY}.", balanced,
@@ -148,6 +155,7 @@ def _row(number: int, measure: Measure, about: dict[str, Any]) -> dict[str, Any]
         "estimate": measure["value"],
         "ci_low": measure["low"],
         "ci_high": measure["high"],
+        "interval": measure["interval"],
         "n": measure["n"],
         "patients": measure["patients"],
         "undefined_draws": measure["undefined_draws"],

@@ -10,10 +10,12 @@ import numpy as np
 
 from lss.errors import LssError
 from lss.evaluation.cases import TestCases, decode_mask
+from lss.evaluation.grades import prevalence_of
 from lss.evaluation.ways import AreaThresholds
 from lss.imaging.geometry import FieldOfView, resample_mask
 from lss.io import read_parquet
 from lss.metrics.report_baselines import (
+    most_frequent_by,
     most_frequent_report,
     nearest_reports,
     template_reports,
@@ -31,17 +33,24 @@ class TrainingPart:
 
     Attributes:
         reports: reference reports.
+        levels, grades: of the slices with these reports.
+        prevalence: natural shares of the grades (over different slices) and those of the balanced samples.
         grade_a_empty: whether all its masks of grade A are empty.
 
     Raises LssError where there is no slice.
     """
 
     def __init__(self, shards: list[Path]) -> None:
-        columns = ["copy", "grade", "area_percent", "report"]
-        rows = list(_originals(shards, columns))
+        reader = ShardReader(shards, ["copy", "slice_key", "level", "grade", "area_percent", "report"])
+        samples = list(reader.iterate(range(len(reader))))
+        rows = [row for row in samples if row["copy"] == 0]
         if not rows:
             raise LssError("evaluate: the training shards hold no slice. Rerun shards.")
         self.reports = [row["report"] for row in rows]
+        self.levels = [row["level"] for row in rows]
+        self.grades = [row["grade"] for row in rows]
+        slices = {row["slice_key"]: row["grade"] for row in samples}
+        self.prevalence = prevalence_of(list(slices.values()), [row["grade"] for row in samples])
         of_a = [row["area_percent"] for row in rows if row["grade"] == "A"]
         self.grade_a_empty = bool(of_a) and max(of_a) == 0
 
@@ -121,6 +130,8 @@ def baseline_reports(
     Args:
         by_backbone: rows of the classification case table; their areas fill the template.
         thresholds: of each backbone; its own choose the template's grade.
+
+    The table of level and grade goes by the grade that the backbone's own head gives, never by the true one.
     """
     features = {
         subset: np.stack([thumbnail_features(decode_image(row["image"]["bytes"]))
@@ -129,9 +140,17 @@ def baseline_reports(
     }  # fmt: skip
     found = {
         ("most_frequent", ""): [most_frequent_report(train.reports)] * len(test),
+        ("most_frequent_level", ""): most_frequent_by(train.reports, train.levels, test.levels),
         ("nearest_image", ""): nearest_reports(features["train"], train.reports, features["test"]),
+        ("nearest_level", ""): nearest_reports(
+            features["train"], train.reports, features["test"], train.levels, test.levels
+        ),
     }
+    disc_and_grade = list(zip(train.levels, train.grades, strict=True))
     for backbone, rows in by_backbone.items():
         areas = [row["area_percent"] for row in rows]
+        if all(row["head"] for row in rows):
+            said = [(level, row["head"]) for level, row in zip(test.levels, rows, strict=True)]
+            found["level_grade", backbone] = most_frequent_by(train.reports, disc_and_grade, said)
         found["template", backbone] = template_reports(areas, thresholds[backbone].own)
     return found

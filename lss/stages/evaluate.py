@@ -17,7 +17,7 @@ from lss.evaluation.agreement import evaluate_agreement
 from lss.evaluation.attention import measure_attention
 from lss.evaluation.cases import CASE_SCHEMAS, TestCases, aligned, decode_mask
 from lss.evaluation.comparisons import compare_all
-from lss.evaluation.grades import evaluate_answers
+from lss.evaluation.grades import Prevalence, evaluate_answers
 from lss.evaluation.measures import Measure, rounded
 from lss.evaluation.report_checks import check_reports, evaluate_checks, masks_by_stated_grade, report_rows
 from lss.evaluation.run_comparison import compare_runs
@@ -87,12 +87,12 @@ def run(
 
     found = _Findings()
     rows = {"segmentation": _segmentation(tables, segmenters, test, bootstrap, found)}
-    rows["classification"] = _classification(tables, test, bootstrap, thresholds, found)
+    rows["classification"] = _classification(tables, test, bootstrap, thresholds, train.prevalence, found)
     baselines = _baselines(tables, rows["classification"], thresholds, test, train, shards)
     rows["report"] = _reports(tables, rows["classification"], baselines, test, bootstrap, seed, found)
     found.measures += masks_by_stated_grade(rows["report"], rows["segmentation"], bootstrap)
 
-    about = _about(params, test, thresholds, bootstrap, known)
+    about = _about(params, test, thresholds, train.prevalence, bootstrap, known)
     for task, path in cases.items():
         write_parquet(path, rows[task], CASE_SCHEMAS[task])
     write_json(metrics, summarise(found.measures))
@@ -182,6 +182,7 @@ def _classification(
     test: TestCases,
     bootstrap: PatientBootstrap,
     thresholds: dict[str, AreaThresholds],
+    prevalence: Prevalence,
     found: _Findings,
 ) -> Rows:
     """Grades by head, by area under both thresholds, by text, against the notes' grades, the true ones, each other."""
@@ -191,7 +192,7 @@ def _classification(
     all_rows: Rows = []
     right: dict[str, dict[str, np.ndarray]] = {}
     for backbone in progress(thresholds, "score grades", unit="model"):
-        ways = ways_of(tables, backbone, thresholds[backbone])
+        ways = ways_of(tables, backbone, thresholds[backbone], prevalence)
         for (source, loss), answers in ways.items():
             for name, true in references.items():
                 key = {"task": "classification", "backbone": backbone, "loss": loss, "source": source}
@@ -274,6 +275,7 @@ def _about(
     params: EvaluateParams,
     test: TestCases,
     thresholds: dict[str, AreaThresholds],
+    prevalence: Prevalence,
     bootstrap: PatientBootstrap,
     manifests: list[dict[str, Any]],
 ) -> dict[str, Any]:
@@ -288,6 +290,11 @@ def _about(
         "patients": bootstrap.patients,
         "images_by_grade": dict(sorted(Counter(test.grades).items())),
         "images_by_level": dict(sorted(Counter(level or "unknown" for level in test.levels).items())),
+        "prevalence": {
+            "natural": [rounded(share) for share in prevalence.natural],
+            "trained": [rounded(share) for share in prevalence.trained],
+            "of": "the training part's slices, before they were balanced",
+        },
         "empty_references": sum(not mask.any() for mask in test.pseudo_masks),
         "interval": f"{METHOD_NAMES[params.interval]} over patients, {params.bootstrap_draws} draws",
         "confidence": params.confidence,

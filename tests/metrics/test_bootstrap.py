@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 
 from lss.evaluation.summary import SIMULATED_COVERAGE
-from lss.metrics.bootstrap import Method, PatientBootstrap, divide, interval
+from lss.metrics.bootstrap import NO_SPREAD, TOO_FEW_PATIENTS, Method, PatientBootstrap, divide, interval
+from lss.metrics.calibration import ece_statistic
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +53,14 @@ def test_bca_same_as_scipy_where_each_patient_has_one_case() -> None:
 
 
 def test_seeded_and_paired() -> None:
-    patients, values = ["a", "a", "b", "c"], np.array([1.0, 2, 3, 4])
+    patients, values = ["a", "a", "b", "c", "d", "e"], np.arange(1.0, 7)
     first, again, other = (PatientBootstrap(patients, 200, 0.95, seed) for seed in (1, 1, 2))
     assert first.mean(values) == again.mean(values)
     assert not np.array_equal(first.weights_DP, other.weights_DP)
     # the same draws for every statistic: a constant difference has no spread
     difference = first.estimate(lambda w: _mean(w, first, values + 1) - _mean(w, first, values))
-    assert (difference.low, difference.high) == pytest.approx((1, 1))
+    assert difference.value == pytest.approx(1) and difference.interval == NO_SPREAD
+    assert np.isnan(difference.low) and np.isnan(difference.high)
 
 
 def test_a_difference_is_paired() -> None:
@@ -70,7 +72,7 @@ def test_a_difference_is_paired() -> None:
     bootstrap = PatientBootstrap(patients, 500, 0.95, 3)
     columns = bootstrap.resampled_means({"first": first, "second": second})
     found = bootstrap.estimate_of(columns["first"].minus(columns["second"]))
-    np.testing.assert_allclose(found, bootstrap.mean(first - second), atol=1e-12)
+    np.testing.assert_allclose(found[:6], bootstrap.mean(first - second)[:6], atol=1e-12)
     assert found.high - found.low < 0.3 * (bootstrap.mean(first).high - bootstrap.mean(first).low)
 
 
@@ -82,15 +84,35 @@ def test_degenerate_input() -> None:
     with pytest.raises(ValueError, match="no cases"):
         PatientBootstrap([], 100, 0.95, 0)
     one = PatientBootstrap(["a", "a"], 100, 0.95, 0).mean(np.array([0.0, 1.0]))
-    assert one == (0.5, 0.5, 0.5, 2, 1, 0.0)
+    assert np.isnan(one.low) and one._replace(low=0, high=0) == (0.5, 0, 0, 2, 1, 0.0, TOO_FEW_PATIENTS)
     bootstrap = PatientBootstrap(["a", "b", "c"], 100, 0.95, 0)
     nobody = bootstrap.mean(np.ones(3), np.zeros(3, dtype=bool))
     assert np.isnan(nobody.value) and np.isnan(nobody.low) and nobody.n == 0
     # in one patient only: a third and more of the draws leave it undefined, the others decide
     alone = bootstrap.mean(np.array([0.25, 9, 9]), np.array([True, False, False]))
-    assert alone[:5] == (0.25, 0.25, 0.25, 1, 1)
+    assert (alone.value, alone.n, alone.patients, alone.interval) == (0.25, 1, 1, TOO_FEW_PATIENTS)
     assert alone.undefined == (bootstrap.weights_DP[:, 0] == 0).mean() and 0.2 < alone.undefined < 0.4
     assert interval(1.0, np.full(5, np.nan), None, 0.95) == pytest.approx((np.nan, np.nan), nan_ok=True)
+
+
+def test_five_patients_are_enough_and_four_are_not() -> None:
+    values = np.arange(20.0)
+    for patients, words in ((4, TOO_FEW_PATIENTS), (5, "bca")):
+        found = PatientBootstrap([str(case % patients) for case in range(20)], 200, 0.95, 0).mean(values)
+        assert found.interval == words and np.isnan(found.low) == (patients == 4)
+
+
+def test_the_calibration_error_s_interval_does_not_collapse() -> None:
+    """A perfectly calibrated head: its error is noise, larger in nearly every draw, where BCa gives a width of none."""
+    random = np.random.default_rng(5)
+    patients = [str(case // 12) for case in range(108)]
+    confidence = np.full(108, 0.75)
+    correct = np.arange(108) % 4 > 0
+    correct[random.integers(0, 108, 2)] ^= True
+    bootstrap = PatientBootstrap(patients, 1000, 0.95, 0)
+    found = bootstrap.estimate(ece_statistic(bootstrap, confidence, correct), method="shifted")
+    assert found.interval == "shifted" and 0 <= found.low <= found.value <= found.high
+    assert found.high - found.low > 0.01
 
 
 def test_divide_gives_nan_only_where_the_denominator_is_zero() -> None:

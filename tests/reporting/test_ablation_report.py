@@ -20,7 +20,7 @@ KINDS = [("biomedclip", "spatial", "pid_tversky"), ("biomedclip", "spatial", "tv
 def measure(kind, metric, stratum, value, sd=0.01):
     names = dict(zip(("backbone", "fusion", "loss"), kind, strict=True))
     return names | {"metric": metric, "stratum": stratum, "value": value, "low": value - 0.1, "high": value + 0.1,
-                    "sd": sd, "n": 30, "patients": 9}  # fmt: skip
+                    "interval": "percentile", "sd": sd, "n": 30, "patients": 9}  # fmt: skip
 
 
 @pytest.fixture

@@ -133,9 +133,9 @@ def test_n_and_the_paper_s_value_have_columns_of_their_own(written: dict[int, Pa
     lines = Path(f"{written[6]}.md").read_text().splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     headings = cells[0]
-    assert headings[:4] == ["Loss", "Images", "Metric", "n"]
+    assert headings[:4] == ["Loss", "Images", "Metric", "n, patients"]
     (line,) = [line for line in cells if line[:3] == ["cross-entropy", "balanced", "Dice"]]
-    assert line[headings.index("BiomedCLIP, paper")] == "0.7411" and line[3] == "48"
+    assert line[headings.index("BiomedCLIP, paper")] == "0.7411" and line[3] == "48 (12)"
     assert re.fullmatch(r"0\.\d{4} \(0\.\d{3}–0\.\d{3}\)", line[headings.index("BiomedCLIP")])
     assert "Research software, not a medical device" in "\n".join(lines)
 
