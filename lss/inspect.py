@@ -11,21 +11,25 @@ import numpy as np
 import pyarrow.parquet as pq
 from tabulate import tabulate
 
+from lss.cohorts.contrast import NO_ANATOMY
 from lss.grades import GRADE_LABELS, GRADES, LEVELS
 from lss.io import read_parquet
 from lss.schemas import REJECTS, SLICES
 
 _PAIRING = ("note without images", "images without a note", "empty note")
-_COLUMNS = ["patient_key", "study_key", "series_key", "cohort", "plane", "weighting", "weighting_reason", "level",
-            "level_reason", "rows", "columns", "row_spacing_mm", "column_spacing_mm", "spacing_reason", "bits",
-            "pixels", "note", "note_grade", "grade"]  # fmt: skip
-_PLACE = ["patient_key", "study_key", "series_key", "slice_key", "instance", "plane", "weighting", "level"]
+_COLUMNS = ["patient_key", "study_key", "series_key", "cohort", "plane", "plane_reason", "weighting",
+            "weighting_reason", "level", "level_reason", "rows", "columns", "row_spacing_mm", "column_spacing_mm",
+            "spacing_reason", "bits", "pixels", "note", "note_grade", "grade"]  # fmt: skip
+_PLACE = ["patient_key", "study_key", "series_key", "slice_key", "instance", "plane", "weighting", "level",
+          "note_grade"]  # fmt: skip
 _DOUBTS = {
     "assumed spacing": ("spacing_reason", "assumed"),
     "level": ("level_reason", "doubtful"),
     "weighting": ("weighting_reason", "doubtful"),
+    "plane": ("plane_reason", "doubtful"),
 }
 _REASONS = [column for column, _ in _DOUBTS.values()]
+_UNKNOWN_LEVEL = "level unknown"
 DOUBTFUL_COLUMNS = [*_PLACE, "doubt", "reason"]
 
 
@@ -39,8 +43,8 @@ def inspect_cohort(slices: list[Path], rejects: list[Path]) -> dict[str, Any]:
     Returns:
         JSON values: `cohort`; `patients`, `studies`, `series`, `slices` (counts); `kinds` (by plane and weighting:
         series, slices, matrix sizes, spacings in mm, bits, grey levels); `grades` (of patients and of slices);
-        `levels`; `notes` (with a note, and pairing faults); `doubtful` (slices whose weighting or level is in doubt,
-        or whose spacing is assumed); `rejects` by reason.
+        `levels`; `notes` (with a note, and pairing faults); `doubtful` (slices whose weighting, plane or level is in
+        doubt, whose level is unknown, or whose spacing is assumed); `rejects` by reason.
 
     Raises:
         LssError: a table is missing or was written by another version.
@@ -85,14 +89,20 @@ def inspect_cohort(slices: list[Path], rejects: list[Path]) -> dict[str, Any]:
             "patients with images and note": sum(has_note for _, has_note in patients.values()),
             **{reason: reasons[reason] for reason in _PAIRING},
         },
-        "doubtful": {what: doubtful[what] for what in _DOUBTS},
+        "doubtful": {what: doubtful[what] for what in (*_DOUBTS, _UNKNOWN_LEVEL)},
         "rejects": dict(sorted(reasons.items())),
     }
 
 
 def doubts(row: Mapping[str, Any]) -> dict[str, str]:
-    """What of a row of `SLICES` is in doubt (assumed spacing, level, weighting), and the reason it was taken for."""
-    return {what: row[column] for what, (column, words) in _DOUBTS.items() if words in row[column]}
+    """What of a row of `SLICES` is in doubt (assumed spacing, level, weighting, plane), and what it was taken for.
+
+    An axial slice of T1 or T2 without a level is one to be looked at too.
+    """
+    found = {what: row[column] for what, (column, words) in _DOUBTS.items() if words in (row[column] or "")}
+    if row["plane"] == "axial" and row["weighting"] not in NO_ANATOMY and row["level"] is None:
+        found[_UNKNOWN_LEVEL] = row["level_reason"] or ""
+    return found
 
 
 def doubtful_slices(slices: list[Path]) -> list[dict[str, Any]]:

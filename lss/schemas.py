@@ -21,7 +21,7 @@ SLICES = pa.schema(
         ("cohort", pa.string()),
         ("plane", pa.string()),  # axial, sagittal, coronal, oblique, unknown
         ("plane_reason", pa.string()),
-        ("weighting", pa.string()),  # T1, T2, localizer, unknown
+        ("weighting", pa.string()),  # T1, T2, localizer, derived, other, unknown
         ("weighting_reason", pa.string()),
         ("level", pa.string()),  # one of lss.grades.LEVELS, or null
         ("level_reason", pa.string()),

@@ -16,7 +16,8 @@ import numpy as np
 
 NO_FAULT_OF_A_FILE = frozenset(
     {
-        "position display", "not a lumbar study", "blank slice", "no image file", "archive beside unpacked images",
+        "position display", "screen save", "corrected copy", "label without its slice",
+        "not a lumbar study", "blank slice", "no image file", "archive beside unpacked images",
         "archive without images", "image under two patients",
         "note without images", "images without a note", "empty note", "note without a patient", "duplicate note",
         "second table", "row without a patient", "duplicate row", "unusable row", "ambiguous level",
@@ -103,6 +104,8 @@ class RawSlice:
     level: str | None = None
     level_reason: str = "not an axial slice"
     person: str = ""  # raw PatientID of the header; "" where it names nobody
+    named_plane: str = "unknown"  # what the series is called: axial, sagittal, coronal, unknown
+    image_type: frozenset[str] = frozenset()  # values of ImageType
 
 
 @dataclass(frozen=True)
@@ -167,11 +170,18 @@ def patient_number(text: object) -> str:
 
 
 def drop_duplicates(slices: Iterable[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:
-    """Keep the first of the slices that carry one image UID; reject the others with the reason."""
+    """Keep the first of the slices that carry one image UID; reject the others with the reason.
+
+    Some archives number images from 1 in every series (RSNA 2024: STUDY.1.1, STUDY.1.2, ...). The same UID in another
+    series, with other content, is another image: `image` is then set to a name with the series' in it.
+    """
     kept: dict[str, RawSlice] = {}
     rejects: list[Reject] = []
     for item in slices:
         first = kept.setdefault(item.image, item)
+        if first is not item and first.series != item.series and first.source_sha256 != item.source_sha256:
+            item.image = f"{item.series}\x1f{item.image}"
+            first = kept.setdefault(item.image, item)
         if first is item:
             continue
         if first.source_sha256 == item.source_sha256:

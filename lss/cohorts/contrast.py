@@ -10,8 +10,14 @@ import numpy as np
 OBLIQUE_DEGREES = 45.0
 """A plane whose normal is further than this from every body axis is called oblique.
 
-The axial block of the last disc follows the lumbosacral angle and is tilted by 30 to 45 degrees; it is axial.
+The axial block of the last disc follows the sacrum and may be tilted further: `lss.cohorts.planes` looks at its study.
 """
+
+NO_ANATOMY = frozenset({"localizer", "derived", "other"})
+"""Weightings that are no T1 or T2 series to work on: for planning, computed from other images, of another kind."""
+
+CORRECTIONS = frozenset({"DIS2D", "DIS3D", "NORM", "FIL"})
+"""Values of ImageType by which a scanner marks a corrected copy (distortion, shading, filter) of a series."""
 
 T2_MIN_ECHO_MS, T2_MIN_REPETITION_MS = 60.0, 1500.0
 T1_MAX_ECHO_MS, T1_MAX_REPETITION_MS = 30.0, 1200.0
@@ -22,7 +28,22 @@ _PLANE_WORDS = {
     "axial": "axial", "ax": "axial", "tra": "axial", "transverse": "axial", "transversal": "axial",
     "sagittal": "sagittal", "sag": "sagittal", "coronal": "coronal", "cor": "coronal",
 }  # fmt: skip
-_LOCALIZER = re.compile(r"(?<![a-z])(localizer|localiser|scout|survey|topogram|3[ _-]?pl)", re.IGNORECASE)
+_KINDS = (
+    ("localizer", r"lo[ck]ali[sz](ers?|ador|ateur)|loc|scout|pilot|survey|topogram|surview|reperage|planning"
+                  r"|(3|three|tri|drei)[ _-]?(pl|plane|planes|plan|plans|ebenen)"),
+    ("derived", r"[de]?adc|mip|minip|mpr|sub(tr(act(ion|ed)?)?)?(?![ _-]?\d|-[a-z])|screen[ _-]?(save|shot|capture)s?"
+                r"|reformat(ted)?|projection"),
+    ("other", r"dwi|dti|diff(usion)?|tracew?|ep2d|epi|ssfse|haste|ss[ _-]?tse|ssh(ot)?[ _-]?(tse|t2)|single[ _-]?shot"
+              r"|myelo(gram|graphy|graphie)?|mrm"),
+)  # fmt: skip
+"""Words of series names that are no T1 or T2 series, as whole words: before and after them stands no letter."""
+_NAMED_KINDS = [(kind, re.compile(rf"(?<![a-z])({words})(?![a-z])", re.IGNORECASE)) for kind, words in _KINDS]
+_TYPES = (
+    ("localizer", frozenset({"LOCALIZER", "SCOUT", "SURVEY"})),
+    ("derived", frozenset({"ADC", "MIP", "MINIP", "MNIP", "MPR", "SUB", "SUBTRACT", "SUBTRACTION", "PROJECTION",
+                           "PROJECTION IMAGE", "REFORMATTED", "SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "FA", "REF"})),
+    ("other", frozenset({"DIFFUSION", "TRACEW", "DWI", "EPI"})),
+)  # fmt: skip
 _WEIGHTING = re.compile(r"(?<![a-z0-9])t([12])w?(?![0-9])", re.IGNORECASE)
 
 
@@ -70,18 +91,45 @@ def plane_from_name(name: str) -> tuple[str, str]:
 
 
 def weighting_from_name(name: str) -> tuple[str, str]:
-    """Weighting (T1, T2, localizer, unknown) from a series or folder name.
+    """Weighting (T1, T2, localizer, derived, other, unknown) from a series or folder name.
 
     >>> weighting_from_name("T2_TSE_TRA_384_0004")
     ('T2', "name says 't2'")
     """
-    if found := _LOCALIZER.search(name):
-        return "localizer", f"name says '{found.group(1).lower()}'"
+    for kind, words in _NAMED_KINDS:
+        if found := words.search(name):
+            return kind, f"name says '{found.group(1).lower()}'"
     # "_" is a word character to a regular expression but a blank in series names
     kinds = sorted({"T" + digit for digit in _WEIGHTING.findall(name.replace("_", " "))})
     if len(kinds) == 1:
         return kinds[0], f"name says '{kinds[0].lower()}'"
     return "unknown", "no weighting in the name" if not kinds else "name says t1 and t2"
+
+
+def kind_from_header(
+    image_type: frozenset[str], scanning: frozenset[str] = frozenset(), sequence: str = "", *, lossy: bool = False
+) -> tuple[str, str] | None:
+    """Weighting (localizer, derived, other) of what the header says is no T1 or T2 series; None otherwise.
+
+    Args:
+        image_type: values of ImageType, upper case. DERIVED with nothing but a correction (`CORRECTIONS`) is the scan
+            itself, and so is an image that is derived because it was compressed.
+        scanning: values of ScanningSequence.
+        sequence: SequenceName.
+        lossy: whether LossyImageCompression says 01.
+    """
+    for kind, values in _TYPES:
+        if found := sorted(image_type & values):
+            return kind, f"ImageType says {found[0]}"
+    if "SECONDARY" in image_type and not lossy:
+        return "derived", "ImageType says SECONDARY"
+    if "DERIVED" in image_type and not lossy and not image_type & CORRECTIONS:
+        return "derived", "ImageType says DERIVED"
+    if "EP" in scanning:
+        return "other", "ScanningSequence says EP (echo-planar)"
+    if re.match(r"\*?(ep|h2d|hst)", sequence, re.IGNORECASE):
+        return "other", "SequenceName is of an echo-planar or single-shot sequence"
+    return None
 
 
 def weighting_from_times(echo_ms: float | None, repetition_ms: float | None) -> tuple[str, str]:
@@ -101,8 +149,9 @@ def weighting(
 ) -> tuple[str, str]:
     """Weighting from names (the first that says something) and times.
 
-    A localizer is known by name alone: its short times look like T1. Where name and times contradict each other
-    the times are believed, as they made the contrast, and the reason says "doubtful".
+    What is no T1 or T2 series (`NO_ANATOMY`) is known by name alone: a localizer's short times look like T1. Where
+    name and times contradict each other the times are believed, as they made the contrast, and the reason says
+    "doubtful".
     """
     by_name, name_reason = "unknown", "no weighting in the name"
     for name in names:
@@ -110,7 +159,7 @@ def weighting(
         if by_name != "unknown":
             break
     by_times, times_reason = weighting_from_times(echo_ms, repetition_ms)
-    if by_name == "localizer" or by_times == "unknown":
+    if by_name in NO_ANATOMY or by_times == "unknown":
         return by_name, f"{name_reason}; {times_reason}"
     if by_name not in ("unknown", by_times):
         return by_times, f"doubtful: {name_reason}, but {times_reason}"

@@ -22,7 +22,14 @@ from pydicom.tag import Tag
 from pydicom.uid import MRImageStorage
 
 from lss.cohorts.base import Geometry, RawSlice, UnusableError
-from lss.cohorts.contrast import plane_from_orientation, weighting
+from lss.cohorts.contrast import (
+    NO_ANATOMY,
+    kind_from_header,
+    plane_from_name,
+    plane_from_orientation,
+    weighting,
+    weighting_from_name,
+)
 from lss.cohorts.privacy import WHITELIST
 
 # values are judged below; pydicom's own remarks would quote them in logs
@@ -32,6 +39,7 @@ MAX_PIXELS = 4096 * 4096
 _PATIENT_ID = Tag("PatientID")
 _OTHER_MODALITIES = frozenset({"CT", "CR", "DX", "MG", "NM", "OT", "PR", "PT", "RF", "SC", "SEG", "SR", "US", "XA"})
 _OTHER_BODY_PARTS = frozenset({"CSPINE", "TSPINE", "BRAIN", "HEAD", "NECK", "KNEE", "SHOULDER", "HIP", "CHEST"})
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _COMPRESSED_REMEDY = "Decompress it (gdcmconv --raw) or install a decoder that pydicom can use."
 _AGAIN = "Copy, fetch or export it again."
 _SENDER_REMEDY = "Export it again as a single-frame grey MR image."
@@ -78,10 +86,15 @@ def _read(
         )
         geometry = Geometry(centre_3, normal_3, str(header.get("FrameOfReferenceUID", "")), directions_6)
         position = float(np.asarray(corner_3) @ normal_3)
-    names = [series_name, *(str(header.get(key, "") or "") for key in ("SeriesDescription", "ProtocolName"))]
+    description, protocol = (str(header.get(key, "") or "") for key in ("SeriesDescription", "ProtocolName"))
+    planning = weighting_from_name(description)[0] in NO_ANATOMY
+    names = [description, series_name, protocol] if planning else [series_name, description, protocol]
     kind, kind_reason = weighting(names, _number(header, "EchoTime"), _number(header, "RepetitionTime"))
-    if "LOCALIZER" in _image_type(header):
-        kind, kind_reason = "localizer", "ImageType says LOCALIZER"
+    scanning, sequence = _values(header, "ScanningSequence"), str(header.get("SequenceName", "") or "")
+    lossy = str(header.get("LossyImageCompression", "") or "") == "01"
+    if found := kind_from_header(_values(header, "ImageType"), scanning, sequence, lossy=lossy):
+        kind, kind_reason = found
+    planes = [plane_from_name(name)[0] for name in names]
     return RawSlice(
         file=file,
         source_sha256=hashlib.sha256(data).hexdigest(),
@@ -101,6 +114,8 @@ def _read(
         position_mm=position,
         geometry=geometry,
         person=_patient_id(header),
+        named_plane=next((named for named in planes if named != "unknown"), "unknown"),
+        image_type=_values(header, "ImageType"),
     )
 
 
@@ -134,9 +149,11 @@ def _parse(data: bytes) -> pydicom.Dataset:
 
 def _check(header: pydicom.Dataset) -> None:
     """Raise UnusableError unless this is one grey MR frame of credible size."""
-    image_type = _image_type(header)
+    image_type = _values(header, "ImageType")
     if "POSDISP" in image_type:
         raise UnusableError("position display", "ImageType says POSDISP", "Nothing to do: it shows slice lines.")
+    if str(header.get("SOPClassUID", "")).startswith(_SECONDARY_CAPTURE) and "ImagePositionPatient" not in header:
+        raise UnusableError("screen save", "SOP class Secondary Capture", "Nothing to do: it is no scan.")
     modality = str(header.get("Modality", "MR") or "MR")
     if modality != "MR":
         known = modality if modality in _OTHER_MODALITIES else "another"  # a broken header may hold anything there
@@ -238,9 +255,10 @@ def missing_spacing(assumed_mm: float | None) -> tuple[float, float, str]:
     )
 
 
-def _image_type(header: pydicom.Dataset) -> set[str]:
-    value = header.get("ImageType") or []
-    return {str(part).upper() for part in ([value] if isinstance(value, str) else value)}
+def _values(header: pydicom.Dataset, keyword: str) -> frozenset[str]:
+    """Values of a text attribute, upper case."""
+    value = header.get(keyword) or []
+    return frozenset(str(part).upper() for part in ([value] if isinstance(value, str) else value))
 
 
 def _floats(header: pydicom.Dataset, keyword: str) -> list[float] | None:

@@ -22,7 +22,6 @@ from lss.cohorts.base import (
     RawSlice,
     Reject,
     UnusableError,
-    drop_duplicates,
     natural_key,
     patient_number,
 )
@@ -30,6 +29,7 @@ from lss.cohorts.contrast import plane_from_name, weighting
 from lss.cohorts.dicom import missing_spacing, read_dicom, read_patient_id
 from lss.cohorts.levels import assign_levels
 from lss.cohorts.pictures import read_picture
+from lss.cohorts.series import settle_series
 from lss.cohorts.slice_grade import parse_grade
 from lss.cohorts.tables import Row, numbered_rows
 from lss.cohorts.tree import FolderTree
@@ -84,8 +84,8 @@ class FolderDataset:
                 self._read(record, file, _Context(patient, above, places[above], row))
             except UnusableError as error:
                 record.rejects.append(Reject.of(file, error))
-        record.slices, duplicates = drop_duplicates(record.slices)
-        record.rejects += duplicates
+        record.slices, left_out = settle_series(record.slices)
+        record.rejects += left_out
         assign_levels(record.slices)
         return record
 
@@ -217,6 +217,7 @@ class FolderDataset:
                 row_spacing_mm=item.row_spacing_mm,
                 column_spacing_mm=item.column_spacing_mm,
                 spacing_reason="voxel size of the header",
+                named_plane=self._plane(names, context.row)[0],
             )
             for item in volume.slices
         ]
@@ -248,7 +249,7 @@ def patient_of(file: str, known: Container[str]) -> str:
     ('7', 'a', '42')
     """
     path = PurePosixPath(file)
-    stem = path.name.removesuffix(".gz")
+    stem = path.name.removesuffix(".gz") or path.name
     stem = stem[: stem.rfind(".")] if "." in stem[1:] else stem
     shorter = re.sub(r"[_-]\d+$", "", stem)
     folders = path.parts[:-1]

@@ -6,107 +6,135 @@ of the last disc follows the sacrum and is the most angled. From the tail upward
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 
 from lss.cohorts.base import RawSlice
+from lss.cohorts.blocks import (
+    HEAD_3,
+    MAX_BLOCK_MM,
+    MAX_DISC_MM,
+    MIN_DISC_MM,
+    PARALLEL_DEGREES,
+    along,
+    angle,
+    find_blocks,
+    height,
+    length,
+    normal,
+)
+from lss.cohorts.contrast import NO_ANATOMY
 from lss.grades import LEVELS
 
-PARALLEL_DEGREES = 2.0
-"""Slices whose normals differ by less belong to one orientation."""
+MIN_SACRUM_DEGREES = 15.0
+"""A lowest block tilted less may not be L5-S1's: lumbosacral angles are 18 to 71 degrees, the sacral slope in stenosis
+13.8 to 66.9; the discs above lie flatter."""
 
-GAP_MM = 8.0
-"""A larger distance between neighbouring parallel slices separates two blocks (4.4 mm is usual within one)."""
+USUAL_DISCS = range(3, 6)
+"""Discs that a lumbar study covers: the three lowest at least, the five lumbar ones at most."""
 
-MAX_BLOCK_MM = 36.0
-"""A longer block covers more than one disc: its level stays unknown (discs lie 30 to 40 mm apart)."""
-
-MIN_DISC_MM, MAX_DISC_MM = 12.0, 55.0
-"""Credible distance between the centres of the blocks of neighbouring discs."""
+Level = tuple[str | None, str]
+"""A level, None where unknown, and its reason."""
 
 
-def assign_levels(slices: Sequence[RawSlice], known: Mapping[str, tuple[str, str]] | None = None) -> None:
+def assign_levels(
+    slices: Sequence[RawSlice], known: Mapping[str, tuple[str, str]] | None = None, *, only_known: bool = False
+) -> None:
     """Set `level` and `level_reason` of every axial slice of one patient, in place.
+
+    Blocks of all weightings at one frame of reference are counted together: a disc that only T1 shows counts too.
+    A reason that says "doubtful" asks for a look at the slice.
 
     Args:
         slices: all slices of the patient, of any plane.
         known: level and its source of some slices, by their `file` (a companion table, labels): they fix
             the level of their block, or of the nearest slices where a block has several. Where the count of the
             blocks says another level, the reason says so and "doubtful": the table may mean another study.
+        only_known: count no blocks; where `known` names no slice nearby, the level stays unknown.
     """
     known = known or {}
-    groups: dict[tuple[str, str, str], list[RawSlice]] = defaultdict(list)
+    groups: dict[tuple[str, str], dict[str, list[RawSlice]]] = defaultdict(lambda: defaultdict(list))
     for item in slices:
-        if item.plane != "axial" or item.weighting == "localizer":
+        if item.plane != "axial":
             continue
-        if item.geometry is None:
+        if item.weighting in NO_ANATOMY:
+            item.level, item.level_reason = None, f"not sought: {item.weighting}"
+        elif item.geometry is None:
             item.level, item.level_reason = known.get(item.file, (None, "no position in the header"))
         else:
-            groups[item.study, item.geometry.frame, item.weighting].append(item)
-    for group in groups.values():
-        blocks = find_blocks(group)
-        counted = _count_discs(blocks)
-        if any(item.file in known for item in group):
-            _levels_from_known(blocks, known, [level for level, _ in counted])
-        else:
-            for block, (level, reason) in zip(blocks, counted, strict=True):
-                _set(block, level, reason)
+            groups[item.study, item.geometry.frame][item.weighting].append(item)
+    frames = Counter(study for study, _ in groups)
+    for (study, _), group in groups.items():
+        rows = [find_blocks(of_weighting) for of_weighting in group.values()]
+        counted = _count_discs(rows, "the study has axial blocks in another frame too" if frames[study] > 1 else "")
+        for blocks in rows:
+            if only_known or any(item.file in known for block in blocks for item in block):
+                by_count = [None if only_known else counted[id(block)][0] for block in blocks]
+                _levels_from_known(blocks, known, by_count)
+            else:
+                for block in blocks:
+                    _set(block, *counted[id(block)])
 
 
-def find_blocks(slices: Sequence[RawSlice]) -> list[list[RawSlice]]:
-    """Blocks of parallel, neighbouring slices, from the tail to the head; within a block in the same order."""
-    orientations: list[list[RawSlice]] = []
-    for item in sorted(slices, key=lambda s: (s.series, s.instance, s.file)):
-        for orientation in orientations:
-            if _angle(_normal(orientation[0]), _normal(item)) < PARALLEL_DEGREES:
-                orientation.append(item)
-                break
-        else:
-            orientations.append([item])
-    blocks: list[list[RawSlice]] = []
-    for orientation in orientations:
-        normal_3 = _normal(orientation[0])
-        row = sorted(orientation, key=lambda s: (_along(s, normal_3), s.series, s.file))
-        gaps = np.diff([_along(item, normal_3) for item in row])
-        cuts = [0, *(np.flatnonzero(gaps > GAP_MM) + 1), len(row)]
-        blocks += [row[start:stop] for start, stop in pairwise(cuts)]
-    return sorted(blocks, key=_height)
+def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Level]:
+    """Level of each block by its `id`, discs being counted from the tail; `rows` holds the blocks of each weighting.
 
-
-def _count_discs(blocks: list[list[RawSlice]]) -> list[tuple[str | None, str]]:
-    """Level and reason of each block, discs being counted from the tail.
-
-    A block beside another one (a repeated scan) shows the same disc.
+    A block beside another one (a repeated scan, another weighting) shows the same disc.
     """
-    levels: list[tuple[str | None, str]] = []
-    tilts = [_angle(_normal(block[0]), np.array([0.0, 0.0, 1.0])) for block in blocks]
-    problem = _doubt_of_all(blocks)
-    disc = 0
+    problems = [_not_planned(blocks) for blocks in rows]
+    levels: dict[int, Level] = {
+        id(block): (None, f"block {index} of {len(blocks)} from the tail; {problem}")
+        for blocks, problem in zip(rows, problems, strict=True)
+        for index, block in enumerate(blocks, start=1)
+    }
+    blocks = [block for row, problem in zip(rows, problems, strict=True) if not problem for block in row]
+    blocks.sort(key=height)
+    if not blocks:
+        return levels
+    rises = [0.0, *np.diff([height(block) for block in blocks])]
+    discs = np.cumsum([rise >= MIN_DISC_MM for rise in rises])
+    tilts = [angle(normal(block[0]), HEAD_3) for block in blocks]
+    gap = next((index for index, rise in enumerate(rises) if rise > MAX_DISC_MM), len(blocks))
+    count = int(discs[-1]) + 1
+    doubts = [doubt, *_doubts(tilts, [int(disc) for disc in discs])] if count > 1 else []
+    if gap < len(blocks):
+        doubts.append(f"a gap of {rises[gap]:.0f} mm in the count")
+    said = "".join(f"; doubtful: {words}" for words in doubts if words)
     for index, block in enumerate(blocks):
-        rise = _height(block) - _height(blocks[index - 1]) if index else 0.0
-        disc += rise >= MIN_DISC_MM
-        if not problem and rise > MAX_DISC_MM:
-            problem = f"{rise:.0f} mm above the one below: a disc may be missing"
-        if not problem and disc >= len(LEVELS):
-            problem = "more blocks than lumbar discs"
-        number = f"block {index + 1} of {len(blocks)} from the tail, tilted {tilts[index]:.0f} degrees"
-        doubt = "" if tilts[0] >= max(tilts) else "; doubtful: the lowest block is not the most angled"
-        levels.append((None, f"{number}; {problem}") if problem else (LEVELS[-1 - disc], number + doubt))
+        where = f"disc {discs[index] + 1} of {count} from the tail, tilted {tilts[index]:.0f} degrees"
+        if count == 1:
+            levels[id(block)] = None, f"{where}; only one disc, and nothing says which"
+        elif index >= gap:
+            levels[id(block)] = None, f"{where}; {rises[gap]:.0f} mm above the one below: a disc may be missing"
+        elif discs[index] >= len(LEVELS):
+            levels[id(block)] = None, f"{where}; more blocks than lumbar discs"
+        else:
+            levels[id(block)] = LEVELS[-1 - int(discs[index])], where + said
     return levels
 
 
-def _doubt_of_all(blocks: list[list[RawSlice]]) -> str:
-    """Why no block of this group can be counted; empty where they can."""
-    if any(_length(block) > MAX_BLOCK_MM for block in blocks):
+def _doubts(tilts: list[float], discs: list[int]) -> list[str]:
+    """Why the count may not begin at L5-S1, or may have skipped or invented a disc."""
+    lowest, count, found = max(t for t, disc in zip(tilts, discs, strict=True) if disc == 0), discs[-1] + 1, []
+    if lowest < max(tilts):
+        found.append("the lowest block is not the most angled")
+    if lowest < MIN_SACRUM_DEGREES:
+        found.append(f"the lowest block is tilted by only {lowest:.0f} degrees: L5-S1 may be missing")
+    if count not in USUAL_DISCS:
+        usual = f"{USUAL_DISCS.start} to {USUAL_DISCS.stop - 1}"
+        found.append(f"{'fewer' if count < USUAL_DISCS.start else 'more'} discs than the usual {usual}")
+    return found
+
+
+def _not_planned(blocks: list[list[RawSlice]]) -> str:
+    """Why no block of this weighting can be counted; empty where they can."""
+    if any(length(block) > MAX_BLOCK_MM for block in blocks):
         return "a block covers more than one disc"
-    if all(len(block) == 1 and _angle(_normal(block[0]), _normal(blocks[0][0])) < PARALLEL_DEGREES for block in blocks):
+    if all(len(block) == 1 and angle(normal(block[0]), normal(blocks[0][0])) < PARALLEL_DEGREES for block in blocks):
         return "single parallel slices, planned for no disc"
-    heights = [_height(block) for block in blocks]
-    one = heights[-1] - heights[0] < MIN_DISC_MM
-    return "only one disc, and nothing says which" if one else ""
+    return ""
 
 
 def _levels_from_known(
@@ -117,10 +145,10 @@ def _levels_from_known(
         if not anchors:
             _set(block, None, "no slice of this block has a known level")
             continue
-        normal_3 = _normal(block[0])
+        normal_3 = normal(block[0])
         several = len({known[anchor.file][0] for anchor in anchors}) > 1
         for item in block:
-            distances = [abs(_along(anchor, normal_3) - _along(item, normal_3)) for anchor in anchors]
+            distances = [abs(along(anchor, normal_3) - along(item, normal_3)) for anchor in anchors]
             nearest = anchors[int(np.argmin(distances))]
             if several and min(distances) > MIN_DISC_MM:
                 _set([item], None, f"{min(distances):.0f} mm from the nearest slice of known level")
@@ -134,29 +162,3 @@ def _levels_from_known(
 def _set(block: list[RawSlice], level: str | None, reason: str) -> None:
     for item in block:
         item.level, item.level_reason = level, reason
-
-
-def _normal(item: RawSlice) -> np.ndarray:
-    if item.geometry is None:
-        raise ValueError(f"{item.file}: a slice without a position cannot stand in a block")
-    return item.geometry.normal_3
-
-
-def _along(item: RawSlice, normal_3: np.ndarray) -> float:
-    """Position of the slice's centre along `normal_3`, mm."""
-    return float(item.geometry.centre_3 @ normal_3) if item.geometry else 0.0
-
-
-def _height(block: list[RawSlice]) -> float:
-    """Mean height of the slices' centres, mm towards the head."""
-    return float(np.mean([item.geometry.centre_3[2] for item in block if item.geometry]))
-
-
-def _length(block: list[RawSlice]) -> float:
-    normal_3 = _normal(block[0])
-    return _along(block[-1], normal_3) - _along(block[0], normal_3)
-
-
-def _angle(first_3: np.ndarray, second_3: np.ndarray) -> float:
-    """Angle between two unit vectors, degrees."""
-    return float(np.degrees(np.arccos(np.clip(first_3 @ second_3, -1, 1))))

@@ -18,13 +18,14 @@ from lss.cohorts.base import (
     RawSlice,
     Reject,
     UnusableError,
-    drop_duplicates,
     natural_key,
     patient_number,
 )
+from lss.cohorts.contrast import NO_ANATOMY
 from lss.cohorts.dicom import read_dicom
 from lss.cohorts.levels import assign_levels
 from lss.cohorts.lss_tables import DISCS, read_notes, read_slice_numbers
+from lss.cohorts.series import settle_series
 from lss.cohorts.tree import FolderTree, Tree, ZipTree
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
@@ -77,9 +78,10 @@ class LssDataset:
                     record.slices.append(self._read(place, file))
                 except UnusableError as error:
                     record.rejects.append(Reject.of(name, error))
-        record.slices, duplicates = drop_duplicates(record.slices)
-        record.rejects += duplicates
-        axial = sorted({str(PurePosixPath(item.file).parent) for item in record.slices if item.plane == "axial"})
+        record.slices, left_out = settle_series(record.slices)
+        record.rejects += left_out
+        counted = [item for item in record.slices if item.plane == "axial" and item.weighting not in NO_ANATOMY]
+        axial = sorted({str(PurePosixPath(item.file).parent) for item in counted})
         known, row_rejects = self._known_levels(patient, [series[name] for name in axial])
         record.rejects += row_rejects
         assign_levels(record.slices, known)

@@ -32,6 +32,7 @@ MATCHED = ("SeriesDescription", "ProtocolName")
 
 PLAIN = (
     "SOPClassUID", "Modality", "ImageType", "BodyPartExamined", "InstanceNumber", "EchoTime", "RepetitionTime",
+    "ScanningSequence", "SequenceName", "LossyImageCompression",
     "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
     "NumberOfFrames", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "PlanarConfiguration", "RescaleSlope", "RescaleIntercept", "PixelData",

@@ -2,7 +2,8 @@
 
 `train_images/<study>/<series>/<n>.dcm`, `train.csv` (labels of 25 findings, of which spinal canal stenosis is
 read), `train_series_descriptions.csv`, `train_label_coordinates.csv` (which instance shows which level). Each study
-is one patient. Normal/Mild is A, Moderate is B&C, Severe is D.
+is one patient. Normal/Mild is A, Moderate is B&C, Severe is D. A series is its folder: SOP instance UIDs may repeat in
+another one, and the number of an instance is that of its file's name, whatever the header counts.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from pathlib import Path, PurePosixPath
 from lss.cohorts.base import (
     Grading,
     PatientRecord,
+    RawSlice,
     Reject,
     UnusableError,
-    drop_duplicates,
     natural_key,
 )
 from lss.cohorts.dicom import read_dicom
 from lss.cohorts.levels import assign_levels
+from lss.cohorts.series import settle_series
 from lss.cohorts.slice_grade import parse_grade
 from lss.cohorts.tables import numbered_rows
 from lss.cohorts.tree import FolderTree
@@ -46,6 +48,7 @@ class RsnaDataset:
         self._rejects: list[Reject] = []
         self._gradings = self._read_labels(root / "train.csv")
         self._descriptions = self._read_descriptions(root / "train_series_descriptions.csv")
+        self._rows_of: dict[tuple[str, str, int], int] = {}
         self._shown = self._read_coordinates(root / "train_label_coordinates.csv")
 
     def patients(self) -> list[str]:
@@ -55,9 +58,10 @@ class RsnaDataset:
     def read_patient(self, patient: str) -> PatientRecord:
         """See `Cohort`."""
         record = PatientRecord(grading=self._gradings.get(patient))
-        known: dict[str, tuple[str, str]] = {}
+        files: dict[str, list[tuple[int | None, RawSlice]]] = defaultdict(list)  # by series, with the name's number
         for file in self._tree.files(f"{IMAGES}/{patient}") if patient in self._folders else []:
-            series = PurePosixPath(file).parent.name
+            path = PurePosixPath(file)
+            series = path.parent.name
             description = self._descriptions.get((patient, series), "")
             try:
                 data = self._tree.read(file)
@@ -65,13 +69,21 @@ class RsnaDataset:
             except UnusableError as error:
                 record.rejects.append(Reject.of(file, error))
                 continue
-            item.study, item.series = item.study or patient, item.series or f"{patient}/{series}"
-            if item.plane == "axial" and (patient, series, item.instance) in self._shown:
-                known[file] = (self._shown[patient, series, item.instance], "label coordinates")
+            item.study, item.series = item.study or patient, f"{patient}.{series}"
+            named = int(path.stem) if path.stem.isdecimal() else None
+            item.instance = item.instance or named or 0
+            files[series].append((named, item))
             record.slices.append(item)
-        record.slices, duplicates = drop_duplicates(record.slices)
-        record.rejects += duplicates
-        assign_levels(record.slices, known)
+        record.slices, lost = settle_series(record.slices)
+        record.rejects += lost
+        known: dict[str, tuple[str, str]] = {}
+        if patient in self._folders:
+            for series, levels in self._shown.get(patient, {}).items():
+                found, missing = _join(levels, files.get(series, []))
+                known |= found
+                if missing:
+                    self._tell_missing(record, patient, series, missing)
+        assign_levels(record.slices, known, only_known=True)
         return record
 
     def orphans(self) -> list[Reject]:
@@ -110,13 +122,21 @@ class RsnaDataset:
                 self._reject(f"{table.name}#row{number}", "duplicate row", detail, "Keep one; the first was used.")
         return descriptions
 
-    def _read_coordinates(self, table: Path) -> dict[tuple[str, str, int], str]:
-        """Level shown by (study, series, instance) of axial series.
+    def _tell_missing(self, record: PatientRecord, patient: str, series: str, missing: list[int]) -> None:
+        """Reject the labels of a series whose slices are absent, unreadable or not axial."""
+        row = min(self._rows_of[patient, series, number] for number in missing)
+        numbers = ", ".join(map(str, missing))
+        detail = f"{len(missing)} labelled axial slices of a series are not there, unreadable or not axial: {numbers}"
+        remedy = "Fetch the series again; the labels were not used."
+        where = f"train_label_coordinates.csv#row{row}"
+        record.rejects.append(Reject(where, "label without its slice", detail, remedy, f"series {series}"))
+
+    def _read_coordinates(self, table: Path) -> dict[str, dict[str, dict[int, str]]]:
+        """Level shown, by study, series and instance, of axial series.
 
         A sagittal instance shows all levels, so its rows say nothing here. An axial instance with two is left out.
         """
         shown: dict[tuple[str, str, int], set[str]] = defaultdict(set)
-        rows: dict[tuple[str, str, int], int] = {}
         for number, row in numbered_rows(table, ["study_id", "series_id", "instance_number", "level"]):
             series = (row["study_id"], row["series_id"])
             if "sagittal" in self._descriptions.get(series, "").lower():
@@ -125,15 +145,42 @@ class RsnaDataset:
             if level and row["instance_number"].isdecimal():
                 key = (*series, int(row["instance_number"]))
                 shown[key].add(level)
-                rows.setdefault(key, number)
+                self._rows_of.setdefault(key, number)
             else:
                 detail = "no instance number and level in it"
                 self._reject(f"{table.name}#row{number}", "unusable row", detail, "Correct the row.")
         for key, levels in shown.items():
             if len(levels) > 1:
                 detail = f"one axial instance shows {' and '.join(sorted(levels))}: neither was used"
-                self._reject(f"{table.name}#row{rows[key]}", "ambiguous level", detail, "Keep one level an instance.")
-        return {key: levels.pop() for key, levels in shown.items() if len(levels) == 1}
+                self._reject(
+                    f"{table.name}#row{self._rows_of[key]}", "ambiguous level", detail, "Keep one level an instance."
+                )
+        found: dict[str, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
+        for (study, series_id, instance), levels in shown.items():
+            if len(levels) == 1:
+                found[study][series_id][instance] = levels.pop()
+        return found
 
     def _reject(self, where: str, reason: str, detail: str, remedy: str, private: str = "") -> None:
         self._rejects.append(Reject(where, reason, detail, remedy, private))
+
+
+def _join(
+    levels: dict[int, str], files: list[tuple[int | None, RawSlice]]
+) -> tuple[dict[str, tuple[str, str]], list[int]]:
+    """Known levels by file, and the labelled numbers without an axial slice.
+
+    The labels' numbers are those of the files' names; where more of them are InstanceNumbers, those.
+
+    Args:
+        levels: by number, of one series.
+        files: its slices, each with the number in its file's name.
+    """
+    by_name = {named: item for named, item in files if named is not None}
+    by_header = {item.instance: item for _, item in files if item.instance}
+    joined = by_header if len(levels.keys() & by_header.keys()) > len(levels.keys() & by_name.keys()) else by_name
+    axial = {number: item for number, item in joined.items() if item.plane == "axial"}
+    sagittal = bool(files) and not any(item.plane == "axial" for _, item in files)
+    missing = [] if sagittal else sorted(levels.keys() - axial.keys())
+    source = "label coordinates" if joined is by_header else "label coordinates, by the file's number"
+    return {axial[number].file: (level, source) for number, level in levels.items() if number in axial}, missing

@@ -28,9 +28,11 @@ def slice_grade(
     if grading.grade is None:
         return None, "no note" if grading.source == "nothing" else f"the {source} gives no grade"
     if level is None:
+        if grading.levels_are_complete:
+            return None, f"level unknown: {source} name a grade for each level, none for this slice"
         if unknown_level == "note":
             return grading.grade, f"level unknown: the {source}'s grade (unknown_level: note)"
-        return None, "level unknown (unknown_level: none)"
+        return None, f"level unknown: grade {grading.grade} of the {source} not taken (unknown_level: none)"
     if level in grading.level_grades:
         return grading.level_grades[level], f"{source} names {level}"
     if grading.levels_are_complete:

@@ -75,6 +75,7 @@ def run(
         listed = "; ".join(f"{count} x {reason}" for reason, count in sorted(found.items()))
         raise LssError(
             f"split: no slice is left to work on ({listed}). Check split.plane, split.weighting and the notes; "
+            "slices of unknown disc take their patient's grade with ingest.unknown_level: note; "
             "`lss inspect` shows what the cohort holds."
         )
     person_of = persons(rows)

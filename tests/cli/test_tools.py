@@ -69,6 +69,7 @@ def test_doubtful_slices_are_listed_with_their_reasons(in_project: Path) -> None
         "level_reason": "companion table; doubtful: the blocks say L4-L5",
         "spacing_reason": "assumed 0.7 mm",
     }
+    unknown = {"slice_key": "SL4", "level": None, "level_reason": "no position in the header", "note_grade": "D"}
     base = {
         "patient_key": "P1", "plane": "axial", "weighting": "T2", "rows": 1, "columns": 2, "row_spacing_mm": 1.0,
         "column_spacing_mm": 1.0, "bits": 12, "pixels": b"\0\0\1\0", "cohort": "lss", "level": "L3-L4",
@@ -77,6 +78,7 @@ def test_doubtful_slices_are_listed_with_their_reasons(in_project: Path) -> None
         dict.fromkeys(SLICES.names) | base | sure | {"slice_key": "SL1"},
         dict.fromkeys(SLICES.names) | base | sure | {"slice_key": "SL2", "level_reason": unsure["level_reason"]},
         dict.fromkeys(SLICES.names) | base | unsure | {"slice_key": "SL3"},
+        dict.fromkeys(SLICES.names) | base | sure | unknown,
     ]
     for batch in range(load_params("params.yaml").cohort.batches):
         write_parquet(f"data/interim/slices/batch-{batch:02d}.parquet", rows if batch == 1 else [], SLICES)
@@ -88,6 +90,13 @@ def test_doubtful_slices_are_listed_with_their_reasons(in_project: Path) -> None
         ("SL3", "assumed spacing", unsure["spacing_reason"]),
         ("SL3", "level", unsure["level_reason"]),
         ("SL3", "weighting", unsure["weighting_reason"]),
+        ("SL4", "level unknown", "no position in the header"),
     ]
+    assert rows_of(in_project / "doubts.csv")[-1]["note_grade"] == "D"
     counts = shown.split("to be looked at")[1].split()
-    assert [counts[counts.index(what) + 1] for what in ("spacing", "level", "weighting")] == ["1", "2", "1"]
+    assert [counts[counts.index(what) + 1] for what in ("spacing", "level", "weighting", "unknown")] == [
+        "1",
+        "2",
+        "1",
+        "1",
+    ]

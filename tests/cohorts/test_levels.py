@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lss.cohorts.base import Geometry, RawSlice
-from lss.cohorts.levels import assign_levels, find_blocks
+from lss.cohorts.blocks import find_blocks
+from lss.cohorts.levels import assign_levels
 from lss.grades import LEVELS
 
 

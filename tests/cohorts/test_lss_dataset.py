@@ -96,7 +96,7 @@ def test_bad_files_do_not_stop_the_good_ones(archive: Path) -> None:
     series = archive / "01_MRI_Data" / "0001" / STUDY / "T2_TSE_TRA_384_0004"
     good = sorted(series.glob("*.ima"))
     shutil.copy(good[0], series / "T2_TSE_TRA__0001_900.ima")
-    write_dicom(series / "T2_TSE_TRA__0001_901.ima", SOPInstanceUID=_uid(good[1]))
+    write_dicom(series / "T2_TSE_TRA__0001_901.ima", SOPInstanceUID=_uid(good[1]), SeriesInstanceUID="1.2.11.4")
     (series / "T2_TSE_TRA__0001_902.ima").write_bytes(good[2].read_bytes()[:700])
     (series / "notes.txt").write_text("not an image")
     (series / "gone.ima").symlink_to(series / "nowhere")

@@ -100,3 +100,65 @@ def test_missing_parts_are_named(root: Path, tmp_path_factory: pytest.TempPathFa
     (root / "train.csv").unlink()
     with pytest.raises(LssError, match=r"train.csv: there is no such file"):
         RsnaDataset(root)
+
+
+def _write_labels(root: Path, rows: list[str]) -> None:
+    head = "study_id,series_id,instance_number,condition,level,x,y\n"
+    (root / "train_label_coordinates.csv").write_text(head + "".join(f"{row}\n" for row in rows))
+
+
+def test_labels_join_by_the_name_s_number_where_the_header_counts_otherwise(root: Path) -> None:
+    for path in (root / "train_images/4003253/702807833").iterdir():
+        number = int(path.stem)
+        write_dicom(path, smooth_pixels(number), SeriesDescription=None, EchoTime=None, RepetitionTime=None,
+                    InstanceNumber=None if number % 2 else 500 + number,
+                    ImagePositionPatient=[0.0, 0.0, 4.5 * (number - 1)])  # fmt: skip
+    slices = RsnaDataset(root).read_patient("4003253").slices
+    axial = sorted((s for s in slices if s.plane == "axial"), key=lambda s: s.geometry.centre_3[2])
+    assert [item.level for item in axial] == ["L5-S1"] * 4 + [None] * 3 + ["L4-L5"] * 5
+
+
+def test_names_that_are_no_numbers_join_by_the_header(root: Path) -> None:
+    for path in list((root / "train_images/4003253/702807833").iterdir()):
+        path.rename(path.with_name(f"IM_{path.stem}.dcm"))
+    record = RsnaDataset(root).read_patient("4003253")
+    assert {s.level for s in record.slices if s.plane == "axial"} == {"L5-S1", None, "L4-L5"} and not record.rejects
+
+
+def test_a_label_without_its_slice_is_told(root: Path) -> None:
+    _write_labels(root, [
+        "4003253,702807833,2,Left Subarticular Stenosis,L5/S1,1,1",
+        "4003253,702807833,77,Right Subarticular Stenosis,L4/L5,1,1",
+        "4003253,31337,1,Right Subarticular Stenosis,L4/L5,1,1",
+    ])  # fmt: skip
+    rejects = RsnaDataset(root).read_patient("4003253").rejects
+    assert [(r.file, r.reason, r.detail[-2:]) for r in rejects] == [
+        ("train_label_coordinates.csv#row3", "label without its slice", "77"),
+        ("train_label_coordinates.csv#row4", "label without its slice", " 1"),
+    ]
+
+
+def test_slices_that_no_label_names_keep_an_unknown_level(root: Path) -> None:
+    """Also in planned blocks, which could be counted: an RSNA study's levels are its labels'."""
+    _write_labels(root, [])
+    axial = [item for item in RsnaDataset(root).read_patient("4003253").slices if item.plane == "axial"]
+    assert {item.level for item in axial} == {None}
+    assert {item.level_reason for item in axial} == {"no slice of this block has a known level"}
+
+
+def test_levels_labelled_in_two_series_and_a_study_without_axial_t2(root: Path) -> None:
+    for index in range(4):
+        write_dicom(root / "train_images/4003253/9" / f"{index + 1}.dcm", smooth_pixels(80 + index),
+                    SeriesDescription=None, EchoTime=None, RepetitionTime=None, SOPInstanceUID=f"1.9.{index}",
+                    ImagePositionPatient=[0.0, 0.0, 200 + 4.5 * index])  # fmt: skip
+    write_dicom(root / "train_images/99/5/1.dcm", smooth_pixels(90), ImageOrientationPatient=SAGITTAL)
+    with (root / "train_series_descriptions.csv").open("a") as table:
+        table.write("4003253,9,Axial T2\n99,5,Sagittal T2/STIR\n")
+    with (root / "train_label_coordinates.csv").open("a") as table:
+        table.write("4003253,9,1,Right Subarticular Stenosis,L1/L2,1,1\n99,5,1,Spinal Canal Stenosis,L1/L2,1,1\n")
+    reader = RsnaDataset(root)
+    record = reader.read_patient("4003253")
+    found = {item.level for item in record.slices if item.series == "4003253.9"}
+    assert found == {"L1-L2"} and not record.rejects
+    bare = reader.read_patient("99")
+    assert [item.plane for item in bare.slices] == ["sagittal"] and not bare.rejects

@@ -28,6 +28,7 @@ def test_chain_on_real_slices_and_notes(project_root: Path, shared: Path, tmp_pa
     settings["cohort"] |= {"name": "folder", "root": "data/raw/real", "caveat": CAVEAT}
     settings["cohort"]["folder"] |= {"table": "notes.csv", "grade_column": "grade"}
     settings["ingest"]["assumed_spacing_mm"] = 0.6875
+    settings["ingest"]["unknown_level"] = "note"  # pictures: no header says which disc they show
     settings["split"]["weighting"] = ["T1", "T2"]
     settings["train"]["backbones"] = ["biomedclip"]
     (copy / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))

@@ -1,0 +1,101 @@
+"""What only the other slices of a patient tell of one: copies, planning series, planes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from lss.cohorts.base import RawSlice, Reject, drop_duplicates
+from lss.cohorts.contrast import CORRECTIONS, NO_ANATOMY
+from lss.cohorts.planes import settle_planes, sure_plane
+
+SAME_PLACE_MM, SAME_ANGLE = 0.1, 1e-3
+"""Slices whose centres and whose unit normals differ by less lie at the same place."""
+
+MAX_REFERENCES = 3
+"""So many slices of other planes in a series are reference images; with more of them it is a planning series."""
+
+
+def settle_series(slices: Sequence[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:
+    """The slices of one patient without copies, planes and planning series settled in place; and what was left out."""
+    kept, duplicates = drop_duplicates(slices)
+    kept, copies = drop_corrected(kept)
+    mark_planning(kept)
+    settle_planes(kept)
+    return kept, [*duplicates, *copies]
+
+
+def drop_corrected(slices: Sequence[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:
+    """Keep one of a slice and its corrected copies: the same study, place, contrast and matrix, another ImageType.
+
+    Scanners store a series with and without correction of distortion or shading (ImageType DIS2D, DIS3D, NORM, FIL
+    beside ND). The uncorrected one is kept; of several corrected ones the first; a correction without its original
+    stays.
+    """
+    places: dict[tuple[object, ...], list[RawSlice]] = defaultdict(list)
+    for item in slices:
+        if item.geometry is not None:
+            places[item.study, item.geometry.frame, item.weighting, item.pixels.shape].append(item)
+    dropped: dict[int, RawSlice] = {}
+    for group in places.values():
+        kept: list[RawSlice] = []
+        for item in sorted(group, key=lambda s: len(s.image_type & CORRECTIONS)):
+            marks = item.image_type & CORRECTIONS
+            first = next(
+                (k for k in kept if marks and k.image_type & CORRECTIONS != marks and _same_place(item, k)), None
+            )
+            if first is None:
+                kept.append(item)
+            else:
+                dropped[id(item)] = first
+    rejects = [
+        Reject(
+            item.file,
+            "corrected copy",
+            f"ImageType says {', '.join(sorted(item.image_type & CORRECTIONS))}: another slice shows the same scan",
+            "Nothing to do: one of the two is kept.",
+            private=f"as {dropped[id(item)].file}",
+        )
+        for item in slices
+        if id(item) in dropped
+    ]
+    return [item for item in slices if id(item) not in dropped], rejects
+
+
+def mark_planning(slices: Sequence[RawSlice]) -> None:
+    """Mark series of several planes as localizers, in place, or the few reference images in a series of one plane."""
+    series: dict[tuple[str, str], list[RawSlice]] = defaultdict(list)
+    for item in slices:
+        is_uid = bool(item.series) and set(item.series) <= set("0123456789.")  # a folder's slices are no series
+        if is_uid and item.geometry is not None and item.weighting not in NO_ANATOMY:
+            series[item.study, item.series].append(item)
+    for group in series.values():
+        planes = [sure_plane(item, np.array([1.0, 0.0, 0.0])) for item in group]
+        counts = Counter(plane for plane in planes if plane)
+        if len(counts) < 2:
+            continue
+        (main, most), *_ = counts.most_common()
+        others = counts.total() - most
+        if others <= MAX_REFERENCES and most >= 4 * others:
+            for item, plane in zip(group, planes, strict=True):
+                if plane not in (main, None):
+                    _mark(item, f"a {plane} slice in a series of {main} ones: a reference image")
+        else:
+            listed = ", ".join(sorted(counts))
+            for item in group:
+                _mark(item, f"series in several planes ({listed}): for planning")
+
+
+def _mark(item: RawSlice, reason: str) -> None:
+    item.weighting, item.weighting_reason = "localizer", reason
+
+
+def _same_place(first: RawSlice, second: RawSlice) -> bool:
+    a, b = first.geometry, second.geometry
+    if a is None or b is None:
+        return False
+    return bool(
+        np.abs(a.centre_3 - b.centre_3).max() < SAME_PLACE_MM and np.abs(a.normal_3 - b.normal_3).max() < SAME_ANGLE
+    )
