@@ -175,6 +175,9 @@ SEGMENTATION = pa.schema(
         ),  # float16 grid_rows * grid_columns, mean over heads and prompts, sums to 1
         ("grid_rows", pa.int32()),
         ("grid_columns", pa.int32()),
+        # as `mask`, where all prompts speak of grade A, and of D; null without prompts
+        ("mask_said_A", IMAGE),
+        ("mask_said_D", IMAGE),
     ]
 )
 

@@ -158,6 +158,8 @@ def _write_predictions(
                     "attention": np.full(64, 1 / 64, dtype="<f2").tobytes(),
                     "grid_rows": 8,
                     "grid_columns": 8,
+                    "mask_said_A": {"bytes": encode_png(np.zeros_like(mask)), "path": None},
+                    "mask_said_D": {"bytes": encode_png(mask), "path": None},
                 }
             )
         else:

@@ -44,6 +44,8 @@ SOURCES = {
     "mask": "predicted mask",
     "attention": "attention",
     "true_canal": "true canal",
+    "said_A": "all prompts say normal",
+    "said_D": "all prompts say severe",
     "pseudo_mask": "pseudo-mask",
     "note_grade": "note",
     "true_mask": "true mask",
@@ -89,6 +91,9 @@ METRIC_LABELS = {
     "regenerated": "Written anew",
     "template": "Template instead",
     "attention_inside": "Attention inside the canal",
+    "dice_change": "Change of Dice",
+    "pixels_changed": "Share of mask pixels that change",
+    "area_change": "Change of area, % of the view",
     "canal_share": "Canal's share of the image",
     "attention_ratio": "Attention by the canal's share",
 } | {name: metric.label for name, metric in METRICS.items()}

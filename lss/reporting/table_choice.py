@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from lss.evaluation.attention import ATTENTION_METRICS
 from lss.evaluation.measures import KEY, Measure
+from lss.evaluation.prompt_exchange import EXCHANGE_METRICS, SAID
 from lss.grades import GRADES, LEVELS
 from lss.metrics.language import METRICS as LANGUAGE
 
@@ -71,6 +72,10 @@ def _table3(measures: list[Measure]) -> Iterator[Measure]:
     yield from _select(measures, keys, ("dice", "iou", "recall", "hd95_mm"), GRADES)
     keys = _first_losses(_models(measures, task="segmentation", source="attention"))
     yield from _select(measures, keys, ATTENTION_METRICS, (*GRADES, "all"))
+    for said in SAID:
+        keys = _first_losses(_models(measures, task="segmentation", source=f"said_{said}"))
+        for metric in EXCHANGE_METRICS:
+            yield from _select(measures, keys, (metric,), (*GRADES, "all"))
 
 
 def _table4(measures: list[Measure]) -> Iterator[Measure]:

@@ -98,6 +98,8 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             "At grade A the reference is empty: Dice 1 means that nothing was drawn, not that something was outlined.",
             "Attention: mean over heads and prompts, its share inside the phantom's true canal (also at grade A), and "
             "that share divided by the canal's share of the image. Attention that knows nothing of the canal has 1.",
+            "All prompts say normal, or severe: what other texts at test time change; 0 where the network does "
+            "not heed them.",
             interval, undefined], by_grade),
         Table(4, "Report generation", [
             "CIDEr-D runs from 0 to 10, all others from 0 to 1; the paper does not say the scale of its CIDEr, nor "

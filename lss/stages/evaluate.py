@@ -19,6 +19,7 @@ from lss.evaluation.cases import CASE_SCHEMAS, TestCases, aligned, decode_mask
 from lss.evaluation.comparisons import compare_all
 from lss.evaluation.grades import Prevalence, evaluate_answers
 from lss.evaluation.measures import Measure, rounded
+from lss.evaluation.prompt_exchange import SAID, measure_exchange
 from lss.evaluation.report_checks import check_reports, evaluate_checks, masks_by_stated_grade, report_rows
 from lss.evaluation.run_comparison import compare_runs
 from lss.evaluation.summary import caveats, summarise
@@ -167,6 +168,14 @@ def _segmentation(
         if rows[0]["attention"] is not None:  # a U-Net has none
             key = {"task": task, "backbone": backbone, "loss": loss, "source": "attention", "reference": "true_canal"}
             found.measures += measure_attention(key, rows, canals, test, bootstrap)
+    for backbone, task, loss in models:
+        rows = tables[backbone, task, loss]
+        own = [decode_mask(row["mask"]["bytes"]) for row in rows]
+        for grade in SAID if rows[0][f"mask_said_{SAID[0]}"] is not None else ():  # a U-Net has no prompts
+            said = [decode_mask(row[f"mask_said_{grade}"]["bytes"]) for row in rows]
+            key = {"task": task, "backbone": backbone, "loss": loss, "source": f"said_{grade}"}
+            key |= {"reference": "pseudo_mask"}
+            found.measures += measure_exchange(key, own, said, test.pseudo_masks, test.grades, bootstrap)
     losses = list(dict.fromkeys(loss for _, _, loss in models))
     for name in references:
         of = {f"{backbone} {loss}": values for (ref, backbone, loss), values in dice.items() if ref == name}

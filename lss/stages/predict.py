@@ -13,13 +13,16 @@ import lss.torch_setup  # noqa: F401  isort: skip  (before anything imports torc
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lss.errors import LssError
+from lss.evaluation.prompt_exchange import SAID
 from lss.grades import GRADES
 from lss.imaging.area import affected_area
 from lss.io import write_parquet
 from lss.manifest import write_manifest
 from lss.model.network import Output
+from lss.model.prompt_bank import questions
 from lss.model.saved import CONFIG, ModelCard, load_network, read_card
 from lss.params import PredictParams
 from lss.progress import progress
@@ -108,8 +111,16 @@ def _predict(
         there = batch.to(device)
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=card.bf16):
             output: Output = network(there.image_B1YX, there.grade_B, there.asked_B3)
-        rows_of = _segmentation_rows if card.task == "segmentation" else _classification_rows
-        yield from rows_of(batch, output)
+            if card.task == "classification":
+                yield from _classification_rows(batch, output)
+                continue
+            said = {}
+            if output.attention_BHKN is not None:
+                for grade in SAID:
+                    levels = [row["level"] for row in batch.rows]
+                    asked_B3 = questions(levels, said=[GRADES.index(grade)] * len(levels)).to(device)
+                    said[grade] = network(there.image_B1YX, there.grade_B, asked_B3)
+        yield from _segmentation_rows(batch, output, said)
 
 
 def _origins(rows: list[dict[str, Any]]) -> dict[str, int]:
@@ -134,7 +145,13 @@ def _classification_rows(batch: Batch, output: Output) -> Iterator[dict[str, Any
         yield _case(row) | named | {"predicted": GRADES[int(np.argmax(probabilities))]}
 
 
-def _segmentation_rows(batch: Batch, output: Output) -> Iterator[dict[str, Any]]:
+def _png(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    return {"bytes": cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes(), "path": None}
+
+
+def _segmentation_rows(batch: Batch, output: Output, said: dict[str, Output]) -> Iterator[dict[str, Any]]:
+    """`said`: output where all prompts speak of one grade, by that grade; empty for a network without prompts."""
+    said_BYX = {grade: (other.logits[:, 0] > 0).cpu().numpy() for grade, other in said.items()}
     probability_BYX = output.logits.float().cpu().sigmoid()[:, 0].numpy()
     attention: dict[str, Any] = {"attention": None, "grid_rows": None, "grid_columns": None}
     if output.attention_BHKN is not None:
@@ -149,7 +166,8 @@ def _segmentation_rows(batch: Batch, output: Output) -> Iterator[dict[str, Any]]
             _case(row)
             | attention
             | {
-                "mask": {"bytes": cv2.imencode(".png", inside.astype(np.uint8) * 255)[1].tobytes(), "path": None},
+                "mask": _png(inside),
+                **{f"mask_said_{grade}": _png(said_BYX[grade][index]) if said else None for grade in SAID},
                 "area_percent": affected_area(float(inside.mean()), row["region_share"]),
                 "mean_confidence": float(confidence.mean()) if confidence.size else None,
                 "max_confidence": float(confidence.max()) if confidence.size else None,

@@ -1,0 +1,59 @@
+"""What the prompts are good for: the masks where all of them speak of one grade, against the masks as they are.
+
+A text channel that does nothing leaves every number at 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lss.evaluation.measures import Measure, measures
+from lss.grades import GRADES
+from lss.metrics.bootstrap import Floats, PatientBootstrap, divide
+from lss.metrics.segmentation import overlap, pixel_counts
+
+SAID = ("A", "D")
+"""Grades that all prompts are made to speak of: "normal" and "severe"."""
+
+EXCHANGE_METRICS = ("dice_change", "pixels_changed", "area_change")
+
+Masks = list[NDArray[np.bool_]]
+
+
+def measure_exchange(
+    key: dict[str, str], own: Masks, said: Masks, reference: Masks, grades: list[str], bootstrap: PatientBootstrap
+) -> list[Measure]:
+    """Measures of one model and one grade said; strata: all, and each true grade of the images.
+
+    - dice_change: mean Dice with exchanged prompts less mean Dice as it is;
+    - pixels_changed: pixels that differ, as a share of those in either mask, pooled (undefined where none is drawn);
+    - area_change: mean area with exchanged prompts less the area as it is, in percent of the field of view.
+    """
+    dice = np.array(
+        [_dice(other, true) - _dice(mask, true) for mask, other, true in zip(own, said, reference, strict=True)]
+    )
+    area = np.array([100 * (other.mean() - mask.mean()) for mask, other in zip(own, said, strict=True)])
+    pixels_N2 = np.array(
+        [[(mask ^ other).sum(), (mask | other).sum()] for mask, other in zip(own, said, strict=True)], dtype=np.float64
+    )
+    found: list[Measure] = []
+    for stratum in (*GRADES, "all"):
+        among = np.array([stratum in (grade, "all") for grade in grades])
+        if not among.any():
+            continue
+        sums_P2 = bootstrap.per_patient(pixels_N2 * among[:, None])
+
+        def share(weights_DP: Floats, sums_P2: Floats = sums_P2) -> Floats:
+            changed_D, either_D = (weights_DP @ sums_P2).T
+            return divide(changed_D, either_D)
+
+        estimates: dict[str, Any] = bootstrap.means({"dice_change": dice, "area_change": area}, among)
+        found += measures(key, stratum, estimates | {"pixels_changed": bootstrap.estimate(share, among)})
+    return found
+
+
+def _dice(mask: NDArray[np.bool_], reference: NDArray[np.bool_]) -> float:
+    return float(overlap(pixel_counts(mask, reference))["dice"])
