@@ -62,6 +62,7 @@ TABLES = {
     8: "results/tables/table8_area_severity",
     9: "results/tables/table9_segmentation_by_level",
     10: "results/tables/table10_tests",
+    11: "results/tables/table11_findings",
 }  # + .csv, .md and .tex
 FIGURES = {
     2: "results/figures/figure2_classification",

@@ -63,6 +63,11 @@ REPORT_CASES = pa.schema(
             for name in ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_1", "rouge_2", "rouge_l", "meteor_1_5",
                          "cider_d", "jaccard", "tfidf_cosine")
         ),
+        ("finding_score", pa.float64()),  # lss.metrics.report_score, 0 to 1
+        ("invented", pa.list_(pa.string())),  # findings that the reference does not state
+        ("missed", pa.list_(pa.string())),  # findings that only the reference states
+        ("contradicted", pa.list_(pa.string())),  # findings that it denies where the reference states them, and so on
+        ("unsupported", pa.list_(pa.string())),  # of those invented, what grade and mask do not show either
         ("text_grade", pa.string()),
         ("area_percent", pa.float32()),  # of the mask the report was written from
         ("mask_grade", pa.string()),  # that this area stands for, by the model's own thresholds

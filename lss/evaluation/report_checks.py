@@ -8,6 +8,7 @@ import numpy as np
 
 from lss.evaluation.cases import TestCases
 from lss.evaluation.measures import Measure, measures
+from lss.evaluation.report_findings import finding_columns
 from lss.grades import GRADES
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.metrics.consistency import check_overlap
@@ -42,6 +43,7 @@ def report_rows(
         | {name: row[name] for name in kept}
         | {"reference": cases.reports[index]}
         | {name: float(values[index]) for name, values in scores.per_case.items()}
+        | finding_columns(row, cases.reports[index])
         | {
             "text_grade": check.text_grade,
             "area_stated": check.area_stated,

@@ -9,6 +9,7 @@ import numpy as np
 
 from lss.evaluation.cases import TestCases
 from lss.evaluation.measures import Measure, measure
+from lss.evaluation.report_findings import finding_statistics, findings_by_structure
 from lss.metrics.bootstrap import Floats, PatientBootstrap, Resampled
 from lss.metrics.language import LanguageScores, score_systems
 from lss.notes.grading import grade_report
@@ -67,7 +68,8 @@ def evaluate_reports(
     resampled = {
         system: _resampled(scores[system], bootstrap, () if system.source != SHUFFLED else _OF_REPORTS_ALONE)
         | bootstrap.resampled_means({"grade_agreement": _agreement(reports, system.source, cases, systems.partner)})
-        for system, (reports, _) in jobs.items()
+        | finding_statistics(reports, of, cases.levels, bootstrap)
+        for system, (reports, of) in jobs.items()
     }
     for backbone, loss in systems.generated:
         own = resampled[System(GENERATED, backbone, loss)]
@@ -80,6 +82,9 @@ def evaluate_reports(
         for system, of_system in resampled.items()
         for metric, of_metric in of_system.items()
     ]
+    for system, (reports, of) in jobs.items():
+        if system.source != SHUFFLED:
+            found += findings_by_structure(_key(system), reports, of, cases.levels, bootstrap)
     return found, {name: scores[System(GENERATED, *name)] for name in systems.generated}, _caveats(scores)
 
 

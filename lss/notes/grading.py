@@ -94,6 +94,15 @@ class ReportGrade:
         return self.sentence or self.findings
 
 
+def is_severity_sentence(sentence: str) -> bool:
+    """Whether a sentence is a report's own statement of the severity and the affected area, no radiologist's.
+
+    >>> is_severity_sentence("Severe spinal canal stenosis, 31.2 % of the region is affected.")
+    True
+    """
+    return bool(PERCENT.search(sentence) or _SEVERITY.search(sentence))
+
+
 @lru_cache(maxsize=2**15)  # the evaluation asks for the same text again and again
 def read_report(text: str | None) -> ReportGrade:
     """Grades stated in a report, by the same rules as notes are graded by; numbers in percent play no part."""

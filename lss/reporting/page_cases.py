@@ -16,7 +16,7 @@ from lss.grades import GRADE_LABELS
 from lss.reporting.case_data import CaseData
 from lss.reporting.names import model_name
 from lss.reporting.pictures import enlarge, grey, heat, outline
-from lss.reporting.report_marks import origin
+from lss.reporting.report_marks import origin, unsupported
 from lss.reporting.style import FALSE_NEGATIVE, PREDICTION
 from lss.seeding import generator
 
@@ -103,7 +103,7 @@ def _of_model(
         "said": {source: GRADE_LABELS[grade] if grade else "none" for source, grade in said.items()},
         "agree": grades["agree"],
         "report": report["report"] if report else "",
-        "disagreements": report["disagreements"] if report else [],
+        "disagreements": [*report["disagreements"], *unsupported(report)] if report else [],
         "contradicts": bool(report and report["contradictions"]),
         "origin": origin(report) if report else "",
         "firstReport": (report and report["first_report"]) or "",

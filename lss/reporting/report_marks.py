@@ -8,7 +8,8 @@ from lss.grades import GRADE_LABELS
 
 
 def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]:
-    """Grade by text, mask area and head, whether each is the note's; then every disagreement and the text's origin.
+    """Grade by text, mask area and head, whether each is the note's; then every disagreement, what is invented, the
+    text's origin.
 
     Args:
         report: row of the report case table; grades: row of the classification case table of the same image.
@@ -19,7 +20,15 @@ def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]
         for source, grade in said.items()
     ]
     marks = ["Grade by " + ", ".join(parts), *(f"! {sentence}" for sentence in report["disagreements"])]
+    marks += [f"! {sentence}" for sentence in unsupported(report)]
     return marks + ([origin(report)] if origin(report) else [])
+
+
+def unsupported(report: dict[str, Any]) -> list[str]:
+    """A sentence on the findings that neither the reference nor the image (its grade, its mask) supports, if any."""
+    if not report["unsupported"]:
+        return []
+    return [f"Neither the reference nor the image supports: {', '.join(report['unsupported'])}."]
 
 
 def origin(report: dict[str, Any]) -> str:

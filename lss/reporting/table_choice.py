@@ -9,6 +9,7 @@ from lss.evaluation.measures import KEY, Measure
 from lss.evaluation.prompt_exchange import EXCHANGE_METRICS, SAID
 from lss.grades import GRADES, LEVELS
 from lss.metrics.language import METRICS as LANGUAGE
+from lss.notes.findings import STRUCTURES
 
 _OVERLAP = ("dice", "iou", "precision", "recall", "specificity")
 _REPORT_SYSTEMS = (
@@ -79,7 +80,8 @@ def _table3(measures: list[Measure]) -> Iterator[Measure]:
 
 
 def _table4(measures: list[Measure]) -> Iterator[Measure]:
-    names = (*LANGUAGE, "grade_agreement", "contradicts", "contradicts_grade", "regenerated", "template")
+    findings = ("finding_score", "finding_precision", "finding_recall", "invented", "contradicted")
+    names = (*LANGUAGE, *findings, "grade_agreement", "contradicts", "contradicts_grade", "regenerated", "template")
     for source in _REPORT_SYSTEMS:
         keys = _models(measures, task="report", source=source, reference="report")
         yield from _select(measures, keys, names, ("all",))
@@ -114,6 +116,14 @@ def _table9(measures: list[Measure]) -> Iterator[Measure]:
             yield from _select(measures, [key], ("dice", "iou", "recall", "hd95_mm"), (level,))
 
 
+def _table11(measures: list[Measure]) -> Iterator[Measure]:
+    for source in _REPORT_SYSTEMS:
+        for key in _models(measures, task="report", source=source, reference="report"):
+            for structure in STRUCTURES:
+                names = ("finding_precision", "finding_recall", "finding_f1", "invented")
+                yield from _select(measures, [key], names, (structure,))
+
+
 def _first_losses(keys: list[Key]) -> list[Key]:
     """Of each backbone, the models trained with its first loss: the one its reports build on."""
     first: dict[str, str] = {}
@@ -131,5 +141,6 @@ CHOOSE: dict[int, Callable[[list[Measure]], Iterator[Measure]]] = {
     6: _table6,
     8: _table8,
     9: _table9,
+    11: _table11,
 }
 """Number of the table to its measures."""

@@ -106,6 +106,10 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             "which METEOR it is.",
             "Another patient's reference: the control in which each report is compared with the reference of "
             "another patient's image. A generator that ignores the image scores the same there.",
+            "Report score: F1 of the findings (structure, level, side, severity, denied or not) read from the text and "
+            "its reference; side or severity that differs earns half, a contradiction nothing. Precision and recall: "
+            "of the stated findings of all reports. Invented and contradicted findings: number in a report, which may "
+            "exceed 1. See lss.metrics.report_score.",
             "Own minus: the generator's value less the other system's, on the same draws; where the interval lies "
             "above 0 the generator is better.",
             "Grade agreement: share of reports that state the grade of the note. Contradicts: share of reports that "
@@ -127,6 +131,11 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             ("system", "metric", "stratum")),
         Table(9, "Segmentation by level", [f"Mean over images: {_EMPTY}.", truth, interval],
               ("reference", "stratum", "metric")),
+        Table(11, "Findings of the reports, one by one", [
+            "A finding is found when text and reference state the same structure at the same disc level; what is "
+            "denied does not count. Invented: stated by the report and not by its reference, number per report.",
+            "n: images; a finding that no text and no reference states has no row.", interval, undefined],
+            ("system", "stratum", "metric"), show_n=False),
         Table(TESTS, "Tests between models, losses and ways of grading", [
             "Paired on the same images, two-sided; Holm: corrected within each group. Difference: mean of the first "
             f"minus the second over all images, with its {kind} ({about['interval']}).",

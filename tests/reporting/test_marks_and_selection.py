@@ -19,7 +19,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "slice_key": "s1", "patient_key": "p1", "level": "L4-L5", "grade": "D", "report": text, "reference": text,
         "text_grade": "D", "mask_grade": "BC", "area_percent": 3.0, "contradictions": ["grade"],
         "disagreements": ["The text says D, the mask's area says B&C."], "origin": "first", "attempts": 1,
-        "first_report": None,
+        "first_report": None, "unsupported": [],
     } | changes  # fmt: skip
 
 
@@ -27,6 +27,10 @@ def test_marks_tell_grades_disagreements_and_origin() -> None:
     assert agreement_marks(report(), {"head": "D"}) == [
         "Grade by text D ✓, mask area B&C ✗, head D ✓",
         "! The text says D, the mask's area says B&C.",
+    ]
+    invented = report(disagreements=[], unsupported=["muscle spasm", "disc bulge at L4-L5"])
+    assert agreement_marks(invented, {"head": "D"})[1:] == [
+        "! Neither the reference nor the image supports: muscle spasm, disc bulge at L4-L5."
     ]
     silent = report(text_grade=None, disagreements=[], origin="template", attempts=4, first_report="x")
     assert agreement_marks(silent, {"head": None}) == [
