@@ -10,15 +10,16 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from lss.notes.clauses import BREAK, EFFECTS, Statement, Token, separate_words, statements
+from lss.notes.clauses import BREAK, EFFECTS, Statement, Token, statements
 from lss.notes.cleaning import clean_note
-from lss.notes.denial import denied_by
+from lss.notes.denial import denied_by, questioned
 from lss.notes.effects import Mention, mentions
 from lss.notes.grading import is_severity_sentence
 from lss.notes.levels import OUTSIDE
 from lss.notes.lexicon import Word
 from lss.notes.objects import object_kind, qualifiers_of
 from lss.notes.placing import level_groups, place
+from lss.notes.spelling import write_out
 
 BULGE, HERNIATION, CONTACT = "disc bulge", "disc herniation", "thecal sac contact"
 SAC, CANAL, ROOT = "thecal sac compression", "spinal canal stenosis", "nerve root compression"
@@ -92,7 +93,7 @@ def read_findings(text: str, level: str | None = None) -> tuple[Finding, ...]:
         text: a note, or a generated or reference report; any text.
         level: disc level of the image that the text is about; findings that name no level belong to it.
     """
-    cleaned = separate_words(clean_note(findings_part(text)))
+    cleaned = write_out(clean_note(findings_part(text)))
     merged: dict[tuple[str, str | None], Finding] = {}
     for statement in statements(cleaned):
         if statement.elsewhere:
@@ -116,7 +117,7 @@ def findings_part(report: str) -> str:
 def _of_statement(statement: Statement, level: str | None) -> list[Finding]:
     """Findings of one statement at each of their levels."""
     tokens = statement.tokens
-    denied = denied_by(tokens)
+    denied, open_questions = denied_by(tokens), questioned(tokens)
     groups = level_groups(tokens)
     found: list[Finding] = []
     for mention in mentions(tokens):
@@ -124,7 +125,7 @@ def _of_statement(statement: Statement, level: str | None) -> list[Finding]:
         for of_mention in _of_mention(tokens, mention):
             found += _at_levels(of_mention, names, level)
     for index in range(len(tokens)):
-        if other := _other(tokens, index):
+        if index not in open_questions and (other := _other(tokens, index)):
             mention = Mention("A", index, index, "other")
             side, severity = _adjectives(tokens, index, other)
             negated = denied[index] is not None
