@@ -9,7 +9,7 @@ CORES  ?= 8
 TESTS  ?=
 JOBS   ?= 2
 
-.PHONY: all setup test check format sync dvc-deps clean
+.PHONY: all setup test check format docs sync dvc-deps clean
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
@@ -34,6 +34,10 @@ check: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup          ## build the documentation's site into site/
+	UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip install --quiet --python $(BIN)/python -c requirements.txt -e '.[docs]'
+	$(BIN)/mkdocs build --quiet --strict
 
 sync: setup          ## after `dvc checkout` or `dvc pull`: tell Snakemake that the restored files are current
 	$(BIN)/lss sync
