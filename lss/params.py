@@ -180,6 +180,14 @@ class WeightParams(Section):
     llava_med: CheckpointParams
 
 
+class AugmentParams(Section):
+    """A change of every training image in every epoch."""
+
+    rotation_deg: Annotated[float, Field(ge=0, le=45)]
+    zoom: Annotated[float, Field(ge=0, lt=1)]
+    contrast: Annotated[float, Field(ge=0, lt=1)]
+
+
 class QloraParams(Section):
     """4-bit base, low-rank adapters."""
 
@@ -261,6 +269,7 @@ class TrainParams(Section):
     fusion: Fusion
     heads: Count
     d_shared: Count
+    augment: AugmentParams
     qlora: QloraParams
     gamma: Positive
     pid: PidParams

@@ -64,6 +64,7 @@ def make(folder: Path, patients: int = 12, slices: int = 4, quality: float = 0.8
     for subset in ("train", "val", "test"):
         rows = [
             _shard_row(f"{subset}{patient:02d}", index, GRADES[(patient + index) % 3], random, truth_rows)
+            | {"copy": int(subset == "train")}
             for patient in range(patients)
             for index in range(slices)
         ]

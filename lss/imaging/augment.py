@@ -27,19 +27,21 @@ class Augmentation:
 
 def draw(
     seed: int,
-    slice_key: str,
-    copy: int,
+    key: str,
+    number: int,
     *,
     rotation_deg: float,
     zoom: float,
     contrast: float,
-    flip: bool,
+    flip: bool = False,
 ) -> Augmentation:
-    """Draw copy number `copy` of a slice: uniform in +-rotation_deg, 1 +- zoom, 1 +- contrast, flipped or not by half.
+    """Draw change `number` of an image: uniform in +-rotation_deg, 1 +- zoom, 1 +- contrast, flipped or not by half.
+
+    The number is that of a copy in the shards, where `key` is a slice's, or of an epoch, where it is a sample's.
 
     The draw depends on the arguments alone, so the same sample is the same on any number of cores.
     """
-    random = generator(seed, "augment", slice_key, copy)
+    random = generator(seed, "augment", key, number)
     return Augmentation(
         rotation_deg=float(random.uniform(-rotation_deg, rotation_deg)),
         zoom=float(random.uniform(1 - zoom, 1 + zoom)),
@@ -51,24 +53,29 @@ def draw(
 def augment(
     image: NDArray[np.uint16], mask: NDArray[np.bool_], change: Augmentation
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-    """Apply one draw to an image and its mask, both (rows, columns), about the image's centre.
+    """Apply one draw to stored grey levels and their mask, both (rows, columns); see `transform`."""
+    floats, mask = transform(image.astype(np.float32), mask, change)
+    return np.clip(np.rint(floats), 0, 65535).astype(np.uint16), mask
 
-    The image is interpolated linearly, mirrored where it was not seen, and clipped to uint16. The mask is
-    interpolated as 0 and 1 and cut at one half, so that its area is kept; unseen parts of it are empty.
+
+def transform(
+    image: NDArray[np.float32], mask: NDArray[np.bool_], change: Augmentation
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Apply one draw to an image and its mask about their centres; their sizes may differ.
+
+    Both are interpolated by cubics, which blur less than lines do. The image is mirrored where it was not seen. The mask
+    is interpolated as 0 and 1 and cut at one half, so that its area is kept; unseen parts of it are empty.
     """
-    floats = image.astype(np.float32)
     soft = mask.astype(np.float32)
     if change.rotation_deg or change.zoom != 1:
-        matrix = _matrix(image.shape, change)
-        floats = _warp(floats, matrix, cv2.BORDER_REFLECT_101)
-        soft = _warp(soft, matrix, cv2.BORDER_CONSTANT)
+        image = _warp(image, change, cv2.BORDER_REFLECT_101)
+        soft = _warp(soft, change, cv2.BORDER_CONSTANT)
     if change.flip:
-        floats, soft = floats[:, ::-1], soft[:, ::-1]
+        image, soft = image[:, ::-1], soft[:, ::-1]
     if change.contrast != 1:
-        mean = floats.mean(dtype=np.float64)
-        floats = mean + (floats - mean) * change.contrast
-    stored = np.clip(np.rint(floats), 0, 65535).astype(np.uint16)
-    return stored, soft > 0.5
+        mean = np.float32(image.mean(dtype=np.float64))
+        image = mean + (image - mean) * np.float32(change.contrast)
+    return image, soft > 0.5
 
 
 def moved(point: tuple[float, float], shape: tuple[int, ...], change: Augmentation) -> tuple[float, float]:
@@ -83,6 +90,8 @@ def _matrix(shape: tuple[int, ...], change: Augmentation) -> NDArray[np.float64]
     return np.asarray(cv2.getRotationMatrix2D(centre, change.rotation_deg, change.zoom), np.float64)
 
 
-def _warp(image: NDArray[np.float32], matrix: NDArray[np.float64], border: int) -> NDArray[np.float32]:
-    size = (image.shape[1], image.shape[0])
-    return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border), np.float32)
+def _warp(image: NDArray[np.float32], change: Augmentation, border: int) -> NDArray[np.float32]:
+    rows, columns = image.shape
+    matrix = _matrix((rows, columns), change)
+    warped = cv2.warpAffine(image, matrix, (columns, rows), flags=cv2.INTER_CUBIC, borderMode=border)
+    return np.asarray(warped, np.float32)

@@ -1,4 +1,4 @@
-"""How many augmented copies each training slice gets, so that all grades become equally frequent."""
+"""How many augmented copies of each training slice there are, so that all grades become equally frequent."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Mapping
 from lss.seeding import derive_seed
 
 
-def balance_plan(grades: Mapping[str, str], seed: int) -> dict[str, int]:
-    """Copies per slice key, given the grade of every training slice of the whole cohort.
+def balance_plan(grades: Mapping[str, str], seed: int, balance: bool = True) -> dict[str, int]:
+    """Copies per slice key, one at least, given the grade of every training slice of the whole cohort.
 
-    Every grade is raised to the most frequent one's count. A grade's slices share its copies evenly: their
-    numbers differ by at most one, and which slices get one more is drawn by `seed`. The plan depends on nothing
-    else, so every batch arrives at the same one. Slices without copies are left out.
+    All that is trained on is a copy, drawn by one law: if only the rarer grades were copied, the interpolation in
+    their copies would tell the grade. With `balance` every grade has as many copies as the most frequent one has
+    slices. A grade's slices share its copies evenly: their numbers differ by at most one, and which slices get one
+    more is drawn by `seed`. The plan depends on nothing else, so every batch arrives at the same one.
 
     >>> sorted(balance_plan({"a": "A", "b": "A", "c": "A", "d": "A", "e": "D", "f": "BC", "g": "BC"}, 1).items())
-    [('e', 3), ('f', 1), ('g', 1)]
+    [('a', 1), ('b', 1), ('c', 1), ('d', 1), ('e', 4), ('f', 2), ('g', 2)]
     """
+    if not balance:
+        return dict.fromkeys(grades, 1)
     members: dict[str, list[str]] = {}
     for key, grade in grades.items():
         members.setdefault(grade, []).append(key)
     most = max(map(len, members.values()), default=0)
     plan = {}
     for keys in members.values():
-        each, left = divmod(most - len(keys), len(keys))
+        each, left = divmod(most, len(keys))
         by_lot = sorted(keys, key=lambda key: (derive_seed(seed, "balance", key), key))
-        for place, key in enumerate(by_lot):
-            copies = each + (place < left)
-            if copies:
-                plan[key] = copies
+        plan |= {key: each + (place < left) for place, key in enumerate(by_lot)}
     return plan

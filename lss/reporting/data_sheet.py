@@ -99,7 +99,7 @@ def _pseudo_masks(manifests: list[Manifest]) -> Facts:
 
 def _preparation(manifests: list[Manifest]) -> Facts:
     shards = first(manifests, "shards")
-    counts = ("train_cohort_before_balancing", "train_cohort_after_balancing")
+    counts = ("train_slices_of_cohort", "train_copies_of_cohort")
     return [
         ("Denoising", told(first(manifests, "denoise")["params"] or None)),
         *listed(shards["facts"], counts),

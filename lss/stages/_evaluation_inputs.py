@@ -22,6 +22,7 @@ from lss.metrics.report_baselines import (
     thumbnail_features,
 )
 from lss.model.severity import calibrate_thresholds, unreached_grades
+from lss.notes.reference import swap_sides
 from lss.schemas import TRUTH
 from lss.shards import ShardReader, decode_image
 
@@ -29,10 +30,10 @@ Rows = list[dict[str, Any]]
 
 
 class TrainingPart:
-    """What the evaluation takes from the training part: originals only, no augmented copies.
+    """What the evaluation takes from the training part: one augmented copy per slice.
 
     Attributes:
-        reports: reference reports.
+        reports: reference reports, one per slice, with the sides of the original.
         levels, grades: of the slices with these reports.
         prevalence: natural shares of the grades (over different slices) and those of the balanced samples.
         grade_a_empty: whether all its masks of grade A are empty.
@@ -41,12 +42,12 @@ class TrainingPart:
     """
 
     def __init__(self, shards: list[Path]) -> None:
-        reader = ShardReader(shards, ["copy", "slice_key", "level", "grade", "area_percent", "report"])
+        reader = ShardReader(shards, ["copy", "slice_key", "level", "grade", "area_percent", "report", "flipped"])
         samples = list(reader.iterate(range(len(reader))))
-        rows = [row for row in samples if row["copy"] == 0]
+        rows = [row for row in samples if row["copy"] == 1]
         if not rows:
             raise LssError("evaluate: the training shards hold no slice. Rerun shards.")
-        self.reports = [row["report"] for row in rows]
+        self.reports = [swap_sides(row["report"]) if row["flipped"] else row["report"] for row in rows]
         self.levels = [row["level"] for row in rows]
         self.grades = [row["grade"] for row in rows]
         slices = {row["slice_key"]: row["grade"] for row in samples}
@@ -60,7 +61,7 @@ def pseudo_mask_thresholds(shards: list[Path]) -> AreaThresholds:
 
     Raises LssError where it holds no slice.
     """
-    rows = list(_originals(shards, ["copy", "grade", "area_percent"]))
+    rows = list(_originals(shards, ["grade", "area_percent"]))
     if not rows:
         raise LssError("evaluate: the validation shards hold no slice. Rerun shards, or look at split.fractions.")
     areas = [row["area_percent"] for row in rows]
@@ -70,9 +71,15 @@ def pseudo_mask_thresholds(shards: list[Path]) -> AreaThresholds:
 
 
 def _originals(shards: list[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Rows that are no augmented copies."""
+    """Rows of the validation or test part, which hold no augmented copies; some `columns` of them."""
     reader = ShardReader(shards, columns)
-    return (row for row in reader.iterate(range(len(reader))) if row["copy"] == 0)
+    return reader.iterate(range(len(reader)))
+
+
+def _first_copies(shards: list[Path], columns: list[str]) -> Rows:
+    """One row per slice of the training part, all of which are augmented copies."""
+    reader = ShardReader(shards, ["copy", *columns])
+    return [row for row in reader.iterate(range(len(reader))) if row["copy"] == 1]
 
 
 def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_empty: bool) -> TestCases:
@@ -84,7 +91,7 @@ def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_e
 
     Raises LssError where there is no slice.
     """
-    columns = ["copy", "slice_key", "patient_key", "level", "grade", "report", "mask", "row_spacing_mm",
+    columns = ["slice_key", "patient_key", "level", "grade", "report", "mask", "row_spacing_mm",
                "column_spacing_mm", "source_sha256", "crop_row", "crop_column"]  # fmt: skip
     known = {row["source_sha256"]: row for row in read_parquet(truth, TRUTH).select(
         ["source_sha256", "grade", "canal_mask"]).to_pylist()}  # fmt: skip
@@ -133,17 +140,18 @@ def baseline_reports(
 
     The table of level and grade goes by the grade that the backbone's own head gives, never by the true one.
     """
+    seen = _first_copies(shards["train"], ["image", "report"])
+    stored = [row["report"] for row in seen]
     features = {
-        subset: np.stack([thumbnail_features(decode_image(row["image"]["bytes"]))
-                          for row in _originals(shards[subset], ["copy", "image"])])
-        for subset in ("train", "test")
-    }  # fmt: skip
+        subset: np.stack([thumbnail_features(decode_image(row["image"]["bytes"])) for row in rows])
+        for subset, rows in (("train", seen), ("test", _originals(shards["test"], ["image"])))
+    }
     found = {
         ("most_frequent", ""): [most_frequent_report(train.reports)] * len(test),
         ("most_frequent_level", ""): most_frequent_by(train.reports, train.levels, test.levels),
-        ("nearest_image", ""): nearest_reports(features["train"], train.reports, features["test"]),
+        ("nearest_image", ""): nearest_reports(features["train"], stored, features["test"]),
         ("nearest_level", ""): nearest_reports(
-            features["train"], train.reports, features["test"], train.levels, test.levels
+            features["train"], stored, features["test"], train.levels, test.levels
         ),
     }
     disc_and_grade = list(zip(train.levels, train.grades, strict=True))

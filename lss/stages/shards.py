@@ -67,7 +67,7 @@ def run(
     table = read_parquet(split, SPLIT, columns=["slice_key", "subset", "grade"]).to_pylist()
     subsets = {row["slice_key"]: row["subset"] for row in table}
     train = {row["slice_key"]: row["grade"] for row in table if row["subset"] == "train" and row["grade"]}
-    copies = balance_plan(train, seed) if params.balance else {}
+    copies = balance_plan(train, seed, params.balance)
     counts = {subset: Counter[str]() for subset in shards}
     facts: Counter[str] = Counter()
     total, rows = used_slices(slices, subsets, _SLICE_COLUMNS)
@@ -80,7 +80,7 @@ def run(
         inputs = side_by_side(slices, rows, {denoised: _DENOISED_COLUMNS, masks: _MASK_COLUMNS})
         for row, image, mask in progress(inputs, "shards", total=total, unit="slice"):
             subset = subsets[row["slice_key"]]
-            for sample in _samples(params, seed, row, image, mask, copies.get(row["slice_key"], 0)):
+            for sample in _samples(params, seed, row, image, mask, copies.get(row["slice_key"])):
                 writers[subset].add(sample)
                 counts[subset][sample["grade"] or "none"] += 1
                 facts["augmented"] += sample["copy"] > 0
@@ -89,7 +89,7 @@ def run(
         for writer in writers.values():
             writer.flush()
     before = Counter(train.values())
-    after = {g: before[g] + sum(copies.get(key, 0) for key, grade in train.items() if grade == g) for g in GRADES}
+    after = {g: sum(copies[key] for key, grade in train.items() if grade == g) for g in GRADES}
     _print(batch, counts, before, after)
     write_manifest(
         manifest,
@@ -104,8 +104,8 @@ def run(
             "schema_version": SHARD_VERSION,
             "report_rules_version": RULES_VERSION,
             "rows_by_grade": {subset: dict(sorted(counter.items())) for subset, counter in counts.items()},
-            "train_cohort_before_balancing": {grade: before[grade] for grade in GRADES},
-            "train_cohort_after_balancing": after,
+            "train_slices_of_cohort": {grade: before[grade] for grade in GRADES},
+            "train_copies_of_cohort": after,
             **facts,
         },
     )
@@ -126,9 +126,9 @@ def _samples(
     row: dict[str, Any],
     image_row: dict[str, Any],
     mask_row: dict[str, Any],
-    copies: int,
+    copies: int | None,
 ) -> Iterator[dict[str, Any]]:
-    """The original sample of a slice, then its augmented copies."""
+    """The augmented copies of a slice of the training part; of others (`copies` None) the original."""
     spacing = spacing_mm(row)
     image = pixels_from_bytes(image_row["pixels"], image_row["rows"], image_row["columns"])
     mask = decode_png(mask_row["mask"]["bytes"]) > 0
@@ -138,7 +138,7 @@ def _samples(
     image, mask = view.crop(image), view.crop(mask)
     region_share = mask_row["region_pixels"] / mask.size if params.area_of == "region" else 1.0
     canal = (mask_row["centre_row"] - view.row, mask_row["centre_column"] - view.column)
-    for copy in range(copies + 1):
+    for copy in [0] if copies is None else range(1, copies + 1):
         change = Augmentation()
         if copy:
             change = draw(

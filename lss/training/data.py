@@ -3,19 +3,24 @@ the same order either way and for any number of workers."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lss.grades import GRADES
+from lss.imaging.augment import Augmentation, transform
+from lss.imaging.augment import draw as draw_change
 from lss.imaging.geometry import resample_mask
 from lss.memory import memory_limit
 from lss.model.prompt_bank import questions
 from lss.notes.prompts import TRAINING_WORDINGS
+from lss.params import AugmentParams
 from lss.schemas import SHARD
 from lss.seeding import derive_seed
 from lss.shards import ShardReader, decode_image, decode_mask, epoch_order, to_model_input
@@ -31,32 +36,50 @@ class Samples(Dataset[dict[str, Any]]):
     Images are float16 (11 bits in [0.5, 1], the scale of 12-bit data), masks uint8.
     """
 
-    def __init__(self, paths: list[Path], image_size: int, mask_size: int, keep: bool = False) -> None:
-        """`keep` what was decoded, if all of it fits into `CACHE_BYTES`: for more than one pass by one process."""
+    def __init__(
+        self,
+        paths: list[Path],
+        image_size: int,
+        mask_size: int,
+        keep: bool = False,
+        change: Callable[[str, int], Augmentation] | None = None,
+    ) -> None:
+        """Open the shards.
+
+        Args:
+            paths: of the shards.
+            image_size, mask_size: sides of image and mask, pixels.
+            keep: what was decoded, if all of it fits into `CACHE_BYTES`: for more than one pass by one process.
+            change: of a sample key and an epoch, the change of that sample in that epoch; None: there is none.
+        """
         self.reader = ShardReader(paths)
         self._texts = ShardReader(paths, [name for name in SHARD.names if name not in ("image", "mask")])
         self.keys: list[str] = self.reader.column("sample_key")
         self.image_size = image_size
         self.mask_size = mask_size
+        self.change = change
         fits = len(self.reader) * (2 * image_size**2 + mask_size**2) <= CACHE_BYTES
         self._cache: dict[int, dict[str, Any]] | None = {} if keep and fits else None
 
     def __len__(self) -> int:
         return len(self.reader)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """Sample by its place in the shards: `image` (Y, X), `mask` (Y, X), and the text columns.
+    def __getitem__(self, draw: tuple[int, int]) -> dict[str, Any]:
+        """Sample by its place in the shards, in an epoch: `image` (Y, X), `mask` (Y, X), and the text columns.
 
         Of place `~index` the text columns alone: nothing is decoded, image and mask have no pixels.
         """
+        index, epoch = draw
         if index < 0:
             nothing = torch.empty(0, 0)
             return {**self._texts[~index], "image": nothing, "mask": nothing}
         if self._cache is None:
-            return self._decode(index)
-        if index not in self._cache:
-            self._cache[index] = self._decode(index)
-        return self._cache[index]
+            row = self._decode(index)
+        elif index in self._cache:
+            row = self._cache[index]
+        else:
+            row = self._cache[index] = self._decode(index)
+        return row if self.change is None else _changed(row, self.change(row["sample_key"], epoch))
 
     def _decode(self, index: int) -> dict[str, Any]:
         row = dict(self.reader[index])
@@ -65,6 +88,13 @@ class Samples(Dataset[dict[str, Any]]):
         row["image"] = torch.from_numpy(image).half()
         row["mask"] = torch.from_numpy(mask.astype("uint8"))
         return row
+
+
+def _changed(row: dict[str, Any], change: Augmentation) -> dict[str, Any]:
+    """A copy of a decoded sample with its image and mask changed; grey levels stay in [0, 1]."""
+    image, mask = transform(row["image"].float().numpy(), row["mask"].numpy() > 0, change)
+    pixels = torch.from_numpy(np.clip(image, 0, 1)).half()
+    return row | {"image": pixels, "mask": torch.from_numpy(mask.astype("uint8"))}
 
 
 class Subsets:
@@ -79,12 +109,24 @@ class Subsets:
         self.keep = workers == 0
         self._samples: dict[tuple[str, int, int], Samples] = {}
 
-    def samples(self, subset: str, image_size: int, mask_size: int) -> Samples:
-        """Samples of a subset at a network's sizes."""
+    def samples(
+        self,
+        subset: str,
+        image_size: int,
+        mask_size: int,
+        change: Callable[[str, int], Augmentation] | None = None,
+    ) -> Samples:
+        """Samples of a subset at a network's sizes, with `change` as of `Samples`."""
         key = (subset, image_size, mask_size)
         if key not in self._samples:
             self._samples[key] = Samples(self.shards[subset], image_size, mask_size, self.keep)
+        self._samples[key].change = change
         return self._samples[key]
+
+
+def change_by_epoch(augment: AugmentParams, seed: int) -> Callable[[str, int], Augmentation]:
+    """The change of each sample in each epoch, drawn by `seed`; sides stay, since the text names them."""
+    return partial(draw_change, seed, **augment.model_dump())
 
 
 @torch.autocast("cpu", enabled=False)  # batches are asked for within the training's own, which would cast here too
@@ -101,12 +143,12 @@ def collate(rows: list[dict[str, Any]]) -> Batch:
 
 
 class _Order:
-    """Batches of indices of the coming epoch, from a given one on."""
+    """Batches of (index, epoch) of the coming epoch, from a given one on."""
 
     def __init__(self) -> None:
-        self.batches: list[list[int]] = []
+        self.batches: list[list[tuple[int, int]]] = []
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         return iter(self.batches)
 
     def __len__(self) -> int:
@@ -155,7 +197,8 @@ class BatchLoader:
         numbers = [dealt[rank] if rank < len(dealt) else dealt[0] for dealt in rounds]
         batches = [indices[number * self.batch_size :][: self.batch_size] for number in numbers]
         unseen = {index for index, key in enumerate(self.samples.keys) if key not in known}
-        self._order.batches = [[~index for index in batch] if unseen.isdisjoint(batch) else batch for batch in batches]
+        asked = [[~index for index in batch] if unseen.isdisjoint(batch) else batch for batch in batches]
+        self._order.batches = [[(index, epoch) for index in batch] for batch in asked]
         for batch in self._loader:
             yield batch if self.seed is None else reworded(batch, self.seed, epoch)
 

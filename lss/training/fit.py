@@ -20,7 +20,7 @@ from lss.runs import Run
 from lss.seeding import derive_seed
 from lss.torch_setup import set_deterministic
 from lss.training.checkpoints import Progress, fingerprint
-from lss.training.data import BatchLoader, Subsets
+from lss.training.data import BatchLoader, Subsets, change_by_epoch
 from lss.training.loop import LoopSettings, train
 from lss.training.parallel import join
 from lss.training.segmentation_task import build as build_segmentation
@@ -116,9 +116,11 @@ def fit(
 
     of_task = getattr(params, model.task)
     sizes = (image_size, params.mask_size)
+    # the report task looks at each sample once and keeps what it saw: its images are the shards' own
+    change = None if model.task == "report" else change_by_epoch(params.augment, seed)
     course = train(
         task,
-        BatchLoader(data.samples("train", *sizes), params.micro_batch_size, seed, params.workers),
+        BatchLoader(data.samples("train", *sizes, change), params.micro_batch_size, seed, params.workers),
         BatchLoader(data.samples("val", *sizes), params.micro_batch_size, None, params.workers),
         LoopSettings(
             epochs=of_task.epochs,

@@ -45,7 +45,7 @@ def test_raw_pixels() -> None:
 def test_balance_makes_grades_equal_and_spreads_copies_evenly(grades: list[str], seed: int) -> None:
     by_key = {f"slice-{i}": grade for i, grade in enumerate(grades)}
     plan = balance_plan(by_key, seed)
-    after = {grade: [1 + plan.get(k, 0) for k, g in by_key.items() if g == grade] for grade in set(grades)}
+    after = {grade: [plan[k] for k, g in by_key.items() if g == grade] for grade in set(grades)}
     assert len({sum(counts) for counts in after.values()}) <= 1
     assert all(max(counts) - min(counts) <= 1 for counts in after.values())
     assert balance_plan(dict(reversed(by_key.items())), seed) == plan
@@ -53,4 +53,5 @@ def test_balance_makes_grades_equal_and_spreads_copies_evenly(grades: list[str],
 
 def test_balance_by_hand() -> None:
     plan = balance_plan(dict.fromkeys("abcdefg", "A") | dict.fromkeys("xyz", "D"), 4)
-    assert sorted(plan.values()) == [1, 1, 2] and set(plan) == set("xyz")
+    assert sorted(plan[key] for key in "xyz") == [2, 2, 3] and all(plan[key] == 1 for key in "abcdefg")
+    assert set(balance_plan({"a": "A", "b": "A", "x": "D"}, 4, balance=False).values()) == {1}

@@ -42,7 +42,7 @@ MANIFESTS = [
     manifest("pseudo_mask", {"region_of_interest": {"canal found": 290, "centre": 13}, "empty_masks": 111},
              {"roi": "canal", "kernel_severe": 9}),
     manifest("pseudo_mask", {"region_of_interest": {"canal found": 10}, "empty_masks": 4}, {}),
-    manifest("shards", {"train_cohort_after_balancing": {"A": 200, "BC": 199}}, {"rotation_deg": 3.5}),
+    manifest("shards", {"train_copies_of_cohort": {"A": 200, "BC": 199}}, {"rotation_deg": 3.5}),
     manifest("weights", {"backbone": "smolvlm"}, {"smolvlm": {"hub_id": "HuggingFaceTB/SmolVLM-256M-Instruct",
              "revision": "deadbeef", "folder": None}}),
     manifest("train", TRAIN, {"batch_size": 8, "gamma": 0.75, "resample_grid": None, "pid": {"kp": 0.05},

@@ -40,7 +40,7 @@ def sample(index, canal_too=False):
         "canal_column": (centre[0] + 0.5) / 96,
         "row_spacing_mm": 0.9,
         "column_spacing_mm": 0.9,
-        "copy": 0,
+        "copy": int(index < 1000),  # the training part
         "flipped": False,
         "canal_found": True,
         "source_sha256": f"sha-{index}",

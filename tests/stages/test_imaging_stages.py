@@ -158,12 +158,12 @@ def test_training_part_is_balanced_over_both_batches_and_only_it(tables: Path) -
     train = shard_rows(tables, "train")
     grades = [row["grade"] for row in train]
     assert {grade: grades.count(grade) for grade in set(grades)} == {"A": 4, "BC": 4, "D": 4}
-    assert [row["sample_key"] for row in train if row["grade"] == "D"] == ["d0", "d0~1", "d0~2", "d0~3"]
-    assert sum(row["copy"] == 0 for row in train) == 7
+    assert [row["sample_key"] for row in train if row["grade"] == "D"] == ["d0~1", "d0~2", "d0~3", "d0~4"]
+    assert all(row["copy"] > 0 for row in train) and len({row["slice_key"] for row in train}) == 7
     assert [row["sample_key"] for row in shard_rows(tables, "val") + shard_rows(tables, "test")] == ["v0", "t0"]
     facts = read_json(tables / "s-00.json")["facts"]
-    assert facts["train_cohort_before_balancing"] == {"A": 4, "BC": 2, "D": 1}
-    assert facts["train_cohort_after_balancing"] == {"A": 4, "BC": 4, "D": 4}
+    assert facts["train_slices_of_cohort"] == {"A": 4, "BC": 2, "D": 1}
+    assert facts["train_copies_of_cohort"] == {"A": 4, "BC": 4, "D": 4}
 
 
 def test_versions_are_recorded_and_counts_are_told(tables: Path, params: Params, capsys) -> None:
@@ -192,14 +192,16 @@ def test_samples_are_consistent(tables: Path, params: Params) -> None:
 
 
 def test_the_original_is_the_denoised_crop_and_copies_differ(tables: Path) -> None:
-    rows = {row["sample_key"]: row for row in shard_rows(tables, "train")}
-    image = decode_image(rows["d0"]["image"]["bytes"])
-    first = rows["d0"]["crop_row"], rows["d0"]["crop_column"]
-    denoised = {r["slice_key"]: r for r in pq.read_table(tables / "denoised-01.parquet").to_pylist()}["d0"]
-    whole = pixels_from_bytes(denoised["pixels"], SIDE, SIDE)
+    rows = {row["sample_key"]: row for subset in ("train", "val") for row in shard_rows(tables, subset)}
+    image = decode_image(rows["v0"]["image"]["bytes"])
+    first = rows["v0"]["crop_row"], rows["v0"]["crop_column"]
+    denoised = {
+        r["slice_key"]: r for b in ("00", "01") for r in pq.read_table(tables / f"denoised-{b}.parquet").to_pylist()
+    }
+    whole = pixels_from_bytes(denoised["v0"]["pixels"], SIDE, SIDE)
     assert np.array_equal(image, whole[first[0] : first[0] + len(image), first[1] : first[1] + len(image)])
-    copies = [decode_image(rows[f"d0~{n}"]["image"]["bytes"]) for n in (1, 2, 3)]
-    assert len({copy.tobytes() for copy in [image, *copies]}) == 4
+    copies = [decode_image(rows[f"d0~{n}"]["image"]["bytes"]) for n in (1, 2, 3, 4)]
+    assert len({copy.tobytes() for copy in copies}) == 4
 
 
 def test_the_area_is_of_the_region_or_of_the_field_of_view(tables: Path, params: Params) -> None:
@@ -259,7 +261,7 @@ def test_without_balance_and_crop(tables: Path, params: Params) -> None:
     plain = params.shards.model_copy(update={"balance": False, "crop": "none"})
     run_all(tables, "01", params.denoise, params.pseudo_mask, plain, "plain-")
     rows = pq.read_table(tables / "plain-train-01.parquet").to_pylist()
-    assert [row["sample_key"] for row in rows] == ["d0"]
+    assert [row["sample_key"] for row in rows] == ["d0~1"]
     assert decode_image(rows[0]["image"]["bytes"]).shape == (SIDE, SIDE)
     assert (rows[0]["crop_row"], rows[0]["crop_column"]) == (0, 0)
 

@@ -53,7 +53,7 @@ class GivesBackTargets(nn.Module):
 
     def __init__(self, samples: Samples) -> None:
         super().__init__()
-        shown = (samples[index] for index in range(len(samples)))
+        shown = (samples[index, 0] for index in range(len(samples)))
         self.targets = {row["image"].float().numpy().tobytes(): row["mask"] for row in shown}
 
     def forward(self, image_B1YX: torch.Tensor, grade_B: torch.Tensor, asked_B3: torch.Tensor) -> Output:

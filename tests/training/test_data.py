@@ -9,9 +9,10 @@ import torch
 
 from lss.io import write_parquet
 from lss.notes.prompts import TEST_WORDING, TRAINING_WORDINGS
+from lss.params import AugmentParams
 from lss.schemas import SHARD
 from lss.training import data
-from lss.training.data import BatchLoader, Samples, Subsets
+from lss.training.data import BatchLoader, Samples, Subsets, change_by_epoch
 from lss.training.task import Batch
 
 
@@ -121,8 +122,26 @@ def test_samples_are_decoded_once_by_one_process_that_has_room(shards, monkeypat
     real = data.decode_image
     monkeypatch.setattr(data, "decode_image", lambda content: seen.append(1) or real(content))
     subsets = Subsets({"train": shards}, workers)
-    first = [subsets.samples("train", 16, 16)[3]["image"] for _ in range(3)]
+    first = [subsets.samples("train", 16, 16)[3, 0]["image"] for _ in range(3)]
     assert len(seen) == decoded and torch.equal(first[0], first[2])
+
+
+def test_every_epoch_changes_the_images_anew_and_any_number_of_workers_in_the_same_way(shards):
+    change = change_by_epoch(AugmentParams(rotation_deg=8.0, zoom=0.1, contrast=0.1), seed=3)
+    images = {}
+    for workers, keep in ((0, True), (0, False), (2, False)):
+        loader = BatchLoader(Samples(shards, 48, 48, keep, change), 4, seed=1, workers=workers)
+        for epoch in (0, 1, 0):
+            for batch in loader.batches(epoch=epoch):
+                for row, image, mask in zip(batch.rows, batch.image_B1YX, batch.mask_B1YX, strict=True):
+                    first = images.setdefault((row["sample_key"], epoch), (image, mask))
+                    assert torch.equal(first[0], image) and torch.equal(first[1], mask)
+                    bright = image[0] > 0.6  # the square of the sample, which the mask covers; the smallest set no scale
+                    assert row["sample_key"] in ("S0", "S1", "S2") or (bright != (mask[0] > 0.5)).float().mean() < 0.02
+    assert not torch.equal(images["S9", 0][0], images["S9", 1][0])
+    still = change_by_epoch(AugmentParams(rotation_deg=0.0, zoom=0.0, contrast=0.0), seed=3)
+    plain, same = Samples(shards, 48, 48), Samples(shards, 48, 48, change=still)
+    assert all(torch.equal(plain[index, 0]["image"], same[index, 5]["image"]) for index in range(11))
 
 
 def test_batches_are_pinned_whole(monkeypatch):
