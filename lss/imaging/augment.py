@@ -63,8 +63,8 @@ def transform(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Apply one draw to an image and its mask about their centres; their sizes may differ.
 
-    Both are interpolated by cubics, which blur less than lines do. The image is mirrored where it was not seen. The mask
-    is interpolated as 0 and 1 and cut at one half, so that its area is kept; unseen parts of it are empty.
+    Both are interpolated by cubics, which blur less than lines do. The image is mirrored where it was not seen. The
+    mask is interpolated as 0 and 1 and cut at one half, so that its area is kept; unseen parts of it are empty.
     """
     soft = mask.astype(np.float32)
     if change.rotation_deg or change.zoom != 1:

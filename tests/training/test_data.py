@@ -136,7 +136,9 @@ def test_every_epoch_changes_the_images_anew_and_any_number_of_workers_in_the_sa
                 for row, image, mask in zip(batch.rows, batch.image_B1YX, batch.mask_B1YX, strict=True):
                     first = images.setdefault((row["sample_key"], epoch), (image, mask))
                     assert torch.equal(first[0], image) and torch.equal(first[1], mask)
-                    bright = image[0] > 0.6  # the square of the sample, which the mask covers; the smallest set no scale
+                    bright = (
+                        image[0] > 0.6
+                    )  # the square of the sample, which the mask covers; the smallest set no scale
                     assert row["sample_key"] in ("S0", "S1", "S2") or (bright != (mask[0] > 0.5)).float().mean() < 0.02
     assert not torch.equal(images["S9", 0][0], images["S9", 1][0])
     still = change_by_epoch(AugmentParams(rotation_deg=0.0, zoom=0.0, contrast=0.0), seed=3)
