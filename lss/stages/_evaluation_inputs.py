@@ -150,9 +150,7 @@ def baseline_reports(
         ("most_frequent", ""): [most_frequent_report(train.reports)] * len(test),
         ("most_frequent_level", ""): most_frequent_by(train.reports, train.levels, test.levels),
         ("nearest_image", ""): nearest_reports(features["train"], stored, features["test"]),
-        ("nearest_level", ""): nearest_reports(
-            features["train"], stored, features["test"], train.levels, test.levels
-        ),
+        ("nearest_level", ""): nearest_reports(features["train"], stored, features["test"], train.levels, test.levels),
     }
     disc_and_grade = list(zip(train.levels, train.grades, strict=True))
     for backbone, rows in by_backbone.items():
