@@ -24,7 +24,7 @@ def balance_plan(grades: Mapping[str, str], seed: int, balance: bool = True) -> 
     for key, grade in grades.items():
         members.setdefault(grade, []).append(key)
     most = max(map(len, members.values()), default=0)
-    plan = {}
+    plan: dict[str, int] = {}
     for keys in members.values():
         each, left = divmod(most, len(keys))
         by_lot = sorted(keys, key=lambda key: (derive_seed(seed, "balance", key), key))
