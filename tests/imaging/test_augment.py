@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from skimage.transform import rotate
+from sklearn.metrics import roc_auc_score
 
 from lss.imaging.augment import Augmentation, augment, draw
+from lss.imaging.balance import balance_plan
 
 SETTINGS = {"rotation_deg": 3.0, "zoom": 0.05, "contrast": 0.1, "flip": True}
 
@@ -85,3 +87,35 @@ def test_draws_fill_their_ranges() -> None:
         assert high - 0.02 * (high - low) < max(values) <= high
     assert 240 < sum(d.flip for d in draws) < 360
     assert not any(draw(1, "s", copy, **SETTINGS | {"flip": False}).flip for copy in range(20))
+
+
+def sharpness(image: np.ndarray) -> float:
+    return float(np.abs(np.diff(image.astype(float), axis=1)).mean())
+
+
+def test_sharpness_does_not_tell_the_grade_of_what_is_trained_on() -> None:
+    """Images of one kind, of which few are of grade D: their copies look as sharp as those of grade A.
+
+    The control, copies of the rarer grade beside the originals of both, is told at once.
+    """
+    random = np.random.default_rng(1)
+    grades = {f"a{n}": "A" for n in range(80)} | {f"d{n}": "D" for n in range(20)}
+    images = {key: random.normal(1000, 100, (48, 48)).clip(0).astype(np.uint16) for key in grades}
+    nothing = np.zeros((48, 48), bool)
+
+    def copies(key: str, numbers: range) -> list[float]:
+        return [sharpness(augment(images[key], nothing, draw(7, key, n, **SETTINGS))[0]) for n in numbers]
+
+    plan = balance_plan(grades, 7)
+    ours = {g: [s for key in grades if grades[key] == g for s in copies(key, range(1, plan[key] + 1))] for g in "AD"}
+    before = {
+        "A": [sharpness(images[key]) for key in grades if grades[key] == "A"],
+        "D": [s for key in grades if grades[key] == "D" for s in [sharpness(images[key]), *copies(key, range(1, 4))]],
+    }
+    assert len(ours["A"]) == len(ours["D"]) == 80
+
+    def auc(of: dict[str, list[float]]) -> float:
+        return float(roc_auc_score([0] * len(of["A"]) + [1] * len(of["D"]), of["A"] + of["D"]))
+
+    assert abs(auc(ours) - 0.5) < 0.1
+    assert abs(auc(before) - 0.5) > 0.2
