@@ -106,7 +106,9 @@ def main() -> None:
         gap = np.array(draws[kind]) - draws["originals"]
         low, high = np.nanpercentile(gap, (2.5, 97.5))
         value = auc(probabilities, truth)
-        difference = "" if kind == "originals" else f"{value - auc(*scores['originals'][:2]):+.3f} ({low:+.3f} to {high:+.3f})"
+        difference = (
+            "" if kind == "originals" else f"{value - auc(*scores['originals'][:2]):+.3f} ({low:+.3f} to {high:+.3f})"
+        )
         print(f"| {kind} | {len(truth)} | {value:.3f} | {difference} |")
     print(f"{len(patients)} patients.", file=sys.stderr)
 
