@@ -2,11 +2,11 @@
 
     .venv/bin/python benchmarks/augmentation.py
 
-Needs the stages up to pseudo_mask of the settings in params.yaml (`snakemake --cores 2 shards_all`). The training part is
-written three times into a temporary folder: unchanged (every slice once, as it is), balanced by one law (as the stage
-shards does), and balanced as it once was (originals, and copies of the rarer grades only). From each image four figures
-are taken that know nothing of anatomy; a logistic regression tells the grade from them, in folds by patient. Printed is
-the area under the ROC curve, mean over pairs of grades, with the 95 % interval over patients of its difference.
+Needs the stages up to pseudo_mask of the settings in params.yaml (`snakemake --cores 2 shards_all`). The training part
+is written three times into a temporary folder: unchanged (every slice once, as it is), balanced by one law (as the
+stage does), and balanced as it once was (originals, and copies of the rarer grades only). Four figures are taken of
+each image that know nothing of anatomy; a logistic regression tells the grade from them, in folds by patient. Printed
+is the area under the ROC curve, mean over pairs of grades, with the 95 % interval over patients of its difference.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def written(folder: Path, changes: dict[str, object], only: str = "train") -> li
     rows = []
     for batch in layout.batch_names(params.cohort.batches):
         paths = {subset: folder / f"{subset}-{batch}.parquet" for subset in layout.SUBSETS}
-        named = {name: Path(pattern.format(batch=batch)) for name, pattern in
-                 (("slices", layout.SLICES), ("denoised", layout.DENOISED), ("masks", layout.PSEUDO_MASKS))}  # fmt: skip
+        patterns = {"slices": layout.SLICES, "denoised": layout.DENOISED, "masks": layout.PSEUDO_MASKS}
+        named = {name: Path(pattern.format(batch=batch)) for name, pattern in patterns.items()}
         stage.run(settings, params.seed, batch=batch, split=Path(layout.SPLIT), shards=paths,
                   manifest=folder / "manifest.json", **named)  # fmt: skip
         reader = ShardReader([paths[only]], ["image", "grade", "patient_key", "slice_key", "copy"])
@@ -106,10 +106,8 @@ def main() -> None:
         gap = np.array(draws[kind]) - draws["originals"]
         low, high = np.nanpercentile(gap, (2.5, 97.5))
         value = auc(probabilities, truth)
-        difference = (
-            "" if kind == "originals" else f"{value - auc(*scores['originals'][:2]):+.3f} ({low:+.3f} to {high:+.3f})"
-        )
-        print(f"| {kind} | {len(truth)} | {value:.3f} | {difference} |")
+        difference = f"{value - auc(*scores['originals'][:2]):+.3f} ({low:+.3f} to {high:+.3f})"
+        print(f"| {kind} | {len(truth)} | {value:.3f} | {'' if kind == 'originals' else difference} |")
     print(f"{len(patients)} patients.", file=sys.stderr)
 
 
