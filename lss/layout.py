@@ -63,6 +63,7 @@ TABLES = {
     9: "results/tables/table9_segmentation_by_level",
     10: "results/tables/table10_tests",
     11: "results/tables/table11_findings",
+    12: "results/tables/table12_prompts",
 }  # + .csv, .md and .tex
 FIGURES = {
     2: "results/figures/figure2_classification",

@@ -73,10 +73,6 @@ def _table3(measures: list[Measure]) -> Iterator[Measure]:
     yield from _select(measures, keys, ("dice", "iou", "recall", "hd95_mm"), GRADES)
     keys = _first_losses(_models(measures, task="segmentation", source="attention"))
     yield from _select(measures, keys, ATTENTION_METRICS, (*GRADES, "all"))
-    for said in SAID:
-        keys = _first_losses(_models(measures, task="segmentation", source=f"said_{said}"))
-        for metric in EXCHANGE_METRICS:
-            yield from _select(measures, keys, (metric,), (*GRADES, "all"))
 
 
 def _table4(measures: list[Measure]) -> Iterator[Measure]:
@@ -124,6 +120,13 @@ def _table11(measures: list[Measure]) -> Iterator[Measure]:
                 yield from _select(measures, [key], names, (structure,))
 
 
+def _table12(measures: list[Measure]) -> Iterator[Measure]:
+    for said in SAID:
+        keys = _first_losses(_models(measures, task="segmentation", source=f"said_{said}"))
+        for metric in EXCHANGE_METRICS:
+            yield from _select(measures, keys, (metric,), (*GRADES, "all"))
+
+
 def _first_losses(keys: list[Key]) -> list[Key]:
     """Of each backbone, the models trained with its first loss: the one its reports build on."""
     first: dict[str, str] = {}
@@ -142,5 +145,6 @@ CHOOSE: dict[int, Callable[[list[Measure]], Iterator[Measure]]] = {
     8: _table8,
     9: _table9,
     11: _table11,
+    12: _table12,
 }
 """Number of the table to its measures."""

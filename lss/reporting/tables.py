@@ -98,8 +98,6 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             "At grade A the reference is empty: Dice 1 means that nothing was drawn, not that something was outlined.",
             "Attention: mean over heads and prompts, its share inside the phantom's true canal (also at grade A), and "
             "that share divided by the canal's share of the image. Attention that knows nothing of the canal has 1.",
-            "All prompts say normal, or severe: what other texts at test time change; 0 where the network does "
-            "not heed them.",
             interval, undefined], by_grade),
         Table(4, "Report generation", [
             "CIDEr-D runs from 0 to 10, all others from 0 to 1; the paper does not say the scale of its CIDEr, nor "
@@ -136,6 +134,11 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             "denied does not count. Invented: stated by the report and not by its reference, number per report.",
             "n: images; a finding that no text and no reference states has no row.", interval, undefined],
             ("system", "stratum", "metric"), show_n=False),
+        Table(12, "What the prompts change in the masks", [
+            "The same images and networks with other prompts: all speak of a normal canal, or all of a severe stenosis. "
+            "Change of Dice and of the area (percent of the field of view): with those prompts less with the model's "
+            "own. Pixels that change: of those in either mask. 0 where a network does not heed its prompts.",
+            interval, undefined], ("system", "metric", "stratum")),
         Table(TESTS, "Tests between models, losses and ways of grading", [
             "Paired on the same images, two-sided; Holm: corrected within each group. Difference: mean of the first "
             f"minus the second over all images, with its {kind} ({about['interval']}).",
