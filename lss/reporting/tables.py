@@ -135,9 +135,9 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             "n: images; a finding that no text and no reference states has no row.", interval, undefined],
             ("system", "stratum", "metric"), show_n=False),
         Table(12, "What the prompts change in the masks", [
-            "The same images and networks with other prompts: all speak of a normal canal, or all of a severe stenosis. "
-            "Change of Dice and of the area (percent of the field of view): with those prompts less with the model's "
-            "own. Pixels that change: of those in either mask. 0 where a network does not heed its prompts.",
+            "The same images and networks with other prompts: all speak of a normal canal, or all of a severe "
+            "stenosis. Change of Dice and of the area (percent of the field of view): with those prompts less with the "
+            "model's own. Pixels that change: of those in either mask. 0 where a network does not heed its prompts.",
             interval, undefined], ("system", "metric", "stratum")),
         Table(TESTS, "Tests between models, losses and ways of grading", [
             "Paired on the same images, two-sided; Holm: corrected within each group. Difference: mean of the first "
