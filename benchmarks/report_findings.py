@@ -108,7 +108,10 @@ def main() -> None:
             for share in SHARES
         }
         bootstrap = PatientBootstrap(
-            [row["patient_key"] for row in rows], params.evaluate.bootstrap_draws, params.evaluate.confidence, params.seed
+            [row["patient_key"] for row in rows],
+            params.evaluate.bootstrap_draws,
+            params.evaluate.confidence,
+            params.seed,
         )
         own = score_findings(written, reference, levels)["finding_score"]
         for name, texts in systems.items():
