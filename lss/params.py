@@ -171,13 +171,19 @@ class CheckpointParams(HubParams):
     companion: HubParams | None
 
 
+class LlavaMedParams(CheckpointParams):
+    """And which vision tower it gets: the one within its own files, or the companion's."""
+
+    vision_tower: Literal["checkpoint", "clip"]
+
+
 class WeightParams(Section):
     """Checkpoints of the backbones."""
 
     source: Literal["tiny", "published"]
     biomedclip: CheckpointParams
     smolvlm: CheckpointParams
-    llava_med: CheckpointParams
+    llava_med: LlavaMedParams
 
 
 class AugmentParams(Section):

@@ -192,11 +192,10 @@ def estimate(empty: Backbone, task: str, train: TrainParams) -> Need:
 
 
 def _text_tokens(network: Network, max_tokens: int) -> int:
-    """Tokens of f_r, where they are a prefix, and of the report."""
+    """Tokens of the prefix, where there is one, and of the report."""
     if not isinstance(network, ReportGenerator):
         return 0
-    prefix = 0 if network.backbone.language_model is None else network.encoder.tokens
-    return prefix + max_tokens
+    return network.prefix_tokens + max_tokens
 
 
 def stored_bytes(network: nn.Module, backbone: Backbone, quantise: bool) -> int:

@@ -160,6 +160,7 @@ def passes(network: Network, task: str, train: TrainParams, images: int) -> Iter
         evidence = Evidence(
             torch.zeros(images, CELLS, 2 * backbone.width, dtype=torch.half),
             torch.zeros(images, 1, COVERAGE_SIZE, COVERAGE_SIZE, dtype=torch.half),
+            torch.zeros(images, CELLS if backbone.language_width else 0, backbone.language_width, dtype=torch.half),
             area_percent=[0.0] * images,
             sides=[None] * images,
             levels=[None] * images,

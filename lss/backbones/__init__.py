@@ -18,6 +18,8 @@ NAMES = ("biomedclip", "smolvlm", "llava_med")
 def load_backbone(name: str, folder: Path, *, quantise: bool, device: torch.device, dtype: torch.dtype) -> Backbone:
     """Load the backbone called `name` from a folder in its published format, frozen, in evaluation mode.
 
+    Every tensor of its files is in the model afterwards or named in `Backbone.unused`.
+
     Args:
         name: one of `NAMES`.
         folder: what the stage `weights` left: configuration, safetensors, tokenizer. Nothing is fetched.
@@ -37,6 +39,9 @@ def load_backbone(name: str, folder: Path, *, quantise: bool, device: torch.devi
             f"{folder}: cannot be loaded ({str(error).strip()}). Is every file of the published repository there and "
             "whole? `lss fetch weights` checks them by hash; then run `lss weights`."
         ) from error
+    held = backbone.model.state_dict().keys()
+    stored = backbone.stored_tensors(Path(folder))
+    backbone.unused = tuple(f"{file}: {name}" for file, name, target in stored if target not in held)
     return backbone.requires_grad_(False).eval()
 
 

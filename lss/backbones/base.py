@@ -7,7 +7,7 @@ T tokens, M projected image positions, L width of the language model.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -30,6 +30,8 @@ class Backbone(nn.Module):
         width: D, width of a patch token.
         text_width: width of a prompt embedding.
         language_width: L, width of the language model's token embeddings; 0 where there is none.
+        projected_grid: rows and columns of `project_patches`; M = rows * columns, 0 without a language model.
+        unused: tensors of the checkpoint's files that are not in `model`, as "file: name"; set when it is loaded.
     """
 
     name: ClassVar[str]
@@ -51,11 +53,23 @@ class Backbone(nn.Module):
     width: int
     text_width: int
     language_width: int = 0
+    projected_grid: tuple[int, int] = (0, 0)
+    unused: tuple[str, ...] = ()
 
     @classmethod
     @abstractmethod
     def load(cls, folder: Path, *, quantise: bool, device: torch.device, dtype: torch.dtype) -> Self:
         """Load from a folder in the published format; see `lss.backbones.load_backbone`."""
+
+    @classmethod
+    @abstractmethod
+    def stored_tensors(cls, folder: Path) -> Iterator[tuple[str, str, str | None]]:
+        """Every tensor in the safetensors files of a checkpoint's folder, those of its companion included.
+
+        Yields:
+            file within `folder`, name in the file, and the name in `model` that it is loaded to; None in place of
+            the last where `load` does not read it.
+        """
 
     @classmethod
     @abstractmethod
@@ -84,6 +98,17 @@ class Backbone(nn.Module):
     @abstractmethod
     def set_gradient_checkpointing(self, enabled: bool) -> None:
         """Recompute activations of the towers in the backward pass instead of keeping them."""
+
+    def project_patches(self, tokens_BND: Tensor) -> Tensor:
+        """Patch tokens through the published projector (connector) into the language model's space: (B, M, L).
+
+        What the published model reads an image from, between the embeddings of its words. Row by row, on
+        `projected_grid`. Without a language model there is nothing to project into: (B, 0, 0).
+
+        Args:
+            tokens_BND: of `patch_tokens`, on the backbone's own grid, not resampled.
+        """
+        return tokens_BND.new_zeros(len(tokens_BND), 0, 0)
 
     @property
     def language_model(self) -> Any | None:
@@ -159,7 +184,7 @@ class GenerativeBackbone(Backbone):
 
     @abstractmethod
     def project_patches(self, tokens_BND: Tensor) -> Tensor:
-        """Patch tokens through the published projector into the language model's space: (B, M, L)."""
+        """See `Backbone.project_patches`."""
 
     def embed_tokens(self, ids_BT: Tensor) -> Tensor:
         """Token embeddings of the language model: (B, T, L)."""

@@ -9,6 +9,7 @@ BiomedCLIP holds no configuration of its text tower, and open_clip would ask the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -19,12 +20,13 @@ from torch import Tensor
 
 from lss.backbones import tiny_timm  # noqa: F401  (registers the small ViT of the tiny checkpoint with timm)
 from lss.backbones.base import Backbone, Tower
-from lss.backbones.files import require, require_safetensors
+from lss.backbones.files import require, require_safetensors, stored_names
 from lss.backbones.qlora import quantise_linear_layers, use_one_cpu_kernel
 from lss.errors import LssError
 from lss.io import read_json
 
 CONFIG = "open_clip_config.json"
+WEIGHTS = "open_clip_model.safetensors"
 
 
 class BiomedClip(Backbone):
@@ -58,6 +60,7 @@ class BiomedClip(Backbone):
         """Load from `folder`; see the module's text."""
         config, text_config = _configuration(folder)
         require_safetensors(folder)
+        require(folder, WEIGHTS)  # among files of other names open_clip would take a pickle
         try:
             model = open_clip.create_model(f"local-dir:{folder}", text_cfg=text_config, require_pretrained=True)
         except RuntimeError as error:  # open_clip loads strictly: torch names the keys
@@ -69,6 +72,12 @@ class BiomedClip(Backbone):
             quantise_linear_layers(model, rf"(?:{towers})\..*", dtype)
             use_one_cpu_kernel(model)
         return cls(model, tokenizer, config["preprocess_cfg"])
+
+    @classmethod
+    def stored_tensors(cls, folder: Path) -> Iterator[tuple[str, str, str | None]]:
+        """See `Backbone.stored_tensors`."""
+        for file, names in stored_names(folder).items():
+            yield from ((file, name, name if file == WEIGHTS else None) for name in names)
 
     @classmethod
     def empty(cls, folder: Path) -> Self:

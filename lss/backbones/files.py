@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from lss.errors import LssError
+from lss.io import read_json
 
 TEXT_FILES = ("*.json", "*.txt", "tokenizer.model")
 WEIGHT_FILES = ("*.safetensors",)
@@ -59,6 +62,33 @@ def require_safetensors(folder: Path) -> list[Path]:
             f"Convert it once, reading tensors only: lss convert-weights {folder}"
         )
     raise LssError(f"{folder}: holds no *.safetensors. Put the published files there (`lss fetch weights`).")
+
+
+def stored_names(folder: Path) -> dict[str, list[str]]:
+    """Names of the tensors in every safetensors file of `folder`, by the file's name; headers alone are read."""
+    from safetensors import safe_open  # imported here: `lss fetch weights` does without it
+
+    names = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "np") as weights:
+            names[file.name] = sorted(weights.keys())
+    return names
+
+
+def files_of_transformers(folder: Path) -> set[str]:
+    """Which safetensors files of `folder` `from_pretrained` reads: `model.safetensors`, or those of the index."""
+    if (folder / "model.safetensors").is_file():
+        return {"model.safetensors"}
+    return set(read_json(folder / "model.safetensors.index.json")["weight_map"].values())
+
+
+def summarise_tensors(names: Iterable[str]) -> dict[str, int]:
+    """How many tensors by name, those of numbered parts together.
+
+    >>> summarise_tensors(["encoder.layers.0.fc.weight", "encoder.layers.1.fc.weight", "logit_scale"])
+    {'encoder.layers.*': 2, 'logit_scale': 1}
+    """
+    return dict(Counter(re.sub(r"\.\d+\..*", ".*", name) for name in names))
 
 
 def refuse_partial(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:

@@ -4,14 +4,17 @@ Published as `llava_mistral` (`microsoft/llava-med-v1.5-mistral-7b`), which tran
 are renamed on the way into `LlavaForConditionalGeneration` (`convert.py`).
 
 Folder: `config.json`, safetensors (sharded), `tokenizer.model`, and a folder called as the last part of
-`mm_vision_tower` (clip-vit-large-patch14-336) with that tower's `config.json` and, like the original project
-loads it, its weights. Without weights there, the tower is taken from the LLaVA-Med files themselves.
+`mm_vision_tower` (clip-vit-large-patch14-336) with that tower's `config.json`. The tower's weights are those within
+the LLaVA-Med files (`checkpoint`), or those of that folder, which the original project's loader takes (`clip`).
+`vision_tower` in `manifest.json`, which the stage `weights` writes, says which; without it, `checkpoint`. What lies in
+the folder decides nothing: a tower that is asked for and not there is an error.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import lss.torch_setup  # noqa: F401  isort: skip
 import torch
@@ -21,13 +24,15 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaTokenizer, Llav
 
 from lss.backbones.base import GenerativeBackbone, Tower
 from lss.backbones.convert import LLAVA_KEYS, llava_config, llava_key
-from lss.backbones.files import require
+from lss.backbones.files import files_of_transformers, require, require_safetensors, stored_names
 from lss.backbones.transformers_loading import load_pretrained
+from lss.errors import LssError
 from lss.io import read_json
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _TOWER = "model.vision_tower."
+VisionTower = Literal["checkpoint", "clip"]
 
 
 class LlavaMed(GenerativeBackbone):
@@ -52,6 +57,7 @@ class LlavaMed(GenerativeBackbone):
         self.image_size = vision.image_size
         self.mean, self.std = CLIP_MEAN, CLIP_STD  # the published repository has no preprocessor_config.json
         self.grid = (vision.image_size // vision.patch_size,) * 2
+        self.projected_grid = self.grid
         self.width = vision.hidden_size
         self.text_width = self.language_width = text.hidden_size
 
@@ -60,22 +66,22 @@ class LlavaMed(GenerativeBackbone):
         """Load from `folder`; see the module's text."""
         config = read_configuration(folder)
         require(folder, "tokenizer.model")
-        tower_folder = vision_tower_folder(folder)
-        has_own_weights = any(tower_folder.glob("*.safetensors"))
+        choice = chosen_vision_tower(folder)
+        require_vision_tower(folder, choice)
         common: dict[str, Any] = {"quantise": quantise, "device": device, "dtype": dtype}
         model = load_pretrained(
             LlavaForConditionalGeneration,
             folder,
             keep=("model.multi_modal_projector", "lm_head"),
-            may_miss=(_TOWER,) if has_own_weights else (),
+            may_miss=(_TOWER,) if choice == "clip" else (),
             config=config,
             key_mapping=LLAVA_KEYS,
             **common,
         )
-        if has_own_weights:
+        if choice == "clip":
             model.model.vision_tower = load_pretrained(
                 CLIPVisionModel,
-                tower_folder,
+                vision_tower_folder(folder),
                 keep=(),
                 # the file is of the whole of CLIP
                 may_exceed=("text_model.", "text_projection.", "visual_projection.", "logit_scale"),
@@ -86,6 +92,22 @@ class LlavaMed(GenerativeBackbone):
             tokenizer.pad_token = tokenizer.unk_token  # as the original project does
         drop_unused_layers(model)
         return cls(model, tokenizer)
+
+    @classmethod
+    def stored_tensors(cls, folder: Path) -> Iterator[tuple[str, str, str | None]]:
+        """See `Backbone.stored_tensors`."""
+        clip, tower_folder = chosen_vision_tower(folder) == "clip", vision_tower_folder(folder)
+        read = files_of_transformers(folder)
+        for file, names in stored_names(folder).items():
+            for name in names:
+                target = llava_key(name)
+                left_out = file not in read or (clip and target.startswith(_TOWER))
+                yield file, name, None if left_out else target
+        read = files_of_transformers(tower_folder) if clip else set()
+        for file, names in stored_names(tower_folder).items():
+            for name in names:
+                target = _TOWER + name.removeprefix("vision_model.")
+                yield f"{tower_folder.name}/{file}", name, target if file in read else None
 
     @classmethod
     def empty(cls, folder: Path) -> Self:
@@ -105,7 +127,7 @@ class LlavaMed(GenerativeBackbone):
         return tower(image_B3HW.to(tower.dtype)).last_hidden_state[:, 1:].float()
 
     def project_patches(self, tokens_BND: Tensor) -> Tensor:
-        """See `GenerativeBackbone.project_patches`. M = N."""
+        """See `Backbone.project_patches`. M = N."""
         return self.model.model.multi_modal_projector(tokens_BND.to(self.model.dtype))
 
 
@@ -137,33 +159,59 @@ def vision_tower_folder(folder: Path) -> Path:
     return folder / Path(read_json(folder / "config.json")["mm_vision_tower"]).name
 
 
-def describe_vision_tower(folder: Path) -> str:
+def chosen_vision_tower(folder: Path) -> VisionTower:
+    """Which tower a LLaVA-Med folder is loaded with; LssError when its manifest names another than there are."""
+    manifest = folder / "manifest.json"
+    choice = read_json(manifest).get("vision_tower", "checkpoint") if manifest.is_file() else "checkpoint"
+    if choice not in ("checkpoint", "clip"):
+        raise LssError(f"{manifest}: vision_tower: is {choice!r}, should be checkpoint or clip. Run `lss weights`.")
+    return cast(VisionTower, choice)
+
+
+def require_vision_tower(folder: Path, choice: VisionTower) -> None:
+    """Raise LssError unless the files of a LLaVA-Med folder hold the weights of the tower that is asked for.
+
+    A companion that is a pickle is refused like any other, where its weights are asked for.
+    """
+    asked = f"params.yaml: weights.llava_med.vision_tower: {choice}"
+    require_safetensors(folder)
+    if choice == "checkpoint":
+        if not _tensors(folder, own=True):
+            raise LssError(
+                f"{folder}: its files hold no weights of a vision tower, which is asked for by {asked}. Set it to "
+                "clip, fetch the companion's weights (`lss fetch weights`) and run `lss weights`."
+            )
+        return
+    try:
+        require_safetensors(vision_tower_folder(folder))
+    except LssError as error:
+        raise LssError(
+            f"{error} These weights are asked for by {asked}; `checkpoint` takes the tower in the LLaVA-Med files."
+        ) from error
+
+
+def describe_vision_tower(folder: Path, choice: VisionTower) -> str:
     """Which weights the vision tower is taken from, and whether those left aside are others: one sentence."""
     tower_folder = vision_tower_folder(folder)
-    named = {
-        name.removeprefix("vision_model."): (file, name)
-        for file in tower_folder.glob("*.safetensors")
-        for name in _names(file)
-    }
-    own = {
-        llava_key(name).removeprefix(_TOWER): (file, name)
-        for file in folder.glob("*.safetensors")
-        for name in _names(file)
-        if llava_key(name).startswith(_TOWER)
-    }
-    if not named:
-        return "from the LLaVA-Med files: the tower's own folder holds no weights"
-    if not own:
-        return f"from {tower_folder.name}: the LLaVA-Med files hold none"
-    both = sorted(named.keys() & own.keys())
-    differ = [name for name in both if not torch.equal(_tensor(*named[name]), _tensor(*own[name]))]
-    verdict = f"{len(differ)} of {len(both)} tensors of the LLaVA-Med files differ" if differ else "both are the same"
-    return f"from {tower_folder.name}, as the original project does; {verdict}"
+    own, companion = _tensors(folder, own=True), _tensors(tower_folder, own=False)
+    taken, left = ("the LLaVA-Med files", tower_folder.name) if choice == "checkpoint" else (
+        tower_folder.name, "the LLaVA-Med files"
+    )  # fmt: skip
+    if not own or not companion:
+        return f"from {taken}; {left}: no weights there to compare with"
+    both = sorted(companion.keys() & own.keys())
+    differ = sum(not torch.equal(_tensor(*companion[name]), _tensor(*own[name])) for name in both)
+    verdict = f"{differ} of {len(both)} tensors differ from" if differ else f"all {len(both)} tensors equal"
+    return f"from {taken}; {verdict} those in {left}, which are not used"
 
 
-def _names(file: Path) -> list[str]:
-    with safe_open(file, "pt") as weights:
-        return list(weights.keys())
+def _tensors(folder: Path, *, own: bool) -> dict[str, tuple[Path, str]]:
+    """File and name there of the tower's tensors, by their name in the tower: of LLaVA-Med's files, or of CLIP's."""
+    names = ((folder / file, name) for file, of_file in stored_names(folder).items() for name in of_file)
+    if own:
+        keys = ((llava_key(name), file, name) for file, name in names)
+        return {key.removeprefix(_TOWER): (file, name) for key, file, name in keys if key.startswith(_TOWER)}
+    return {name.removeprefix("vision_model."): (file, name) for file, name in names}
 
 
 def _tensor(file: Path, name: str) -> Tensor:

@@ -9,6 +9,7 @@ Its own image processor cuts one image into up to 17 tiles; here one image of th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, Idefics3Config, Idefics3ForConditionalGeneration
 
 from lss.backbones.base import GenerativeBackbone, Tower
-from lss.backbones.files import require
+from lss.backbones.files import files_of_transformers, require, stored_names
 from lss.backbones.transformers_loading import load_pretrained
 from lss.io import read_json
 
@@ -45,6 +46,7 @@ class SmolVlm(GenerativeBackbone):
         self.image_size = vision.image_size
         self.mean, self.std = tuple(preprocess["image_mean"]), tuple(preprocess["image_std"])
         self.grid = (vision.image_size // vision.patch_size,) * 2
+        self.projected_grid = tuple(side // model.config.scale_factor for side in self.grid)
         self.width = vision.hidden_size
         self.text_width = self.language_width = text.hidden_size
 
@@ -62,6 +64,13 @@ class SmolVlm(GenerativeBackbone):
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
         return cls(model, tokenizer, read_json(folder / "preprocessor_config.json"))
+
+    @classmethod
+    def stored_tensors(cls, folder: Path) -> Iterator[tuple[str, str, str | None]]:
+        """See `Backbone.stored_tensors`."""
+        read = files_of_transformers(folder)
+        for file, names in stored_names(folder).items():
+            yield from ((file, name, name if file in read else None) for name in names)
 
     @classmethod
     def empty(cls, folder: Path) -> Self:
@@ -88,6 +97,6 @@ class SmolVlm(GenerativeBackbone):
         return tower.post_layernorm(hidden_BND).float()
 
     def project_patches(self, tokens_BND: Tensor) -> Tensor:
-        """See `GenerativeBackbone.project_patches`. Pixel shuffle joins s x s patches: M = N / s^2."""
+        """See `Backbone.project_patches`. Pixel shuffle joins s x s patches: M = N / s^2."""
         connector = self.model.model.connector
         return connector(tokens_BND.to(self.model.dtype))

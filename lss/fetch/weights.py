@@ -13,15 +13,14 @@ from lss.backbones.files import PICKLES, TEXT_FILES, WEIGHT_FILES
 from lss.errors import LssError
 from lss.fetch.download import RECORD
 from lss.io import read_json, sha256_file, write_json
-from lss.params import CheckpointParams, HubParams
+from lss.params import CheckpointParams, HubParams, LlavaMedParams
 from lss.progress import progress
 
 _COMPANION = {
-    "biomedclip": ("open_clip_config.json", ("model_cfg", "text_cfg", "hf_model_name"), False),
-    "llava_med": ("config.json", ("mm_vision_tower",), True),
+    "biomedclip": ("open_clip_config.json", ("model_cfg", "text_cfg", "hf_model_name")),
+    "llava_med": ("config.json", ("mm_vision_tower",)),
 }
-"""Where a published checkpoint names the repository that it needs beside its own: file, path of keys; and whether
-that repository's weights are needed or its configuration alone."""
+"""Where a published checkpoint names the repository that it needs beside its own: file, path of keys."""
 
 
 def fetch_weights(backbone: str, checkpoint: CheckpointParams, folder: Path) -> dict[str, str]:
@@ -36,7 +35,7 @@ def fetch_weights(backbone: str, checkpoint: CheckpointParams, folder: Path) -> 
     record = read_record(folder)
     commits = {checkpoint.hub_id: _fetch(checkpoint, folder, record, with_weights=True)}
     if companion := checkpoint.companion:
-        file, keys, with_weights = _COMPANION[backbone]
+        file, keys = _COMPANION[backbone]
         named = _value(read_json(folder / file), keys)
         if named != companion.hub_id:
             raise LssError(
@@ -44,6 +43,8 @@ def fetch_weights(backbone: str, checkpoint: CheckpointParams, folder: Path) -> 
                 f"needs '{named}'. Write that there, with a revision of its own."
             )
         place = folder / Path(companion.hub_id).name
+        # else its configuration alone is needed
+        with_weights = isinstance(checkpoint, LlavaMedParams) and checkpoint.vision_tower == "clip"
         commits[companion.hub_id] = _fetch(companion, place, record, with_weights=with_weights)
     write_json(folder / RECORD, {"repositories": record})
     return commits

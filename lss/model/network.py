@@ -107,7 +107,14 @@ class PromptedEncoder(nn.Module):
             grade_B: index into GRADES; looked at only with the oracle prompt.
             asked_B3: `lss.model.prompt_bank.questions`; None: level unknown, held-out wording.
         """
-        patches_BND = self.backbone.patch_tokens(self.backbone.normalise(image_B1YX[:, 0]))
+        return self.attend(self.patches(image_B1YX), grade_B, asked_B3)
+
+    def patches(self, image_B1YX: Tensor) -> Tensor:
+        """Patch tokens of the backbone on its own grid."""
+        return self.backbone.patch_tokens(self.backbone.normalise(image_B1YX[:, 0]))
+
+    def attend(self, patches_BND: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Encoded:
+        """`forward` from the `patches` of the images."""
         patches_BND = resample_tokens(patches_BND, self.backbone.grid, self.grid)
         if asked_B3 is None:
             asked_B3 = self.bank.unknown(len(patches_BND), patches_BND.device)

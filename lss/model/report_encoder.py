@@ -47,6 +47,8 @@ class Evidence:
     Attributes:
         visual_BMV: f_v on a G x G grid, (B, M, 2 D): mean and maximum of the attended patches of a cell.
         coverage_B1SS: predicted mask, `lss.model.mask_encoder.mask_coverage`.
+        projected_BML: the image as the published projector puts it before the backbone's language model
+            (`pool_projected`); no part of f_r. (B, 0, 0) where the backbone has none.
         area_percent: of the predicted mask at its full size (eq. 10), one per image.
         sides: the patient's side on which that mask clearly lies (`lss.model.severity.lateral_side`), or None; no part
             of f_r, for checks of the text.
@@ -55,6 +57,7 @@ class Evidence:
 
     visual_BMV: Tensor
     coverage_B1SS: Tensor
+    projected_BML: Tensor
     area_percent: list[float]
     sides: list[str | None]
     levels: list[str | None]
@@ -67,6 +70,7 @@ class Evidence:
         return Evidence(
             self.visual_BMV[places],
             self.coverage_B1SS[places],
+            self.projected_BML[places],
             [self.area_percent[place] for place in places],
             [self.sides[place] for place in places],
             [self.levels[place] for place in places],
@@ -78,6 +82,7 @@ def join(parts: list[Evidence]) -> Evidence:
     return Evidence(
         torch.cat([part.visual_BMV for part in parts]),
         torch.cat([part.coverage_B1SS for part in parts]),
+        torch.cat([part.projected_BML for part in parts]),
         [area for part in parts for area in part.area_percent],
         [side for part in parts for side in part.sides],
         [level for part in parts for level in part.levels],
@@ -90,6 +95,18 @@ def pool_patches(patches_BND: Tensor, grid: tuple[int, int]) -> Tensor:
     size = (TOKENS_PER_SIDE, TOKENS_PER_SIDE)
     mean, maximum = nn.AdaptiveAvgPool2d(size)(map_BDYX), nn.AdaptiveMaxPool2d(size)(map_BDYX)
     return torch.cat([mean, maximum], dim=1).flatten(2).transpose(1, 2)
+
+
+def pool_projected(projected_BPL: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Projected patches on G x G cells: (B, M, L), mean over each cell; (B, 0, 0) stays as it is.
+
+    Pooled after the projector, they stay in the space that the language model knows, and a prefix of 16 is short
+    beside 576 (average pooling of projected patches as in PLLaVA, Xu et al. 2024).
+    """
+    if not projected_BPL.shape[1]:
+        return projected_BPL
+    map_BLYX = projected_BPL.transpose(1, 2).unflatten(-1, grid)
+    return nn.AdaptiveAvgPool2d((TOKENS_PER_SIDE, TOKENS_PER_SIDE))(map_BLYX).flatten(2).transpose(1, 2)
 
 
 class ReportEncoder(nn.Module):

@@ -23,7 +23,7 @@ from lss.model.mask_encoder import mask_coverage
 from lss.model.network import SegmentationNetwork
 from lss.model.prompt_bank import questions
 from lss.model.report_decoder import ReportDecoder
-from lss.model.report_encoder import Evidence, Location, ReportEncoder, pool_patches
+from lss.model.report_encoder import CELLS, Evidence, Location, ReportEncoder, pool_patches, pool_projected
 from lss.model.report_text import tidy
 from lss.model.report_writer import DecoderWriter, PrefixWriter
 from lss.model.severity import area_percent, lateral_side
@@ -70,6 +70,11 @@ class ReportGenerator(nn.Module):
         self.encoder = ReportEncoder(backbone.width, width, templates_KW)
 
     @property
+    def prefix_tokens(self) -> int:
+        """Positions of the language model before the report's first word; 0 where a small decoder writes."""
+        return self.encoder.tokens + CELLS if isinstance(self.writer, PrefixWriter) else 0
+
+    @property
     def backbone(self) -> Backbone:
         """Of the segmentation network."""
         return self.segmentation.encoder.backbone
@@ -84,33 +89,39 @@ class ReportGenerator(nn.Module):
         training = self.training
         self.eval()  # batch norm and adapters' dropout of the frozen part
         at_once = 1 if image_B1YX.device.type == "cpu" else len(image_B1YX)
-        visual, coverage, masks = [], [], []
+        visual, coverage, projected, masks = [], [], [], []
         asked_B3 = questions([place.level for place in places]).to(image_B1YX.device)
         parts = zip(image_B1YX.split(at_once), grade_B.split(at_once), asked_B3.split(at_once), strict=True)
         for part in parts:
-            visual_bMV, coverage_b1SS, mask_b1YX = self.find(*part)
+            visual_bMV, coverage_b1SS, projected_bML, mask_b1YX = self.find(*part)
             visual.append(visual_bMV)
             coverage.append(coverage_b1SS)
+            projected.append(projected_bML)
             masks.append(mask_b1YX)
         self.train(training)
         mask_B1YX = torch.cat(masks)
         areas = area_percent(mask_B1YX, [place.region_share for place in places])
         drawn = zip(mask_B1YX[:, 0].cpu().numpy(), places, strict=True)
         sides = [lateral_side(mask_YX, place.canal_column) for mask_YX, place in drawn]
-        return Evidence(torch.cat(visual), torch.cat(coverage), areas, sides, [place.level for place in places])
+        levels = [place.level for place in places]
+        return Evidence(torch.cat(visual), torch.cat(coverage), torch.cat(projected), areas, sides, levels)
 
     @torch.no_grad()
     def find(
         self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """f_v on cells, the mask's coverage, and the mask (bool, (B, 1, Y, X)), of all images at once.
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """f_v on cells, the mask's coverage, projected patches, and the mask (bool, (B, 1, Y, X)); all images at once.
 
+        One pass of the vision tower serves all of them, with the adapters of the segmentation in it.
         `asked_B3`: `lss.model.prompt_bank.questions`; None where no level is known.
         """
-        found = self.segmentation.encoder(image_B1YX, grade_B, asked_B3).attended
+        encoder, backbone = self.segmentation.encoder, self.backbone
+        patches_BND = encoder.patches(image_B1YX)
+        found = encoder.attend(patches_BND, grade_B, asked_B3).attended
         mask_B1YX = self.segmentation.decoder(found.patches_BND, found.similarity_BKN) > 0
-        visual_BMV = pool_patches(found.patches_BND.float(), self.segmentation.encoder.grid)
-        return visual_BMV, mask_coverage(mask_B1YX), mask_B1YX
+        visual_BMV = pool_patches(found.patches_BND.float(), encoder.grid)
+        projected_BML = pool_projected(backbone.project_patches(patches_BND).float(), backbone.projected_grid)
+        return visual_BMV, mask_coverage(mask_B1YX), projected_BML, mask_B1YX
 
     def loss(
         self, evidence: Evidence, reports: list[str], grade_B: Tensor, gamma: float, grade_weight: float
@@ -131,7 +142,8 @@ class ReportGenerator(nn.Module):
 
         `ids_BT` and `target_BT` are those of `teaching_ids`.
         """
-        context_BRL, logits_BK = self.encoder(evidence)
+        features_BRL, logits_BK = self.encoder(evidence)
+        context_BRL = self.writer.context(features_BRL, evidence.projected_BML)
         words = focal_nll(self.writer.teach(context_BRL, ids_BT), target_BT, gamma)
         return words + grade_weight * nn.functional.cross_entropy(logits_BK, grade_B)
 
@@ -163,7 +175,8 @@ class ReportGenerator(nn.Module):
         self, evidence: Evidence, how: Decoding, generators: list[np.random.Generator] | None = None
     ) -> list[str]:
         """Reports on what was found. `generators`, one per image, are for sampling."""
-        context_BRL, _ = self.encoder(evidence)
+        features_BRL, _ = self.encoder(evidence)
+        context_BRL = self.writer.context(features_BRL, evidence.projected_BML)
         if how.method == "beam":
             written = decoding.beam(self.writer, context_BRL, self.max_tokens, how.beams)
         elif how.method == "sample":

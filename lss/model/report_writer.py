@@ -25,6 +25,9 @@ class Writer(Protocol):
     begin_id: int
     end_id: int
 
+    def context(self, features_BRL: Tensor, projected_BML: Tensor) -> Tensor:
+        """What the words are written from: f_r and the projected patches of `Evidence`, as the writer takes them."""
+
     def teach(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
         """Logits (B, T, V) after each of `ids_BT` (the first is `begin_id`), all at once."""
 
@@ -44,6 +47,10 @@ class DecoderWriter(nn.Module):
     def __init__(self, decoder: ReportDecoder, begin_id: int, end_id: int) -> None:
         super().__init__()
         self.decoder, self.begin_id, self.end_id = decoder, begin_id, end_id
+
+    def context(self, features_BRL: Tensor, projected_BML: Tensor) -> Tensor:
+        """f_r alone: the decoder knows no projector."""
+        return features_BRL
 
     def teach(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
         """See `Writer`."""
@@ -66,14 +73,14 @@ class DecoderWriter(nn.Module):
 
 
 class PrefixWriter(nn.Module):
-    """A backbone's own language model, with f_r as prefix embeddings."""
+    """A backbone's own language model; prefix: the image tokens of its published projector, and f_r."""
 
     def __init__(self, backbone: GenerativeBackbone) -> None:
         super().__init__()
         # in a tuple, so that torch does not register the backbone a second time
         self._backbone = (backbone,)
         self.begin_id, self.end_id = backbone.tokenizer.bos_token_id, backbone.tokenizer.eos_token_id
-        # The prefix speaks at the loudness of the model's own token embeddings.
+        # f_r speaks at the loudness of the model's own token embeddings.
         loudness = backbone.model.get_input_embeddings().weight.float().pow(2).mean().sqrt()
         self.scale = nn.Parameter(loudness.clone())
 
@@ -90,16 +97,21 @@ class PrefixWriter(nn.Module):
         ).last_hidden_state
         return backbone.model.get_output_embeddings()(hidden[:, -keep:])
 
+    def context(self, features_BRL: Tensor, projected_BML: Tensor) -> Tensor:
+        """Projected patches as the language model was trained on them, then f_r."""
+        features_BRL = features_BRL * self.scale
+        return torch.cat([projected_BML.to(features_BRL.dtype), features_BRL], dim=1)
+
     def teach(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
         """See `Writer`."""
         words_BTL = self.backbone.embed_tokens(ids_BT)
-        return self._run(torch.cat([context_BRL * self.scale, words_BTL], dim=1), None, ids_BT.shape[1])
+        return self._run(torch.cat([context_BRL, words_BTL], dim=1), None, ids_BT.shape[1])
 
     def open(self, context_BRL: Tensor) -> tuple[Tensor, Any]:
         """See `Writer`."""
         cache = DynamicCache()
         begin_B1 = torch.full((len(context_BRL), 1), self.begin_id, device=context_BRL.device)
-        embeddings = torch.cat([context_BRL * self.scale, self.backbone.embed_tokens(begin_B1)], dim=1)
+        embeddings = torch.cat([context_BRL, self.backbone.embed_tokens(begin_B1)], dim=1)
         return self._run(embeddings, cache, 1)[:, 0], cache
 
     def step(self, ids_B: Tensor, cache: Any) -> Tensor:

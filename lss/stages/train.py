@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lss.backbones.files import summarise_tensors
 from lss.io import read_json
 from lss.manifest import write_manifest
 from lss.model.network import network_config
@@ -68,7 +69,7 @@ def run(
     if not fitted.main:
         return  # one of several processes; the first one writes
     course, sizes = fitted.course, (fitted.image_size, params.mask_size)
-    files = save_model(folder, _card(params, model, fitted), fitted.task.module, fitted.task.backbone)
+    files = save_model(folder, _card(params, model, fitted, weights), fitted.task.module, fitted.task.backbone)
     write_manifest(
         manifest,
         "train",
@@ -92,6 +93,7 @@ def run(
             "quantised": fitted.quantised,
             "weights": _origin(weights),
             "leak": _leaks(params, model),
+            **_loaded(fitted),
             **fitted.task.facts(),
         },
     )
@@ -110,7 +112,7 @@ def _leaks(params: TrainParams, model: Run) -> bool:
     return params.prompt == "oracle" and model.backbone in params.backbones
 
 
-def _card(params: TrainParams, model: Run, fitted: Fitted) -> ModelCard:
+def _card(params: TrainParams, model: Run, fitted: Fitted, weights: Path | None) -> ModelCard:
     backbone = fitted.task.backbone
     return ModelCard(
         backbone=model.backbone,
@@ -125,5 +127,11 @@ def _card(params: TrainParams, model: Run, fitted: Fitted) -> ModelCard:
         best_epoch=fitted.course.best_epoch + 1,
         best_score=fitted.course.best_score or 0.0,
         train=params.model_dump(mode="json"),
-        facts=fitted.task.facts(),
+        facts={"weights": _origin(weights), **_loaded(fitted), **fitted.task.facts()},
     )
+
+
+def _loaded(fitted: Fitted) -> dict[str, Any]:
+    """How many tensors of the checkpoint's files the model does without, by name."""
+    backbone = fitted.task.backbone
+    return {"unused_weights": summarise_tensors(backbone.unused)} if backbone else {}

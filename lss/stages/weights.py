@@ -47,9 +47,12 @@ def run(params: WeightParams, seed: int, *, backbone: str, published: Path, fold
         else:
             facts |= _take(checkpoint, checkpoint.folder or published, folder, beside)
         if backbone == "llava_med":
-            from lss.backbones.llava_med import describe_vision_tower
+            from lss.backbones.llava_med import describe_vision_tower, require_vision_tower
 
-            facts["vision_tower"] = describe_vision_tower(beside)
+            choice = params.llava_med.vision_tower
+            # of the published files themselves: a remedy names a folder, and `beside` is gone by then
+            require_vision_tower(beside if params.source == "tiny" else Path(facts["folder"]), choice)
+            facts |= {"vision_tower": choice, "vision_tower_weights": describe_vision_tower(beside, choice)}
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     write_manifest(
         manifest, "weights", inputs=[], outputs=files, params=params.model_dump(mode="json"), seed=seed,

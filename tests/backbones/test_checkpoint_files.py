@@ -116,6 +116,7 @@ def test_the_vision_tower_of_llava_med_from_a_converted_pickle(checkpoints, tmp_
     tower = folder / "clip-vit-large-patch14-336"
     torch.save({**pickled, **unused, **superfluous}, tower / "pytorch_model.bin")
     assert [path.name for path in convert_pickled(tower)] == ["model.safetensors"]
+    (folder / "manifest.json").write_text(json.dumps({"vision_tower": "clip"}))
     loaded = load("llava_med", folder).model.model.vision_tower.state_dict()
     assert all(torch.equal(loaded[name], own[name] + 1) for name in own)
 
@@ -132,6 +133,23 @@ def test_a_pickle_that_would_run_code_is_not_converted(tmp_path):
         convert_pickled(tmp_path)
     assert not marker.exists()
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_pickle_beside_safetensors_of_another_name_is_not_taken(biomedclip):
+    (biomedclip / "open_clip_model.safetensors").rename(biomedclip / "weights.safetensors")
+    torch.save({"weight": torch.zeros(1)}, biomedclip / "open_clip_pytorch_model.bin")
+    with pytest.raises(LssError, match=r"open_clip_model\.safetensors: not there"):
+        load("biomedclip", biomedclip)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tensors_that_no_loader_reads_are_named(name, checkpoints, tmp_path):
+    folder = shutil.copytree(checkpoints / name, tmp_path / name)
+    before = load(name, folder).unused
+    save_file({"left.over": torch.zeros(1)}, folder / "of_another_time.safetensors", {"format": "pt"})
+    assert set(load(name, folder).unused) - set(before) == {"of_another_time.safetensors: left.over"}
+    # the layer of LLaVA-Med's tower behind the one that features come from
+    assert len(before) == (16 if name == "llava_med" else 0)
 
 
 def test_biomedclip_with_a_missing_weight(biomedclip):

@@ -127,11 +127,11 @@ def test_another_model_is_refused_by_its_field(folder, field, value):
         load(folder)
 
 
-class TestVisionTowerOfItsOwnFolder:
-    """As the original project loads it: the tower named in `mm_vision_tower`, whatever LLaVA-Med's files hold."""
+class TestVisionTower:
+    """The one within LLaVA-Med's files, or that of the folder named in `mm_vision_tower`: whichever is asked for."""
 
     @pytest.fixture
-    def with_tower(self, folder):
+    def with_companion(self, folder):
         tower = strip(original_weights(folder), TOWER_KEYS)
         changed = {f"vision_model.{name}": value for name, value in tower.items()}
         changed["vision_model.embeddings.class_embedding"] = torch.ones(96)
@@ -139,18 +139,69 @@ class TestVisionTowerOfItsOwnFolder:
         save_file(changed, folder / TOWER / "model.safetensors", {"format": "pt"})
         return folder
 
-    def test_it_is_taken(self, with_tower):
-        tower = load(with_tower).model.model.vision_tower
-        assert torch.equal(tower.embeddings.class_embedding, torch.ones(96))
-        assert len(tower.encoder.layers) == 2
+    @staticmethod
+    def ask_for(folder, choice):
+        (folder / "manifest.json").write_text(json.dumps({"vision_tower": choice}))
 
-    def test_the_difference_is_told(self, with_tower):
-        assert "1 of 55 tensors of the LLaVA-Med files differ" in describe_vision_tower(with_tower)
+    @staticmethod
+    def class_embedding(backbone):
+        return backbone.model.model.vision_tower.embeddings.class_embedding
 
-    def test_the_checkpoints_own_tower_may_then_be_absent(self, with_tower):
-        weights = {k: v for k, v in original_weights(with_tower).items() if "vision_tower" not in k}
-        for file in with_tower.glob("model*"):
+    def test_the_checkpoints_own_unless_the_other_is_asked_for(self, with_companion):
+        own = original_weights(with_companion)[f"{TOWER_KEYS}embeddings.class_embedding"]
+        assert torch.equal(self.class_embedding(load(with_companion)), own)
+        self.ask_for(with_companion, "clip")
+        clip = load(with_companion)
+        assert torch.equal(self.class_embedding(clip), torch.ones(96))
+        assert len(clip.model.model.vision_tower.encoder.layers) == 2
+        self.ask_for(with_companion, "checkpoint")
+        assert torch.equal(self.class_embedding(load(with_companion)), own)
+        self.ask_for(with_companion, "siglip")
+        with pytest.raises(LssError, match="'siglip', should be checkpoint or clip"):
+            load(with_companion)
+
+    def test_the_difference_is_said(self, with_companion):
+        said = describe_vision_tower(with_companion, "checkpoint")
+        assert said == f"from the LLaVA-Med files; 1 of 55 tensors differ from those in {TOWER}, which are not used"
+        assert describe_vision_tower(with_companion, "clip").startswith(f"from {TOWER}; 1 of 55 tensors differ")
+
+    def test_the_checkpoints_own_may_be_absent_where_it_is_not_asked_for(self, with_companion):
+        weights = {k: v for k, v in original_weights(with_companion).items() if "vision_tower" not in k}
+        for file in with_companion.glob("model*"):
             file.unlink()
-        save_file(weights, with_tower / "model.safetensors", {"format": "pt"})
-        assert torch.equal(load(with_tower).model.model.vision_tower.embeddings.class_embedding, torch.ones(96))
-        assert describe_vision_tower(with_tower).endswith("the LLaVA-Med files hold none")
+        save_file(weights, with_companion / "model.safetensors", {"format": "pt"})
+        with pytest.raises(LssError, match=r"no weights of a vision tower.*vision_tower: checkpoint.*Set it to clip"):
+            load(with_companion)
+        self.ask_for(with_companion, "clip")
+        assert torch.equal(self.class_embedding(load(with_companion)), torch.ones(96))
+
+    def test_a_companion_without_weights_or_with_a_pickle_is_refused(self, folder):
+        self.ask_for(folder, "clip")
+        with pytest.raises(LssError, match=rf"{TOWER}: holds no \*\.safetensors.*vision_tower: clip"):
+            load(folder)
+        torch.save({"weight": torch.zeros(1)}, folder / TOWER / "pytorch_model.bin")
+        with pytest.raises(LssError, match=rf"pytorch_model\.bin: is a pickled.*lss convert-weights {folder / TOWER}"):
+            load(folder)
+
+    @pytest.mark.parametrize("choice", ["checkpoint", "clip"])
+    def test_every_tensor_is_used_or_named(self, with_companion, choice):
+        """Against the files: what is not named lies in the model, bit for bit; what is named is not there."""
+        self.ask_for(with_companion, choice)
+        backbone = load(with_companion)
+        held = backbone.model.state_dict()
+        files = {file.name: load_file(file) for file in with_companion.glob("*.safetensors")}
+        own = {f"{file}: {name}": (llava_key(name), value) for file, of in files.items() for name, value in of.items()}
+        clip = {
+            f"{TOWER}/model.safetensors: {name}": (name.replace("vision_model.", "model.vision_tower."), value)
+            for name, value in load_file(with_companion / TOWER / "model.safetensors").items()
+        }
+        unused = set(backbone.unused)
+        assert unused < own.keys() | clip.keys() and len(unused) == len(backbone.unused)
+        loaded = {target: value for name, (target, value) in {**own, **clip}.items() if name not in unused}
+        assert loaded.keys() <= held.keys() and all(torch.equal(held[key], value) for key, value in loaded.items())
+        left = (
+            clip if choice == "checkpoint" else {name: entry for name, entry in own.items() if "vision_tower" in name}
+        )
+        assert left.keys() < unused
+        # beside the other tower: 16 of the layer after the one that features come from, and what CLIP says of text
+        assert len(unused - left.keys()) == 16 + (choice == "clip")

@@ -86,7 +86,7 @@ def test_weights_and_companions_are_fetched_recorded_and_used(hub: Hub, project:
         f"biomedclip/{Path(BERT).name}/config.json", f"biomedclip/{Path(BERT).name}/vocab.txt",
         "smolvlm/config.json", "smolvlm/model.safetensors",
         "llava_med/config.json", "llava_med/tokenizer.model", "llava_med/model-00001-of-00001.safetensors",
-        f"llava_med/{Path(CLIP).name}/config.json", f"llava_med/{Path(CLIP).name}/pytorch_model.bin",
+        f"llava_med/{Path(CLIP).name}/config.json",
         "biomedclip/fetched.json", "smolvlm/fetched.json", "llava_med/fetched.json",
     }  # fmt: skip
     commit = hub.branches[SMOLVLM]["main"]
@@ -96,6 +96,13 @@ def test_weights_and_companions_are_fetched_recorded_and_used(hub: Hub, project:
     assert record["files"]["model.safetensors"] == {"bytes": len(WEIGHTS), "sha256": digest, "hash": "known"}
     assert record["files"]["config.json"]["hash"] == "recorded"
     assert f"lss convert-weights {Path('data/weights/biomedclip')}" in text
+
+    # the tower's weights are fetched where they are asked for
+    change(project / "params.yaml", weights__llava_med__vision_tower="clip", train__backbones=["llava_med"])
+    code, text = lss(project, hub, "fetch", "weights")
+    assert code == 0 and (root / "llava_med" / Path(CLIP).name / "pytorch_model.bin").is_file()
+    assert f"lss convert-weights {Path('data/weights/llava_med') / Path(CLIP).name}" in text
+    change(project / "params.yaml", train__backbones=["biomedclip", "smolvlm", "llava_med"])
 
     code, text = lss(project, hub, "weights", "--backbone", "smolvlm")
     assert code == 0, text

@@ -54,7 +54,7 @@ def _writers() -> list[Writer]:
 def _generate(llama: Llama, writer: PrefixWriter, context: torch.Tensor, **options: object) -> list[list[int]]:
     begin = llama.embed_tokens(torch.full((len(context), 1), BEGIN))
     ids = llama.model.generate(
-        inputs_embeds=torch.cat([context * writer.scale.detach(), begin], dim=1),
+        inputs_embeds=torch.cat([context, begin], dim=1),
         attention_mask=torch.ones(len(context), context.shape[1] + 1, dtype=torch.long),
         max_new_tokens=LENGTH, do_sample=False, **options,
     )  # fmt: skip

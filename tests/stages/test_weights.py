@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from lss.backbones import load_backbone
 from lss.errors import LssError
@@ -15,9 +16,10 @@ from lss.stages import weights
 COMMIT = "0" * 40
 
 
-def params(source="tiny", folder=None):
+def params(source="tiny", folder=None, tower="checkpoint"):
     checkpoint = {"hub_id": "somebody/something", "revision": COMMIT, "folder": folder, "companion": None}
-    return WeightParams(source=source, biomedclip=checkpoint, smolvlm=checkpoint, llava_med=checkpoint)
+    llava = {**checkpoint, "vision_tower": tower}
+    return WeightParams(source=source, biomedclip=checkpoint, smolvlm=checkpoint, llava_med=llava)
 
 
 def run(settings, tmp_path, folder, backbone="biomedclip"):
@@ -114,6 +116,30 @@ def test_without_files_the_remedy_is_to_fetch_them(tmp_path):
             run(params("published", named), tmp_path, tmp_path / "out", backbone="smolvlm")
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".out.*"))
+
+
+def test_the_vision_tower_that_is_asked_for_or_an_error(tmp_path):
+    store, used, manifest = tmp_path / "store", tmp_path / "used", tmp_path / "used/manifest.json"
+    run(params(), tmp_path, store, backbone="llava_med")
+    (store / "manifest.json").unlink()
+    run(params("published"), tmp_path, used, backbone="llava_med")
+    assert json.loads(manifest.read_text())["vision_tower"] == "checkpoint"
+    before = contents(used)
+    with pytest.raises(LssError, match=rf"{store}/clip-vit.*holds no .*vision_tower: clip"):
+        run(params("published", tower="clip"), tmp_path, used, backbone="llava_med")
+    torch.save({"weight": torch.zeros(1)}, store / "clip-vit-large-patch14-336/pytorch_model.bin")
+    with pytest.raises(LssError, match=rf"pickled checkpoint.*lss convert-weights {store}/clip-vit"):
+        run(params("published", tower="clip"), tmp_path, used, backbone="llava_med")
+    assert contents(used) == before
+    # a companion's pickle is no matter where its weights are not asked for, and is not copied
+    run(params("published"), tmp_path, used, backbone="llava_med")
+    assert not list(used.rglob("*.bin"))
+    save_file(
+        {"vision_model.pre_layrnorm.weight": torch.zeros(96)}, store / "clip-vit-large-patch14-336/model.safetensors"
+    )
+    run(params("published", tower="clip"), tmp_path, used, backbone="llava_med")
+    facts = json.loads(manifest.read_text())
+    assert facts["vision_tower"] == "clip" and "1 of 1 tensors differ" in facts["vision_tower_weights"]
 
 
 def test_a_pickle_is_not_used(tmp_path):

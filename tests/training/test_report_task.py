@@ -194,10 +194,39 @@ def test_looking_at_a_batch_at_once_finds_the_same(trained_segmentation, params)
     network = _task(trained_segmentation, params).module.eval()
     batch = _batch_of(network)
     one_by_one = network.look(batch.image_B1YX, batch.grade_B, [PLACE] * 3)
-    visual, coverage, mask = network.find(batch.image_B1YX, batch.grade_B, questions([PLACE.level] * 3))
+    visual, coverage, projected, mask = network.find(batch.image_B1YX, batch.grade_B, questions([PLACE.level] * 3))
     torch.testing.assert_close(visual, one_by_one.visual_BMV, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(coverage, one_by_one.coverage_B1SS)
+    torch.testing.assert_close(projected, one_by_one.projected_BML, atol=1e-4, rtol=1e-4)
     assert area_percent(mask, [PLACE.region_share] * 3) == one_by_one.area_percent
+
+
+@torch.no_grad()
+def test_the_language_model_reads_the_image_through_the_published_projector(trained_segmentation, params):
+    """The first positions of what it is given are the projector's patches, averaged over 4 x 4 cells by hand."""
+    name = trained_segmentation[0]
+    network = _task(trained_segmentation, params).module.eval()
+    backbone, batch = network.backbone, _batch_of(network)
+    evidence = network.look(batch.image_B1YX, batch.grade_B, [PLACE] * 3)
+    if name == "biomedclip":
+        assert evidence.projected_BML.shape == (3, 0, 0) and network.prefix_tokens == 0
+        return
+    patches = backbone.project_patches(backbone.patch_tokens(backbone.normalise(batch.image_B1YX[:, 0])))
+    rows, columns = backbone.projected_grid
+    assert patches.shape == (3, rows * columns, backbone.language_width)
+    maps = patches.reshape(3, rows, columns, -1)
+    # cell i of n pixels in 4 cells: floor(i n / 4) to ceil((i + 1) n / 4)
+    edges = [(i * rows // 4, -(-(i + 1) * rows // 4)) for i in range(4)]
+    cells = [maps[:, top:bottom, left:right].mean(dim=(1, 2)) for top, bottom in edges for left, right in edges]
+    given = []
+    handle = backbone.text_tower.register_forward_pre_hook(
+        lambda _, __, named: given.append(named["inputs_embeds"]), with_kwargs=True
+    )
+    network.write(evidence, Decoding())
+    handle.remove()
+    torch.testing.assert_close(given[0][:, :16], torch.stack(cells, dim=1), atol=1e-4, rtol=1e-4)
+    assert given[0].shape[1] == network.prefix_tokens + 1  # and the token that opens a report
+    assert not torch.allclose(given[0][0, :16], given[0][2, :16], atol=1e-4)  # another image, other tokens
 
 
 def test_pixels_are_looked_at_once(trained_segmentation, params, monkeypatch):
@@ -247,7 +276,8 @@ def test_losses_are_those_of_the_logits(trained_segmentation, params):
             evidence = task._look(batch)
             texts = [state_area(*pair) for pair in zip(REPORTS, evidence.area_percent, strict=True)]
             ids, target = task.module.teaching_ids(texts)
-            context, grade_logits = task.module.encoder(evidence)
+            features, grade_logits = task.module.encoder(evidence)
+            context = task.module.writer.context(features, evidence.projected_BML)
             logits = task.module.writer.teach(context, ids)
     counted = target != IGNORED
     p = logits.softmax(dim=-1)[counted].gather(1, target[counted][:, None])
