@@ -63,12 +63,13 @@ def model_card(trained: Manifest, manifests: list[Manifest], statistics: dict[st
     title = f"{model_name(backbone)}, {task}, {LOSSES.get(loss, loss)}"
     own = ("epochs", "best_epoch", "best_val_score", "train_samples", "val_samples", "device", "parameters",
            "trained_parameters")  # fmt: skip
-    known = {"backbone", "task", "loss", "weights", "leak", *own}
+    known = {"backbone", "task", "loss", "weights", "unused_weights", "leak", *own}
     return Card(
         f"Model card: {title}",
         [
             ("Model", [("Backbone", model_name(backbone)), ("Task", _TASKS[task]), ("Loss", LOSSES.get(loss, loss)),
                        *_weights(backbone, facts.get("weights"), manifests),
+                       *_unused(facts),
                        *listed(facts, ("parameters", "trained_parameters")),
                        *listed({name: value for name, value in facts.items() if name not in known})]),
             ("Intended use", _use()),
@@ -102,6 +103,14 @@ def _weights(backbone: str, weights: dict[str, Any] | None, manifests: list[Mani
                  ("Revision", told(settings.get("revision")))]  # fmt: skip
         licence = LICENCES.get(settings.get("hub_id", ""), NOT_STATED) if not settings.get("folder") else NOT_STATED
     return [*named, ("Licence of the weights", licence), *((f"Weights, {name}", text) for name, text in listed(more))]
+
+
+def _unused(facts: dict[str, Any]) -> Facts:
+    """Tensors of the checkpoint's files that the model does without, by their names there; nothing for a baseline."""
+    if "unused_weights" not in facts:
+        return []
+    named = "; ".join(f"{name} ({count:,})" for name, count in facts["unused_weights"].items())
+    return [("Tensors of the weights not used", named or "none")]
 
 
 def _use() -> Facts:

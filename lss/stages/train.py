@@ -127,7 +127,8 @@ def _card(params: TrainParams, model: Run, fitted: Fitted, weights: Path | None)
         best_epoch=fitted.course.best_epoch + 1,
         best_score=fitted.course.best_score or 0.0,
         train=params.model_dump(mode="json"),
-        facts={"weights": _origin(weights), **_loaded(fitted), **fitted.task.facts()},
+        # without the folder: the same model is the same bytes on every machine
+        facts={"weights": {**_origin(weights), "folder": None}, **_loaded(fitted), **fitted.task.facts()},
     )
 
 

@@ -27,6 +27,7 @@ TRAIN = {
     "backbone": "smolvlm", "task": "segmentation", "loss": "pid_tversky", "device": "cuda:7", "train_samples": 1357,
     "val_samples": 246, "epochs": 29, "best_epoch": 23, "best_val_score": 0.81234, "trained_parameters": 777001,
     "parameters": 256484001, "leak": True, "quantised": {"vision": {"layers": 72}},
+    "unused_weights": {"vision_model.encoder.layers.*": 16},
     "weights": {"backbone": "smolvlm", "source": "published", "commits": {"a/b": "c0ffee"}},
 }  # fmt: skip
 MANIFESTS = [
@@ -66,7 +67,9 @@ def card(manifests: list[dict[str, Any]]) -> str:
     ["# Model card: SmolVLM, segmentation, PID-Tversky", "**Weights**: published",
      "**Id on the hub**: HuggingFaceTB/SmolVLM-256M-Instruct", "**Revision**: deadbeef", "a/b: c0ffee",
      "**Licence of the weights**: Apache 2.0", "**Parameters**: 256,484,001", "**Trained parameters**: 777,001",
-     "**Quantised**: vision: (layers: 72)", "**Epochs run**: 29", "**Epochs, as set**: 30", "**Best epoch**: 23",
+     "**Quantised**: vision: (layers: 72)",
+     "**Tensors of the weights not used**: vision_model.encoder.layers.* (16)",
+     "**Epochs run**: 29", "**Epochs, as set**: 30", "**Best epoch**: 23",
      "**Best validation score**: 0.8123", "**Device**: cuda:7", "**Train samples**: 1,357",
      "**Validation samples**: 246",
      "**Encoder learning rate**: 1e-05", "**Batch size**: 8", "**Gamma**: 0.75", "**PID**: kp: 0.05",

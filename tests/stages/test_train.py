@@ -62,6 +62,7 @@ def test_segmentation_leaves_a_whole_model_twice_the_same(study, tmp_path, proje
         False,
     )
     assert card["network"]["mask_size"] == 32
+    assert card["facts"]["unused_weights"] == {} and card["facts"]["weights"]["folder"] is None
     assert {path.name for path in (model / "adapter").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
     with safe_open(model / "model.safetensors", "pt") as file:
         names = list(file.keys())
