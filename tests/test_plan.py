@@ -156,7 +156,7 @@ def test_the_papers_settings_fit_its_card(name, task, paper):
     if (name, task) == ("llava_med", "report"):
         # a token passes 32 layers (218 million weights each) and the output layer (131 million): 2 FLOPs per weight,
         # in the layers forward, again (recomputed), and backward; attention and adapters come on top
-        by_hand = 278 * 3 * 2 * 32 * 218.1e6 + 256 * 2 * 2 * 131.1e6
+        by_hand = 294 * 3 * 2 * 32 * 218.1e6 + 256 * 2 * 2 * 131.1e6
         assert need.passes["learn"][0].flops == pytest.approx(by_hand, rel=0.04)
     if (name, task) == ("biomedclip", "report"):
         # ViT-B/16 (86 million weights in its 12 layers and patch embedding), 197 tokens, attention over all of them;
