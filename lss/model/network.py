@@ -134,7 +134,8 @@ class PromptedEncoder(nn.Module):
     def _weigh(self, probability_BG: Tensor) -> Tensor:
         """Weights (B, K) of the prompts: each grade's probability shared among its prompts."""
         grade_K = self.bank.grade_K
-        return probability_BG[:, grade_K] / torch.bincount(grade_K)[grade_K]
+        prompts_of_grade_K = (grade_K[:, None] == grade_K).sum(dim=1)  # unlike bincount of a shape known beforehand
+        return probability_BG[:, grade_K] / prompts_of_grade_K
 
 
 def _one_hot(grade_B: Tensor) -> Tensor:
