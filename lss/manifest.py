@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -64,7 +65,22 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """Versions and hardware that numbers may depend on."""
-    return {"platform": platform.platform(), "processor": platform.machine(), "versions": versions()}
+    return {
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "versions": versions(),
+        "commit": commit(),
+    }
+
+
+def commit() -> str | None:
+    """Commit of this program's source, "-dirty" where it was edited since; None outside a git repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def versions() -> dict[str, str]:

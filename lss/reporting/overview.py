@@ -17,15 +17,20 @@ def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str,
     """Facts for the page; what no manifest tells is left out.
 
     Returns:
-        facts: (name, text) pairs; subsets: rows (name, patients, slices per grade); models: rows of trained models;
-        rejects, unused: (reason, count) pairs; versions; stages: (name, count, seconds) rows; caveats.
+        opening: the result in one sentence; made: cohort, date and commit; facts: (name, text) pairs; masks: rows of
+        scores per backbone and loss, and sentences on their paired differences; subsets: rows (name, patients, slices
+        per grade); models: rows of trained models; rejects, unused: (reason, count) pairs; versions; stages: (name,
+        count, seconds) rows; caveats.
     """
     facts_of = {stage: [m["facts"] for m in manifests if m["stage"] == stage] for stage in
                 ("cohort", "ingest", "split", "train", "weights")}  # fmt: skip
     split = facts_of["split"][0] if facts_of["split"] else {}
     cohort = facts_of["cohort"][0] if facts_of["cohort"] else {}
     return {
+        "opening": opening(statistics),
+        "made": _made(cohort, statistics, manifests),
         "facts": _facts(cohort, split, statistics, manifests),
+        "masks": _masks(statistics),
         "subsets": _subsets(split),
         "models": [_model(facts) for facts in facts_of["train"]],
         "rejects": _counted(split.get("rejects", {})),
@@ -47,7 +52,6 @@ def _facts(
     if "slices" in split:
         found.append(("Slices", f"{split['used']:,} in use of {split['slices']:,} read"))
     found.append(("Test part", f"{about['images']:,} slices of {about['patients']:,} patients"))
-    found += _headline(statistics)
     found.append(("Grades by mask area", _thresholds(about["thresholds_percent"])))
     found.append(("Intervals", f"{100 * about['confidence']:.0f} %, {about['interval']}"))
     seeds = {manifest["seed"] for manifest in manifests}
@@ -72,31 +76,78 @@ def _thresholds(thresholds: dict[str, Any]) -> str:
     return ". ".join([*texts, "In the paper 10 % and 25 %"])
 
 
-def _headline(statistics: dict[str, Any]) -> list[tuple[str, str]]:
-    """A fact per backbone: Dice on all slices of every loss, the highest first, masks drawn on normal slices, Dice on
-    non-empty ones; and whether the loss in front differs from the next on the same slices."""
-    found = []
+def opening(statistics: dict[str, Any]) -> str:
+    """The result in one sentence: the best of each kind on all slices, beside what they have to be held against."""
+    about = statistics["about"]
+    where = "the phantom cohort" if about["phantom"] else "the cohort"
+    parts = []
+    if masks := [row for row in _masks(statistics)["rows"] if row["dice"] is not None]:
+        best = masks[0]
+        drawn = "" if best["false"] is None else f", with a mask on {100 * best['false']:.0f} % of the normal ones"
+        parts.append(
+            f"masks reach a Dice of {best['dice']:.2f} on all slices ({best['backbone']}, {best['loss']}{drawn})"
+        )
+    heads = {"task": "classification", "source": "head", "metric": "accuracy", "stratum": "all"}
+    if head := _best(statistics, heads):
+        most = max(about["images_by_grade"].values()) / about["images"]
+        rival = f"always the commonest grade: {most:.2f}"
+        parts.append(f"the grade head is right on {head['value']:.2f} ({model_name(head['backbone'])}; {rival})")
+    texts = {"task": "report", "source": "report", "metric": "grade_agreement", "stratum": "all"}
+    if text := _best(statistics, texts):
+        shuffled = find(statistics["measures"], **{**texts, "source": "shuffled"}, backbone=text["backbone"])
+        rival = f"; reports of other images: {shuffled['value']:.2f}" if shuffled else ""
+        parts.append(f"reports state the note's grade on {text['value']:.2f} ({model_name(text['backbone'])}{rival})")
+    tested = f"On {about['images']:,} test slices of {about['patients']:,} patients of {where} "
+    return tested + "; ".join(parts) + "." if parts else tested.strip() + "."
+
+
+def _best(statistics: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any] | None:
+    """The measure of the highest value among those that match."""
+    among = [
+        row
+        for row in statistics["measures"]
+        if row["value"] is not None and all(row[name] == value for name, value in wanted.items())
+    ]
+    return max(among, key=lambda row: row["value"], default=None)
+
+
+def _made(cohort: dict[str, Any], statistics: dict[str, Any], manifests: list[Manifest]) -> list[str]:
+    """Cohort, date of the evaluation, commit of the program."""
+    name = cohort.get("cohort") or statistics["about"]["cohort"] or "not stated"
+    last = manifests[-1] if manifests else {}
+    commit = last.get("machine", {}).get("commit")
+    return [
+        f"Cohort: {COHORTS.get(name, name)}",
+        *([f"Evaluated on {last['finished'][:10]}"] if last.get("finished") else []),
+        f"Program: lss {last['machine']['versions']['lss']}, commit {commit}" if commit else "Commit: not recorded",
+    ]
+
+
+def _masks(statistics: dict[str, Any]) -> dict[str, Any]:
+    """Masks of each backbone and loss: Dice on all slices, the highest first, masks drawn on normal slices, Dice on
+    non-empty ones; and a sentence per backbone on whether the loss in front differs from the others."""
+    rows, sentences = [], []
     for backbone in dict.fromkeys(model[0] for model in statistics["models"]):
         losses = [loss for name, task, loss in statistics["models"] if (name, task) == (backbone, "segmentation")]
-        told = sorted((_mask_facts(statistics, backbone, loss) for loss in losses), key=lambda fact: -fact[0])
-        if told:
-            text = "; ".join(text for _, text in told)
-            found.append((f"Masks, {model_name(backbone)}", f"{text}. {_ahead(statistics, backbone, losses)}".strip()))
-    return found
+        rows += [_mask_row(statistics, backbone, loss) for loss in losses]
+        if ahead := _ahead(statistics, backbone, losses):
+            sentences.append(f"{model_name(backbone)}: {ahead}")
+    return {"rows": sorted(rows, key=lambda row: -(row["dice"] or 0.0)), "sentences": sentences}
 
 
-def _mask_facts(statistics: dict[str, Any], backbone: str, loss: str) -> tuple[float, str]:
-    """Dice on all slices, to sort by, and the words."""
+def _mask_row(statistics: dict[str, Any], backbone: str, loss: str) -> dict[str, Any]:
     wanted = {"task": "segmentation", "backbone": backbone, "loss": loss, "source": "mask", "reference": "pseudo_mask"}
-    values = [
+    every, false, filled = (
         find(statistics["measures"], **wanted, metric=metric, stratum=stratum)
         for metric, stratum in (("dice", "all"), ("false_masks", "empty"), ("dice", "non_empty"))
-    ]
-    every, false, filled = (None if row is None else row["value"] for row in values)
-    words = [f"{LOSSES.get(loss, loss)}: Dice {every:.3f} on all slices" if every is not None else LOSSES[loss]]
-    words += [f"a mask on {100 * false:.0f} % of the normal ones"] if false is not None else []
-    words += [f"Dice {filled:.3f} where the reference is not empty"] if filled is not None else []
-    return every or 0.0, ", ".join(words)
+    )
+    return {
+        "backbone": model_name(backbone),
+        "loss": LOSSES.get(loss, loss),
+        "dice": every and every["value"],
+        "false": false and false["value"],
+        "filled": filled and filled["value"],
+    }
 
 
 def _ahead(statistics: dict[str, Any], backbone: str, losses: list[str]) -> str:

@@ -32,6 +32,9 @@ _SECTIONS = {
     "made-with": "Made with",
 }
 
+OPENING_FIGURE = "figure4"
+"""The one picture at the top: masks of single cases."""
+
 ABLATION_FIGURE = "figure10"
 """Its name in lss.reporting.captions."""
 
@@ -65,14 +68,9 @@ def render_page(
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     templates = files("lss.reporting").joinpath("templates")
-    facts = statistics["about"]
-    cohort = "the phantom cohort" if facts["phantom"] else "the cohort"
     return environment.get_template("page.html.j2").render(
         title=title,
-        lead=(
-            f"{len(statistics['models'])} models were tested on {facts['images']:,} slices of {facts['patients']:,} "
-            f"patients of {cohort}: grade of stenosis, segmentation, and written reports, beside the paper's numbers."
-        ),
+        picture=next((_figure(name, uri) for name, uri in figures if name == OPENING_FIGURE), None),
         research_only=RESEARCH_ONLY,
         sections={anchor: name for anchor, name in _SECTIONS.items() if comparison or anchor != "comparison"},
         about=about,
@@ -90,7 +88,8 @@ def render_page(
         reasons=list(dict.fromkeys(case["why"] for case in cases)),
         comparison=comparison,
         cards=cards,
-        cases_json=json.dumps(cases, ensure_ascii=False).replace("</", "<\\/"),
+        # no "<" at all: a note that holds "<!--<script>" would change how the browser reads the rest of the page
+        cases_json=json.dumps(cases, ensure_ascii=False).replace("<", "\\u003c"),
         css=templates.joinpath("page.css").read_text(encoding="utf-8"),
         js=templates.joinpath("page.js").read_text(encoding="utf-8"),
     )  # fmt: skip
