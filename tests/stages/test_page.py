@@ -150,4 +150,3 @@ def test_a_replaced_report_says_so_and_keeps_its_first_text(tmp_path: Path) -> N
         assert (first["origin"], first["firstReport"]) == ("", "")
         assert replaced["origin"].startswith("Template in place of")
         assert replaced["firstReport"] == hostile and replaced["contradicts"]
-
