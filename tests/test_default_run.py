@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lss.metrics.bootstrap import FEWEST_PATIENTS, METHOD_NAMES, NO_INTERVAL
 from lss.params import load_params
 
 
@@ -78,3 +79,13 @@ def test_tables_name_the_phantom_and_the_weights(statistics: dict[str, Any]) -> 
     assert statistics["about"]["phantom"]
     assert set(statistics["about"]["weights"].values()) == {"tiny"}
     assert any("phantom" in caveat for caveat in statistics["caveats"])
+
+
+def test_no_interval_is_of_width_zero_or_beside_its_value(statistics: dict[str, Any]) -> None:
+    """Of all measures and paired tests; where none is given, words say why."""
+    rows = statistics["measures"] + [row | {"value": row["difference"]} for row in statistics["tests"]]
+    given = [row for row in rows if row["low"] is not None or row["high"] is not None]
+    assert given and all(row["interval"] in METHOD_NAMES and row["patients"] >= FEWEST_PATIENTS for row in given)
+    assert [row for row in given if not row["low"] <= row["value"] <= row["high"] or row["low"] == row["high"]] == []
+    missing = [row for row in rows if row["low"] is None and row["value"] is not None]
+    assert [row for row in missing if row["interval"] not in NO_INTERVAL] == []
