@@ -31,18 +31,19 @@ class SimilarityHead(nn.Module):
     A prompt fits an image as it does its patches in the mean and at best; a grade, as its prompts do in the mean.
     """
 
-    grade_K: Tensor
+    share_GK: Tensor
 
     def __init__(self, prompt_grades: tuple[int, ...], classes: int) -> None:
         """`prompt_grades`: the grade of each prompt, from 0."""
         super().__init__()
-        self.classes = classes
-        self.register_buffer("grade_K", torch.tensor(prompt_grades), persistent=False)
+        shares = [
+            [float(grade == own) / prompt_grades.count(grade) for own in prompt_grades] for grade in range(classes)
+        ]
+        self.register_buffer("share_GK", torch.tensor(shares), persistent=False)
         self.scale = nn.Parameter(torch.ones(2))
         self.bias = nn.Parameter(torch.zeros(classes))
 
     def forward(self, similarity_BKN: Tensor) -> Tensor:
         """Logits (B, classes), float32."""
         fit_BK = self.scale[0] * similarity_BKN.mean(dim=-1) + self.scale[1] * similarity_BKN.amax(dim=-1)
-        of_grade_GK = nn.functional.one_hot(self.grade_K, self.classes).T.float()
-        return (fit_BK.float() @ (of_grade_GK / of_grade_GK.sum(dim=1, keepdim=True)).T) + self.bias
+        return fit_BK.float() @ self.share_GK.T + self.bias
