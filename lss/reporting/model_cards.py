@@ -24,8 +24,8 @@ _TASKS = {
     "segmentation": "mask of the compressed region on a slice",
     "report": "written report on a slice, from the image and a predicted mask",
 }
-_TRAINING = ("batch_size", "micro_batch_size", "schedule", "gradient_clip", "bf16", "prompt", "fusion", "heads",
-             "d_shared", "mask_size", "resample_grid", "qlora")  # fmt: skip
+_TRAINING = ("batch_size", "micro_batch_size", "schedule", "gradient_clip", "bf16", "prompt", "queries", "grade_weight",
+             "fusion", "heads", "d_shared", "mask_size", "resample_grid", "qlora")  # fmt: skip
 _RESULTS: dict[str, list[tuple[str, str, tuple[str, ...]]]] = {
     "classification": [
         ("head", "note_grade", ("accuracy all", "accuracy balanced", "f1 macro", "kappa all", "ece all",

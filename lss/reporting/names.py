@@ -16,7 +16,6 @@ FUSIONS = {
     "learned": "learned queries",
     "shuffled": "shuffled prompts",
     "empty": "empty text",
-    "other_grade": "another grade's prompts at test",
 }
 
 COHORTS = {
