@@ -17,6 +17,7 @@ from unittest import mock
 import lss.torch_setup  # noqa: F401  isort: skip
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from lss.backbones import load_backbone
 from lss.model.report_encoder import Location
@@ -105,6 +106,19 @@ def with_lss(
     return clock.result(len(Samples(shards["train"], 1, 1)))
 
 
+class FirstEpoch(Dataset[dict[str, Any]]):
+    """Samples as the first epoch has them, by their place alone, as `transformers.Trainer` asks for them."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.samples[index, 0]
+
+
 class ForTrainer(nn.Module):
     """A module that returns its loss, as `transformers.Trainer` expects. Plain: reports look at every image anew."""
 
@@ -169,7 +183,7 @@ def with_trainer(
                 disable_tqdm=True,
                 remove_unused_columns=False,
             ),
-            train_dataset=samples,
+            train_dataset=FirstEpoch(samples),
             data_collator=lambda rows: {"batch": collate(rows)},
             callbacks=[Timing()],
         ).train()

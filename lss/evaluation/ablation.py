@@ -15,6 +15,7 @@ from lss.evaluation.measures import rounded
 from lss.metrics.bootstrap import (
     FEWEST_PATIENTS,
     NO_SPREAD,
+    ROUNDING,
     TOO_FEW_PATIENTS,
     Estimate,
     Floats,
@@ -111,7 +112,7 @@ class CrossedBootstrap:
             drawn_DR = divide(weights_DP @ sums_PR, weights_DP @ bases_PR)
             draws_D = (drawn_DR * self._repeats_DR).sum(axis=1)
             limits, words = interval(value, draws_D, None, self._patients.confidence), "percentile"
-            if counts[1] < FEWEST_PATIENTS or limits[0] == limits[1]:
+            if counts[1] < FEWEST_PATIENTS or limits[1] - limits[0] <= ROUNDING:
                 words = TOO_FEW_PATIENTS if counts[1] < FEWEST_PATIENTS else NO_SPREAD
                 limits = np.nan, np.nan
             elif not limits[0] <= value <= limits[1]:

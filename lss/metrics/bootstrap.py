@@ -146,12 +146,12 @@ class PatientBootstrap:
             return np.nan, np.nan, ""
         if patients < FEWEST_PATIENTS:
             return np.nan, np.nan, TOO_FEW_PATIENTS
-        if np.nanmax(of.draws_D) - np.nanmin(of.draws_D) <= _ROUNDING:
+        if np.nanmax(of.draws_D) - np.nanmin(of.draws_D) <= ROUNDING:
             return np.nan, np.nan, NO_SPREAD
         if method != "shifted":
             left_out = of.left_out_P if method == "bca" else None
             low, high = interval(of.whole, of.draws_D, left_out, self.confidence)
-            if low <= of.whole <= high and high - low > _ROUNDING:
+            if low <= of.whole <= high and high - low > ROUNDING:
                 return low, high, method
         return *shifted_interval(of.whole, of.draws_D, self.confidence), "shifted"
 
@@ -214,12 +214,12 @@ def shifted_interval(value: float, draws_D: Floats, confidence: float) -> tuple[
     return float(min(low, value)), float(max(high, value))
 
 
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 """Draws that differ from the value by less count as equal: sums in another order differ in their last bits."""
 
 
 def _bca_levels(value: float, draws_D: Floats, jackknife_P: Floats, levels: Floats) -> Floats:
-    equal_D = np.isclose(draws_D, value, rtol=0, atol=_ROUNDING)
+    equal_D = np.isclose(draws_D, value, rtol=0, atol=ROUNDING)
     below = float(((draws_D < value) & ~equal_D).mean() + equal_D.mean() / 2)
     if not 0 < below < 1:
         return levels

@@ -9,7 +9,7 @@ import pytest
 from lss.evaluation.ablation import CrossedBootstrap, System, arrange, compare, courses
 from lss.metrics.bootstrap import PatientBootstrap
 
-PATIENTS = ["p", "p", "p", "q", "q", "r", "r", "r", "r", "s"]
+PATIENTS = ["p", "p", "p", "q", "q", "r", "r", "t", "r", "s"]  # five: of fewer there is no interval
 REFERENCE = System("biomedclip", "spatial", "pid_tversky")
 OTHER = System("biomedclip", "none", "pid_tversky")
 
@@ -95,7 +95,8 @@ def test_one_repeat_is_the_bootstrap_over_patients_and_repeats_that_differ_widen
     values_N = np.random.default_rng(0).random(10)
     ones = np.ones((1, 10))
     single, spread = CrossedBootstrap(PATIENTS, 1, 500, 0.95, 5).quotient(values_N[None], ones)
-    assert single == PatientBootstrap(PATIENTS, 500, 0.95, 5, "percentile").mean(values_N)
+    alone = PatientBootstrap(PATIENTS, 500, 0.95, 5, "percentile").mean(values_N)
+    assert (single.value, single.low, single.high) == pytest.approx((alone.value, alone.low, alone.high))
     assert np.isnan(spread)
     shifted_RN = values_N + np.array([[-0.3], [0.0], [0.3]])
     wide, spread = CrossedBootstrap(PATIENTS, 3, 500, 0.95, 5).quotient(shifted_RN, np.ones((3, 10)))
@@ -125,8 +126,10 @@ def test_differences_are_paired():
         CrossedBootstrap(PATIENTS, 3, 300, 0.95, 5),
         {REFERENCE: REFERENCE, OTHER: REFERENCE},
     )
-    row = found(measures, OTHER, "dice_pseudo_difference", "non_empty")
-    assert (row["value"], row["low"], row["high"], row["sd"]) == pytest.approx((0.1, 0.1, 0.1, 0), abs=1e-6)
+    row = found(measures, OTHER, "dice_pseudo_difference")
+    assert (row["value"], row["sd"]) == pytest.approx((0.1, 0), abs=1e-6)
+    assert (row["low"], row["high"], row["interval"]) == (None, None, "no spread")
+    assert found(measures, OTHER, "dice_pseudo_difference", "non_empty")["interval"] == "too few patients"
     plain = found(measures, OTHER, "dice_pseudo")
     assert plain["high"] - plain["low"] > 0.05
 
