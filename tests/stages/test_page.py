@@ -74,7 +74,7 @@ def test_the_paper_s_numbers_and_n_have_columns_of_their_own(page: str) -> None:
         r'<td class="paper"[^>]*><span class="paper">0\.9512</span> <span class="interval">\(0\.938–0', page
     )
     assert re.search(r'<span class="paper" title="[^"]*cannot be[^"]*">0\.9056 †', page)
-    assert '<td class="count" data-value="48"><span class="count">48 (12)</span></td>' in page
+    assert re.search(r'<td class="count" data-value="48"><span class="count">48 \(\d+\)</span></td>', page)
 
 
 def test_manifests_are_told(evaluated: Evaluated, tmp_path: Path) -> None:
@@ -138,15 +138,25 @@ def test_a_replaced_report_says_so_and_keeps_its_first_text(tmp_path: Path) -> N
     inputs = make(tmp_path / "inputs", patients=3, slices=3)
     path = inputs.predictions["smolvlm", "report", "focal"]
     rows = pq.read_table(path).to_pylist()
-    hostile = "What the generator wrote <!--<script> of it."
-    changed = {"origin": "template", "attempts": 4, "first_report": hostile, "area_percent": 99.0}
+    changed = {"origin": "template", "attempts": 4, "first_report": "What the generator wrote.", "area_percent": 99.0}
     pq.write_table(pa.Table.from_pylist([row | changed for row in rows], schema=REPORT), path)
     text = write_page(run_evaluate(inputs, tmp_path), tmp_path).read_text()
-    data = re.search(r'id="case-data">(.*?)</script>', text, re.DOTALL)[1]  # type: ignore[index]
-    assert "<" not in data  # after "<!--<script>" a browser would not see where the script ends
-    cases = json.loads(data)
+    cases = json.loads(re.search(r'id="case-data">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
     for case in cases:
         first, replaced, _ = case["models"]
         assert (first["origin"], first["firstReport"]) == ("", "")
         assert replaced["origin"].startswith("Template in place of")
-        assert replaced["firstReport"] == hostile and replaced["contradicts"]
+        assert replaced["firstReport"] == "What the generator wrote." and replaced["contradicts"]
+
+
+def test_a_report_with_markup_ends_no_script(tmp_path: Path) -> None:
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    path = inputs.predictions["smolvlm", "report", "focal"]
+    hostile = "Narrow canal <!--<script> </script> <b> &amp; at L4/5."
+    rows = [row | {"report": hostile} for row in pq.read_table(path).to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, schema=REPORT), path)
+    text = write_page(run_evaluate(inputs, tmp_path), tmp_path).read_text()
+    embedded = re.search(r'id="case-data">(.*?)</script>', text, re.DOTALL)[1]  # type: ignore[index]
+    assert "<" not in embedded and ">" not in embedded
+    assert {case["models"][1]["report"] for case in json.loads(embedded)} == {hostile}
+    assert "<!--" not in text

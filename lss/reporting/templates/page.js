@@ -79,7 +79,9 @@ function card(entry, model) {
   made.id = `case-${entry.key}`;
   made.tabIndex = -1;
   made.append(element("h3", "", `Grade ${entry.grade}, ${entry.level}`), picture(entry, model));
-  const empty = { both: ", both masks empty", prediction: ", nothing predicted", reference: ", reference empty", none: "" };
+  const byConvention = "HD95 is the image's diagonal by convention";
+  const empty = { both: " (both masks empty: 0 by convention)", prediction: ` (nothing predicted: ${byConvention})`,
+    reference: ` (reference empty: ${byConvention})`, none: "" };
   made.append(element("p", "", `Dice ${model.dice.toFixed(3)}, IoU ${model.iou.toFixed(3)}, HD95 ${model.hd95.toFixed(1)} mm` +
     `${empty[model.empty]}; area ${model.area.toFixed(1)} %` +
     `${model.confidence === null ? "" : `, confidence ${model.confidence.toFixed(2)}`}`));
