@@ -15,7 +15,7 @@ from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.captions import FIGURES
 from lss.reporting.cards import Card
 from lss.reporting.names import spell_out
-from lss.reporting.table_grid import grid_of, remarks
+from lss.reporting.table_grid import Cell, grid_of, remarks
 from lss.reporting.tables import TESTS, Table
 
 _SECTIONS = {
@@ -34,6 +34,9 @@ _SECTIONS = {
 
 OPENING_FIGURE = "figure4"
 """The one picture at the top: masks of single cases."""
+
+_LINES_UNFOLDED = 8
+"""Tables of at most as many lines are not folded."""
 
 ABLATION_FIGURE = "figure10"
 """Its name in lss.reporting.captions."""
@@ -88,12 +91,10 @@ def render_page(
         reasons=list(dict.fromkeys(case["why"] for case in cases)),
         comparison=comparison,
         cards=cards,
-<<<<<<< HEAD
         # no "<" at all: a note that holds "<!--<script>" would change how the browser reads the rest of the page
         cases_json=json.dumps(cases, ensure_ascii=False).replace("<", "\\u003c"),
-=======
+
         cases_json=script_json(cases),
->>>>>>> bda367e (Page: reports with markup do not end its script; what an empty mask's HD95 is stands beside it; the test follows the patients beside n)
         css=templates.joinpath("page.css").read_text(encoding="utf-8"),
         js=templates.joinpath("page.js").read_text(encoding="utf-8"),
     )  # fmt: skip
@@ -111,14 +112,24 @@ def data_uri(kind: str, content: bytes) -> str:
 
 
 def _table(table: Table, name: str, content: bytes, digits: int) -> dict[str, Any]:
+    grid = grid_of(table, digits)
     return {
         "number": table.number,
         "title": table.title,
-        "grid": grid_of(table, digits),
+        "grid": grid,
+        "main": _main_lines(grid.lines),
         "notes": [*table.notes, *remarks(table)],
         "file": name,
         "csv": data_uri("text/csv", content),
     }
+
+
+def _main_lines(lines: list[list[Cell]]) -> list[bool]:
+    """Which lines a folded table shows: those that the paper has a number for, or the first where it has none."""
+    main = [any(cell.kind == "paper" and cell.text for cell in line) for line in lines]
+    if len(lines) <= _LINES_UNFOLDED:
+        return [True] * len(lines)
+    return main if any(main) else [index < _LINES_UNFOLDED for index in range(len(lines))]
 
 
 def _figure(name: str, uri: str) -> dict[str, str]:

@@ -79,6 +79,19 @@ def test_tables_sort_both_ways_by_number(browser: Browser) -> None:
     assert browser.run(script) == sorted(values, reverse=True)
 
 
+def test_long_tables_fold_to_their_main_rows(browser: Browser) -> None:
+    shown = "return [...document.querySelectorAll('#table4 tbody tr')].filter(r => r.offsetHeight > 0).length"
+    rows = browser.run("return document.querySelectorAll('#table4 tbody tr').length")
+    button = "#table4 button.unfold"
+    assert 0 < browser.run(shown) < rows / 2
+    assert browser.run(f"return document.querySelector('{button}').ariaExpanded") == "false"
+    browser.click(button)
+    assert browser.run(shown) == rows
+    assert browser.run(f"return document.querySelector('{button}').ariaExpanded") == "true"
+    browser.click(button)
+    assert 0 < browser.run(shown) < rows / 2
+
+
 def test_figures_enlarge_and_close_by_keyboard(browser: Browser) -> None:
     opened = "return document.getElementById('large').open"
     browser.run("document.querySelector('#figure4 button').focus()")

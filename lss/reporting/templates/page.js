@@ -38,6 +38,18 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }));
 }
 
+// Long tables open with their main rows; without this script they show all.
+for (const button of document.querySelectorAll("button.unfold")) {
+  const table = document.querySelector(`#${button.dataset.table} table`);
+  const fold = (folded) => {
+    table.classList.toggle("folded", folded);
+    button.setAttribute("aria-expanded", String(!folded));
+  };
+  button.addEventListener("click", () => fold(!table.classList.contains("folded")));
+  button.hidden = false;
+  fold(true);
+}
+
 // Figures enlarge to their own size in a dialog; Escape closes it.
 const dialog = document.getElementById("large");
 for (const button of document.querySelectorAll("button.enlarge")) {
