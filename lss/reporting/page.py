@@ -91,9 +91,6 @@ def render_page(
         reasons=list(dict.fromkeys(case["why"] for case in cases)),
         comparison=comparison,
         cards=cards,
-        # no "<" at all: a note that holds "<!--<script>" would change how the browser reads the rest of the page
-        cases_json=json.dumps(cases, ensure_ascii=False).replace("<", "\\u003c"),
-
         cases_json=script_json(cases),
         css=templates.joinpath("page.css").read_text(encoding="utf-8"),
         js=templates.joinpath("page.js").read_text(encoding="utf-8"),
@@ -101,8 +98,11 @@ def render_page(
 
 
 def script_json(value: object) -> str:
-    """A value as JSON that may stand inside a script element: `<` and `>` as escapes, since a text holding "<!--<script>"
-    would otherwise keep the browser from seeing the element's end (HTML standard, 4.12.1.3)."""
+    """A value as JSON that may stand inside a script element: `<` and `>` as escapes.
+
+    A text holding "<!--<script>" would otherwise keep the browser from seeing the element's end (HTML standard,
+    4.12.1.3).
+    """
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
 
 
@@ -125,11 +125,17 @@ def _table(table: Table, name: str, content: bytes, digits: int) -> dict[str, An
 
 
 def _main_lines(lines: list[list[Cell]]) -> list[bool]:
-    """Which lines a folded table shows: those that the paper has a number for, or the first where it has none."""
-    main = [any(cell.kind == "paper" and cell.text for cell in line) for line in lines]
+    """Which lines a folded table shows: of all images, masks on normal ones, and what the paper has a number for.
+
+    Where it has none, the first lines.
+    """
+    whole = {"all", "empty reference"}
+    of_paper = [any(cell.kind == "paper" and cell.text for cell in line) for line in lines]
+    labels = [{cell.text for cell in line if cell.kind == "label"} for line in lines]
+    main = [paper or bool(names & whole) for paper, names in zip(of_paper, labels, strict=True)]
     if len(lines) <= _LINES_UNFOLDED:
         return [True] * len(lines)
-    return main if any(main) else [index < _LINES_UNFOLDED for index in range(len(lines))]
+    return main if any(of_paper) else [index < _LINES_UNFOLDED for index in range(len(lines))]
 
 
 def _figure(name: str, uri: str) -> dict[str, str]:
