@@ -6,10 +6,19 @@ Stage modules are imported inside their command, so that `lss --help` and small 
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from lss import __version__
 from lss.errors import LssError
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lss {__version__}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="lss",
@@ -22,6 +31,16 @@ app = typer.Typer(
     "`snakemake --cores 8 all` runs what is needed of them.\n\n"
     "Research software: a radiologist decides.",
 )
+
+
+@app.callback()
+def version(
+    shown: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Take the options that stand before a verb."""
+
 
 from lss.cli import stages, tools, tools_data  # noqa: E402  (they register their verbs on `app`, in this order)
 

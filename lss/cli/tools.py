@@ -66,6 +66,24 @@ def keep(
 
 
 @app.command(rich_help_panel=PANEL)
+def results(
+    output: Annotated[Path | None, typer.Option(help="Markdown file to write; printed if not given.")] = None,
+) -> None:
+    """Print the main numbers of the finished run as Markdown: cohort, weights, caveats, tables with intervals."""
+    from lss.io import read_json, write_text
+    from lss.manifest import read_manifest
+    from lss.reporting.results_text import results_text
+    from lss.runs import stage_manifests
+
+    manifests = [read_manifest(path) for path in stage_manifests(load_params())]
+    text = results_text(read_json(layout.STATISTICS), read_json(layout.ABLATION), manifests)
+    if output:
+        write_text(output, text)
+    else:
+        typer.echo(text)
+
+
+@app.command(rich_help_panel=PANEL)
 def inspect(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the fingerprint to this file.")] = None,
     doubtful: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,8 @@ def test_doubtful_slices_are_listed_with_their_reasons(in_project: Path) -> None
         "1",
         "1",
     ]
+
+
+def test_the_version_is_that_of_the_package(project_root: Path) -> None:
+    project = tomllib.loads((project_root / "pyproject.toml").read_text())["project"]
+    assert call("--version").strip() == f"lss {project['version']}"
