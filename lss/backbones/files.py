@@ -54,6 +54,7 @@ def require_safetensors(folder: Path) -> list[Path]:
     """
     files = sorted(folder.glob("*.safetensors"))
     if files:
+        _check_shards(folder, {file.name for file in files})
         return files
     pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
     if pickles:
@@ -62,6 +63,26 @@ def require_safetensors(folder: Path) -> list[Path]:
             f"Convert it once, reading tensors only: lss convert-weights {folder}"
         )
     raise LssError(f"{folder}: holds no *.safetensors. Put the published files there (`lss fetch weights`).")
+
+
+def _check_shards(folder: Path, found: set[str]) -> None:
+    """Raise LssError where an index names a file that is absent, or a whole file lies beside the shards."""
+    for index in sorted(folder.glob("*.safetensors.index.json")):
+        try:
+            named = {str(name) for name in read_json(index)["weight_map"].values()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise LssError(f"{index}: is no index of safetensors files. Fetch the checkpoint again.") from error
+        if missing := sorted(named - found):
+            raise LssError(
+                f"{folder}: {_some(missing)}: named in {index.name}, but not there. Fetch the checkpoint again "
+                "(`lss fetch weights`)."
+            )
+        whole = index.name.removesuffix(".index.json")
+        if whole in found - named:
+            raise LssError(
+                f"{folder / whole}: lies beside the shards that {index.name} names, and a loader would take it instead "
+                "of them. Remove whichever is of another version."
+            )
 
 
 def stored_names(folder: Path) -> dict[str, list[str]]:

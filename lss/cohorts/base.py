@@ -16,7 +16,7 @@ import numpy as np
 
 NO_FAULT_OF_A_FILE = frozenset(
     {
-        "position display", "screen save", "corrected copy", "label without its slice",
+        "label mask", "position display", "screen save", "corrected copy", "label without its slice",
         "not a lumbar study", "blank slice", "no image file", "archive beside unpacked images",
         "archive without images", "image under two patients",
         "note without images", "images without a note", "empty note", "note without a patient", "duplicate note",
@@ -152,7 +152,13 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
     ['s1', 's2', 's10']
     """
     parts = re.split(r"(\d+)", text)
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+    return [_number_key(part) if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def _number_key(digits: str) -> tuple[int, int, str]:
+    """Orders numbers by length, then by digits: `int` refuses those of thousands of digits."""
+    significant = digits.lstrip("0")
+    return 0, len(significant), f"{significant}\x1f{digits}"
 
 
 def patient_number(text: object) -> str:

@@ -1,9 +1,9 @@
 """One DICOM file to one slice: only whitelisted attributes, the stored depth kept.
 
 Pixel rules: compressed transfer syntaxes are decoded where pydicom has a decoder; bits beyond BitsStored are
-cleared (old files hold overlays there); MONOCHROME1 is inverted; a modality rescale is applied where it loses
-nothing, and left out where it would (a scale below 1 would merge grey levels, and no later step needs absolute
-values).
+cleared (old files hold overlays there), and values stored up to HighBit are shifted down; MONOCHROME1 is inverted; a
+modality rescale is applied where it loses nothing, and left out where it would (a scale below 1 would merge grey
+levels, and no later step needs absolute values).
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import re
 import warnings
+import zlib
 from typing import BinaryIO
 
 import numpy as np
@@ -19,7 +21,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
-from pydicom.uid import MRImageStorage
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
 
 from lss.cohorts.base import Geometry, RawSlice, UnusableError
 from lss.cohorts.contrast import (
@@ -30,13 +32,24 @@ from lss.cohorts.contrast import (
     weighting,
     weighting_from_name,
 )
-from lss.cohorts.privacy import WHITELIST
+from lss.cohorts.privacy import MATCHED, WHITELIST
 
 # values are judged below; pydicom's own remarks would quote them in logs
 logging.getLogger("pydicom").setLevel(logging.ERROR)
 
 MAX_PIXELS = 4096 * 4096
+MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 10.0
+"""Credible sizes of a pixel; a finer one would also ask for images of gigabytes when slices are resampled."""
+MAX_INFLATED = 64 * 2**20
+"""Bytes to which a deflated file may unpack: an image of `MAX_PIXELS` and its header."""
 _PATIENT_ID = Tag("PatientID")
+_END_OF_FRAGMENTS = bytes.fromhex("feffdde000000000")
+_OTHER_REGIONS = re.compile(
+    r"(?<![a-z])(brain|head|skull|kopf|knee|knie|shoulder|schulter|wrist|ankle|elbow|prostate|breast|cervical"
+    r"|[ct][ _-]?spine|hws)(?![a-z])",
+    re.IGNORECASE,
+)
+_LUMBAR = re.compile(r"lumb|lws|(?<![a-z])(l|ls)[ -]?spine|sacr", re.IGNORECASE)
 _OTHER_MODALITIES = frozenset({"CT", "CR", "DX", "MG", "NM", "OT", "PR", "PT", "RF", "SC", "SEG", "SR", "US", "XA"})
 _OTHER_BODY_PARTS = frozenset({"CSPINE", "TSPINE", "BRAIN", "HEAD", "NECK", "KNEE", "SHOULDER", "HIP", "CHEST"})
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -107,7 +120,7 @@ def _read(
         plane_reason=plane_reason,
         weighting=kind,
         weighting_reason=kind_reason,
-        instance=int(_number(header, "InstanceNumber") or 0),
+        instance=_instance(header),
         row_spacing_mm=row_spacing,
         column_spacing_mm=column_spacing,
         spacing_reason=spacing_reason,
@@ -127,7 +140,11 @@ def read_patient_id(stream: BinaryIO) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _patient_id(read_partial(stream, lambda tag, *_: tag > _PATIENT_ID, specific_tags=[_PATIENT_ID]))
+            force = _has_no_preamble(stream.read(8))
+            stream.seek(0)
+            return _patient_id(
+                read_partial(stream, lambda tag, *_: tag > _PATIENT_ID, specific_tags=[_PATIENT_ID], force=force)
+            )
     except Exception:  # whatever a broken header raises: the file is read as a whole later, and rejected there
         return ""
 
@@ -137,14 +154,48 @@ def _patient_id(header: pydicom.Dataset) -> str:
 
 
 def _parse(data: bytes) -> pydicom.Dataset:
+    _refuse_bomb(data)
+    bare = _has_no_preamble(data)
     try:
-        return pydicom.dcmread(io.BytesIO(data), specific_tags=list(WHITELIST))
+        header = _dcmread(data, force=bare)
+        if "PixelData" not in header and data.rstrip(b"\0").endswith(b"\xff\xd9"):
+            # the last fragment is a whole JPEG image, only the mark that closes the fragments is absent
+            header = _dcmread(data + _END_OF_FRAGMENTS, force=bare)
+        if bare and "SOPClassUID" not in header:
+            raise InvalidDicomError
+        if "TransferSyntaxUID" not in header.file_meta and bare:
+            implicit = header.original_encoding[0]
+            header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        return header
     except InvalidDicomError as error:
         raise UnusableError("not DICOM", "no DICM mark at byte 128", "Remove it, or export it as DICOM.") from error
     except EOFError as error:
         raise UnusableError("truncated file", "ends inside an attribute", _AGAIN) from error
     except Exception as error:  # whatever a broken header makes pydicom raise is this file's fault
         raise UnusableError("broken DICOM", type(error).__name__, _AGAIN) from error
+
+
+def _dcmread(data: bytes, *, force: bool) -> pydicom.Dataset:
+    return pydicom.dcmread(io.BytesIO(data), specific_tags=list(WHITELIST), force=force)
+
+
+def _has_no_preamble(start: bytes) -> bool:
+    """Whether a file begins with an attribute of group 2 or 8 at once, as old archives wrote DICOM."""
+    return start[:2] in (b"\x02\0", b"\x08\0") and start[3:4] == b"\0" and len(start) >= 8
+
+
+def _refuse_bomb(data: bytes) -> None:
+    """Raise UnusableError for a deflated file that unpacks to more than `MAX_INFLATED` bytes."""
+    if data[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in data[132:4096]:
+        return
+    start = 144 + int.from_bytes(data[140:144], "little")  # behind the meta header, by its group length
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        unpacked = len(unpacker.decompress(data[start:], MAX_INFLATED))
+    except zlib.error as error:
+        raise UnusableError("broken DICOM", "deflated data that cannot be unpacked", _AGAIN) from error
+    if unpacked >= MAX_INFLATED:
+        raise UnusableError("file too large", f"unpacks to over {MAX_INFLATED >> 20} MiB", "Do not trust the file.")
 
 
 def _check(header: pydicom.Dataset) -> None:
@@ -161,6 +212,10 @@ def _check(header: pydicom.Dataset) -> None:
     body_part = str(header.get("BodyPartExamined", "") or "").upper().replace(" ", "")
     if body_part in _OTHER_BODY_PARTS:
         raise UnusableError("not a lumbar study", f"BodyPartExamined is {body_part}", "Nothing to do.")
+    names = " ".join(str(header.get(key, "") or "") for key in MATCHED)
+    if not body_part and (region := _OTHER_REGIONS.search(names)) and not _LUMBAR.search(names):
+        detail = f"the series' name says '{region.group(1).lower()}'"
+        raise UnusableError("not a lumbar study", detail, "Nothing to do.")
     if "Rows" not in header or "Columns" not in header:
         if header.get("SOPClassUID") == MRImageStorage:
             raise UnusableError("truncated file", "ends before Rows and Columns", _AGAIN)
@@ -171,6 +226,8 @@ def _check(header: pydicom.Dataset) -> None:
         raise UnusableError("multi-frame DICOM", "several frames in one file", "Split it (emf2sf) and bring it again.")
     if int(_number(header, "SamplesPerPixel") or 1) != 1:
         raise UnusableError("colour image", "several samples per pixel", _SENDER_REMEDY)
+    if header.get("PhotometricInterpretation") == "PALETTE COLOR":
+        raise UnusableError("colour image", "its values are numbers of a palette", _SENDER_REMEDY)
     if not 0 < int(header.Rows) * int(header.Columns) <= MAX_PIXELS:
         raise UnusableError("image too large", f"{header.Rows} x {header.Columns} pixels", _SENDER_REMEDY)
 
@@ -178,7 +235,12 @@ def _check(header: pydicom.Dataset) -> None:
 def _pixels(header: pydicom.Dataset) -> tuple[np.ndarray, int]:
     """Grey levels as (rows, columns) uint16 and the stored bits."""
     syntax = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
+    bits = int(header.BitsStored)
+    shift = int(_number(header, "HighBit") or bits - 1) + 1 - bits
+    if shift <= 0 or bits + shift > 16 or (syntax is not None and syntax.is_compressed):
+        shift = 0
     try:
+        header.BitsStored = bits + shift
         stored = header.pixel_array
     except Exception as error:  # decoders raise whatever they like
         if syntax is not None and syntax.is_compressed:
@@ -190,13 +252,26 @@ def _pixels(header: pydicom.Dataset) -> tuple[np.ndarray, int]:
     if stored.ndim != 2:
         raise UnusableError("broken DICOM", f"pixels of shape {stored.shape}", _SENDER_REMEDY)
     return to_uint16(
-        stored,
-        bits=int(header.BitsStored),
+        _down(stored, bits, shift) if shift else stored,
+        bits=bits,
         signed=int(_number(header, "PixelRepresentation") or 0) == 1,
         inverted=header.get("PhotometricInterpretation") == "MONOCHROME1",
         slope=_number(header, "RescaleSlope"),
         intercept=_number(header, "RescaleIntercept"),
     )
+
+
+def _down(stored: np.ndarray, bits: int, shift: int) -> np.ndarray:
+    """Values stored `shift` bits too high, moved down; left where only HighBit is wrong.
+
+    Raises UnusableError where values use bits both below and above the place that the header names.
+    """
+    if not (stored & ((1 << shift) - 1)).any():
+        return stored >> shift
+    if int(stored.min()) >= 0 and int(stored.max()) < 1 << bits:
+        return stored
+    detail = f"HighBit {bits + shift - 1} with {bits} bits stored, and values in other bits too"
+    raise UnusableError("unsupported depth", detail, _SENDER_REMEDY)
 
 
 def to_uint16(
@@ -234,10 +309,26 @@ def to_uint16(
 
 def _spacing(header: pydicom.Dataset, assumed_mm: float | None) -> tuple[float, float, str]:
     """Row and column spacing in mm, and where they come from."""
-    values = _floats(header, "PixelSpacing")
-    if values is not None and len(values) == 2 and all(0.01 < value < 10 for value in values):
+    values = _floats(header, "PixelSpacing") or _spelt_spacing(header)
+    if len(values) == 2 and all(MIN_SPACING_MM <= value <= MAX_SPACING_MM for value in values):
         return values[0], values[1], "PixelSpacing of the header"
     return missing_spacing(assumed_mm)
+
+
+def _spelt_spacing(header: pydicom.Dataset) -> list[float]:
+    r"""Two numbers of a PixelSpacing that is no DICOM list: "0.5, 0.5", "[0.5 0.5]", or "0,5\0,5"."""
+    raw = header.get_item("PixelSpacing").value if "PixelSpacing" in header else b""
+    parts = [raw] if isinstance(raw, bytes | str) else list(raw or ())  # a list once pydicom has read it as text
+    text = "\\".join(part.decode("ascii", "ignore") if isinstance(part, bytes) else str(part) for part in parts)
+    if "\\" in text:
+        text = text.replace(",", ".")
+    return [float(number) for number in re.findall(r"\d{1,9}(?:\.\d{1,20})?", text)]
+
+
+def _instance(header: pydicom.Dataset) -> int:
+    """InstanceNumber; 0 where it is missing, no number, or beyond 32 bits."""
+    number = _number(header, "InstanceNumber")
+    return int(number) if number is not None and abs(number) < 2**31 else 0
 
 
 def missing_spacing(assumed_mm: float | None) -> tuple[float, float, str]:

@@ -40,6 +40,12 @@ from lss.params import FolderParams
 PICTURES = (".png", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
 _PAPERS = (".csv", ".tsv", ".xlsx", ".txt", ".md", ".json", ".pdf", ".docx", ".xml", ".html")
+_DISC_FILES = (
+    ".exe", ".dll", ".ocx", ".so", ".dylib", ".jar", ".msi", ".cab", ".bat", ".cmd", ".inf", ".ini", ".cfg", ".config",
+    ".manifest", ".htm", ".css", ".js", ".xsl", ".ico", ".gif", ".chm", ".hlp", ".lnk", ".url", ".rtf", ".log", ".sys",
+)  # fmt: skip
+"""What a patient's disc holds beside images: viewer programs, their settings and pages."""
+_PROGRAMS = (b"MZ", b"\x7fELF", b"%PDF", b"<!DOCTYPE", b"<html")
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,10 @@ class FolderDataset:
         """See `Cohort`."""
         papers = (file for file in self._tree.files() if self._is_paper(file) and file != self._params.table)
         remedy = "Nothing to do; a table to be used is named in cohort.folder.table."
-        unread = [Reject(file, "no image file", "a table or a text, by its name", remedy) for file in papers]
+        unread = [
+            Reject(file, "no image file", "a table, a text or a part of a viewer, by its name", remedy)
+            for file in papers
+        ]
         return [*self._tree.rejects(), *self._rejects, *unread]
 
     @cached_property
@@ -110,7 +119,8 @@ class FolderDataset:
         return dict(files)
 
     def _is_paper(self, file: str) -> bool:
-        return file.lower().endswith(_PAPERS) or file == self._params.table
+        name = PurePosixPath(file).name.lower()
+        return name.endswith(_PAPERS + _DISC_FILES) or name == "dicomdir" or file == self._params.table
 
     def _patient_of_header(self, file: str) -> str:
         try:
@@ -160,6 +170,8 @@ class FolderDataset:
         elif name.endswith(VOLUMES):
             self._volume(record, data, file, context)
         else:
+            if data.startswith(_PROGRAMS):
+                raise UnusableError("no image file", "a program or a page, by its first bytes", "Nothing to do.")
             series = PurePosixPath(context.above).name
             raw = read_dicom(data, file, series, assumed_spacing_mm=self._assumed_spacing_mm)
             raw.study = raw.study or f"{context.patient}/{context.above}"

@@ -34,6 +34,10 @@ def read_picture(data: bytes) -> tuple[np.ndarray, int]:
         raise UnusableError("not an image", "no PNG or TIFF inside", "Remove it, or export it again.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnusableError("truncated file", "ends inside the pixels", "Copy or fetch it again.") from error
+    except UnusableError:
+        raise
+    except Exception as error:  # a damaged directory of a TIFF raises whatever its entries lead to
+        raise UnusableError("broken image", type(error).__name__, "Copy or export it again.") from error
     if pixels.ndim == 3:
         colour = pixels[..., :3]
         if (colour != colour[..., :1]).any():

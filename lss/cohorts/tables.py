@@ -33,6 +33,9 @@ def numbered_rows(path: Path, columns: list[str]) -> list[tuple[int, Row]]:
             f"{path}: no column {', '.join(map(repr, missing))}. Columns found: "
             f"{', '.join(map(repr, filter(None, header))) or 'none'}. Rename them, or name yours in params.yaml."
         )
+    plain_names = [_plain(name) for name in header]
+    if double := [name for name in columns if plain_names.count(_plain(name)) > 1]:
+        raise LssError(f"{path}: several columns are called {', '.join(map(repr, double))}. Rename all but one.")
     wanted = {_plain(name): name for name in columns}
     names = [(index, wanted.get(plain, header[index])) for plain, index in found.items()]
     table = ({name: row[index] if index < len(row) else "" for index, name in names} for row in rows)

@@ -18,6 +18,15 @@ MAX_VOXELS = 2**26
 THICK_RATIO = 1.5
 """A volume whose largest voxel side exceeds its smallest by more was scanned in slices across that side."""
 
+MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 20.0
+"""Credible sides of a voxel."""
+
+MAX_OFFSET = 16 * 2**20
+"""Bytes of header extensions before the voxels."""
+
+MAX_LABELS = 32
+"""A volume of whole numbers with no more distinct ones is a mask of labels: images have hundreds of grey levels."""
+
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's x and y point right and front, DICOM's left and back
 _AGAIN = "Copy, fetch or convert it again."
 
@@ -81,6 +90,9 @@ def read_volume(data: bytes) -> Volume:
     spacing_3 = voxels.spacing_3
     if not (np.isfinite(spacing_3).all() and (spacing_3 > 0.01).all()):
         raise UnusableError("missing pixel spacing", "its voxel sizes are not positive", "Set pixdim in the header.")
+    if spacing_3.min() < MIN_SPACING_MM or spacing_3.max() > MAX_SPACING_MM:
+        detail = f"voxels of {' x '.join(f'{side:g}' for side in spacing_3)} mm"
+        raise UnusableError("spacing out of range", detail, "Set pixdim and the affine in mm.")
     thick = spacing_3.max() > THICK_RATIO * spacing_3.min()
     axis = int(np.argmax(spacing_3)) if thick else 2
     directions_33 = voxels.affine[:3, :3] / np.linalg.norm(voxels.affine[:3, :3], axis=0) * _LPS[:, None]
@@ -89,6 +101,9 @@ def read_volume(data: bytes) -> Volume:
     across, down = (side for side in range(3) if side != axis)
     count = voxels.stored_XYZ.shape[axis]
     low, high, whole = _range(voxels, axis)
+    if whole and _is_label_mask(voxels, axis):
+        detail = f"at most {MAX_LABELS} distinct whole numbers"
+        raise UnusableError("label mask", detail, "Nothing to do: it is a segmentation, no image.")
     slices = []
     for index in range(count):
         pixels = _to_grey_levels(voxels.slice_at(axis, index), low, high, whole)
@@ -125,6 +140,9 @@ def _voxels(data: bytes) -> _Voxels:
             raise UnusableError("image too large", detail, "Crop it to the lumbar spine.")
         if dtype.kind not in "uif":
             raise UnusableError("unsupported depth", f"voxels of type {dtype}", "Convert it to whole numbers.")
+        if offset > MAX_OFFSET:
+            raise UnusableError("broken NIfTI", f"voxels said to begin at byte {offset}", _AGAIN)
+        _check_orientation(header)
         stream.read(max(0, offset - nibabel.Nifti1Header.sizeof_hdr))
         size = int(np.prod(shape)) * dtype.itemsize
         stored = np.frombuffer(stream.read(size), dtype).reshape(shape[:3], order="F")
@@ -140,6 +158,32 @@ def _voxels(data: bytes) -> _Voxels:
         affine @ nibabel.orientations.inv_ornt_aff(orientation, shape[:3]),
         np.asarray(header.get_zooms()[:3], float)[source],
     )
+
+
+def _check_orientation(header: nibabel.Nifti1Header) -> None:
+    """Raise UnusableError where the header says no orientation, or two that contradict each other."""
+    remedy = "Convert the DICOM files again (dcm2niix), or correct qform and sform."
+    codes = int(header["qform_code"]), int(header["sform_code"])
+    if codes[0] <= 0 and codes[1] <= 0:
+        raise UnusableError("missing orientation", "qform and sform are not set", remedy)
+    if codes[0] > 0 and codes[1] > 0:
+        forms = header.get_qform(), header.get_sform()
+        turn_33, other_33 = (form[:3, :3] / np.linalg.norm(form[:3, :3], axis=0) for form in forms)
+        if not np.allclose(turn_33, other_33, atol=0.2):
+            raise UnusableError("conflicting orientation", "qform and sform differ", remedy)
+    sides_3 = np.linalg.norm(header.get_best_affine()[:3, :3], axis=0)
+    if not np.allclose(sides_3, header.get_zooms()[:3], rtol=0.05):
+        raise UnusableError("conflicting spacing", "pixdim and the affine give different voxel sizes", remedy)
+
+
+def _is_label_mask(voxels: _Voxels, axis: int) -> bool:
+    """Whether the volume, not blank, holds no more than `MAX_LABELS` distinct values."""
+    found: set[float] = set()
+    for index in range(voxels.stored_XYZ.shape[axis]):
+        found.update(np.unique(voxels.slice_at(axis, index)).tolist())
+        if len(found) > MAX_LABELS:
+            return False
+    return len(found) > 1
 
 
 def _range(voxels: _Voxels, axis: int) -> tuple[float, float, bool]:

@@ -1,0 +1,173 @@
+"""Odd files of real archives: read as they are meant, or refused with the reason."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+from dicom_files import dicom_bytes, smooth_pixels, some_pixels
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from lss.cohorts.base import UnusableError, natural_key
+from lss.cohorts.dicom import read_dicom
+from lss.cohorts.folder import FolderDataset
+from lss.cohorts.pictures import read_picture
+from lss.cohorts.tables import read_table
+from lss.cohorts.volumes import read_volume
+from lss.errors import LssError
+from lss.params import FolderParams
+
+
+def read(data: bytes, **options: float):
+    return read_dicom(data, "a", "t2", **options)
+
+
+def test_high_bits_are_shifted_or_refused() -> None:
+    clean = some_pixels()
+    assert np.array_equal(read(dicom_bytes(clean << 4, HighBit=15)).pixels, clean)
+    assert np.array_equal(read(dicom_bytes(clean, HighBit=15)).pixels, clean)
+    with pytest.raises(UnusableError, match="HighBit 15"):
+        read(dicom_bytes((clean << 4) | 1, HighBit=15))
+
+
+def test_a_file_without_preamble_is_read() -> None:
+    whole = pydicom.dcmread(io.BytesIO(dicom_bytes()))
+    buffer = io.BytesIO()
+    bare = pydicom.Dataset({tag: whole[tag] for tag in whole.keys()})
+    pydicom.dcmwrite(buffer, bare, implicit_vr=True, little_endian=True, enforce_file_format=False)
+    assert buffer.getvalue()[128:132] != b"DICM"
+    assert np.array_equal(read(buffer.getvalue()).pixels, some_pixels())
+
+
+@pytest.mark.parametrize("case", ["07-high-bits/data/highbit15_shifted", "09-no-preamble/data/p1/s"])
+def test_shared_cases(shared: Path, case: str) -> None:
+    files = sorted(path for path in (shared / "cases" / case).iterdir() if path.is_file())
+    images = [read(file.read_bytes(), assumed_spacing_mm=1.0) for file in files]
+    if case.startswith("07"):
+        clean = read((shared / "cases/07-high-bits/data/clean/1.dcm").read_bytes(), assumed_spacing_mm=1.0)
+        assert np.array_equal(images[0].pixels, clean.pixels)
+    assert len(images) == len(files) > 0
+
+
+def test_a_jpeg_without_its_closing_mark(shared: Path) -> None:
+    data = (shared / "data/dicom/axial_t2_siemens_sempra.dcm").read_bytes()
+    assert read(data).pixels.shape == (320, 320)
+    with pytest.raises(UnusableError):
+        read(data[:-2000])
+
+
+@pytest.mark.parametrize("text", [b"0.625, 0.5 ", b"[0.625 0.5]", b"0,6250\\0,5"])
+def test_spacing_spelt_oddly(text: bytes) -> None:
+    data = dicom_bytes(PixelSpacing=[0.5555, 0.555])
+    found = read(data.replace(b"0.5555\\0.555", text.ljust(12)))
+    assert (found.row_spacing_mm, found.column_spacing_mm) == (0.625, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "colour image"),
+        ({"PixelSpacing": [0.0101, 0.0101]}, "missing pixel spacing"),
+        ({"SeriesDescription": "t2_tse_tra_knee"}, "not a lumbar study"),
+        ({"SeriesDescription": "t2 tra", "ProtocolName": "SHOULDER left"}, "not a lumbar study"),
+    ],
+)
+def test_refused(attributes: dict[str, object], reason: str) -> None:
+    with pytest.raises(UnusableError) as error:
+        read(dicom_bytes(**attributes))
+    assert error.value.reason == reason
+
+
+def test_a_lumbar_series_beside_another_region_is_kept() -> None:
+    assert read(dicom_bytes(SeriesDescription="t2 HWS LWS")).weighting == "T2"
+
+
+def test_instance_number_beyond_its_column_is_missing() -> None:
+    assert read(dicom_bytes(InstanceNumber=12345678901)).instance == 0
+
+
+def test_a_deflated_bomb_is_refused() -> None:
+    plain = dicom_bytes()
+    meta = 144 + int.from_bytes(plain[140:144], "little")
+    header = pydicom.dcmread(io.BytesIO(plain))
+    header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    buffer = io.BytesIO()
+    header.save_as(buffer, enforce_file_format=True)
+    assert np.array_equal(read(buffer.getvalue()).pixels, some_pixels())
+    start = 144 + int.from_bytes(buffer.getvalue()[140:144], "little")
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    bomb = packer.compress(plain[meta:]) + packer.compress(bytes(80 * 2**20)) + packer.flush()
+    with pytest.raises(UnusableError, match="file too large"):
+        read(buffer.getvalue()[:start] + bomb)
+
+
+def test_numbers_of_thousands_of_digits_are_ordered() -> None:
+    long = "9" * 5000
+    assert sorted([long, "10", "2", "1" + "0" * 5000], key=natural_key) == ["2", "10", long, "1" + "0" * 5000]
+
+
+def volume(**changes: object) -> nibabel.Nifti1Image:
+    values = np.random.default_rng(1).integers(0, 900, (12, 10, 9)).astype(np.int16)
+    return nibabel.Nifti1Image(changes.get("values", values), changes.get("affine", np.eye(4)))
+
+
+def patched(**fields: object) -> bytes:
+    """A volume's bytes with fields of the header written over: nibabel would set them right when it saves."""
+    data = volume().to_bytes()
+    header = nibabel.Nifti1Header(data[: nibabel.Nifti1Header.sizeof_hdr])
+    for name, value in fields.items():
+        header[name] = value
+    return header.binaryblock + data[len(header.binaryblock) :]
+
+
+def refused_volume(data: bytes) -> str:
+    with pytest.raises(UnusableError) as error:
+        read_volume(data)
+    return error.value.reason
+
+
+def test_volumes_whose_header_cannot_be_right() -> None:
+    assert len(read_volume(volume().to_bytes()).slices) == 9
+    assert refused_volume(volume(affine=np.diag([700.0, 1, 1, 1])).to_bytes()) == "spacing out of range"
+    labels = np.random.default_rng(1).integers(0, 8, (12, 10, 9)).astype(np.int16)
+    assert refused_volume(volume(values=labels).to_bytes()) == "label mask"
+    assert refused_volume(patched(qform_code=0, sform_code=0)) == "missing orientation"
+    turned = volume()
+    turned.header.set_qform(np.array([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1.0]]), code=1)
+    assert refused_volume(turned.to_bytes()) == "conflicting orientation"
+    assert refused_volume(patched(pixdim=[1, 2, 2, 2, 1, 1, 1, 1])) == "conflicting spacing"
+    with pytest.raises(UnusableError, match="begin at byte"):
+        read_volume(patched(vox_offset=2e9))
+
+
+def test_a_damaged_tiff_directory_is_refused() -> None:
+    with pytest.raises(UnusableError):
+        read_picture(b"II*\0\x08\0\0\0\x01\0\x06\x01\x03\0\x01\0\0\0\x01\0\0\0\0\0\0\0")
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,note,Note\n1,a,b\n")
+    with pytest.raises(LssError, match="several columns are called 'note'"):
+        read_table(tmp_path / "t.csv", ["id", "note"])
+
+
+def test_a_patients_disc_has_no_unreadable_images(tmp_path: Path) -> None:
+    (tmp_path / "DICOM").mkdir()
+    (tmp_path / "DICOM" / "1").write_bytes(dicom_bytes(smooth_pixels(1)))
+    for name in ("DICOMDIR", "autorun.inf", "viewer.exe", "lib.dll", "INDEX.HTM"):
+        (tmp_path / name).write_bytes(b"MZ")
+    (tmp_path / "DICOM" / "START").write_bytes(b"MZ program")
+    params = FolderParams.model_validate(
+        {"table": None, "patient_column": "patient_id", "note_column": None, "grade_column": None,
+         "plane_column": None, "weighting_column": None}
+    )  # fmt: skip
+    reader = FolderDataset(tmp_path, params)
+    assert reader.patients() == ["DICOM"]
+    record = reader.read_patient("DICOM")
+    assert len(record.slices) == 1
+    assert {r.reason for r in (*record.rejects, *reader.orphans())} == {"no image file"}
