@@ -10,6 +10,9 @@ import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
+from lss.cohorts.base import RawSlice
+from lss.cohorts.dicom import read_dicom
+
 AXIAL = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
 SAGITTAL = [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]
 CORONAL = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0]
@@ -67,6 +70,14 @@ def dicom_bytes(pixels: np.ndarray | None = None, **attributes: Any) -> bytes:
     buffer = io.BytesIO()
     dataset(pixels, **attributes).save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def read_one(data: bytes, file: str = "a", series_name: str = "t2", **options: Any) -> RawSlice:
+    """The one slice of a DICOM file."""
+    found = read_dicom(data, file, series_name, **options)
+    (item,) = found.slices
+    assert found.rejects == []
+    return item
 
 
 def write_patient(root: Path, patient: str, blocks: int = 3, per_block: int = 4, seed: int = 0) -> list[Path]:

@@ -16,7 +16,7 @@ import numpy as np
 
 NO_FAULT_OF_A_FILE = frozenset(
     {
-        "label mask", "position display", "screen save", "corrected copy", "label without its slice",
+        "label mask", "mosaic", "position display", "screen save", "corrected copy", "label without its slice",
         "not a lumbar study", "blank slice", "no image file", "archive beside unpacked images",
         "archive without images", "image under two patients",
         "note without images", "images without a note", "empty note", "note without a patient", "duplicate note",

@@ -26,7 +26,8 @@ from lss.cohorts.base import (
     patient_number,
 )
 from lss.cohorts.contrast import plane_from_name, weighting
-from lss.cohorts.dicom import missing_spacing, read_dicom, read_patient_id
+from lss.cohorts.dicom import missing_spacing, read_dicom
+from lss.cohorts.dicom_header import read_patient_id
 from lss.cohorts.levels import assign_levels
 from lss.cohorts.pictures import read_picture
 from lss.cohorts.series import settle_series
@@ -173,10 +174,12 @@ class FolderDataset:
             if data.startswith(_PROGRAMS):
                 raise UnusableError("no image file", "a program or a page, by its first bytes", "Nothing to do.")
             series = PurePosixPath(context.above).name
-            raw = read_dicom(data, file, series, assumed_spacing_mm=self._assumed_spacing_mm)
-            raw.study = raw.study or f"{context.patient}/{context.above}"
-            raw.series = raw.series or f"{context.patient}/{context.above}"
-            record.slices.append(raw)
+            found = read_dicom(data, file, series, assumed_spacing_mm=self._assumed_spacing_mm)
+            for raw in found.slices:
+                raw.study = raw.study or f"{context.patient}/{context.above}"
+                raw.series = raw.series or f"{context.patient}/{context.above}"
+            record.slices += found.slices
+            record.rejects += found.rejects
 
     def _picture(self, data: bytes, file: str, context: _Context) -> RawSlice:
         pixels, bits = read_picture(data)

@@ -15,14 +15,13 @@ from pathlib import Path, PurePosixPath
 
 from lss.cohorts.base import (
     PatientRecord,
-    RawSlice,
     Reject,
     UnusableError,
     natural_key,
     patient_number,
 )
 from lss.cohorts.contrast import NO_ANATOMY
-from lss.cohorts.dicom import read_dicom
+from lss.cohorts.dicom import DicomSlices, read_dicom
 from lss.cohorts.levels import assign_levels
 from lss.cohorts.lss_tables import DISCS, read_notes, read_slice_numbers
 from lss.cohorts.series import settle_series
@@ -75,7 +74,9 @@ class LssDataset:
                 name = place.name(file)
                 series[str(PurePosixPath(name).parent)].append(name)
                 try:
-                    record.slices.append(self._read(place, file))
+                    found = self._read(place, file)
+                    record.slices += found.slices
+                    record.rejects += found.rejects
                 except UnusableError as error:
                     record.rejects.append(Reject.of(name, error))
         record.slices, left_out = settle_series(record.slices)
@@ -98,7 +99,7 @@ class LssDataset:
         unlisted = [reject for tree in dict.fromkeys(place.tree for place in self._places) for reject in tree.rejects()]
         return [*unlisted, *loose, *self._rejects]
 
-    def _read(self, place: _Place, file: str) -> RawSlice:
+    def _read(self, place: _Place, file: str) -> DicomSlices:
         folders = PurePosixPath(file).relative_to(place.images).parts[1:-1]
         study, series = (folders[0], folders[-1]) if folders else ("", "")
         if _POSITION_DISPLAY.search(series):
@@ -106,12 +107,13 @@ class LssDataset:
         if _OTHER_REGION.search(study):
             raise UnusableError("not a lumbar study", "its folder names another region", "Nothing to do.")
         data = place.tree.read(file)
-        raw = read_dicom(data, place.name(file), series, assumed_spacing_mm=self._assumed_spacing_mm)
+        found = read_dicom(data, place.name(file), series, assumed_spacing_mm=self._assumed_spacing_mm)
         # a file without UIDs still belongs to the study and series of its folders
-        above = PurePosixPath(raw.file).parent.as_posix()
-        raw.study = raw.study or PurePosixPath(above).parent.as_posix()
-        raw.series = raw.series or above
-        return raw
+        above = PurePosixPath(place.name(file)).parent
+        for raw in found.slices:
+            raw.study = raw.study or above.parent.as_posix()
+            raw.series = raw.series or above.as_posix()
+        return found
 
     def _known_levels(self, patient: str, series: list[list[str]]) -> tuple[dict[str, tuple[str, str]], list[Reject]]:
         """Levels that the companion table gives to the files of a patient's axial series, by file."""

@@ -1,7 +1,7 @@
 """Identifiers never leave the reader: a whitelist of attributes, and keyed hashes for what must stay joined.
 
 The Basic Application Level Confidentiality Profile (DICOM PS3.15, Annex E, Table E.1-1) lists what to remove or
-replace. A reader here asks pydicom for the attributes of `WHITELIST` alone; no other is even parsed. Those of
+replace. A reader here asks pydicom for the attributes of `WHITELIST` alone. Those of
 them that the profile lists are in `REPLACED` (unique ids, which leave as keyed hashes) or in `MATCHED` (free
 text, of which only a matched word such as "t2" is reported).
 """
@@ -27,17 +27,23 @@ NOBODY = frozenset(
 )  # fmt: skip
 """What programs write as PatientID where they remove it; compared without case, blanks and signs."""
 
-MATCHED = ("SeriesDescription", "ProtocolName")
-"""Free text: searched for the weighting, never copied."""
+MATCHED = ("SeriesDescription", "ProtocolName", "StudyDescription")
+"""Free text: searched for weighting, plane and region, never copied."""
 
 PLAIN = (
     "SOPClassUID", "Modality", "ImageType", "BodyPartExamined", "InstanceNumber", "EchoTime", "RepetitionTime",
-    "ScanningSequence", "SequenceName", "LossyImageCompression",
+    "ScanningSequence", "SequenceName", "PulseSequenceName", "EchoPlanarPulseSequence", "AcquisitionContrast",
+    "LossyImageCompression", "AnatomicRegionSequence", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
     "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
     "NumberOfFrames", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-    "PlanarConfiguration", "RescaleSlope", "RescaleIntercept", "PixelData",
+    "PlanarConfiguration", "RescaleSlope", "RescaleIntercept", "RescaleType",
+    "PixelData",
 )  # fmt: skip
-"""Attributes without identity: geometry, contrast and the pixels."""
+"""Attributes without identity: geometry, contrast and the pixels.
+
+Of functional groups `lss.cohorts.dicom_frames` takes what it lists, all of it of this kind.
+"""
 
 WHITELIST = REPLACED + MATCHED + PLAIN
 

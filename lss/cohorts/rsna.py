@@ -65,22 +65,24 @@ class RsnaDataset:
             description = self._descriptions.get((patient, series), "")
             try:
                 data = self._tree.read(file)
-                item = read_dicom(data, file, description, assumed_spacing_mm=self._assumed_spacing_mm)
+                found = read_dicom(data, file, description, assumed_spacing_mm=self._assumed_spacing_mm)
             except UnusableError as error:
                 record.rejects.append(Reject.of(file, error))
                 continue
-            item.study, item.series = item.study or patient, f"{patient}.{series}"
             named = int(path.stem) if path.stem.isdecimal() else None
-            item.instance = item.instance or named or 0
-            files[series].append((named, item))
-            record.slices.append(item)
+            for item in found.slices:
+                item.study, item.series = item.study or patient, f"{patient}.{series}"
+                item.instance = item.instance or named or 0
+                files[series].append((named, item))
+            record.slices += found.slices
+            record.rejects += found.rejects
         record.slices, lost = settle_series(record.slices)
         record.rejects += lost
         known: dict[str, tuple[str, str]] = {}
         if patient in self._folders:
             for series, levels in self._shown.get(patient, {}).items():
-                found, missing = _join(levels, files.get(series, []))
-                known |= found
+                joined, missing = _join(levels, files.get(series, []))
+                known |= joined
                 if missing:
                     self._tell_missing(record, patient, series, missing)
         assign_levels(record.slices, known, only_known=True)

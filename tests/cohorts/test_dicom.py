@@ -9,19 +9,20 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import AXIAL, dataset, dicom_bytes, some_pixels, tilted_axial
+from dicom_files import AXIAL, dataset, dicom_bytes, read_one, some_pixels, tilted_axial
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless
 
 from lss.cohorts.base import UnusableError
-from lss.cohorts.dicom import read_dicom, read_patient_id, to_uint16
+from lss.cohorts.dicom_header import read_patient_id
+from lss.cohorts.dicom_pixels import to_uint16
 
 
 def test_keeps_twelve_bits_and_geometry() -> None:
     pixels = some_pixels()
     data = dicom_bytes(pixels)
-    item = read_dicom(data, "a.ima", "T2_TSE_TRA_384_0004")
+    item = read_one(data, "a.ima", "T2_TSE_TRA_384_0004")
     assert np.array_equal(item.pixels, pixels) and item.pixels.dtype == np.uint16 and item.bits == 12
     assert (item.row_spacing_mm, item.column_spacing_mm) == (0.6875, 0.5)
     assert item.source_sha256 == hashlib.sha256(data).hexdigest()
@@ -33,15 +34,15 @@ def test_keeps_twelve_bits_and_geometry() -> None:
 
 def test_monochrome1_is_inverted() -> None:
     pixels = some_pixels()
-    item = read_dicom(dicom_bytes(pixels, PhotometricInterpretation="MONOCHROME1"), "a", "t2")
+    item = read_one(dicom_bytes(pixels, PhotometricInterpretation="MONOCHROME1"), "a", "t2")
     assert np.array_equal(item.pixels, 4095 - pixels)
 
 
 def test_rescale_is_applied_where_it_loses_nothing() -> None:
     pixels = some_pixels()
-    item = read_dicom(dicom_bytes(pixels, RescaleSlope=2.0, RescaleIntercept=5.0), "a", "t2")
+    item = read_one(dicom_bytes(pixels, RescaleSlope=2.0, RescaleIntercept=5.0), "a", "t2")
     assert np.array_equal(item.pixels, 2 * pixels + 5) and item.bits == 13
-    kept = read_dicom(dicom_bytes(pixels, RescaleSlope=0.01, RescaleIntercept=0.0), "a", "t2")
+    kept = read_one(dicom_bytes(pixels, RescaleSlope=0.01, RescaleIntercept=0.0), "a", "t2")
     assert np.array_equal(kept.pixels, pixels)
 
 
@@ -64,7 +65,7 @@ def test_bits_beyond_bits_stored_are_cleared_and_signed_values_shifted() -> None
 def test_one_image_in_many_transfer_syntaxes(name: str) -> None:
     """pydicom's own samples: a real MR slice, stored in different ways by other software."""
     plain, other = (Path(str(get_testdata_file(f"{file}.dcm", download=False))) for file in ("MR_small", name))
-    first, second = (read_dicom(path.read_bytes(), path.name, "", assumed_spacing_mm=1.0) for path in (plain, other))
+    first, second = (read_one(path.read_bytes(), path.name, "", assumed_spacing_mm=1.0) for path in (plain, other))
     assert np.array_equal(first.pixels, second.pixels) and first.pixels.shape == (64, 64)
 
 
@@ -88,7 +89,7 @@ def test_reads_lossless_jpeg(tmp_path: Path) -> None:
     writer.SetImage(change.GetOutput())
     assert writer.Write()
     assert pydicom.dcmread(packed).file_meta.TransferSyntaxUID == JPEGLosslessSV1
-    assert np.array_equal(read_dicom(packed.read_bytes(), "a", "t2").pixels, pixels)
+    assert np.array_equal(read_one(packed.read_bytes(), "a", "t2").pixels, pixels)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_reads_lossless_jpeg(tmp_path: Path) -> None:
 def test_foreign_files(name: str, reason: str) -> None:
     data = Path(str(get_testdata_file(name, download=False))).read_bytes()
     with pytest.raises(UnusableError) as caught:
-        read_dicom(data, name, "")
+        read_one(data, name, "")
     assert caught.value.reason == reason
 
 
@@ -114,7 +115,7 @@ def test_broken_compressed_pixels_are_rejected() -> None:
     ds.PixelData = encapsulate([b"\xff\xd8no picture"])
     ds["PixelData"].is_undefined_length = True
     with pytest.raises(UnusableError) as caught:
-        read_dicom(_bytes(ds), "a", "t2")
+        read_one(_bytes(ds), "a", "t2")
     assert caught.value.reason == "cannot be decompressed" and "JPEG-LS" in caught.value.detail
 
 
@@ -138,7 +139,7 @@ def test_broken_compressed_pixels_are_rejected() -> None:
 )
 def test_unusable_files_say_why(attributes: dict[str, object], reason: str) -> None:
     with pytest.raises(UnusableError) as caught:
-        read_dicom(dicom_bytes(**attributes), "a", "t2")
+        read_one(dicom_bytes(**attributes), "a", "t2")
     assert caught.value.reason == reason and caught.value.remedy
 
 
@@ -147,7 +148,7 @@ def test_every_cut_of_a_file_is_rejected_or_read_whole() -> None:
     data = dicom_bytes()
     for length in range(0, len(data), 37):
         with pytest.raises(UnusableError) as caught:
-            read_dicom(data[:length], "a", "t2")
+            read_one(data[:length], "a", "t2")
         assert caught.value.reason in ("truncated file", "not DICOM", "broken DICOM", "no image")
 
 
@@ -159,32 +160,32 @@ def test_noise_in_the_header_never_raises_another_error() -> None:
         for position in rng.integers(132, 900, 3):
             damaged[position] = rng.integers(256)
         try:
-            read_dicom(bytes(damaged), "a", "t2")
+            read_one(bytes(damaged), "a", "t2")
         except UnusableError as error:
             assert error.remedy
 
 
 def test_assumed_spacing_is_said() -> None:
-    item = read_dicom(dicom_bytes(PixelSpacing=None), "a", "t2", assumed_spacing_mm=0.7)
+    item = read_one(dicom_bytes(PixelSpacing=None), "a", "t2", assumed_spacing_mm=0.7)
     assert item.row_spacing_mm == 0.7 and "assumed" in item.spacing_reason
 
 
 def test_missing_or_odd_orientation_is_unknown_not_an_error() -> None:
-    assert read_dicom(dicom_bytes(ImageOrientationPatient=None), "a", "t2").plane == "unknown"
-    skewed = read_dicom(dicom_bytes(ImageOrientationPatient=[1.0, 0, 0, 1.0, 0, 0]), "a", "t2")
+    assert read_one(dicom_bytes(ImageOrientationPatient=None), "a", "t2").plane == "unknown"
+    skewed = read_one(dicom_bytes(ImageOrientationPatient=[1.0, 0, 0, 1.0, 0, 0]), "a", "t2")
     assert skewed.plane == "unknown" and skewed.position_mm is None
-    assert read_dicom(dicom_bytes(ImagePositionPatient=None), "a", "t2").geometry is None
+    assert read_one(dicom_bytes(ImagePositionPatient=None), "a", "t2").geometry is None
 
 
 def test_plane_comes_from_the_header_not_the_name() -> None:
-    item = read_dicom(dicom_bytes(ImageOrientationPatient=tilted_axial(40.0)), "a", "T2_TSE_SAG")
+    item = read_one(dicom_bytes(ImageOrientationPatient=tilted_axial(40.0)), "a", "T2_TSE_SAG")
     assert item.plane == "axial" and "40 degrees" in item.plane_reason
 
 
 def test_only_whitelisted_attributes_are_parsed() -> None:
-    from lss.cohorts.dicom import _parse
+    from lss.cohorts.dicom_header import parse_dicom
 
-    parsed = {element.keyword for element in _parse(dicom_bytes(ImageOrientationPatient=AXIAL))}
+    parsed = {element.keyword for element in parse_dicom(dicom_bytes(ImageOrientationPatient=AXIAL))}
     assert not parsed & {"PatientName", "PatientBirthDate", "StudyDate", "AccessionNumber", "InstitutionName"}
     assert read_patient_id(io.BytesIO(dicom_bytes())) == "RAW-PATIENT-7"
     assert read_patient_id(io.BytesIO(b"text")) == ""

@@ -10,11 +10,12 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import dicom_bytes, smooth_pixels, some_pixels
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from dicom_files import dataset, dicom_bytes, read_one, smooth_pixels, some_pixels
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGExtended12Bit
 
-from lss.cohorts.base import UnusableError, natural_key
-from lss.cohorts.dicom import read_dicom
+from lss.cohorts.base import NO_FAULT_OF_A_FILE, UnusableError, natural_key
 from lss.cohorts.folder import FolderDataset
 from lss.cohorts.pictures import read_picture
 from lss.cohorts.tables import read_table
@@ -24,7 +25,7 @@ from lss.params import FolderParams
 
 
 def read(data: bytes, **options: float):
-    return read_dicom(data, "a", "t2", **options)
+    return read_one(data, "a", "t2", **options)
 
 
 def test_high_bits_are_shifted_or_refused() -> None:
@@ -171,3 +172,77 @@ def test_a_patients_disc_has_no_unreadable_images(tmp_path: Path) -> None:
     record = reader.read_patient("DICOM")
     assert len(record.slices) == 1
     assert {r.reason for r in (*record.rejects, *reader.orphans())} == {"no image file"}
+
+
+@pytest.mark.parametrize("attributes", [{"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}, {"tiles": 36}])
+def test_a_mosaic_is_named_and_left_out(attributes: dict[str, object]) -> None:
+    tiles = attributes.pop("tiles", None)
+    file = dataset(**attributes)
+    if tiles:
+        file.add_new(0x00190010, "LO", "SIEMENS MR HEADER")
+        file.add_new(0x0019100A, "US", tiles)
+    buffer = io.BytesIO()
+    file.save_as(buffer, enforce_file_format=True)
+    with pytest.raises(UnusableError, match="mosaic") as error:
+        read(buffer.getvalue())
+    assert error.value.reason in NO_FAULT_OF_A_FILE
+
+
+@pytest.mark.parametrize(
+    ("unit", "weighting"), [("US", "T2"), ("normalized", "T2"), ("ms", "derived"), ("10^-6 mm2/s", "derived")]
+)
+def test_values_with_a_unit_are_a_map(unit: str, weighting: str) -> None:
+    assert read(dicom_bytes(RescaleType=unit, RescaleSlope=1.0, RescaleIntercept=0.0)).weighting == weighting
+
+
+def test_slopes_of_their_own(shared: Path) -> None:
+    """Each slice by its own slope: values keep their order and their number, whatever the slope."""
+    files = sorted((shared / "cases/11-slopes/data/p/s").iterdir())
+    assert len(files) == 5
+    for path in files:
+        stored = pydicom.dcmread(path).pixel_array
+        found = read(path.read_bytes()).pixels
+        assert len(np.unique(found)) == len(np.unique(stored))
+        assert np.array_equal(np.argsort(found, axis=None, kind="stable"), np.argsort(stored, axis=None, kind="stable"))
+
+
+def jpeg_extended(cut: int | None = None) -> bytes:
+    """A slice stored as JPEG Extended with 12 bits: the stream of another program, from pydicom's own samples."""
+    sample = pydicom.dcmread(str(get_testdata_file("JPEG-lossy.dcm", download=False)))
+    file = dataset(np.zeros((sample.Rows, sample.Columns), np.uint16), LossyImageCompression="01")
+    file.file_meta.TransferSyntaxUID = JPEGExtended12Bit
+    file.PixelData = encapsulate([next(generate_frames(sample.PixelData, number_of_frames=1))[:cut]])
+    file["PixelData"].VR = "OB"
+    buffer = io.BytesIO()
+    file.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def test_jpeg_extended_of_twelve_bits() -> None:
+    """Values of two pixels as pydicom's tests give them, by other decoders."""
+    found = read(jpeg_extended())
+    assert found.pixels.shape == (1024, 256) and (found.pixels[420, 140], found.pixels[230, 120]) == (244, 95)
+    with pytest.raises(UnusableError, match="cannot be decompressed: transfer syntax JPEG Extended"):
+        read(jpeg_extended(cut=100))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "region"),
+    [
+        ({"StudyDescription": "MRT Knie rechts"}, "knie"),
+        ({"StudyDescription": "MRI CERVICAL SPINE"}, "cervical"),
+        ({"SeriesDescription": "t2_tse_tra_C-Spine", "BodyPartExamined": "SPINE"}, "c-spine"),
+        ({"StudyDescription": "IRM épaule G", "SpecificCharacterSet": "ISO_IR 100"}, "épaule"),
+        ({"BodyPartExamined": "EXTREMITY"}, None),
+        ({"StudyDescription": "MRI head and lumbar spine"}, ""),
+        ({"StudyDescription": "Head first supine"}, ""),
+        ({"StudyDescription": "cervical and more", "BodyPartExamined": "LSPINE"}, ""),
+    ],
+)
+def test_other_regions_by_header_or_name(attributes: dict[str, object], region: str | None) -> None:
+    if region == "":
+        assert read(dicom_bytes(**attributes)).weighting == "T2"
+        return
+    with pytest.raises(UnusableError, match=f"says '{region}'" if region else "BodyPartExamined") as error:
+        read(dicom_bytes(**attributes))
+    assert error.value.reason == "not a lumbar study"

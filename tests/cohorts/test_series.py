@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_files import AXIAL, CORONAL, SAGITTAL, dicom_bytes, smooth_pixels, tilted_axial, write_dicom
+from dicom_files import AXIAL, CORONAL, SAGITTAL, dicom_bytes, read_one, smooth_pixels, tilted_axial, write_dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lss.cohorts.base import PatientRecord, RawSlice, UnusableError
 from lss.cohorts.contrast import kind_from_header, weighting_from_name
-from lss.cohorts.dicom import read_dicom
 from lss.cohorts.folder import FolderDataset
 from lss.cohorts.levels import assign_levels
 from lss.cohorts.rsna import RsnaDataset
@@ -41,7 +40,7 @@ def read_block(
             "SeriesInstanceUID": series, "InstanceNumber": index + 1, "SeriesDescription": "t2_tse",
         }  # fmt: skip
         data = dicom_bytes(**(where | attributes))
-        slices.append(read_dicom(data, f"{series}/{height:.0f}-{index}", ""))
+        slices.append(read_one(data, f"{series}/{height:.0f}-{index}", ""))
     return slices
 
 
@@ -196,14 +195,14 @@ def test_kinds_of_names(name: str, kind: str) -> None:
     ],
 )
 def test_the_header_says_what_is_no_t2(attributes: dict[str, object], kind: str) -> None:
-    item = read_dicom(dicom_bytes(**attributes), "a", "t2_tse_tra")
+    item = read_one(dicom_bytes(**attributes), "a", "t2_tse_tra")
     assert item.weighting == kind and item.weighting_reason
 
 
 def test_screen_saves_are_left_out_with_their_reason() -> None:
     capture = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "ImagePositionPatient": None}
     with pytest.raises(UnusableError) as caught:
-        read_dicom(dicom_bytes(**capture), "a", "t2")
+        read_one(dicom_bytes(**capture), "a", "t2")
     assert caught.value.reason == "screen save"
     assert kind_from_header(frozenset({"ORIGINAL", "PRIMARY"})) is None
 

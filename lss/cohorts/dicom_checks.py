@@ -1,0 +1,88 @@
+"""Which DICOM files are no grey MR slices of a lumbar spine, by their headers, each with the reason."""
+
+from __future__ import annotations
+
+import re
+
+import pydicom
+from pydicom.uid import MRImageStorage
+
+from lss.cohorts.base import UnusableError
+from lss.cohorts.dicom_header import AGAIN, images_in_mosaic, number, texts
+from lss.cohorts.privacy import MATCHED
+
+MAX_PIXELS = 4096 * 4096
+
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_OTHER_MODALITIES = frozenset({"CT", "CR", "DX", "MG", "NM", "OT", "PR", "PT", "RF", "SC", "SEG", "SR", "US", "XA"})
+_OTHER_BODY_PARTS = frozenset(
+    {"CSPINE", "TSPINE", "CTSPINE", "BRAIN", "HEAD", "HEADNECK", "SKULL", "NECK", "KNEE", "SHOULDER", "HIP", "CHEST",
+     "ANKLE", "WRIST", "ELBOW", "HAND", "FOOT", "ARM", "LEG", "EXTREMITY", "BREAST", "HEART", "PROSTATE"}
+)  # fmt: skip
+_OTHER_REGIONS = re.compile(
+    r"(?<![a-z])(brain|gehirn|cerveau|cerebro|head(?![ _-]?(first|foot))|skull|kopf|sch(ae|ä)del|neck|knees?|knie|genou"
+    r"|rodilla|shoulders?|schulter|(e|é)paule|hombro|wrist|ankle|elbow|prostate?|breast|cervical(e|is)?|thoracic(a|ic)?"
+    r"|[ct][ _-]?spine|hws|bws)(?![a-z])",
+    re.IGNORECASE,
+)
+_LUMBAR = re.compile(
+    r"lumb|lomb|lenden|lws|sacr|sakr|(?<![a-z])(l|ls)[ _-]?spine|(?<![a-z])l[1-5][ _/-]?[ls][1-5]", re.IGNORECASE
+)
+_UNIT = re.compile(r"mm|sec|hz|ppm|%|rad|deg|/|^m?s$|^us-?2$", re.IGNORECASE)
+_NO_UNITS = frozenset({"", "US", "HU", "NORMALIZED", "UNSPECIFIED", "NONE", "N/A"})
+_NOTHING = "Nothing to do."
+_SENDER_REMEDY = "Export it again as grey MR images."
+
+
+def check_file(header: pydicom.Dataset) -> None:
+    """Raise UnusableError unless a file holds grey MR images of credible size."""
+    modality = str(header.get("Modality", "MR") or "MR")
+    if str(header.get("SOPClassUID", "")).startswith(_SECONDARY_CAPTURE) and "ImagePositionPatient" not in header:
+        raise UnusableError("screen save", "SOP class Secondary Capture", "Nothing to do: it is no scan.")
+    if modality != "MR":
+        known = modality if modality in _OTHER_MODALITIES else "another"  # a broken header may hold anything there
+        raise UnusableError("not MR", f"Modality is {known}", "Keep only MR series in the cohort.")
+    if "Rows" not in header or "Columns" not in header:
+        if header.get("SOPClassUID") == MRImageStorage:
+            raise UnusableError("truncated file", "ends before Rows and Columns", AGAIN)
+        raise UnusableError("no image", "no Rows or Columns", "Remove it: it is no image.")
+    if "PixelData" not in header:
+        raise UnusableError("truncated file", "ends before the pixels", AGAIN)
+    if int(number(header, "SamplesPerPixel") or 1) != 1:
+        raise UnusableError("colour image", "several samples per pixel", _SENDER_REMEDY)
+    if header.get("PhotometricInterpretation") == "PALETTE COLOR":
+        raise UnusableError("colour image", "its values are numbers of a palette", _SENDER_REMEDY)
+    if not 0 < int(header.Rows) * int(header.Columns) <= MAX_PIXELS:
+        raise UnusableError("image too large", f"{header.Rows} x {header.Columns} pixels", _SENDER_REMEDY)
+    tiles = images_in_mosaic(header)
+    if "MOSAIC" in texts(header, "ImageType") or tiles > 1:
+        detail = (
+            f"one image tiled of {tiles} slices" if tiles > 1 else "ImageType says MOSAIC: slices tiled in one image"
+        )
+        raise UnusableError("mosaic", detail, "Nothing to do: mosaics are of functional or diffusion series.")
+
+
+def check_frame(header: pydicom.Dataset) -> None:
+    """Raise UnusableError unless a frame's header (`lss.cohorts.dicom_frames`) may be of a lumbar spine."""
+    if "POSDISP" in texts(header, "ImageType"):
+        raise UnusableError("position display", "ImageType says POSDISP", "Nothing to do: it shows slice lines.")
+    body_part = str(header.get("BodyPartExamined", "") or "").upper().replace(" ", "")
+    if body_part in _OTHER_BODY_PARTS:
+        raise UnusableError("not a lumbar study", f"BodyPartExamined is {body_part}", _NOTHING)
+    regions = [str(item.get("CodeMeaning", "")) for item in header.get("AnatomicRegionSequence") or []]
+    for where, words in (
+        ("anatomic region", regions),
+        ("series or study", [str(header.get(k, "") or "") for k in MATCHED]),
+    ):
+        text = " ".join(words)
+        if (region := _OTHER_REGIONS.search(text)) and not _LUMBAR.search(f"{text} {body_part}"):
+            detail = f"the {where} says '{region.group(1).lower()}'"
+            raise UnusableError("not a lumbar study", detail, _NOTHING)
+
+
+def quantity(header: pydicom.Dataset) -> tuple[str, str] | None:
+    """Weighting "derived" and the reason, where the values have a unit (T2 times, diffusion): no image, but a map."""
+    unit = str(header.get("RescaleType", "") or "").strip()
+    if unit.upper() in _NO_UNITS or not _UNIT.search(unit):
+        return None
+    return "derived", "RescaleType says a unit: a map of measured values"
