@@ -29,7 +29,7 @@ _DOUBTS = {
     "plane": ("plane_reason", "doubtful"),
 }
 _REASONS = [column for column, _ in _DOUBTS.values()]
-_UNKNOWN_LEVEL = "level unknown"
+_UNKNOWN = ("level unknown", "plane unknown", "weighting unknown")
 DOUBTFUL_COLUMNS = [*_PLACE, "doubt", "reason"]
 
 
@@ -44,7 +44,7 @@ def inspect_cohort(slices: list[Path], rejects: list[Path]) -> dict[str, Any]:
         JSON values: `cohort`; `patients`, `studies`, `series`, `slices` (counts); `kinds` (by plane and weighting:
         series, slices, matrix sizes, spacings in mm, bits, grey levels); `grades` (of patients and of slices);
         `levels`; `notes` (with a note, and pairing faults); `doubtful` (slices whose weighting, plane or level is in
-        doubt, whose level is unknown, or whose spacing is assumed); `rejects` by reason.
+        doubt or unknown, or whose spacing is assumed); `rejects` by reason.
 
     Raises:
         LssError: a table is missing or was written by another version.
@@ -89,7 +89,7 @@ def inspect_cohort(slices: list[Path], rejects: list[Path]) -> dict[str, Any]:
             "patients with images and note": sum(has_note for _, has_note in patients.values()),
             **{reason: reasons[reason] for reason in _PAIRING},
         },
-        "doubtful": {what: doubtful[what] for what in (*_DOUBTS, _UNKNOWN_LEVEL)},
+        "doubtful": {what: doubtful[what] for what in (*_DOUBTS, *_UNKNOWN)},
         "rejects": dict(sorted(reasons.items())),
     }
 
@@ -97,11 +97,19 @@ def inspect_cohort(slices: list[Path], rejects: list[Path]) -> dict[str, Any]:
 def doubts(row: Mapping[str, Any]) -> dict[str, str]:
     """What of a row of `SLICES` is in doubt (assumed spacing, level, weighting, plane), and what it was taken for.
 
-    An axial slice of T1 or T2 without a level is one to be looked at too.
+    A slice of unknown plane or weighting is one to be looked at too, and an axial T1 or T2 without a level: it takes no
+    grade unless `ingest.unknown_level` says so.
     """
     found = {what: row[column] for what, (column, words) in _DOUBTS.items() if words in (row[column] or "")}
-    if row["plane"] == "axial" and row["weighting"] not in NO_ANATOMY and row["level"] is None:
-        found[_UNKNOWN_LEVEL] = row["level_reason"] or ""
+    anatomy = row["weighting"] not in NO_ANATOMY
+    unknown = (
+        row["plane"] == "axial" and anatomy and row["level"] is None,
+        row["plane"] == "unknown" and anatomy,
+        row["weighting"] == "unknown",
+    )
+    for what, is_unknown in zip(_UNKNOWN, unknown, strict=True):
+        if is_unknown:
+            found[what] = row[what.replace(" unknown", "_reason")] or ""
     return found
 
 

@@ -80,9 +80,12 @@ def read_one(data: bytes, file: str = "a", series_name: str = "t2", **options: A
     return item
 
 
-def write_patient(root: Path, patient: str, blocks: int = 3, per_block: int = 4, seed: int = 0) -> list[Path]:
+def write_patient(
+    root: Path, patient: str, blocks: int = 3, per_block: int = 4, seed: int = 0, **attributes: Any
+) -> list[Path]:
     """A patient in the Lumbar Spine MRI Dataset's layout: axial T2 blocks (the lowest tilted by 30 degrees), one
-    sagittal T2 slice and one localizer. Heights: block k from the tail lies 36 * k mm above -100.
+    sagittal T2 slice and one localizer. Heights: block k from the tail lies 36 * k mm above -100. `attributes` go into
+    every file.
     """
     folder = root / "01_MRI_Data" / patient / "L-SPINE_LSS_20160309_091629_240000"
     study, written, number = f"1.2.{int(patient) + 10}", [], 0
@@ -92,7 +95,8 @@ def write_patient(root: Path, patient: str, blocks: int = 3, per_block: int = 4,
         normal = np.cross(orientation[:3], orientation[3:])
         for index in range(per_block):
             number += 1
-            centre = np.array([0.0, 0.0, -100.0 + 36.0 * block]) + normal * 4.4 * index
+            corner = np.array([0.0, 0.0, -100.0 + 36.0 * block]) + normal * 4.4 * index
+            corner += _shift(orientation, attributes.get("PixelSpacing"))
             written.append(
                 write_dicom(
                     folder / "T2_TSE_TRA_384_0004" / f"T2_TSE_TRA__{patient}_{number:03d}.ima",
@@ -101,9 +105,9 @@ def write_patient(root: Path, patient: str, blocks: int = 3, per_block: int = 4,
                     SeriesInstanceUID=f"{study}.4",
                     FrameOfReferenceUID=f"{study}.9",
                     ImageOrientationPatient=orientation,
-                    ImagePositionPatient=list(map(float, centre)),
+                    ImagePositionPatient=list(map(float, corner)),
                     InstanceNumber=number,
-                    PatientID=f"RAW-{patient}",
+                    **{"PatientID": f"RAW-{patient}"} | attributes,
                 )
             )
     for name, series, orientation in (
@@ -118,12 +122,21 @@ def write_patient(root: Path, patient: str, blocks: int = 3, per_block: int = 4,
                 SeriesInstanceUID=f"{study}.{series}",
                 ImageOrientationPatient=orientation,
                 SeriesDescription=name.lower(),
-                PatientID=f"RAW-{patient}",
                 EchoTime=100.0 if series == 2 else 4.0,
                 RepetitionTime=4000.0 if series == 2 else 20.0,
+                **{"PatientID": f"RAW-{patient}"} | attributes,
             )
         )
     return written
+
+
+def _shift(orientation: list[float], spacing: list[float] | None) -> np.ndarray:
+    """What keeps the centre of a slice of `smooth_pixels` where it lies with the spacing of `dataset`."""
+    if spacing is None:
+        return np.zeros(3)
+    rows, columns = smooth_pixels(0).shape
+    down, across = np.subtract([0.6875, 0.5], spacing) * [(rows - 1) / 2, (columns - 1) / 2]
+    return np.array(orientation[:3]) * across + np.array(orientation[3:]) * down
 
 
 def smooth_pixels(seed: int, shape: tuple[int, int] = (48, 40)) -> np.ndarray:

@@ -84,6 +84,38 @@ def results(
 
 
 @app.command(rich_help_panel=PANEL)
+def check(
+    folder: Annotated[
+        Path | None, typer.Argument(help="The cohort's files; those of `cohort.root` if not given.", show_default=False)
+    ] = None,
+    output: Annotated[Path, typer.Option(help="CSV to write: every problem, with the file's name.")] = Path(
+        layout.CHECK
+    ),
+) -> None:
+    """Name all problems of a cohort before anything runs, each with the setting or the table's column that mends it.
+
+    Every file is read as the chain would read it, with the settings of params.yaml; where these do not fit the folder
+    (another kind of cohort, a table or column of another name), the check says so, guesses, and goes on. **Stops the
+    run**: must be mended. **Left out**: a file or a row that cannot be used. **To be looked at**: used, but doubtful,
+    or without a level and so without a grade. Ends with 0 where nothing is to be mended or looked at, else with 1.
+
+    **Reads** the cohort's files and tables. **Writes** the CSV, which names patients: only you may read it.
+    """
+    from lss.checking.cohort import check_cohort
+    from lss.checking.problems import COLUMNS
+    from lss.checking.report import print_checked
+    from lss.io import OWNER_ONLY, write_csv
+
+    params = load_params()
+    found = check_cohort(params, folder)
+    print_checked(found, params.cohort)
+    write_csv(output, [problem.row() for problem in found.problems], COLUMNS, mode=OWNER_ONLY)
+    typer.echo(f"{output}: all of them, with the files' names. It may name patients: keep it from others.")
+    if not found.is_clean:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=PANEL)
 def inspect(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the fingerprint to this file.")] = None,
     doubtful: Annotated[

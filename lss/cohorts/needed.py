@@ -24,15 +24,21 @@ def files_elsewhere(cohort: CohortParams) -> list[Path]:
 
 
 def missing_files(cohort: CohortParams) -> str | None:
-    """What a real cohort's folder lacks of the files that its reader needs, in words; None where all are there.
+    """What a real cohort's folder lacks first of the files that its reader needs, in words; None where nothing."""
+    return next(iter(all_missing_files(cohort)), None)
+
+
+def all_missing_files(cohort: CohortParams) -> list[str]:
+    """All that a real cohort's folder lacks of the files that its reader needs, in words.
 
     Looks for names only: that images and tables can be read is seen by the reader.
     """
     root, table = cohort.root, cohort.folder.table
     if not root.is_dir():
-        return "no such folder"
+        return ["no such folder"]
+    lacks = []
     if cohort.name == "folder" and table and not (root / table).is_file():
-        return f"no {table} (cohort.folder.table)"
+        lacks.append(f"no {table} (cohort.folder.table)")
     needed: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {  # what, and patterns of which one must match
         "lss": (
             ("folder 01_MRI_Data and no zip archive", ("01_MRI_Data", "*/01_MRI_Data", "*.[zZ][iI][pP]")),
@@ -41,7 +47,8 @@ def missing_files(cohort: CohortParams) -> str | None:
         "rsna": tuple((name, (name,)) for name in _RSNA_FILES),
         "folder": (("file", ("*",)),),
     }
-    for what, patterns in needed.get(cohort.name, ()):
-        if not any(next(iter(root.glob(pattern)), None) for pattern in patterns):
-            return f"no {what} in it"
-    return None
+    return lacks + [
+        f"no {what} in it"
+        for what, patterns in needed.get(cohort.name, ())
+        if not any(next(iter(root.glob(pattern)), None) for pattern in patterns)
+    ]

@@ -10,6 +10,9 @@ from lss.errors import LssError
 
 Row = dict[str, str]
 
+TABLES = (".csv", ".tsv", ".xlsx")
+"""Endings of the tables that `read_cells` reads."""
+
 
 def read_table(path: Path, columns: list[str]) -> list[Row]:
     """The rows of `numbered_rows` without their numbers."""
@@ -26,17 +29,17 @@ def numbered_rows(path: Path, columns: list[str]) -> list[tuple[int, Row]]:
         LssError: names the file and the columns found, when it cannot be read or lacks a column.
     """
     header, *rows = read_cells(path) or [[]]
-    found = {_plain(name): index for index, name in enumerate(header) if name}
-    missing = [name for name in columns if _plain(name) not in found]
+    found = {plain(name): index for index, name in enumerate(header) if name}
+    missing = [name for name in columns if plain(name) not in found]
     if missing:
         raise LssError(
             f"{path}: no column {', '.join(map(repr, missing))}. Columns found: "
             f"{', '.join(map(repr, filter(None, header))) or 'none'}. Rename them, or name yours in params.yaml."
         )
-    plain_names = [_plain(name) for name in header]
-    if double := [name for name in columns if plain_names.count(_plain(name)) > 1]:
+    plain_names = [plain(name) for name in header]
+    if double := [name for name in columns if plain_names.count(plain(name)) > 1]:
         raise LssError(f"{path}: several columns are called {', '.join(map(repr, double))}. Rename all but one.")
-    wanted = {_plain(name): name for name in columns}
+    wanted = {plain(name): name for name in columns}
     names = [(index, wanted.get(plain, header[index])) for plain, index in found.items()]
     table = ({name: row[index] if index < len(row) else "" for index, name in names} for row in rows)
     return [(number, row) for number, row in enumerate(table, start=2) if any(row.values())]
@@ -55,7 +58,8 @@ def read_cells(path: Path) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows]
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A column's name as names are compared."""
     return name.strip().casefold().replace("’", "'").replace("`", "'")
 
 

@@ -69,10 +69,10 @@ def run(
     with parquet_writer(slices, SLICES) as writer:
         for patient in progress(patients, f"ingest {batch}", unit="patient"):
             record = reader.read_patient(patient)
-            grading, note, note_rejects = _grade(patient, record)
+            grading, note, note_rejects = grade_patient(patient, record)
             counts["notes graded"] += grading.source == "note"
             counts["doubtful notes"] += bool(grading.source == "note" and doubtful_words(note))
-            rows = [_slice_row(item, cohort.name, patient, note, grading, params, names) for item in record.slices]
+            rows = [slice_row(item, cohort.name, patient, note, grading, params, names) for item in record.slices]
             for start in range(0, len(rows), ROWS_AT_A_TIME):
                 writer.write_table(pa.Table.from_pylist(rows[start : start + ROWS_AT_A_TIME], SLICES))
             lost += [(names.patient(patient), reject) for reject in (*record.rejects, *note_rejects)]
@@ -115,7 +115,7 @@ def run(
     )
 
 
-def _grade(patient: str, record: PatientRecord) -> tuple[Grading, str | None, list[Reject]]:
+def grade_patient(patient: str, record: PatientRecord) -> tuple[Grading, str | None, list[Reject]]:
     """Grading and cleaned note of a patient, and what is wrong with the pairing of note and images."""
     from lss.notes.cleaning import clean_note
     from lss.notes.grading import grade_note
@@ -139,7 +139,7 @@ def _grade(patient: str, record: PatientRecord) -> tuple[Grading, str | None, li
     return Grading(read.grade, dict(read.level_grades), "note"), note, problems
 
 
-def _slice_row(
+def slice_row(
     item: RawSlice,
     cohort: str,
     patient: str,

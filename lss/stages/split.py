@@ -67,7 +67,7 @@ def run(
     rows = [row for path in slices for row in _read_slices(path, params)]
     _check_unique(rows)
     lost = _concatenate(rejects, drop_shared_images(rows), all_rejects)
-    _check_usable(rows, lost, params.min_usable_share, all_rejects)
+    check_usable(rows, lost, params.min_usable_share, str(all_rejects), str(Path(PRIVATE_REJECTS).parent))
     reasons = Counter(row["reason"] for row in lost)
     used = [row for row in rows if row["reason"] is None]
     if not used:
@@ -79,13 +79,7 @@ def run(
             "`lss inspect` shows what the cohort holds."
         )
     person_of = persons(rows)
-    subsets = _assign(used, person_of, params, seed)
-    if missing := [name for name in SUBSETS if name not in subsets.values()]:
-        remedy = "Give it patients in split.file" if params.file else "Bring more patients, or change split.fractions"
-        raise LssError(
-            f"split: no patient falls to {', '.join(missing)}, of {len(subsets)} patients with slices to work on. "
-            f"{remedy}: later stages learn from train, choose by val and report on test."
-        )
+    subsets = assign_subsets(used, person_of, params, seed)
     for row in rows:
         row["person"] = person_of[row["patient_key"]]
         row["subset"] = subsets.get(row["patient_key"], UNUSED) if row["reason"] is None else UNUSED
@@ -152,8 +146,16 @@ def _concatenate(rejects: list[Path], shared: list[dict[str, Any]], all_rejects:
     return rows
 
 
-def _check_usable(rows: list[dict[str, Any]], lost: list[dict[str, Any]], share: float, all_rejects: Path) -> None:
-    """Raise LssError when less than `share` of the files could be used. A volume of many slices is one file."""
+def check_usable(rows: list[dict[str, Any]], lost: list[dict[str, Any]], share: float, where: str, named: str) -> None:
+    """Raise LssError when less than `share` of the files could be used. A volume of many slices is one file.
+
+    Args:
+        rows: slices, with `source_sha256` and `slice_key`.
+        lost: rejects, with `file_key` and `reason`.
+        share: `split.min_usable_share`.
+        where: what the message begins with.
+        named: where the files are named.
+    """
     usable = len({row["source_sha256"] or row["slice_key"] for row in rows})
     faults = {row["file_key"]: row["reason"] for row in lost if row["reason"] not in NO_FAULT_OF_A_FILE}
     total = usable + len(faults)
@@ -161,27 +163,39 @@ def _check_usable(rows: list[dict[str, Any]], lost: list[dict[str, Any]], share:
         counts = sorted(Counter(faults.values()).items())
         listed = "; ".join(f"{count} x {reason}" for reason, count in counts) or "no files at all"
         raise LssError(
-            f"{all_rejects}: only {usable} of {total} files could be used, less than split.min_usable_share = "
-            f"{share:g}: {listed}. {Path(PRIVATE_REJECTS).parent} names each file with a remedy; mend them, or lower "
-            "the setting."
+            f"{where}: only {usable} of {total} files could be used, less than split.min_usable_share = "
+            f"{share:g}: {listed}. {named} names each file with a remedy; mend them, or lower the setting."
         )
 
 
-def _assign(used: list[dict[str, Any]], person_of: dict[str, str], params: SplitParams, seed: int) -> dict[str, str]:
-    """Subset of every patient; patients that are one person go together."""
+def assign_subsets(
+    used: list[dict[str, Any]], person_of: dict[str, str], params: SplitParams, seed: int
+) -> dict[str, str]:
+    """Subset of every patient; patients that are one person go together.
+
+    Raises LssError where a subset is left without a patient, and for a wrong split file.
+    """
     grades: dict[str, list[str]] = defaultdict(list)
     for row in used:
         grades[person_of[row["patient_key"]]].append(row["grade"])
     strata = {person: str(worst(grades[person])) for person in sorted(grades)}
     patients = {row["patient_key"] for row in used}
     if params.file is not None:
-        return read_split_file(params.file, patients)
-    if params.folds is not None:
-        subsets = assign_folds(strata, params.folds, params.fold, seed)
+        subsets = read_split_file(params.file, patients)
     else:
-        fractions = {"train": params.fractions.train, "val": params.fractions.val, "test": params.fractions.test}
-        subsets = assign_stratified(strata, fractions, seed)
-    return {patient: subsets[person_of[patient]] for patient in sorted(patients)}
+        if params.folds is not None:
+            drawn = assign_folds(strata, params.folds, params.fold, seed)
+        else:
+            fractions = {"train": params.fractions.train, "val": params.fractions.val, "test": params.fractions.test}
+            drawn = assign_stratified(strata, fractions, seed)
+        subsets = {patient: drawn[person_of[patient]] for patient in sorted(patients)}
+    if missing := [name for name in SUBSETS if name not in subsets.values()]:
+        remedy = "Give it patients in split.file" if params.file else "Bring more patients, or change split.fractions"
+        raise LssError(
+            f"split: no patient falls to {', '.join(missing)}, of {len(subsets)} patients with slices to work on. "
+            f"{remedy}: later stages learn from train, choose by val and report on test."
+        )
+    return subsets
 
 
 def _facts(rows: list[dict[str, Any]], reasons: Counter[str]) -> dict[str, Any]:

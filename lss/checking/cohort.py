@@ -1,0 +1,217 @@
+"""Read a whole cohort as the chain would, and collect all that would stop it, be left out or want a look."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lss.checking.opening import open_for_check
+from lss.checking.problems import Problem, Weight, mended_by, of_reject
+from lss.cohorts.base import Cohort, RawSlice, Reject
+from lss.cohorts.contrast import NO_ANATOMY
+from lss.cohorts.partition import UNUSED, drop_shared_images, persons
+from lss.cohorts.privacy import Pseudonyms, pseudonyms
+from lss.errors import LssError
+from lss.grades import GRADES
+from lss.imaging.perceptual_hash import near_pairs, perceptual_hash
+from lss.inspect import doubts
+from lss.layout import SUBSETS
+from lss.params import CohortParams, Params
+from lss.progress import progress
+from lss.stages.ingest import grade_patient, slice_row
+from lss.stages.split import assign_subsets, check_usable, why_unused
+
+FIELD_OF_VIEW_MM = (80.0, 600.0)
+"""Sides of a lumbar slice, with room: another side tells of a wrong pixel spacing."""
+
+Row = dict[str, Any]
+"""A row of `lss.schemas.SLICES` without its pixels, and `file`, `patient`, `reason` (why unused) and `hash`."""
+
+
+@dataclass
+class Checked:
+    """What was found. `rows`: one per usable slice."""
+
+    cohort: CohortParams
+    rows: list[Row] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing stops the run, is left out that should not be, or wants a look."""
+        return all(problem.weight is Weight.AS_IT_SHOULD for problem in self.problems)
+
+
+def check_cohort(
+    params: Params, folder: Path | None = None, see: Callable[[list[RawSlice], list[Row]], None] | None = None
+) -> Checked:
+    """Read every file of a cohort, one patient in memory at a time, and collect its problems.
+
+    Args:
+        params: all settings; those of the cohort are replaced where they do not fit `folder`.
+        folder: the cohort's files, if they lie elsewhere than `cohort.root`.
+        see: is called with the slices of each patient and their rows.
+
+    Raises LssError for a pseudonyms' key that cannot be read.
+    """
+    names = pseudonyms(params.ingest.pseudonym_key_file, params.seed)
+    reader, cohort, problems = open_for_check(folder, params.cohort, params.ingest)
+    found = Checked(cohort, problems=problems)
+    if reader is None:
+        return found
+    known: dict[str, str] = {}  # file or patient by its pseudonym
+    lost: list[Row] = []
+    has_notes = cohort.name != "folder" or cohort.folder.table is not None
+    for patient in progress(reader.patients(), "check", unit="patient"):
+        known[names.patient(patient)] = f"patient {patient}"
+        slices, rows, rejects = _read(reader, patient, found, params, names)
+        kept = [reject for reject in rejects if has_notes or reject.reason != "images without a note"]
+        found.problems += [of_reject(reject, cohort, patient) for reject in kept]
+        lost += [{"file_key": reject.file, "reason": reject.reason} for reject in rejects]
+        known |= {row["slice_key"]: row["file"] for row in rows}
+        found.rows += rows
+        if see is not None:
+            see(slices, rows)
+    for reject in reader.orphans():
+        found.problems.append(of_reject(reject, cohort))
+        lost.append({"file_key": reject.file, "reason": reject.reason})
+    found.problems += _of_cohort(found, lost, params, lambda text: _named(text, known))
+    found.problems.sort(key=lambda problem: list(Weight).index(problem.weight))
+    return found
+
+
+def _read(
+    reader: Cohort, patient: str, found: Checked, params: Params, names: Pseudonyms
+) -> tuple[list[RawSlice], list[Row], list[Reject]]:
+    """Slices, rows and rejects of a patient; what is doubtful of him goes into `found`."""
+    from lss.notes.doubt import doubtful_words
+
+    record = reader.read_patient(patient)
+    grading, note, rejects = grade_patient(patient, record)
+    rows = []
+    for item in record.slices:
+        row = slice_row(item, found.cohort.name, patient, note, grading, params.ingest, names)
+        del row["pixels"], row["note"]
+        row |= {"file": item.file, "patient": patient, "reason": why_unused(row, params.split)}
+        row["hash"] = perceptual_hash(item.pixels) if row["reason"] is None else None
+        rows.append(row)
+        found.problems += _of_slice(row, item, found.cohort)
+    where = f"patient {patient}"
+    if rows and note and grading.source == "note":
+        if words := doubtful_words(note):
+            remedy = "Read the note; where it was misread, give the patient a grade in the table."
+            detail = "no rule knows: " + "; ".join(words)
+            found.problems.append(_look("doubtful note", detail, found.cohort, remedy, where, patient))
+        if grading.grade is None:
+            remedy = "Its slices take no grade; give the patient one in the table if the images show it."
+            found.problems.append(
+                _look("note without grade", "it grades no stenosis", found.cohort, remedy, where, patient)
+            )
+    return record.slices, rows, [*record.rejects, *rejects]
+
+
+def _of_slice(row: Row, item: RawSlice, cohort: CohortParams) -> list[Problem]:
+    problems = [
+        _look(what, reason, cohort, _LOOKS[what], item.file, row["patient"]) for what, reason in doubts(row).items()
+    ]
+    sides = row["rows"] * row["row_spacing_mm"], row["columns"] * row["column_spacing_mm"]
+    low, high = FIELD_OF_VIEW_MM
+    if row["weighting"] not in NO_ANATOMY and not all(low <= side <= high for side in sides):
+        detail = f"{row['row_spacing_mm']:.4g} x {row['column_spacing_mm']:.4g} mm per pixel: the slice would be "
+        detail += f"{sides[0]:.0f} x {sides[1]:.0f} mm"
+        remedy = "Correct the spacing in the file; masks are measured with it."
+        problems.append(_look("unusual spacing", detail, cohort, remedy, item.file, row["patient"]))
+    return problems
+
+
+_LOOKS = {
+    "assumed spacing": "Check that the images have this spacing: masks are measured with it.",
+    "level": "Look at the slice; name its level in a table if it is another one.",
+    "weighting": "Look at the series; name its weighting in a table if it is another one.",
+    "plane": "Look at the series; name its plane in a table if it is another one.",
+    "plane unknown": "It is not worked on; name its plane in a table.",
+    "weighting unknown": "It is not worked on; name its weighting in a table, or leave it if it is neither T1 nor T2.",
+    "level unknown": "It takes no grade (ingest.unknown_level: none); name its level, or set `note` for the worst one.",
+}
+
+
+def _look(kind: str, detail: str, cohort: CohortParams, remedy: str, file: str, patient: str = "") -> Problem:
+    return Problem(Weight.LOOK, kind, detail, mended_by(kind, cohort), remedy, file, patient)
+
+
+def _of_cohort(found: Checked, lost: list[Row], params: Params, named: Callable[[str], str]) -> list[Problem]:
+    """What only all patients together tell: shares, copies between patients, subsets."""
+    cohort, rows = found.cohort, found.rows
+    problems = [
+        of_reject(Reject(known_file, shared["reason"], named(shared["detail"]), shared["remedy"]), cohort)
+        for shared in drop_shared_images(rows)
+        for known_file in [named(shared["file_key"])]
+    ]
+    person_of = persons(rows)
+    problems += _one_person(rows, person_of, cohort, named)
+    problems += _near_copies(rows, person_of, cohort, params.split.duplicate_bits)
+    try:
+        share = params.split.min_usable_share
+        check_usable(rows, lost, share, "the cohort", "The table of problems")
+    except LssError as error:
+        problems.append(Problem(Weight.STOPS, "too few usable files", str(error), "split.min_usable_share"))
+    used = [row for row in rows if row["reason"] is None]
+    if not used:
+        listed = "; ".join(f"{n} x {why}" for why, n in sorted(Counter(row["reason"] for row in rows).items()))
+        detail = f"no slice is left to work on ({listed or 'none was read'})"
+        mend = "split.plane, split.weighting, ingest.unknown_level"
+        problems.append(Problem(Weight.STOPS, "nothing to work on", detail, mend, "See the other rows."))
+        return problems
+    try:
+        subsets = assign_subsets(used, person_of, params.split, params.seed)
+    except LssError as error:
+        problems.append(Problem(Weight.STOPS, "no split", named(str(error)), "split.file or split.fractions"))
+        return problems
+    held: dict[str, set[str]] = defaultdict(set)
+    for row in used:
+        held[subsets.get(row["patient_key"], UNUSED)].add(row["grade"])
+    for subset in SUBSETS:
+        if missing := [grade for grade in GRADES if grade not in held[subset]]:
+            detail = f"no slice of grade {', '.join(missing)} in {subset}: nothing can be said of it there"
+            problems.append(_look("grade absent", detail, cohort, "Bring more patients of it.", ""))
+    return problems
+
+
+def _one_person(
+    rows: list[Row], person_of: dict[str, str], cohort: CohortParams, named: Callable[[str], str]
+) -> list[Problem]:
+    """Patients whose headers hold one PatientID."""
+    patients: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        patients[person_of[row["patient_key"]]].add(named(row["patient_key"]))
+    kind, remedy = "one person, several patients", "They go into one subset together; merge them if they are one."
+    return [
+        _look(kind, f"one PatientID: {', '.join(sorted(alike))}", cohort, remedy, min(alike))
+        for alike in patients.values()
+        if len(alike) > 1
+    ]
+
+
+def _near_copies(rows: list[Row], person_of: dict[str, str], cohort: CohortParams, bits: int) -> list[Problem]:
+    """Near-identical images of different patients, one row a pair of patients."""
+    used = [row for row in rows if row["reason"] is None]
+    hashes = [row["hash"] for row in used]
+    pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for first, second in ((used[i], used[j]) for i, j in near_pairs(hashes, hashes, bits) if i < j):
+        if person_of[first["patient_key"]] != person_of[second["patient_key"]]:
+            pairs[first["patient"], second["patient"]].append((first["file"], second["file"]))
+    remedy = "Is it one person under two numbers? The run stops where they fall into two subsets."
+    return [
+        _look("near-identical images", f"{len(files)} as those of patient {b}: {files[0][1]}", cohort, remedy,
+              files[0][0], a)
+        for (a, b), files in pairs.items()
+    ]  # fmt: skip
+
+
+def _named(text: str, known: dict[str, str]) -> str:
+    """A message with the names that pseudonyms stand for."""
+    return re.sub(r"\b(patient |slice )?((?:P|SL)[0-9a-f]{12,16})\b", lambda m: known.get(m[2], m[0]), text)

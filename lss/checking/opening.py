@@ -1,0 +1,127 @@
+"""Open a cohort whose settings may be wrong: each wrong one is a problem, and is replaced, so that all is checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lss.checking.problems import Problem, Weight
+from lss.cohorts import open_cohort
+from lss.cohorts.base import Cohort
+from lss.cohorts.lss_dataset import IMAGES as LSS_IMAGES
+from lss.cohorts.needed import all_missing_files
+from lss.cohorts.rsna import IMAGES as RSNA_IMAGES
+from lss.cohorts.tables import TABLES, plain, read_cells
+from lss.errors import LssError
+from lss.fetch.sources import COHORT_REMEDY
+from lss.notes.grade_file import NOTE_COLUMNS, PATIENT_COLUMNS
+from lss.params import CohortParams, FolderParams, IngestParams
+
+GRADE_COLUMNS = ("grade", "stenosis grade", "stenosis", "severity")
+_USUAL = {"patient_column": PATIENT_COLUMNS, "note_column": NOTE_COLUMNS, "grade_column": GRADE_COLUMNS}
+
+
+def open_for_check(
+    folder: Path | None, cohort: CohortParams, ingest: IngestParams
+) -> tuple[Cohort | None, CohortParams, list[Problem]]:
+    """The reader, the settings it was opened with, and what was wrong with those of params.yaml.
+
+    Args:
+        folder: where the files lie; None where `cohort.root` says.
+        cohort: settings of params.yaml. Another folder's kind is told by what lies in it.
+        ingest: settings of params.yaml.
+
+    Returns:
+        The reader is None where none can be opened.
+    """
+    problems: list[Problem] = []
+    if folder is not None and folder.resolve() != cohort.root.resolve():
+        cohort = cohort.model_copy(update={"name": _kind(folder), "root": folder})
+    if cohort.name == "folder" and cohort.root.is_dir():
+        settings, found = _usable_table(cohort.root, cohort.folder)
+        problems += found
+        cohort = cohort.model_copy(update={"folder": settings})
+    lacks = all_missing_files(cohort)
+    if lacks:
+        remedy = COHORT_REMEDY.get(cohort.name, "Run the stage cohort: `lss cohort`.")
+        root = str(cohort.root)
+        mend = "cohort.root" if not cohort.root.is_dir() else ""
+        return None, cohort, problems + [Problem(Weight.STOPS, "files missing", x, mend, remedy, root) for x in lacks]
+    try:
+        return open_cohort(cohort, ingest), cohort, problems
+    except LssError as error:
+        stop = Problem(Weight.STOPS, "cannot be opened", str(error), remedy="See the detail.", file=str(cohort.root))
+        return None, cohort, [*problems, stop]
+
+
+def _kind(folder: Path) -> str:
+    """The name of the cohort that lies in a folder."""
+    if (folder / RSNA_IMAGES).is_dir():
+        return "rsna"
+    return "lss" if any(folder.glob(LSS_IMAGES)) or any(folder.glob(f"*/{LSS_IMAGES}")) else "folder"
+
+
+def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, list[Problem]]:
+    """Settings of a folder's table with which it can be read; wrong ones replaced by what its header suggests."""
+    problems = []
+    if settings.table is None:
+        candidates = _tables(root)
+        if not candidates:
+            remedy = "Bring a CSV or Excel table with a row per patient, and name it and its columns."
+            detail = "no table in the folder, so no slice has a grade"
+            return settings, [_stop("no notes or grades", detail, "cohort.folder.table", remedy)]
+        named = ", ".join(candidates)
+        detail = f"tables in the folder: {named}; none is named"
+        mend = f"cohort.folder.table: {candidates[0]}"
+        problems.append(_stop("table not named", detail, mend, "Name the one with a row per patient."))
+        settings = settings.model_copy(update={"table": candidates[0]})
+    path = root / str(settings.table)
+    try:
+        header = (read_cells(path) or [[]])[0]
+    except LssError as error:
+        unread = _stop(
+            "table cannot be read", str(error), "cohort.folder.table", "See the detail.", str(settings.table)
+        )
+        return settings.model_copy(update={"table": None}), [*problems, unread]
+    names = {plain(name): name for name in header if name}
+    changes: dict[str, str | None] = {}
+    for setting, column in settings.model_dump().items():
+        if not setting.endswith("_column") or column is None or plain(column) in names:
+            continue
+        guess = next((names[usual] for usual in _USUAL.get(setting, ()) if usual in names), None)
+        listed = ", ".join(header) or "none"
+        mend = f"cohort.folder.{setting}: {guess or ('null' if setting != 'patient_column' else '...')}"
+        detail = f"no column {column!r}; its columns: {listed}"
+        remedy = "Set it to the column's name" + ("." if setting == "patient_column" else ", or to null without one.")
+        problems.append(_stop("column missing", detail, mend, remedy, str(settings.table)))
+        changes[setting] = guess
+    if "patient_column" in changes and changes["patient_column"] is None:
+        return settings.model_copy(update={"table": None}), problems
+    settings = settings.model_copy(update=changes)
+    if settings.note_column is None and settings.grade_column is None:
+        grade = _grade_column(settings, names)
+        mend = f"cohort.folder.grade_column: {grade or '...'}"
+        detail = f"neither notes nor grades are named; its columns: {', '.join(header)}"
+        problems.append(_stop("no notes or grades", detail, mend, "Name the column of one.", str(settings.table)))
+        settings = settings.model_copy(update={"grade_column": grade})
+    return settings, problems
+
+
+def _grade_column(settings: FolderParams, names: dict[str, str]) -> str | None:
+    return settings.grade_column or next((names[usual] for usual in GRADE_COLUMNS if usual in names), None)
+
+
+def _tables(root: Path) -> list[str]:
+    """Tables directly in a folder, those with a usual column of patients first."""
+    found = []
+    for path in sorted(root.iterdir()):
+        if path.suffix.lower() in TABLES and path.is_file() and not path.name.startswith((".", "~")):
+            try:
+                header = {plain(cell) for cell in (read_cells(path) or [[]])[0]}
+            except LssError:
+                header = set()
+            found.append((header.isdisjoint(PATIENT_COLUMNS), path.name))
+    return [name for _, name in sorted(found)]
+
+
+def _stop(kind: str, detail: str, mend: str, remedy: str, file: str = "") -> Problem:
+    return Problem(Weight.STOPS, kind, detail, mend, remedy, file)

@@ -1,0 +1,114 @@
+"""What a problem of a cohort is, and which setting or column of a table mends it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from lss.cohorts.base import NOTHING_TO_MEND, Reject
+from lss.cohorts.lss_tables import NOTE_COLUMN, PATIENT_COLUMN
+from lss.params import CohortParams
+
+
+class Weight(StrEnum):
+    """What becomes of a problem when the chain runs, the worst first."""
+
+    STOPS = "stops the run"
+    LEFT_OUT = "left out"
+    LOOK = "to be looked at"
+    AS_IT_SHOULD = "nothing to do"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of one file, one row of a table, or the whole cohort.
+
+    `kind` is short and countable. `mend` is a setting of params.yaml, a table and its column, or empty where only the
+    file itself can be mended; `remedy` says it in a sentence. `file` and `patient` are names as the owner has them.
+    """
+
+    weight: Weight
+    kind: str
+    detail: str
+    mend: str = ""
+    remedy: str = ""
+    file: str = ""
+    patient: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """The row of the CSV, whose columns are `COLUMNS`."""
+        return asdict(self)
+
+
+COLUMNS = ["weight", "kind", "patient", "file", "detail", "mend", "remedy"]
+
+
+def of_reject(reject: Reject, cohort: CohortParams, patient: str = "") -> Problem:
+    """A file or row that ingest leaves out."""
+    weight = Weight.AS_IT_SHOULD if reject.reason in NOTHING_TO_MEND else Weight.LEFT_OUT
+    detail = "; ".join(filter(None, (reject.detail, reject.private)))
+    mend = mended_by(reject.reason, cohort)
+    return Problem(weight, reject.reason, detail, mend, reject.remedy, reject.file, patient)
+
+
+_NOTE_KINDS = frozenset(
+    {"images without a note", "empty note", "duplicate note", "note without grade", "doubtful note"}
+)
+_PATIENT_KINDS = frozenset({"note without images", "note without a patient", "row without a patient", "duplicate row"})
+_SETTINGS = {
+    "missing pixel spacing": "ingest.assumed_spacing_mm",
+    "assumed spacing": "ingest.assumed_spacing_mm",
+    "plane": "cohort.folder.plane_column",
+    "plane unknown": "cohort.folder.plane_column",
+    "weighting": "cohort.folder.weighting_column",
+    "weighting unknown": "cohort.folder.weighting_column",
+    "level": "ingest.unknown_level",
+    "level unknown": "ingest.unknown_level",
+    "second table": "cohort.folder.table",
+    "near-identical images": "split.file or split.duplicate_bits",
+    "one person, several patients": "split.file",
+    "grade absent": "split.fractions or split.file",
+}
+_OF_FOLDERS = "cohort.folder."
+_TABLES = {
+    "lss": {
+        "note": f"Radiologists Report.xlsx, column {NOTE_COLUMN}",
+        "patient": f"Radiologists Report.xlsx, column {PATIENT_COLUMN}",
+        "level": "Slices Numbers.csv",
+    },
+    "rsna": {
+        "note": "train.csv, columns spinal_canal_stenosis_...",
+        "patient": "train.csv, column study_id",
+        "level": "train_label_coordinates.csv, columns instance_number and level",
+        "weighting": "train_series_descriptions.csv, column series_description",
+    },
+}
+
+
+def mended_by(kind: str, cohort: CohortParams) -> str:
+    """The setting, or the table and its column, that mends a kind of problem in this cohort; "" where none does."""
+    what = kind.removesuffix(" unknown")
+    tables = _TABLES["lss" if cohort.name == "phantom" else cohort.name] if cohort.name != "folder" else _folder(cohort)
+    if kind in _NOTE_KINDS:
+        return tables["note"]
+    if kind in _PATIENT_KINDS:
+        return tables["patient"]
+    if kind == "unknown grade":
+        return tables.get("grade", tables["note"])
+    if what in tables:
+        return tables[what]
+    setting = _SETTINGS.get(kind, "")
+    return "" if setting.startswith(_OF_FOLDERS) and cohort.name != "folder" else setting
+
+
+def _folder(cohort: CohortParams) -> dict[str, str]:
+    """Columns of a folder's table."""
+    settings = cohort.folder
+    table = settings.table or "cohort.folder.table"
+    grade = settings.grade_column or "cohort.folder.grade_column"
+    return {
+        "note": f"{table}, column {settings.grade_column or settings.note_column}",
+        "patient": f"{table}, column {settings.patient_column}",
+        "grade": f"{table}, column {grade}",
+    }

@@ -1,0 +1,82 @@
+"""The result of a check as text for a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lss.checking.cohort import Checked
+from lss.checking.problems import Problem, Weight
+from lss.params import CohortParams
+
+_MEANING = {
+    Weight.STOPS: "must be mended",
+    Weight.LEFT_OUT: "cannot be used as it is",
+    Weight.LOOK: "doubtful, or without plane, weighting, level or grade",
+    Weight.AS_IT_SHOULD: "as it should be",
+}
+
+
+def print_checked(found: Checked, cohort: CohortParams) -> None:
+    """Print what the cohort holds and one row per kind of problem, with a first example.
+
+    Args:
+        found: what to print.
+        cohort: settings of params.yaml; where others are needed for these files, they are printed too.
+    """
+    console = Console(highlight=False)
+    console.print(Text(_summary(found)))
+    for weight in Weight:
+        kinds = _by_kind(problem for problem in found.problems if problem.weight is weight)
+        if not kinds:
+            continue
+        title = f"{weight.value.capitalize()}: {_MEANING[weight]}"
+        table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+        table.add_column("problem", ratio=2)
+        table.add_column("count", justify="right")
+        table.add_column("the first", ratio=4, overflow="fold")
+        table.add_column("mended by", ratio=3, overflow="fold")
+        for of_kind in kinds:
+            first = of_kind[0]
+            example = ": ".join(filter(None, (PurePosixPath(first.file).name, first.detail)))
+            table.add_row(*map(Text, (first.kind, str(len(of_kind)), example, first.mend or first.remedy)))
+        console.print(table)
+    if found.is_clean:
+        console.print("Nothing is to be mended.")
+    if found.cohort.root != cohort.root:
+        settings = f"  cohort.name: {found.cohort.name}\n  cohort.root: {found.cohort.root}"
+        console.print(Text(f"To run on these files set in params.yaml:\n{settings}"))
+
+
+def _by_kind(problems: Iterable[Problem]) -> list[list[Problem]]:
+    """Problems of one kind and one remedy together, in the order of their first."""
+    kinds: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+    for problem in problems:
+        kinds[problem.kind, problem.mend].append(problem)
+    return list(kinds.values())
+
+
+def _summary(found: Checked) -> str:
+    """What the cohort holds, in one or two sentences."""
+    rows = found.rows
+    counts = [(len({row[key] for row in rows}), *words) for key, *words in _KEYS]
+    held = ", ".join(f"{count} {one if count == 1 else more}" for count, one, more in counts)
+    kinds = Counter(f"{row['plane']} {row['weighting']}" for row in rows)
+    listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    used = sum(row["reason"] is None for row in rows)
+    text = f"{found.cohort.root}, read as '{found.cohort.name}': {held}"
+    return f"{text} ({listed}); {used} would be worked on." if rows else f"{text}."
+
+
+_KEYS = (
+    ("patient_key", "patient", "patients"),
+    ("study_key", "study", "studies"),
+    ("series_key", "series", "series"),
+    ("slice_key", "slice", "slices"),
+)

@@ -1,0 +1,189 @@
+"""`lss check`: all problems of a cohort at once, the same that the chain would find one run at a time."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from dicom_files import write_dicom, write_notes, write_patient
+from typer.testing import CliRunner
+
+from lss.checking.cohort import Checked, check_cohort
+from lss.checking.problems import Weight
+from lss.cli import app
+from lss.io import read_parquet
+from lss.params import Params, load_params
+from lss.schemas import REJECTS, SPLIT
+from lss.stages import ingest, split
+
+NOTES = {
+    "A": "L3-L4: no significant compression. L4-L5: no significant compression. L5-S1: no significant compression.",
+    "BC": "L4-L5: moderate spinal canal stenosis.",
+    "D": "L4-L5: severe spinal canal stenosis.",
+}
+WHOLE = {"PixelSpacing": [4.0, 4.0]}
+"""Of slices of 48 x 40 pixels: their field of view is then that of a spine."""
+
+
+@pytest.fixture
+def settings(project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """The project's settings, in a folder of their own."""
+    text = (project_root / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return load_params()
+
+
+def archive(root: Path, patients: int = 12) -> Path:
+    """A cohort in the layout of the paper's archive in which nothing is wrong."""
+    for number in range(1, patients + 1):
+        write_patient(root, f"{number:04d}", seed=number, **WHOLE)
+    write_notes(root / "Radiologists Report.xlsx", {n: list(NOTES.values())[n % 3] for n in range(1, patients + 1)})
+    return root
+
+
+def call(folder: Path) -> tuple[int, str, list[dict[str, str]]]:
+    result = CliRunner().invoke(app, ["check", str(folder)], catch_exceptions=False, env={"COLUMNS": "120"})
+    table = Path("data/private/check.csv")
+    with table.open(newline="", encoding="utf-8") as rows:
+        return result.exit_code, result.stdout, list(csv.DictReader(rows))
+
+
+def kinds(found: Checked, *weights: Weight) -> Counter[str]:
+    return Counter(problem.kind for problem in found.problems if problem.weight in (weights or Weight))
+
+
+def test_a_clean_cohort_ends_with_0_and_the_settings_to_run_it(settings: Params, tmp_path: Path) -> None:
+    status, shown, rows = call(archive(tmp_path / "raw"))
+    assert (status, rows) == (0, []), shown
+    assert "12 patients, 12 studies, 36 series, 168 slices" in " ".join(shown.split())
+    assert "Nothing is to be mended" in shown and f"cohort.root: {tmp_path / 'raw'}" in shown.replace("\n", "")
+    assert Path("data/private/check.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_it_finds_what_ingest_and_split_find(settings: Params, tmp_path: Path) -> None:
+    """The same slices worked on, the same rejects: a second opinion would be worth nothing."""
+    root = archive(tmp_path / "raw", 9)
+    files = sorted((root / "01_MRI_Data/0001").rglob("*TRA*.ima"))
+    files[0].write_bytes(files[0].read_bytes()[:900])
+    files[1].write_bytes(files[2].read_bytes())
+    for folder in ("0010", "0011"):
+        write_patient(root, folder, blocks=1, seed=int(folder), **WHOLE)
+    notes = {n: list(NOTES.values())[n % 3] for n in range(1, 10)} | {11: "", 77: NOTES["D"]}
+    write_notes(root / "Radiologists Report.xlsx", notes)
+    (root / "01_MRI_Data" / "loose.txt").write_text("?")
+    found = check_cohort(settings, root)
+
+    cohort = settings.cohort.model_copy(update={"name": "lss", "root": root, "batches": 1})
+    paths = {name: tmp_path / f"{name}-00.parquet" for name in ("slices", "rejects", "split", "all_rejects")}
+    ingest.run(
+        cohort, settings.ingest, settings.seed, batch="00", slices=paths["slices"], rejects=paths["rejects"],
+        private=tmp_path / "private.csv", manifest=tmp_path / "ingest.json",
+    )  # fmt: skip
+    split.run(
+        settings.split, settings.seed, slices=[paths["slices"]], rejects=[paths["rejects"]], split=paths["split"],
+        all_rejects=paths["all_rejects"], manifest=tmp_path / "split.json",
+    )  # fmt: skip
+    lost = Counter(read_parquet(paths["all_rejects"], REJECTS).column("reason").to_pylist())
+    assert lost["truncated file"] and lost["duplicate file"] and lost["empty note"] and len(lost) == 6
+    assert kinds(found, Weight.LEFT_OUT, Weight.AS_IT_SHOULD) == lost
+    reasons = read_parquet(paths["split"], SPLIT).column("reason").to_pylist()
+    assert Counter(row["reason"] for row in found.rows) == Counter(reasons)
+    assert kinds(found, Weight.LOOK) == {"level unknown": 8}  # one block alone: nothing says which disc
+    assert not kinds(found, Weight.STOPS)
+
+
+def test_every_problem_of_a_folder_is_named_at_once_with_what_mends_it(settings: Params, tmp_path: Path) -> None:
+    root = archive(tmp_path / "raw", 6)
+    for patient in (root / "01_MRI_Data").iterdir():
+        patient.rename(root / patient.name)
+    (root / "01_MRI_Data").rmdir()
+    (root / "Radiologists Report.xlsx").unlink()
+    (root / "list.csv").write_text("ID;Befund\n" + "".join(f"{n};{NOTES['D']}\n" for n in (1, 2, 3, 4, 5, 99, 1)))
+    write_dicom(root / "0003" / "s" / "1.dcm", SeriesDescription="spine", EchoTime=50.0, PixelSpacing=[4, 4])
+    write_dicom(root / "0003" / "u" / "1.dcm", SOPInstanceUID="1.9", PixelSpacing=None)
+    status, shown, rows = call(root)
+    assert status == 1
+    named = {row["kind"]: row for row in rows}
+    assert named["table not named"]["mend"] == "cohort.folder.table: list.csv"
+    assert named["column missing"]["mend"] == "cohort.folder.note_column: null"
+    assert "'Befund'" in named["column missing"]["detail"] or "Befund" in named["column missing"]["detail"]
+    assert named["no notes or grades"]["mend"].startswith("cohort.folder.grade_column")
+    assert named["missing pixel spacing"]["mend"] == "ingest.assumed_spacing_mm"
+    assert (named["missing pixel spacing"]["patient"], named["missing pixel spacing"]["file"]) == ("3", "0003/u/1.dcm")
+    assert named["weighting unknown"]["mend"] == "cohort.folder.weighting_column"
+    assert named["duplicate row"]["mend"] == "list.csv, column ID"
+    for row in rows:
+        assert row["weight"] and row["detail"] and (row["mend"] or row["remedy"]), row
+    assert [row["weight"] for row in rows] == sorted((row["weight"] for row in rows), key=[*Weight].index)
+    for kind in named:
+        assert kind in shown
+
+
+def test_settings_that_hold_are_used_as_they_are(settings: Params, tmp_path: Path) -> None:
+    """A table in which `Grading` holds grades needs no notes."""
+    root = tmp_path / "raw"
+    for number in range(1, 10):
+        for file in write_patient(tmp_path / "made", f"{number:04d}", seed=number, **WHOLE):
+            target = root / file.relative_to(tmp_path / "made/01_MRI_Data")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(target)
+    (root / "t.csv").write_text("nr,Grading\n" + "".join(f"{n},{('A', 'BC', 'D')[n % 3]}\n" for n in range(1, 10)))
+    folder = {"table": "t.csv", "patient_column": "nr", "note_column": None, "grade_column": "grading"}
+    cohort = {"name": "folder", "root": root, "folder": settings.cohort.folder.model_copy(update=folder)}
+    params = settings.model_copy(update={"cohort": settings.cohort.model_copy(update=cohort)})
+    found = check_cohort(params)
+    assert found.is_clean and found.cohort == params.cohort, found.problems
+    assert len(found.rows) == 9 * 14 and sum(row["reason"] is None for row in found.rows) == 9 * 12
+
+
+def test_copies_and_persons_across_patients_are_named_by_their_files(settings: Params, tmp_path: Path) -> None:
+    root = archive(tmp_path / "raw", 9)
+    for file in write_patient(tmp_path / "copy", "0001", seed=1, **WHOLE):  # the same pixels and person, other UIDs
+        target = root / "01_MRI_Data/0040" / file.relative_to(tmp_path / "copy/01_MRI_Data/0001")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(target)
+    found = check_cohort(settings, root)
+    alike = [problem for problem in found.problems if problem.kind == "one person, several patients"]
+    assert [problem.detail for problem in alike] == ["one PatientID: patient 1, patient 40"]
+    found.problems.clear()
+    for file in (root / "01_MRI_Data/0040").rglob("*.ima"):
+        write_dicom_again(file, PatientID="RAW-40")
+    write_notes(
+        root / "Radiologists Report.xlsx",
+        {n: list(NOTES.values())[n % 3] for n in range(1, 10)} | {40: NOTES["D"]},
+    )
+    found = check_cohort(settings, root)
+    copies = [problem for problem in found.problems if problem.kind == "near-identical images"]
+    assert len(copies) == 1 and copies[0].detail.startswith("12 as those of patient ")
+    assert {copies[0].patient, copies[0].detail.split("patient ")[1].split(":")[0]} == {"1", "40"}
+
+
+def write_dicom_again(file: Path, **attributes: str) -> None:
+    """Change attributes of a file."""
+    import pydicom
+
+    ds = pydicom.dcmread(file)
+    for keyword, value in attributes.items():
+        setattr(ds, keyword, value)
+    ds.save_as(file)
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "words"),
+    [("absent", "files missing", "no such folder"), ("empty", "files missing", "no file in it")],
+)
+def test_no_files_at_all(settings: Params, tmp_path: Path, folder: str, kind: str, words: str) -> None:
+    (tmp_path / "empty").mkdir()
+    status, _, rows = call(tmp_path / folder)
+    assert status == 1 and words in {row["kind"]: row["detail"] for row in rows}[kind]
+
+
+def test_all_missing_tables_of_rsna_are_named_at_once(settings: Params, tmp_path: Path) -> None:
+    (tmp_path / "raw/train_images").mkdir(parents=True)
+    _, _, rows = call(tmp_path / "raw")
+    assert [row["detail"] for row in rows] == [
+        f"no {name}.csv in it" for name in ("train", "train_series_descriptions", "train_label_coordinates")
+    ]
