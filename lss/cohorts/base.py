@@ -16,12 +16,12 @@ import numpy as np
 
 NO_FAULT_OF_A_FILE = frozenset(
     {
-        "label mask", "mosaic", "position display", "screen save", "corrected copy", "label without its slice",
-        "not a lumbar study", "blank slice", "no image file", "archive beside unpacked images",
-        "archive without images", "image under two patients",
+        "no image", "no image file", "unsupported picture", "screen save", "label mask", "mosaic", "position display",
+        "not MR", "not a lumbar study", "blank slice", "corrected copy",
+        "archive beside unpacked images", "archive without images", "image under two patients",
         "note without images", "images without a note", "empty note", "note without a patient", "duplicate note",
         "second table", "row without a patient", "duplicate row", "unusable row", "ambiguous level",
-        "unknown grade",
+        "label without its slice", "unknown grade",
     }
 )  # fmt: skip
 """Reasons of rejects that are no fault of an image file: they do not count against `split.min_usable_share`."""

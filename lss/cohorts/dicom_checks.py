@@ -15,6 +15,7 @@ MAX_PIXELS = 4096 * 4096
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _OTHER_MODALITIES = frozenset({"CT", "CR", "DX", "MG", "NM", "OT", "PR", "PT", "RF", "SC", "SEG", "SR", "US", "XA"})
+_NO_IMAGES = frozenset({"SR", "PR", "KO", "DOC", "AU", "REG", "RTSTRUCT"})
 _OTHER_BODY_PARTS = frozenset(
     {"CSPINE", "TSPINE", "CTSPINE", "BRAIN", "HEAD", "HEADNECK", "SKULL", "NECK", "KNEE", "SHOULDER", "HIP", "CHEST",
      "ANKLE", "WRIST", "ELBOW", "HAND", "FOOT", "ARM", "LEG", "EXTREMITY", "BREAST", "HEART", "PROSTATE"}
@@ -37,6 +38,8 @@ _SENDER_REMEDY = "Export it again as grey MR images."
 def check_file(header: pydicom.Dataset) -> None:
     """Raise UnusableError unless a file holds grey MR images of credible size."""
     modality = str(header.get("Modality", "MR") or "MR")
+    if modality in _NO_IMAGES and "Rows" not in header:
+        raise UnusableError("no image", f"Modality is {modality}: a report or a viewer's state", _NOTHING)
     if str(header.get("SOPClassUID", "")).startswith(_SECONDARY_CAPTURE) and "ImagePositionPatient" not in header:
         raise UnusableError("screen save", "SOP class Secondary Capture", "Nothing to do: it is no scan.")
     if modality != "MR":

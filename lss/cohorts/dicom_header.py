@@ -115,6 +115,11 @@ def _dcmread(data: bytes, *, force: bool) -> pydicom.Dataset:
     return pydicom.dcmread(io.BytesIO(data), specific_tags=_WANTED, force=force)
 
 
+def begins_like_dicom(start: bytes) -> bool:
+    """Whether the first 132 bytes of a file are those of DICOM, with or without a preamble."""
+    return start[128:132] == b"DICM" or _has_no_preamble(start)
+
+
 def _has_no_preamble(start: bytes) -> bool:
     """Whether a file begins with an attribute of group 2 or 8 at once, as old archives wrote DICOM."""
     return start[:2] in (b"\x02\0", b"\x08\0") and start[3:4] == b"\0" and len(start) >= 8

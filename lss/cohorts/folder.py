@@ -1,8 +1,9 @@
 """Reader of a folder of the user's own: DICOM in any nesting, NIfTI, PNG or TIFF, and a table of notes or grades.
 
 Whose file it is (`patient_of`): the outermost folder below the root, or the file's stem where the files lie flat;
-a flat DICOM file is its header's PatientID's. Where there is a table, its patient column decides: the first of path,
-folders (from outside in), stem, and stem without a trailing number that stands in the column.
+a flat DICOM file, or one of a patient's disc that is the root itself, is its header's PatientID's. Where there is a
+table, its patient column decides: the first of path, folders (from outside in), stem, and stem without a trailing
+number that stands in the column.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from lss.cohorts.base import (
 )
 from lss.cohorts.contrast import plane_from_name, weighting
 from lss.cohorts.dicom import missing_spacing, read_dicom
-from lss.cohorts.dicom_header import read_patient_id
+from lss.cohorts.dicom_header import begins_like_dicom, read_patient_id
+from lss.cohorts.discs import disc_folders, is_on_disc, is_program, is_viewer_file, kind_of_picture
 from lss.cohorts.levels import assign_levels
 from lss.cohorts.pictures import read_picture
 from lss.cohorts.series import settle_series
@@ -41,12 +43,7 @@ from lss.params import FolderParams
 PICTURES = (".png", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
 _PAPERS = (".csv", ".tsv", ".xlsx", ".txt", ".md", ".json", ".pdf", ".docx", ".xml", ".html")
-_DISC_FILES = (
-    ".exe", ".dll", ".ocx", ".so", ".dylib", ".jar", ".msi", ".cab", ".bat", ".cmd", ".inf", ".ini", ".cfg", ".config",
-    ".manifest", ".htm", ".css", ".js", ".xsl", ".ico", ".gif", ".chm", ".hlp", ".lnk", ".url", ".rtf", ".log", ".sys",
-)  # fmt: skip
-"""What a patient's disc holds beside images: viewer programs, their settings and pages."""
-_PROGRAMS = (b"MZ", b"\x7fELF", b"%PDF", b"<!DOCTYPE", b"<html")
+_NOTHING = "Nothing to do."
 
 
 @dataclass(frozen=True)
@@ -98,30 +95,57 @@ class FolderDataset:
 
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""
-        papers = (file for file in self._tree.files() if self._is_paper(file) and file != self._params.table)
         remedy = "Nothing to do; a table to be used is named in cohort.folder.table."
         unread = [
             Reject(file, "no image file", "a table, a text or a part of a viewer, by its name", remedy)
-            for file in papers
+            for file in self._all_files
+            if self._is_paper(file) and file != self._params.table
         ]
-        return [*self._tree.rejects(), *self._rejects, *unread]
+        beside = [
+            Reject(file, "no image file", "on a patient's disc, and not DICOM", _NOTHING)
+            for file in self._beside_images
+        ]
+        return [*self._tree.rejects(), *self._rejects, *unread, *beside]
+
+    @cached_property
+    def _all_files(self) -> list[str]:
+        return self._tree.files()
 
     @cached_property
     def _files(self) -> dict[str, list[str]]:
         """Files by patient, tables and texts left out."""
         files: dict[str, list[str]] = defaultdict(list)
-        for file in self._tree.files():
-            if self._is_paper(file):
+        beside = set(self._beside_images)
+        for file in self._all_files:
+            if self._is_paper(file) or file in beside:
                 continue
             patient = patient_of(file, self._rows)
-            if "/" not in file and patient not in self._rows and not file.lower().endswith(PICTURES + VOLUMES):
+            of_nobody = "/" not in file or is_on_disc(file, self._discs & {""})
+            if of_nobody and patient not in self._rows and not file.lower().endswith(PICTURES + VOLUMES):
                 patient = self._patient_of_header(file) or patient
             files[patient].append(file)
         return dict(files)
 
+    @cached_property
+    def _discs(self) -> set[str]:
+        return disc_folders(self._all_files)
+
+    @cached_property
+    def _beside_images(self) -> list[str]:
+        """Files of patients' discs that are neither DICOM nor volumes: a viewer's, whatever they are called."""
+        on_discs = (file for file in self._all_files if self._discs and is_on_disc(file, self._discs))
+        candidates = [f for f in on_discs if not self._is_paper(f) and not f.lower().endswith(VOLUMES)]
+        return [file for file in candidates if not self._may_be_dicom(file)]
+
+    def _may_be_dicom(self, file: str) -> bool:
+        try:
+            with self._tree.open(file) as stream:
+                return begins_like_dicom(stream.read(132))
+        except UnusableError:
+            return True  # the file will be read again with its patient, and rejected there
+
     def _is_paper(self, file: str) -> bool:
-        name = PurePosixPath(file).name.lower()
-        return name.endswith(_PAPERS + _DISC_FILES) or name == "dicomdir" or file == self._params.table
+        return file.lower().endswith(_PAPERS) or is_viewer_file(file) or file == self._params.table
 
     def _patient_of_header(self, file: str) -> str:
         try:
@@ -171,8 +195,11 @@ class FolderDataset:
         elif name.endswith(VOLUMES):
             self._volume(record, data, file, context)
         else:
-            if data.startswith(_PROGRAMS):
-                raise UnusableError("no image file", "a program or a page, by its first bytes", "Nothing to do.")
+            if is_program(data):
+                raise UnusableError("no image file", "a program or a page, by its first bytes", _NOTHING)
+            if kind := kind_of_picture(data):
+                remedy = "Bring the DICOM files, or PNG or TIFF made from them without loss."
+                raise UnusableError("unsupported picture", f"a {kind} picture keeps no grey levels of a scan", remedy)
             series = PurePosixPath(context.above).name
             found = read_dicom(data, file, series, assumed_spacing_mm=self._assumed_spacing_mm)
             for raw in found.slices:

@@ -160,7 +160,7 @@ def check_usable(rows: list[dict[str, Any]], lost: list[dict[str, Any]], share: 
     faults = {row["file_key"]: row["reason"] for row in lost if row["reason"] not in NO_FAULT_OF_A_FILE}
     total = usable + len(faults)
     if total == 0 or usable / total < share:
-        counts = sorted(Counter(faults.values()).items())
+        counts = sorted(Counter(faults.values() or (row["reason"] for row in lost)).items())
         listed = "; ".join(f"{count} x {reason}" for reason, count in counts) or "no files at all"
         raise LssError(
             f"{where}: only {usable} of {total} files could be used, less than split.min_usable_share = "

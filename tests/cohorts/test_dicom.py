@@ -99,7 +99,7 @@ def test_reads_lossless_jpeg(tmp_path: Path) -> None:
         ("MR_truncated.dcm", "truncated file"),
         ("no_meta.dcm", "not DICOM"),
         ("DICOMDIR", "no image"),
-        ("reportsi.dcm", "not MR"),
+        ("reportsi.dcm", "no image"),
     ],
 )
 def test_foreign_files(name: str, reason: str) -> None:

@@ -10,18 +10,16 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import dataset, dicom_bytes, read_one, smooth_pixels, some_pixels
+from dicom_files import dataset, dicom_bytes, read_one, some_pixels
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGExtended12Bit
 
 from lss.cohorts.base import NO_FAULT_OF_A_FILE, UnusableError, natural_key
-from lss.cohorts.folder import FolderDataset
 from lss.cohorts.pictures import read_picture
 from lss.cohorts.tables import read_table
 from lss.cohorts.volumes import read_volume
 from lss.errors import LssError
-from lss.params import FolderParams
 
 
 def read(data: bytes, **options: float):
@@ -155,23 +153,6 @@ def test_two_columns_of_one_name(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("id,note,Note\n1,a,b\n")
     with pytest.raises(LssError, match="several columns are called 'note'"):
         read_table(tmp_path / "t.csv", ["id", "note"])
-
-
-def test_a_patients_disc_has_no_unreadable_images(tmp_path: Path) -> None:
-    (tmp_path / "DICOM").mkdir()
-    (tmp_path / "DICOM" / "1").write_bytes(dicom_bytes(smooth_pixels(1)))
-    for name in ("DICOMDIR", "autorun.inf", "viewer.exe", "lib.dll", "INDEX.HTM"):
-        (tmp_path / name).write_bytes(b"MZ")
-    (tmp_path / "DICOM" / "START").write_bytes(b"MZ program")
-    params = FolderParams.model_validate(
-        {"table": None, "patient_column": "patient_id", "note_column": None, "grade_column": None,
-         "plane_column": None, "weighting_column": None}
-    )  # fmt: skip
-    reader = FolderDataset(tmp_path, params)
-    assert reader.patients() == ["DICOM"]
-    record = reader.read_patient("DICOM")
-    assert len(record.slices) == 1
-    assert {r.reason for r in (*record.rejects, *reader.orphans())} == {"no image file"}
 
 
 @pytest.mark.parametrize("attributes", [{"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}, {"tiles": 36}])

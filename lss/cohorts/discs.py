@@ -1,0 +1,69 @@
+"""Patients' discs: which of their files are parts of a viewer, and which folders are discs (DICOM PS3.10, PS3.12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+_ENDINGS = (
+    ".exe", ".dll", ".ocx", ".so", ".dylib", ".jar", ".class", ".msi", ".cab", ".bat", ".cmd", ".sh", ".inf", ".ini",
+    ".cfg", ".config", ".manifest", ".plist", ".strings", ".nib", ".icns", ".htm", ".css", ".js", ".xsl", ".xslt",
+    ".swf", ".ico", ".chm", ".hlp", ".lnk", ".url", ".rtf", ".doc", ".log", ".sys", ".ttf", ".pak", ".db", ".lic",
+)  # fmt: skip
+"""Endings of viewer programs, their settings and pages."""
+
+_STARTS = (
+    b"MZ",
+    b"\x7fELF",
+    b"\xca\xfe\xba\xbe",
+    b"\xcf\xfa\xed\xfe",
+    b"%PDF",
+    b"<!doctype",
+    b"<html",
+    b"<?xml",
+    b"[autorun",
+)
+"""First bytes of programs and pages, lower case where they are letters of a page."""
+
+_PICTURE_STARTS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
+
+
+def disc_folders(files: Iterable[str]) -> set[str]:
+    """Folders that are discs: a DICOMDIR or an autorun.inf lies in them. "" is the root."""
+    return {_folder(file) for file in files if _is_directory(file) or PurePosixPath(file).name.lower() == "autorun.inf"}
+
+
+def is_on_disc(file: str, discs: set[str]) -> bool:
+    """Whether a file lies in or below one of `discs`.
+
+    >>> is_on_disc("7/cd/DICOM/1", {"7/cd"}), is_on_disc("8/1", {"7/cd"}), is_on_disc("8/1", {""})
+    (True, False, True)
+    """
+    return any(_plain(parent) in discs for parent in PurePosixPath(file).parents)
+
+
+def is_viewer_file(file: str) -> bool:
+    """Whether a file is part of a viewer, or a disc's directory, by its name."""
+    return file.lower().endswith(_ENDINGS) or _is_directory(file)
+
+
+def is_program(data: bytes) -> bool:
+    """Whether a file is a program or a page, by its first bytes."""
+    return data[:16].lower().startswith(tuple(start.lower() for start in _STARTS))
+
+
+def kind_of_picture(data: bytes) -> str | None:
+    """Kind of a picture that is never read, since it keeps no grey levels (JPEG, GIF, BMP), by its first bytes."""
+    return next((kind for start, kind in _PICTURE_STARTS.items() if data.startswith(start)), None)
+
+
+def _is_directory(file: str) -> bool:
+    return PurePosixPath(file).name.lower().split(";")[0].rstrip(".") == "dicomdir"
+
+
+def _folder(file: str) -> str:
+    return _plain(PurePosixPath(file).parent)
+
+
+def _plain(folder: PurePosixPath) -> str:
+    return "" if folder.as_posix() == "." else folder.as_posix()
