@@ -28,6 +28,14 @@ LLAVA_KEYS: dict[str, str] = {
 }
 """`llava_mistral` key names to those of `LlavaForConditionalGeneration`; `lm_head.weight` keeps its name."""
 
+_TRANSFORMERS_KEYS = {
+    r"^(model\.)?vision_tower\.(vision_model\.)?(?=embeddings|encoder|pre_|post_)": "model.vision_tower.",
+    r"^multi_modal_projector\.": "model.multi_modal_projector.",
+    r"^language_model\.model\.": "model.language_model.",
+    r"^language_model\.lm_head\.": "lm_head.",
+}
+"""Key names of files that transformers itself wrote (4 and 5) to those in memory; it renames them on loading."""
+
 _ORIGINAL_PREFIXES = {
     "model.vision_tower.": "model.vision_tower.vision_tower.vision_model.",
     "model.multi_modal_projector.linear_1.": "model.mm_projector.0.",
@@ -37,12 +45,12 @@ _ORIGINAL_PREFIXES = {
 
 
 def llava_key(name: str) -> str:
-    """The name in `LlavaForConditionalGeneration` of a weight called `name` in `llava_mistral`.
+    """The name in `LlavaForConditionalGeneration` of a weight called `name` in `llava_mistral`, or by transformers.
 
-    >>> llava_key("model.layers.0.mlp.up_proj.weight")
-    'model.language_model.layers.0.mlp.up_proj.weight'
+    >>> llava_key("model.layers.0.mlp.up_proj.weight"), llava_key("language_model.lm_head.weight")
+    ('model.language_model.layers.0.mlp.up_proj.weight', 'lm_head.weight')
     """
-    for pattern, replacement in LLAVA_KEYS.items():
+    for pattern, replacement in (LLAVA_KEYS | _TRANSFORMERS_KEYS).items():
         new_name, count = re.subn(pattern, replacement, name)
         if count:
             return new_name

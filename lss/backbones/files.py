@@ -15,6 +15,7 @@ from lss.io import read_json
 TEXT_FILES = ("*.json", "*.txt", "tokenizer.model")
 WEIGHT_FILES = ("*.safetensors",)
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.safetensors")
 _OURS = ("manifest.json", "fetched.json")
 
 
@@ -47,14 +48,15 @@ def require(folder: Path, *names: str) -> None:
 
 
 def require_safetensors(folder: Path) -> list[Path]:
-    """The safetensors files of `folder`, sorted.
+    """The safetensors files of `folder`, sorted: whole ones, all those that an index or a name announces.
 
     Raises LssError when there are none; a pickled checkpoint, which could run code when loaded, is named
-    together with the verb that converts it.
+    together with the verb that converts it. Also for a file that is cut, a shard that is absent, a tensor that is not
+    in the shard where the index has it, and a whole file beside shards, of which a loader would take one silently.
     """
     files = sorted(folder.glob("*.safetensors"))
     if files:
-        _check_shards(folder, {file.name for file in files})
+        _check_shards(folder, stored_names(folder))
         return files
     pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
     if pickles:
@@ -65,34 +67,55 @@ def require_safetensors(folder: Path) -> list[Path]:
     raise LssError(f"{folder}: holds no *.safetensors. Put the published files there (`lss fetch weights`).")
 
 
-def _check_shards(folder: Path, found: set[str]) -> None:
-    """Raise LssError where an index names a file that is absent, or a whole file lies beside the shards."""
+def _check_shards(folder: Path, names: dict[str, list[str]]) -> None:
+    """Raise LssError where the files do not hold what an index, or their own numbers, say (`require_safetensors`)."""
+    for file in names:
+        if numbers := _SHARD.fullmatch(file):
+            stem, count = numbers[1], int(numbers[2])
+            siblings = {f"{stem}-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)}
+            _refuse_absent(folder, siblings - names.keys(), f"there are {count} shards, as {file} says")
     for index in sorted(folder.glob("*.safetensors.index.json")):
         try:
-            named = {str(name) for name in read_json(index)["weight_map"].values()}
+            places = {str(name): str(file) for name, file in read_json(index)["weight_map"].items()}
         except (KeyError, TypeError, AttributeError) as error:
             raise LssError(f"{index}: is no index of safetensors files. Fetch the checkpoint again.") from error
-        if missing := sorted(named - found):
+        _refuse_absent(folder, set(places.values()) - names.keys(), f"named in {index.name}")
+        held = {file: set(of_file) for file, of_file in names.items()}
+        if lost := sorted(name for name, file in places.items() if name not in held[file]):
             raise LssError(
-                f"{folder}: {_some(missing)}: named in {index.name}, but not there. Fetch the checkpoint again "
-                "(`lss fetch weights`)."
+                f"{folder}: {len(lost)} tensors are not in the file where {index.name} has them ({_some(lost)}). The "
+                "shards are of another version than the index: fetch the checkpoint again."
             )
         whole = index.name.removesuffix(".index.json")
-        if whole in found - named:
+        if whole in names.keys() - set(places.values()):
             raise LssError(
                 f"{folder / whole}: lies beside the shards that {index.name} names, and a loader would take it instead "
                 "of them. Remove whichever is of another version."
             )
 
 
+def _refuse_absent(folder: Path, missing: set[str], why: str) -> None:
+    if missing:
+        raise LssError(
+            f"{folder}: {_some(sorted(missing))}: {why}, but not there. Fetch the checkpoint again "
+            "(`lss fetch weights`)."
+        )
+
+
 def stored_names(folder: Path) -> dict[str, list[str]]:
-    """Names of the tensors in every safetensors file of `folder`, by the file's name; headers alone are read."""
-    from safetensors import safe_open  # imported here: `lss fetch weights` does without it
+    """Names of the tensors in every safetensors file of `folder`, by the file's name; headers alone are read.
+
+    Raises LssError for a file that is cut or no safetensors.
+    """
+    from safetensors import SafetensorError, safe_open  # imported here: `lss fetch weights` does without it
 
     names = {}
     for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(file, "np") as weights:
-            names[file.name] = sorted(weights.keys())
+        try:
+            with safe_open(file, "np") as weights:
+                names[file.name] = sorted(weights.keys())
+        except (SafetensorError, OSError) as error:
+            raise LssError(f"{file}: cannot be loaded: cut or damaged ({error}). Fetch it again.") from error
     return names
 
 

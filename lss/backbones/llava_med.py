@@ -1,7 +1,8 @@
 """LLaVA-Med v1.5: CLIP ViT-L/14 at 336, two-layer projector, Mistral-7B.
 
 Published as `llava_mistral` (`microsoft/llava-med-v1.5-mistral-7b`), which transformers does not know: its keys
-are renamed on the way into `LlavaForConditionalGeneration` (`convert.py`).
+are renamed on the way into `LlavaForConditionalGeneration` (`convert.py`). What transformers itself writes of such a
+model (`model_type: llava`, the tower in it, `tokenizer.json`) is read as well.
 
 Folder: `config.json`, safetensors (sharded), `tokenizer.model`, and a folder called as the last part of
 `mm_vision_tower` (clip-vit-large-patch14-336) with that tower's `config.json`. The tower's weights are those within
@@ -32,6 +33,7 @@ from lss.io import read_json
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _TOWER = "model.vision_tower."
+_PUBLISHED_TOWER = "openai/clip-vit-large-patch14-336"
 VisionTower = Literal["checkpoint", "clip"]
 
 
@@ -65,7 +67,7 @@ class LlavaMed(GenerativeBackbone):
     def load(cls, folder: Path, *, quantise: bool, device: torch.device, dtype: torch.dtype) -> Self:
         """Load from `folder`; see the module's text."""
         config = read_configuration(folder)
-        require(folder, "tokenizer.model")
+        require(folder, "tokenizer.model" if not (folder / "tokenizer.json").is_file() else "tokenizer.json")
         choice = chosen_vision_tower(folder)
         require_vision_tower(folder, choice)
         common: dict[str, Any] = {"quantise": quantise, "device": device, "dtype": dtype}
@@ -75,7 +77,7 @@ class LlavaMed(GenerativeBackbone):
             keep=("model.multi_modal_projector", "lm_head"),
             may_miss=(_TOWER,) if choice == "clip" else (),
             config=config,
-            key_mapping=LLAVA_KEYS,
+            key_mapping=None if _is_of_transformers(folder) else LLAVA_KEYS,
             **common,
         )
         if choice == "clip":
@@ -132,11 +134,28 @@ class LlavaMed(GenerativeBackbone):
 
 
 def read_configuration(folder: Path) -> LlavaConfig:
-    """Of a checkpoint in its published format. LssError when a file is missing or another model's."""
+    """Of a checkpoint in its published format, or as transformers writes it.
+
+    Raises LssError when a file is missing or another model's.
+    """
     require(folder, "config.json")
+    if _is_of_transformers(folder):
+        config = LlavaConfig.from_pretrained(folder, local_files_only=True)
+        language, vision = (getattr(part, "model_type", None) for part in (config.text_config, config.vision_config))
+        parts = (language, vision, config.vision_feature_select_strategy)
+        if parts != ("mistral", "clip_vision_model", "default"):
+            raise LssError(
+                f"{folder / 'config.json'}: is of {', '.join(map(str, parts))}: no LLaVA-Med v1.5 checkpoint."
+            )
+        return config
     tower_folder = vision_tower_folder(folder)
     require(tower_folder, "config.json")
     return llava_config(folder, CLIPVisionConfig.from_pretrained(tower_folder, local_files_only=True))
+
+
+def _is_of_transformers(folder: Path) -> bool:
+    """Whether a folder holds what transformers writes, not the published `llava_mistral`."""
+    return bool(read_json(folder / "config.json").get("model_type") == "llava")
 
 
 def drop_unused_layers(model: Any) -> None:
@@ -155,8 +174,8 @@ def drop_unused_layers(model: Any) -> None:
 
 
 def vision_tower_folder(folder: Path) -> Path:
-    """The folder inside a LLaVA-Med checkpoint's for the tower named in `mm_vision_tower`."""
-    return folder / Path(read_json(folder / "config.json")["mm_vision_tower"]).name
+    """The folder inside a LLaVA-Med checkpoint's for the tower named in `mm_vision_tower`, by default the published."""
+    return folder / Path(read_json(folder / "config.json").get("mm_vision_tower", _PUBLISHED_TOWER)).name
 
 
 def chosen_vision_tower(folder: Path) -> VisionTower:

@@ -21,6 +21,7 @@ from transformers import AutoTokenizer, Idefics3Config, Idefics3ForConditionalGe
 from lss.backbones.base import GenerativeBackbone, Tower
 from lss.backbones.files import files_of_transformers, require, stored_names
 from lss.backbones.transformers_loading import load_pretrained
+from lss.errors import LssError
 from lss.io import read_json
 
 
@@ -52,8 +53,9 @@ class SmolVlm(GenerativeBackbone):
 
     @classmethod
     def load(cls, folder: Path, *, quantise: bool, device: torch.device, dtype: torch.dtype) -> Self:
-        """Load from `folder`: `config.json`, `preprocessor_config.json`, `tokenizer.json`, safetensors."""
-        require(folder, "config.json", "preprocessor_config.json", "tokenizer.json")
+        """Load from `folder`: `config.json`, `tokenizer.json`, safetensors, and `read_preprocessing`'s file."""
+        require(folder, "config.json", "tokenizer.json")
+        preprocess = read_preprocessing(folder)
         model = load_pretrained(
             Idefics3ForConditionalGeneration,
             folder,
@@ -63,7 +65,7 @@ class SmolVlm(GenerativeBackbone):
             dtype=dtype,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
-        return cls(model, tokenizer, read_json(folder / "preprocessor_config.json"))
+        return cls(model, tokenizer, preprocess)
 
     @classmethod
     def stored_tensors(cls, folder: Path) -> Iterator[tuple[str, str, str | None]]:
@@ -75,10 +77,10 @@ class SmolVlm(GenerativeBackbone):
     @classmethod
     def empty(cls, folder: Path) -> Self:
         """See `Backbone.empty`."""
-        require(folder, "config.json", "preprocessor_config.json")
+        require(folder, "config.json")
         config = Idefics3Config.from_pretrained(folder, local_files_only=True)
         model = Idefics3ForConditionalGeneration(config)
-        return cls(model, None, read_json(folder / "preprocessor_config.json"))
+        return cls(model, None, read_preprocessing(folder))
 
     @property
     def text_tower(self) -> Any:
@@ -100,3 +102,20 @@ class SmolVlm(GenerativeBackbone):
         """See `Backbone.project_patches`. Pixel shuffle joins s x s patches: M = N / s^2."""
         connector = self.model.model.connector
         return connector(tokens_BND.to(self.model.dtype))
+
+
+def read_preprocessing(folder: Path) -> dict[str, Any]:
+    """How images are normalised (`image_mean`, `image_std`): `preprocessor_config.json`, as the model was published.
+
+    transformers 5 writes it as `image_processor` in `processor_config.json`. Raises LssError where neither says it.
+    """
+    files = [folder / "preprocessor_config.json", folder / "processor_config.json"]
+    for file in files:
+        found = read_json(file) if file.is_file() else {}
+        found = found.get("image_processor", found)
+        if {"image_mean", "image_std"} <= found.keys():
+            return dict(found)
+    raise LssError(
+        f"{folder}: neither {files[0].name} nor {files[1].name} with image_mean and image_std: not there. Put the "
+        "files of the published repository there (`lss fetch weights`) and run `lss weights`."
+    )
