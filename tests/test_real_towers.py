@@ -9,16 +9,28 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from lss.backbones import load_backbone
+from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 from lss.backbones.tiny_tokenizers import write_bert_tokenizer
 from lss.errors import LssError
+from lss.io import write_parquet
+from lss.metrics.bootstrap import PatientBootstrap
+from lss.model.network import SegmentationNetwork, network_config
+from lss.params import load_params
+from lss.schemas import SHARD
+from lss.training.data import Samples
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+from _frozen_towers import Arm, Towers, answers, fitted
 from _onnx_weights import vision_weights
 from _real_checkpoint import register_vit, write_checkpoint
+from _tower_data import REAL_GRADE, real_part
+from _tower_tables import Truth, balanced_accuracy
+from train import sample
 
 SIDE, PATCH, TRAINED_GRID = 42, 14, 5  # the position embedding is of 5 x 5 patches, the images have 3 x 3
 VIT = "lss_vit_test_patch14_42"
@@ -123,3 +135,51 @@ def test_a_file_of_another_kind_is_refused_by_name(tmp_path):
     path.write_bytes(b"\xff" * 20)
     with pytest.raises(LssError, match=r"other\.onnx: is no ONNX file"):
         vision_weights(path, 3)
+
+
+def test_what_trains_on_remembered_towers_is_the_network_on_the_towers(tmp_path):
+    """Trained on tokens and embeddings kept from the tiny BiomedCLIP, then given the images themselves."""
+    write_tiny_checkpoint("biomedclip", tmp_path / "tiny", seed=1)
+    path = tmp_path / "part.parquet"
+    write_parquet(path, [sample(index) for index in range(6)], SHARD)
+    params = load_params().train.model_copy(update={"mask_size": 32})
+    settings = params.segmentation.model_copy(update={"epochs": 1})
+    params = params.model_copy(update={"segmentation": settings})
+    parts = dict.fromkeys(("train", "val", "test"), path)
+    towers = {"real": Towers.look(tmp_path / "tiny", parts, params.mask_size, quantise=True)}
+    trained = fitted(Arm("real", "real"), "segmentation", 1, params, towers)
+    backbone = load_backbone(
+        "biomedclip", tmp_path / "tiny", quantise=True, device=torch.device("cpu"), dtype=torch.float32
+    )
+    whole = SegmentationNetwork(backbone, network_config(params)).eval()
+    missing, unexpected = whole.load_state_dict(trained.state_dict(), strict=False)
+    assert not unexpected and all(name.startswith("encoder.backbone.") for name in missing)
+    images = Samples([path], backbone.image_size, params.mask_size)
+    own, severe = answers(whole, images), answers(whole, images, "D")
+    for expected, grade in ((own, None), (severe, "D")):
+        error = np.abs(answers(trained, towers["real"].seen["test"], grade) - expected).max()
+        # half precision of the kept tokens is all that may differ; another question changes more than that
+        assert error < 0.25 * np.abs(severe - own).max()
+
+
+def test_balanced_accuracy_of_a_difference_by_hand():
+    grades = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+    bootstrap = PatientBootstrap([f"P{index % 6}" for index in range(8)], 200, 0.95, 1)
+    truth = Truth(np.zeros((8, 2, 2), bool), grades, bootstrap, None)
+    right = np.array([1, 1, 1, 0, 1, 0, 0, 0], float)
+    assert balanced_accuracy(right, truth).value == pytest.approx((3 / 4 + 1 / 2 + 0) / 3)
+    assert balanced_accuracy(right - 1, truth).value == pytest.approx((3 / 4 + 1 / 2 + 0) / 3 - 1)
+
+
+def test_real_slices_become_samples_with_pseudo_masks(shared, tmp_path):
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    for file in sorted((shared / "data/mendeley-lss-png/axial_t2").glob("*.png"))[:2]:
+        (folder / file.name).write_bytes(file.read_bytes())
+    count, found = real_part(folder, 0.6875, load_params(), tmp_path / "real.parquet")
+    assert (count, found) == (2, 2)
+    samples = Samples([tmp_path / "real.parquet"], 112, 96)
+    for index in range(2):
+        row = samples[index, 0]
+        assert row["grade"] == REAL_GRADE and 0.002 < row["mask"].float().mean() < 0.2
+        assert row["mask"][32:64, 32:64].sum() > 0.5 * row["mask"].sum()  # the view is centred on the canal
