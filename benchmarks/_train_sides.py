@@ -134,6 +134,7 @@ class ForTrainer(nn.Module):
             )
             settings = self.task[0].settings
             loss = self.module.loss(evidence, batch.report, batch.grade_B, settings.focal_gamma, settings.grade_weight)
+            loss = loss + self.module.finding_loss(evidence, batch.report)
         else:
             loss = self.task[0].loss(batch)
         return {"loss": loss}

@@ -308,6 +308,7 @@ class PredictParams(Section):
     decoding: Literal["greedy", "beam", "sample"]
     beams: Count
     temperature: Positive
+    unsupported: Literal["drop", "keep"]
     on_contradiction: Literal["keep", "regenerate", "template"]
     attempts: Count
 

@@ -167,7 +167,13 @@ def passes(network: Network, task: str, train: TrainParams, images: int) -> Iter
         )
         ids = torch.zeros(images, train.report.max_tokens, dtype=torch.long)
         settings = (train.report.focal_gamma, train.report.grade_weight)
-        yield "learn", lambda: network(evidence, ids, ids, batch.grade_B, *settings).backward()
+        silent = [""] * images
+        yield (
+            "learn",
+            lambda: (
+                network(evidence, ids, ids, batch.grade_B, *settings) + network.finding_loss(evidence, silent)
+            ).backward(),
+        )
         yield "look", lambda: network.find(image, batch.grade_B, None)
 
 

@@ -210,5 +210,6 @@ REPORT = pa.schema(
         ("origin", pa.string()),  # first, regenerated, template: see predict.on_contradiction
         ("attempts", pa.int32()),  # texts the generator wrote for it
         ("first_report", pa.string()),  # the text that was replaced; null where origin is first
+        ("left_out", pa.list_(pa.string())),  # sentences that the report was relieved of: see predict.unsupported
     ]
 )

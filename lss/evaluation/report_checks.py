@@ -37,7 +37,7 @@ def report_rows(
     backbone: str, loss: str, cases: TestCases, rows: Rows, scores: LanguageScores, checks: list[ReportCheck]
 ) -> Rows:
     """Rows of the report case table, from rows of a predictions table."""
-    kept = ("report", "area_percent", "mask_grade", "origin", "attempts", "first_report")
+    kept = ("report", "area_percent", "mask_grade", "origin", "attempts", "first_report", "left_out")
     return [
         cases.identity(index, backbone, loss)
         | {name: row[name] for name in kept}

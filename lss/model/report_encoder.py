@@ -162,8 +162,7 @@ class ReportEncoder(nn.Module):
         device = cells_BMC.device
         areas_B = to_device(torch.tensor(evidence.area_percent, dtype=torch.float64), device)
         digits_B3 = to_device(torch.tensor([area_digits(area) for area in evidence.area_percent]), device)
-        levels = [LEVELS.index(level) + 1 if level in LEVELS else 0 for level in evidence.levels]
-        levels_B = to_device(torch.tensor(levels), device)
+        levels_B = level_index(evidence.levels, device)
         tokens_BRL = torch.cat(
             [
                 self.cells(cells_BMC),
@@ -189,6 +188,11 @@ def grade_index(areas_B: Tensor, thresholds_2: Tensor) -> Tensor:
     [0, 1, 1, 2]
     """
     return (areas_B >= thresholds_2[0]).long() + (areas_B > thresholds_2[1]).long()
+
+
+def level_index(levels: list[str | None], device: torch.device) -> Tensor:
+    """Place of each disc level in LEVELS from 1 on, int64 (B,) on the device; 0 where it is unknown."""
+    return to_device(torch.tensor([LEVELS.index(level) + 1 if level in LEVELS else 0 for level in levels]), device)
 
 
 def area_digits(area_percent: float) -> tuple[int, int, int]:

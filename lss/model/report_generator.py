@@ -1,7 +1,8 @@
 """Report generator: image -> mask -> f_r -> text (section 3.6, eq. 10-12).
 
 The trained segmentation network is part of it and stays frozen: it draws the mask and gives the visual features.
-Trained are the encoder of f_r and the writer: a small decoder, or adapters of the backbone's own language model.
+Trained are the encoder of f_r, the writer (a small decoder, or adapters of the backbone's own language model), and a
+head that reads findings from the image, against which what was written is held.
 
 Shapes: B images, T tokens, R tokens of f_r, L their width, K grades.
 """
@@ -13,12 +14,14 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lss.backbones.base import Backbone, GenerativeBackbone
 from lss.grades import GRADES
 from lss.losses.focal import IGNORED, focal_nll
 from lss.model import decoding
+from lss.model.finding_head import FindingHead, statements_of
 from lss.model.mask_encoder import mask_coverage
 from lss.model.network import SegmentationNetwork
 from lss.model.prompt_bank import questions
@@ -68,6 +71,7 @@ class ReportGenerator(nn.Module):
             decoder = ReportDecoder(len(ids), width, max_tokens)
             self.writer = DecoderWriter(decoder, ids.cls_token_id, ids.sep_token_id)
         self.encoder = ReportEncoder(backbone.width, width, templates_KW)
+        self.finding_head = FindingHead(backbone.width)
 
     @property
     def prefix_tokens(self) -> int:
@@ -146,6 +150,17 @@ class ReportGenerator(nn.Module):
         context_BRL = self.writer.context(features_BRL, evidence.projected_BML)
         words = focal_nll(self.writer.teach(context_BRL, ids_BT), target_BT, gamma)
         return words + grade_weight * nn.functional.cross_entropy(logits_BK, grade_B)
+
+    def finding_loss(self, evidence: Evidence, reports: list[str]) -> Tensor:
+        """Cross-entropy of the finding head, mean over `STATEMENTS`, by what the reports state."""
+        said_BF = torch.stack([statements_of(*of) for of in zip(reports, evidence.levels, strict=True)])
+        logits_BF = self.finding_head(evidence)
+        return nn.functional.binary_cross_entropy_with_logits(logits_BF, to_device(said_BF, logits_BF.device))
+
+    @torch.no_grad()
+    def finding_chances(self, evidence: Evidence) -> NDArray[np.float64]:
+        """Probability of each of `STATEMENTS` by the finding head: (B, F)."""
+        return self.finding_head(evidence).sigmoid().double().cpu().numpy()  # type: ignore[no-any-return]
 
     def teaching_ids(self, reports: list[str]) -> tuple[Tensor, Tensor]:
         """Inputs (begin, w1, ... wn) and targets (w1, ... wn, end), (B, T) int64.

@@ -56,7 +56,8 @@ _OTHERS = (
 )
 _SIDES = {"left": "left", "lt": "left", "l": "left", "right": "right", "rt": "right", "r": "right", "both": "both",
           "bilateral": "both", "bilaterally": "both", "central": "central"}  # fmt: skip
-_SIDED = (BULGE, HERNIATION, SAC, ROOT, FORAMEN, RECESS, FACETS, FLAVUM)
+SIDED = (BULGE, HERNIATION, SAC, ROOT, FORAMEN, RECESS, FACETS, FLAVUM)
+"""Structures that a report may give a side to."""
 _SIZES = {"small": "mild", "large": "severe", "huge": "severe", "massive": "severe"}
 _ADJECTIVES = 6
 """Words before a noun among which its side and size are looked for."""
@@ -188,7 +189,7 @@ def _object(tokens: list[Token], index: int) -> str | None:
 def _affected(tokens: list[Token], index: int, effect: int, structure: str, negated: bool) -> Finding:
     """An effect on the object at `index`."""
     inner = tokens[max(0, min(index, effect) - 2) : max(index, effect) + 1]
-    side = _side_of_object(tokens, index) if structure in _SIDED else None
+    side = _side_of_object(tokens, index) if structure in SIDED else None
     if negated:
         return Finding(structure, None, side, None, True)
     qualifiers = qualifiers_of(tokens, index, effect)
@@ -228,7 +229,7 @@ def _adjectives(tokens: list[Token], index: int, structure: str) -> tuple[str | 
         before.append(token)
     sizes = [_size(token) for token in before]
     severity = next((size for size in sizes if size), None)
-    if structure not in _SIDED:
+    if structure not in SIDED:
         return None, severity
     return _side(before[::-1]) or _side(_until_stop(tokens[index + 1 : index + 8])), severity
 

@@ -103,11 +103,13 @@ class ReportTask:
         return [group for group in groups if group["params"]]
 
     def loss(self, batch: Batch) -> Tensor:
-        """Loss of the reports, each stating the area of the mask that was predicted."""
+        """Loss of the reports, each stating the area of the mask that was predicted, and of the finding head."""
         evidence = self._look(batch)
         if self._calibrated is None:  # the first epoch
             self._cut["train"] += sum(map(self.module.is_cut, batch.report))
-        return self._loss(evidence, batch.report, batch.grade_B, self.gamma, self.settings.grade_weight)
+        words = self._loss(evidence, batch.report, batch.grade_B, self.gamma, self.settings.grade_weight)
+        # without a weight: the finding head shares no parameter with the rest, and AdamW's steps have no scale
+        return words + self.module.finding_loss(evidence, batch.report)
 
     def _loss(
         self, evidence: Evidence, reports: list[str], grade_B: Tensor, gamma: float, grade_weight: float
@@ -124,7 +126,7 @@ class ReportTask:
         written greedily for at most `READ` samples, evenly spaced. `nll` (all samples) makes the score
         smooth; by itself it hardly notices one wrong word for the grade. `cider_d` is for the record: on so few
         reports it jumps between epochs, because which findings a note names cannot be told from the image.
-        `head_grade`: share of right grades by the head on f_r.
+        `head_grade`: share of right grades by the head on f_r. `finding_loss`: of the finding head.
         """
         looked = [(self._look(batch), batch.report, batch.grade_B) for batch in batches]
         if self._calibrated is None:
@@ -132,9 +134,10 @@ class ReportTask:
                 [area for evidence, _, _ in looked for area in evidence.area_percent],
                 [GRADES[index] for _, _, grade_B in looked for index in grade_B.tolist()],
             )
-        nll, right, cut, seen = 0.0, 0, 0, list[tuple[Evidence, str, str]]()
+        nll, findings, right, cut, seen = 0.0, 0.0, 0, 0, list[tuple[Evidence, str, str]]()
         for evidence, reports, grade_B in looked:
             nll += self._loss(evidence, reports, grade_B, 0.0, 0.0).item() * len(reports)
+            findings += self.module.finding_loss(evidence, reports).item() * len(reports)
             right += int((self.module.encoder(evidence)[1].argmax(dim=-1) == grade_B).sum())
             grades = [GRADES[index] for index in grade_B.tolist()]
             seen += [(evidence.at([i]), *of) for i, of in enumerate(zip(reports, grades, strict=True))]
@@ -159,6 +162,7 @@ class ReportTask:
             "text_grade": float(np.mean(states_grade)),
             "cider_d": float(cider_d(*words).mean()),
             "nll": mean_nll,
+            "finding_loss": findings / len(seen),
             "head_grade": right / len(seen),
             "threshold_mild": self.module.encoder.thresholds.mild,
             "threshold_severe": self.module.encoder.thresholds.severe,
@@ -237,6 +241,7 @@ def build_network(setup: Setup) -> ReportGenerator:
     network = untrained(backbone, network_config(setup.params), settings)
     network.requires_grad_(False)
     network.encoder.requires_grad_(True)
+    network.finding_head.requires_grad_(True)
     network.writer.requires_grad_(True)
     qlora.add_adapters(
         backbone,

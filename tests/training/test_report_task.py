@@ -17,6 +17,7 @@ from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 from lss.errors import LssError
 from lss.io import write_json
 from lss.losses.focal import IGNORED
+from lss.model.finding_head import statements_of, supported
 from lss.model.network import SegmentationNetwork, network_config
 from lss.model.prompt_bank import questions
 from lss.model.report_encoder import Location
@@ -96,10 +97,12 @@ def _batch_of(network: ReportGenerator) -> Batch:
     return Batch(image, torch.zeros(3, 1, 8, 8), torch.arange(3), REPORTS, rows)
 
 
-def _predict(card: ModelCard, model: Path, weights: Path, batches: list[Batch], how: str) -> list[dict[str, Any]]:
+def _predict(
+    card: ModelCard, model: Path, weights: Path, batches: list[Batch], how: str, unsupported: str = "keep"
+) -> list[dict[str, Any]]:
     settings = PredictParams(
-        batch_size=3, device="cpu", threads=1, decoding="greedy", beams=1, temperature=1.0, on_contradiction=how,
-        attempts=2,
+        batch_size=3, device="cpu", threads=1, decoding="greedy", beams=1, temperature=1.0, unsupported=unsupported,
+        on_contradiction=how, attempts=2,
     )  # fmt: skip
     return list(report_prediction.predict(card, model, weights, settings, 0, CPU, batches))
 
@@ -144,7 +147,8 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
 
     scores = task.validate([batch])
     assert set(scores) == {
-        "score", "right_reports", "text_grade", "cider_d", "nll", "head_grade", "threshold_mild", "threshold_severe"
+        "score", "right_reports", "text_grade", "cider_d", "nll", "finding_loss", "head_grade", "threshold_mild",
+        "threshold_severe",
     }  # fmt: skip
     areas = np.array(network.look(batch.image_B1YX, batch.grade_B, [PLACE] * 3).area_percent)
     by_hand = calibrate_thresholds(areas, ["A", "BC", "D"])
@@ -161,6 +165,12 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
     assert [row["reference"] for row in rows] == REPORTS
     assert [row["area_percent"] for row in rows] == evidence.area_percent
     assert {(row["origin"], row["attempts"], row["first_report"]) for row in rows} == {("first", 1, None)}
+
+    assert not any(row["left_out"] for row in rows)
+    chances = network.finding_chances(evidence)
+    for row, text, of in zip(_predict(card, tmp_path, weights, [batch], "keep", "drop"), written, chances, strict=True):
+        assert (row["report"], row["left_out"]) == supported(text, "L4-L5", of)
+        assert sorted(f"{row['report']} {' '.join(row['left_out'])}".split()) == sorted(text.split())
 
     thresholds = network.encoder.thresholds
     assert [row["mask_grade"] for row in rows] == [grade_by_area(a, thresholds) for a in evidence.area_percent]
@@ -279,11 +289,15 @@ def test_losses_are_those_of_the_logits(trained_segmentation, params):
             features, grade_logits = task.module.encoder(evidence)
             context = task.module.writer.context(features, evidence.projected_BML)
             logits = task.module.writer.teach(context, ids)
+            chances = task.module.finding_head(evidence).sigmoid()
     counted = target != IGNORED
     p = logits.softmax(dim=-1)[counted].gather(1, target[counted][:, None])
     grade_loss = -(grade_logits.log_softmax(dim=-1).diagonal()).mean()
+    said = torch.stack([statements_of(report, "L4-L5") for report in REPORTS]).bool()
+    finding_loss = -torch.where(said, chances, 1 - chances).log().mean()
     for loss, gamma in (("focal", 2.0), ("nll", 0.0)):
-        expected = ((1 - p) ** gamma * -p.log()).mean() + params.report.grade_weight * grade_loss
+        words = ((1 - p) ** gamma * -p.log()).mean()
+        expected = words + params.report.grade_weight * grade_loss + finding_loss
         assert batch_losses[loss] == pytest.approx(expected.item(), rel=1e-4)
 
 
