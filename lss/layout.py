@@ -76,6 +76,7 @@ FIGURES = {
     8: "results/figures/figure8_decision_curve",
     9: "results/figures/figure9_training",
     10: "results/figures/figure10_ablation",
+    11: "results/figures/figure11_prompts",
 }  # + .png and .svg
 PLOTS = {
     name: f"results/plots/{name}.csv" for name in ("segmentation", "pid_controller", "classification", "report")

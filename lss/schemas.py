@@ -175,9 +175,11 @@ SEGMENTATION = pa.schema(
         ),  # float16 grid_rows * grid_columns, mean over heads and prompts, sums to 1
         ("grid_rows", pa.int32()),
         ("grid_columns", pa.int32()),
-        # as `mask`, where all prompts speak of grade A, and of D; null without prompts
+        # as `mask`, where the prompts say something else (`lss.evaluation.prompt_exchange.SAID`); null without prompts
         ("mask_said_A", IMAGE),
         ("mask_said_D", IMAGE),
+        ("mask_said_shuffled", IMAGE),
+        ("mask_said_empty", IMAGE),
     ]
 )
 

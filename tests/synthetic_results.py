@@ -161,6 +161,8 @@ def _write_predictions(
                     "grid_columns": 8,
                     "mask_said_A": {"bytes": encode_png(np.zeros_like(mask)), "path": None},
                     "mask_said_D": {"bytes": encode_png(mask), "path": None},
+                    "mask_said_shuffled": {"bytes": encode_png(ellipse(MASK, 8)), "path": None},
+                    "mask_said_empty": {"bytes": encode_png(mask), "path": None},
                 }
             )
         else:

@@ -193,9 +193,13 @@ class GenerativeBackbone(Backbone):
     def prompt_embeddings(self, prompts: list[str]) -> Tensor:
         """Mean over each prompt's tokens of the language model's last hidden state: float32 (K, text_width).
 
-        A causal model has no summary token; the mean is the usual stand-in. Not stated in the paper.
+        A causal model has no summary token; the mean is the usual stand-in. Not stated in the paper. Where a tokenizer
+        makes no token of the empty text, the end-of-text token stands for it, which is what parts texts in training.
         """
-        batch = self.tokenizer(prompts, return_tensors="pt", padding=True).to(self.device)
+        nothing = "" if self.tokenizer("").input_ids else self.tokenizer.eos_token
+        batch = self.tokenizer([prompt or nothing for prompt in prompts], return_tensors="pt", padding=True).to(
+            self.device
+        )
         hidden_KTL = self.text_tower(**batch).last_hidden_state.float()
         mask_KT1 = batch["attention_mask"].unsqueeze(-1)
         return (hidden_KTL * mask_KT1).sum(dim=1) / mask_KT1.sum(dim=1)

@@ -1,4 +1,4 @@
-"""What the prompts are good for: the masks where all of them speak of one grade, against the masks as they are.
+"""What the prompts are good for: the masks where they say something else, against the masks as they are.
 
 A text channel that does nothing leaves every number at 0.
 """
@@ -15,8 +15,9 @@ from lss.grades import GRADES
 from lss.metrics.bootstrap import Floats, PatientBootstrap, divide
 from lss.metrics.segmentation import overlap, pixel_counts
 
-SAID = ("A", "D")
-"""Grades that all prompts are made to speak of: "normal" and "severe"."""
+SAID = ("A", "D", "shuffled", "empty")
+"""What the prompts are made to say, by the names of `lss.notes.prompts.SPOKEN`: all of grade A ("normal"), all of D
+("severe"), each grade the words of another, nothing."""
 
 EXCHANGE_METRICS = ("dice_change", "pixels_changed", "area_change")
 
@@ -26,7 +27,7 @@ Masks = list[NDArray[np.bool_]]
 def measure_exchange(
     key: dict[str, str], own: Masks, said: Masks, reference: Masks, grades: list[str], bootstrap: PatientBootstrap
 ) -> list[Measure]:
-    """Measures of one model and one grade said; strata: all, and each true grade of the images.
+    """Measures of one model and one of SAID; strata: all, and each true grade of the images.
 
     - dice_change: mean Dice with exchanged prompts less mean Dice as it is;
     - pixels_changed: pixels that differ, as a share of those in either mask, pooled (undefined where none is drawn);

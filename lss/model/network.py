@@ -153,7 +153,11 @@ class SegmentationNetwork(nn.Module):
 
     def forward(self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
         """Mask logits (B, 1, mask_size, mask_size), attention and grade; arguments of `PromptedEncoder.forward`."""
-        found = self.encoder(image_B1YX, grade_B, asked_B3)
+        return self.draw(self.encoder.patches(image_B1YX), grade_B, asked_B3)
+
+    def draw(self, patches_BND: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
+        """`forward` from the encoder's `patches` of the images, which other prompts leave as they are."""
+        found = self.encoder.attend(patches_BND, grade_B, asked_B3)
         logits = self.decoder(found.attended.patches_BND, found.attended.similarity_BKN)
         return Output(logits, found.attended.attention_BHKN, self.encoder.grid, found.grade_logits)
 

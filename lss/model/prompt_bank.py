@@ -13,6 +13,7 @@ from lss.grades import LEVELS
 from lss.notes.prompts import (
     GRADE_PROMPTS,
     PROMPT_GRADES,
+    SPOKEN,
     TEST_WORDING,
     TRAINING_WORDINGS,
     UNKNOWN_LEVEL,
@@ -21,28 +22,21 @@ from lss.notes.prompts import (
 )
 from lss.params import Queries
 
-OWN = -1
-"""In a question: every prompt speaks of its own grade."""
 
-
-def questions(levels: list[str | None], wordings: list[int] | None = None, said: list[int] | None = None) -> Tensor:
-    """What each image is asked: int64 (B, 3), level, wording, and the grade that all prompts are made to speak of.
+def questions(levels: list[str | None], wordings: list[int] | None = None, said: str = "own") -> Tensor:
+    """What each image is asked: int64 (B, 3), level, wording, and what the prompts say.
 
     Args:
         levels: disc level of each image, or None where it is not known.
         wordings: of each image; the held-out one where none are given.
-        said: index into GRADES, or OWN; OWN where none are given. Another value is for controls alone.
+        said: a name of `lss.notes.prompts.SPOKEN`, the same for all; another than `own` is for controls alone.
     """
-    count = len(levels)
-    return torch.tensor(
-        [
-            [level_index(level), wording, grade]
-            for level, wording, grade in zip(
-                levels, wordings or [TEST_WORDING] * count, said or [OWN] * count, strict=True
-            )
-        ],
-        dtype=torch.int64,
-    ).reshape(count, 3)
+    spoken = list(SPOKEN).index(said)
+    asked = [
+        [level_index(level), wording, spoken]
+        for level, wording in zip(levels, wordings or [TEST_WORDING] * len(levels), strict=True)
+    ]
+    return torch.tensor(asked, dtype=torch.int64).reshape(len(levels), 3)
 
 
 class PromptBank(nn.Module):
@@ -55,6 +49,8 @@ class PromptBank(nn.Module):
     """
 
     embeddings_VLKW: Tensor
+    empty_W: Tensor
+    spoken_SK: Tensor
     grade_K: Tensor
 
     def __init__(self, backbone: Backbone, queries: Queries) -> None:
@@ -75,12 +71,17 @@ class PromptBank(nn.Module):
         ]
         with torch.no_grad():
             flat = backbone.prompt_embeddings(texts).float()
+            (empty_W,) = backbone.prompt_embeddings([""]).float()
         embeddings_VLKW = flat.unflatten(0, (TRAINING_WORDINGS + 1, levels, count))
         if queries != "empty":  # less its mean nothing would be left of one text
-            embeddings_VLKW = embeddings_VLKW - embeddings_VLKW[:TRAINING_WORDINGS].mean(dim=(0, 1, 2))
+            mean_W = embeddings_VLKW[:TRAINING_WORDINGS].mean(dim=(0, 1, 2))
+            embeddings_VLKW, empty_W = embeddings_VLKW - mean_W, empty_W - mean_W
         if queries == "shuffled":
             embeddings_VLKW = embeddings_VLKW.roll(2, dims=2)
         self.register_buffer("embeddings_VLKW", embeddings_VLKW, persistent=False)
+        self.register_buffer("empty_W", empty_W, persistent=False)
+        spoken_SK = torch.tensor(list(SPOKEN.values()), device=flat.device)
+        self.register_buffer("spoken_SK", spoken_SK, persistent=False)
         self.register_buffer("grade_K", torch.tensor(PROMPT_GRADES, device=flat.device), persistent=False)
         drawn_KW = torch.randn(count, flat.shape[1])  # in any case: what is drawn after it is then the same for all
         self.learned_KW = nn.Parameter(drawn_KW) if queries == "learned" else None
@@ -91,12 +92,10 @@ class PromptBank(nn.Module):
         prompts_BKW = self.embeddings_VLKW[wording_B, level_B]
         if self.learned_KW is not None:
             prompts_BKW = self.learned_KW.expand_as(prompts_BKW)
-        own_K = torch.arange(len(self.grade_K), device=asked_B3.device)
-        # the first and the second prompt of the grade that is to be spoken of, over and over
-        other_BK = 2 * said_B[:, None] + own_K % 2
-        chosen_BK = torch.where(said_B[:, None] == OWN, own_K, other_BK)
-        return prompts_BKW.gather(1, chosen_BK[..., None].expand_as(prompts_BKW))
+        words_BKW = torch.cat([prompts_BKW, self.empty_W.expand(len(asked_B3), 1, -1)], dim=1)  # K + 1: the empty text
+        return words_BKW.gather(1, self.spoken_SK[said_B][..., None].expand_as(prompts_BKW))
 
     def unknown(self, count: int, device: torch.device) -> Tensor:
         """Questions on images of which nothing is known, in the held-out wording: (count, 3)."""
-        return torch.tensor([[UNKNOWN_LEVEL, TEST_WORDING, OWN]], device=device).expand(count, 3)
+        own = list(SPOKEN).index("own")
+        return torch.tensor([[UNKNOWN_LEVEL, TEST_WORDING, own]], device=device).expand(count, 3)

@@ -72,6 +72,23 @@ PROMPT_GRADES: tuple[int, ...] = tuple(GRADES.index(prompt.grade) for prompt in 
 """Index into GRADES of each prompt."""
 
 
+_ALL = range(len(GRADE_PROMPTS))
+_GRADE_SPOKEN = {
+    grade: tuple(PROMPT_GRADES.index(number) + prompt % 2 for prompt in _ALL) for number, grade in enumerate(GRADES)
+}  # the first and the second prompt of the grade, over and over
+
+SPOKEN: dict[str, tuple[int, ...]] = {
+    **_GRADE_SPOKEN,
+    "shuffled": tuple((prompt - 2) % len(GRADE_PROMPTS) for prompt in _ALL),  # each grade says what the one before does
+    "empty": tuple(len(GRADE_PROMPTS) for _ in _ALL),
+    "own": tuple(_ALL),
+}
+"""What the prompts can be made to say, to the prompt whose words each of them then says; one past the last: no words.
+
+All but `own` are for controls: all speak of one grade, the grades' words change places, the empty text.
+"""
+
+
 def level_index(level: str | None) -> int:
     """Index of a level's words: 0 for an unknown level, then LEVELS in their order.
 

@@ -48,5 +48,12 @@ FIGURES: dict[str, tuple[str, str]] = {
         "Weight of misses and pixel errors over the training part, log scale; mean over the repeats, the band from the "
         "least to the greatest of them. Only PID-Tversky moves its weight. The U-Net starts without anything learnt.",
     ),
+    "figure11": (
+        "Figure 11. What other prompts change.",
+        "The cases of Figure 4, the middle of the view enlarged: the image with the outline of the reference, the mask "
+        "with the network's own prompts, and with other words: yellow is in both masks, blue only with the other "
+        "words, orange only with the own. Below, Dice against the pseudo-mask and the number of pixels that differ, "
+        "of those in either mask. Single cases; Table 12 has the whole test part.",
+    ),
 }
 """Name to title and caption."""

@@ -45,6 +45,8 @@ SOURCES = {
     "true_canal": "true canal",
     "said_A": "all prompts say normal",
     "said_D": "all prompts say severe",
+    "said_shuffled": "prompts of the grades exchanged",
+    "said_empty": "prompts without words",
     "pseudo_mask": "pseudo-mask",
     "note_grade": "note",
     "true_mask": "true mask",

@@ -38,8 +38,8 @@ OPENING_FIGURE = "figure4"
 _LINES_UNFOLDED = 8
 """Tables of at most as many lines are not folded."""
 
-ABLATION_FIGURE = "figure10"
-"""Its name in lss.reporting.captions."""
+ABLATION_FIGURE, PROMPT_FIGURE = "figure10", "figure11"
+"""Their names in lss.reporting.captions."""
 
 
 def render_page(

@@ -136,7 +136,8 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             ("system", "stratum", "metric"), show_n=False),
         Table(12, "What the prompts change in the masks", [
             "The same images and networks with other prompts: all speak of a normal canal, or all of a severe "
-            "stenosis. Change of Dice and of the area (percent of the field of view): with those prompts less with the "
+            "stenosis; the grades' prompts exchanged (A says what D does, B&C what A, D what B&C); no words, the empty "
+            "text. Change of Dice and of the area (percent of the field of view): with those prompts less with the "
             "model's own. Pixels that change: of those in either mask. 0 where a network does not heed its prompts.",
             interval, undefined], ("system", "metric", "stratum")),
         Table(TESTS, "Tests between models, losses and ways of grading", [

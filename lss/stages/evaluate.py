@@ -171,9 +171,9 @@ def _segmentation(
     for backbone, task, loss in models:
         rows = tables[backbone, task, loss]
         own = [decode_mask(row["mask"]["bytes"]) for row in rows]
-        for grade in SAID if rows[0][f"mask_said_{SAID[0]}"] is not None else ():  # a U-Net has no prompts
-            said = [decode_mask(row[f"mask_said_{grade}"]["bytes"]) for row in rows]
-            key = {"task": task, "backbone": backbone, "loss": loss, "source": f"said_{grade}"}
+        for words in SAID if rows[0][f"mask_said_{SAID[0]}"] is not None else ():  # a U-Net has no prompts
+            said = [decode_mask(row[f"mask_said_{words}"]["bytes"]) for row in rows]
+            key = {"task": task, "backbone": backbone, "loss": loss, "source": f"said_{words}"}
             key |= {"reference": "pseudo_mask"}
             found.measures += measure_exchange(key, own, said, test.pseudo_masks, test.grades, bootstrap)
     losses = list(dict.fromkeys(loss for _, _, loss in models))

@@ -1,4 +1,4 @@
-"""Stage figures: figures 2-6 of the paper, calibration and training; the training curves also for `dvc plots`."""
+"""Stage figures: figures 2-6 of the paper, and our own; the training curves also for `dvc plots`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lss.reporting.grade_figures import draw_grades
 from lss.reporting.mask_figure import MaskCase, draw_masks
 from lss.reporting.names import LOSSES, model_name
 from lss.reporting.plot_data import Course, plot_tables, read_course
+from lss.reporting.prompt_figure import PromptCase, draw_prompts
 from lss.reporting.report_figure import ReportCase, draw_reports
 from lss.reporting.selection import typical_cases
 from lss.reporting.style import save, sign, style
@@ -74,6 +75,7 @@ def run(
             8: draw_decision(found),
             9: draw_training(courses),
             10: draw_ablation(read_json(ablation)),
+            11: _figure11(data, params.cases_per_grade),
         }
         for number, stem in outputs.items():
             sign(figures[number], found["about"])
@@ -112,6 +114,23 @@ def _figure4(data: CaseData, per_grade: int) -> Figure:
         shown.append(MaskCase(data.image(key), reference, predicted, *areas, row, *confidence))
     name = LOSSES.get(loss or "", loss)
     return draw_masks(shown, f"{model_name(backbone)}, {name}: cases nearest to their grade's median Dice")
+
+
+def _figure11(data: CaseData, per_grade: int) -> Figure:
+    """Masks under other prompts: the cases of Figure 4, for each backbone that has prompts."""
+    first = data.backbones[0]
+    chosen = typical_cases(
+        data.of_model("segmentation", first, data.first_loss(first, "segmentation")), "dice", per_grade
+    )
+    shown = []
+    for row in chosen:
+        key = row["slice_key"]
+        for backbone in data.backbones:
+            own, said = data.predicted_mask(backbone, key), data.said_masks(backbone, key)
+            if said:
+                reference = data.reference_mask(key, own.shape)
+                shown.append(PromptCase(data.image(key), reference, own, said, row, model_name(backbone)))
+    return draw_prompts(shown, "What the networks draw when their prompts say something else")
 
 
 def _figure6(data: CaseData, per_grade: int) -> Figure:

@@ -17,7 +17,7 @@ from lss.reporting.comparison_grid import comparison_sections
 from lss.reporting.data_sheet import data_sheet as make_data_sheet
 from lss.reporting.model_cards import model_card
 from lss.reporting.overview import overview
-from lss.reporting.page import ABLATION_FIGURE, data_uri, render_page
+from lss.reporting.page import ABLATION_FIGURE, PROMPT_FIGURE, data_uri, render_page
 from lss.reporting.page_cases import choose_cases, page_cases
 from lss.reporting.tables import build_tables
 
@@ -70,6 +70,8 @@ def run(
     pictures = {f"figure{number}": data_uri("image/png", path.read_bytes()) for number, path in png_files.items()}
     if not compared["measures"]:
         del pictures[ABLATION_FIGURE]
+    if not any(row["source"].startswith("said_") for row in found["measures"]):
+        del pictures[PROMPT_FIGURE]
     trained = {
         (m["facts"]["backbone"], m["facts"]["task"], m["facts"]["loss"]): m for m in known if m["stage"] == "train"
     }

@@ -21,7 +21,7 @@ from lss.grades import GRADES
 from lss.imaging.area import affected_area
 from lss.io import write_parquet
 from lss.manifest import write_manifest
-from lss.model.network import Output
+from lss.model.network import Output, SegmentationNetwork
 from lss.model.prompt_bank import questions
 from lss.model.saved import CONFIG, ModelCard, load_network, read_card
 from lss.params import PredictParams
@@ -115,11 +115,11 @@ def _predict(
                 yield from _classification_rows(batch, output)
                 continue
             said = {}
-            if output.attention_BHKN is not None:
-                for grade in SAID:
-                    levels = [row["level"] for row in batch.rows]
-                    asked_B3 = questions(levels, said=[GRADES.index(grade)] * len(levels)).to(device)
-                    said[grade] = network(there.image_B1YX, there.grade_B, asked_B3)
+            if isinstance(network, SegmentationNetwork) and output.attention_BHKN is not None:
+                patches_BND = network.encoder.patches(there.image_B1YX)
+                levels = [row["level"] for row in batch.rows]
+                for words in SAID:
+                    said[words] = network.draw(patches_BND, there.grade_B, questions(levels, said=words).to(device))
         yield from _segmentation_rows(batch, output, said)
 
 
@@ -150,8 +150,8 @@ def _png(mask: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def _segmentation_rows(batch: Batch, output: Output, said: dict[str, Output]) -> Iterator[dict[str, Any]]:
-    """`said`: output where all prompts speak of one grade, by that grade; empty for a network without prompts."""
-    said_BYX = {grade: (other.logits[:, 0] > 0).cpu().numpy() for grade, other in said.items()}
+    """`said`: output where the prompts say something else, by the names of SAID; empty for a network without."""
+    said_BYX = {words: (other.logits[:, 0] > 0).cpu().numpy() for words, other in said.items()}
     probability_BYX = output.logits.float().cpu().sigmoid()[:, 0].numpy()
     attention: dict[str, Any] = {"attention": None, "grid_rows": None, "grid_columns": None}
     if output.attention_BHKN is not None:
@@ -167,7 +167,7 @@ def _segmentation_rows(batch: Batch, output: Output, said: dict[str, Output]) ->
             | attention
             | {
                 "mask": _png(inside),
-                **{f"mask_said_{grade}": _png(said_BYX[grade][index]) if said else None for grade in SAID},
+                **{f"mask_said_{words}": _png(said_BYX[words][index]) if said else None for words in SAID},
                 "area_percent": affected_area(float(inside.mean()), row["region_share"]),
                 "mean_confidence": float(confidence.mean()) if confidence.size else None,
                 "max_confidence": float(confidence.max()) if confidence.size else None,

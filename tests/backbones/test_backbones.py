@@ -79,6 +79,9 @@ def test_prompt_embeddings_do_not_depend_on_the_other_prompts(name, load):
     assert together.dtype == torch.float32
     torch.testing.assert_close(together[:1], backbone.prompt_embeddings(prompts[:1]), atol=1e-5, rtol=1e-4)
     assert not torch.allclose(together[0], together[1], atol=1e-2)
+    empty, _ = backbone.prompt_embeddings(["", prompts[1]])  # a control's: of every tokenizer a vector
+    torch.testing.assert_close(empty, backbone.prompt_embeddings([""])[0], atol=1e-5, rtol=1e-4)
+    assert empty.isfinite().all() and not torch.allclose(empty, together[0], atol=1e-2)
 
 
 @torch.no_grad()

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from lss.backbones.base import Backbone
+from lss.grades import LEVELS
 from lss.model.network import ClassificationNetwork, NetworkConfig, SegmentationNetwork
 from lss.model.prompt_bank import PromptBank, questions
-from lss.notes.prompts import GRADE_PROMPTS
+from lss.notes.prompts import GRADE_PROMPTS, TEST_WORDING, prompt_text
 
 
 class PatchBackbone(Backbone):
@@ -78,11 +79,12 @@ def test_classification_shapes(image):
     assert ClassificationNetwork(PatchBackbone(), config())(image, GRADE).logits.shape == (3, 3)
 
 
-def test_text_tower_is_asked_once(image):
+def test_text_tower_is_asked_before_the_first_image_alone(image):
     network = ClassificationNetwork(PatchBackbone(), config())
+    asked = network.encoder.backbone.asked
     for _ in range(3):
         network(image, GRADE)
-    assert network.encoder.backbone.asked == 1
+    assert network.encoder.backbone.asked == asked
     assert not any("bank" in name for name in network.state_dict())
 
 
@@ -119,17 +121,25 @@ def test_a_head_that_is_sure_of_a_grade_asks_what_the_oracle_asks(image):
 @pytest.mark.parametrize("prompt", ["bank", "predicted"])
 def test_prompts_that_say_something_else_change_the_map(image, prompt):
     network = SegmentationNetwork(PatchBackbone(), config(prompt=prompt)).eval()
-    own, normal, severe = (network(image, GRADE, questions([None] * 3, said=[g] * 3)).logits for g in (-1, 0, 2))
+    own, normal, severe = (network(image, GRADE, questions([None] * 3, said=words)).logits
+                           for words in ("own", "A", "D"))  # fmt: skip
     assert not torch.allclose(normal, severe, atol=1e-4) and not torch.allclose(own, severe, atol=1e-4)
 
 
 def test_bank_is_centred_and_knows_level_wording_and_what_is_said():
     bank = PromptBank(PatchBackbone(), "text")
     assert bank.embeddings_VLKW[:-1].mean(dim=(0, 1, 2)).abs().max() < 1e-6
-    own, level, wording, severe = (bank(questions(*asked))[0] for asked in (
-        ([None],), (["L4-L5"],), ([None], [0]), ([None], None, [2])))  # fmt: skip
+    own, level, wording, severe, shuffled, empty = (bank(questions(*asked))[0] for asked in (
+        ([None],), (["L4-L5"],), ([None], [0]), ([None], None, "D"), ([None], None, "shuffled"),
+        ([None], None, "empty")))  # fmt: skip
     assert not torch.equal(own, level) and not torch.equal(own, wording)
     assert torch.equal(severe, own[[4, 5, 4, 5, 4, 5]])
+    assert torch.equal(shuffled, own[[4, 5, 0, 1, 2, 3]])
+    texts = [prompt_text(prompt, wording, level) for wording in range(TEST_WORDING + 1)
+             for level in range(len(LEVELS) + 1) for prompt in GRADE_PROMPTS]  # fmt: skip
+    told = PatchBackbone().prompt_embeddings(texts)[: TEST_WORDING * len(texts) // (TEST_WORDING + 1)]
+    nothing = PatchBackbone().prompt_embeddings([""])[0] - told.mean(dim=0)
+    assert torch.allclose(empty, nothing.expand(6, -1), atol=1e-6)
 
 
 def test_controls_of_the_texts():
