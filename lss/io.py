@@ -65,9 +65,9 @@ def _folder_beside(path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def write_text(path: Path | str, text: str) -> None:
-    """Write UTF-8 text atomically."""
-    with atomic_path(path) as temporary:
+def write_text(path: Path | str, text: str, mode: int = 0o644) -> None:
+    """Write UTF-8 text atomically; what names patients with `mode=OWNER_ONLY`."""
+    with atomic_path(path, mode) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

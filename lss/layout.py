@@ -27,7 +27,7 @@ SUBSETS = ("train", "val", "test")
 
 # for the owner of the data alone, since they name patients: neither in git nor in DVC
 PRIVATE_FILES = "data/private/cohort_files.csv"  # every raw file with size and hash
-CHECK = "data/private/check.csv"  # written by hand: lss check
+CHECK = "data/private/check"  # + .csv and .html; written by hand: lss check
 PRIVATE_REJECTS = "data/private/rejects/batch-{batch}.csv"  # what the keys of the table of rejects stand for
 
 # models

@@ -29,7 +29,8 @@ FIELD_OF_VIEW_MM = (80.0, 600.0)
 """Sides of a lumbar slice, with room: another side tells of a wrong pixel spacing."""
 
 Row = dict[str, Any]
-"""A row of `lss.schemas.SLICES` without its pixels, and `file`, `patient`, `reason` (why unused) and `hash`."""
+"""A row of `lss.schemas.SLICES` without its pixels, and `file`, `patient`, `reason` (why unused), `hash`, and `looks`:
+what wants a look, and why."""
 
 
 @dataclass
@@ -99,7 +100,10 @@ def _read(
         row |= {"file": item.file, "patient": patient, "reason": why_unused(row, params.split)}
         row["hash"] = perceptual_hash(item.pixels) if row["reason"] is None else None
         rows.append(row)
-        found.problems += _of_slice(row, item, found.cohort)
+        row["looks"] = _looks(row)
+        found.problems += [
+            _look(kind, why, found.cohort, _LOOKS[kind], item.file, patient) for kind, why in row["looks"].items()
+        ]
     where = f"patient {patient}"
     if rows and note and grading.source == "note":
         if words := doubtful_words(note):
@@ -114,21 +118,19 @@ def _read(
     return record.slices, rows, [*record.rejects, *rejects]
 
 
-def _of_slice(row: Row, item: RawSlice, cohort: CohortParams) -> list[Problem]:
-    problems = [
-        _look(what, reason, cohort, _LOOKS[what], item.file, row["patient"]) for what, reason in doubts(row).items()
-    ]
+def _looks(row: Row) -> dict[str, str]:
+    """What of a slice wants a look, and why."""
+    found = doubts(row)
     sides = row["rows"] * row["row_spacing_mm"], row["columns"] * row["column_spacing_mm"]
     low, high = FIELD_OF_VIEW_MM
     if row["weighting"] not in NO_ANATOMY and not all(low <= side <= high for side in sides):
-        detail = f"{row['row_spacing_mm']:.4g} x {row['column_spacing_mm']:.4g} mm per pixel: the slice would be "
-        detail += f"{sides[0]:.0f} x {sides[1]:.0f} mm"
-        remedy = "Correct the spacing in the file; masks are measured with it."
-        problems.append(_look("unusual spacing", detail, cohort, remedy, item.file, row["patient"]))
-    return problems
+        spacing = f"{row['row_spacing_mm']:.4g} x {row['column_spacing_mm']:.4g} mm per pixel"
+        found["unusual spacing"] = f"{spacing}: the slice would be {sides[0]:.0f} x {sides[1]:.0f} mm"
+    return found
 
 
 _LOOKS = {
+    "unusual spacing": "Correct the spacing in the file; masks are measured with it.",
     "assumed spacing": "Check that the images have this spacing: masks are measured with it.",
     "level": "Look at the slice; name its level in a table if it is another one.",
     "weighting": "Look at the series; name its weighting in a table if it is another one.",

@@ -31,7 +31,7 @@ def print_checked(found: Checked, cohort: CohortParams) -> None:
         cohort: settings of params.yaml; where others are needed for these files, they are printed too.
     """
     console = Console(highlight=False)
-    console.print(Text(_summary(found)))
+    console.print(Text(summary(found)))
     for weight in Weight:
         kinds = _by_kind(problem for problem in found.problems if problem.weight is weight)
         if not kinds:
@@ -62,7 +62,7 @@ def _by_kind(problems: Iterable[Problem]) -> list[list[Problem]]:
     return list(kinds.values())
 
 
-def _summary(found: Checked) -> str:
+def summary(found: Checked) -> str:
     """What the cohort holds, in one or two sentences."""
     rows = found.rows
     counts = [(len({row[key] for row in rows}), *words) for key, *words in _KEYS]

@@ -88,7 +88,7 @@ def check(
     folder: Annotated[
         Path | None, typer.Argument(help="The cohort's files; those of `cohort.root` if not given.", show_default=False)
     ] = None,
-    output: Annotated[Path, typer.Option(help="CSV to write: every problem, with the file's name.")] = Path(
+    output: Annotated[Path, typer.Option(help="What to write, without ending: OUTPUT.csv and OUTPUT.html.")] = Path(
         layout.CHECK
     ),
 ) -> None:
@@ -99,18 +99,22 @@ def check(
     run**: must be mended. **Left out**: a file or a row that cannot be used. **To be looked at**: used, but doubtful,
     or without a level and so without a grade. Ends with 0 where nothing is to be mended or looked at, else with 1.
 
-    **Reads** the cohort's files and tables. **Writes** the CSV, which names patients: only you may read it.
+    **Reads** the cohort's files and tables. **Writes** a CSV (every problem, with the file's name) and a contact sheet
+    (thumbnails with plane, weighting and level). Both name patients: only you may read them.
     """
     from lss.checking.cohort import check_cohort
     from lss.checking.problems import COLUMNS
-    from lss.checking.report import print_checked
-    from lss.io import OWNER_ONLY, write_csv
+    from lss.checking.report import print_checked, summary
+    from lss.checking.sheet import ContactSheet
+    from lss.io import OWNER_ONLY, write_csv, write_text
 
     params = load_params()
-    found = check_cohort(params, folder)
+    sheet = ContactSheet()
+    found = check_cohort(params, folder, see=sheet.add)
     print_checked(found, params.cohort)
-    write_csv(output, [problem.row() for problem in found.problems], COLUMNS, mode=OWNER_ONLY)
-    typer.echo(f"{output}: all of them, with the files' names. It may name patients: keep it from others.")
+    write_csv(f"{output}.csv", [problem.row() for problem in found.problems], COLUMNS, mode=OWNER_ONLY)
+    write_text(f"{output}.html", sheet.html(found, summary(found)), mode=OWNER_ONLY)
+    typer.echo(f"{output}.csv names every file, {output}.html shows the slices. Keep both from others.")
     if not found.is_clean:
         raise typer.Exit(1)
 
