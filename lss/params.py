@@ -56,7 +56,7 @@ class PhantomParams(Section):
 
 
 class FolderParams(Section):
-    """Columns of a user's own table of notes or grades."""
+    """Columns of a user's own table of notes or grades, and a table of single files (`lss.cohorts.slice_table`)."""
 
     table: str | None
     patient_column: str
@@ -64,6 +64,7 @@ class FolderParams(Section):
     grade_column: str | None
     plane_column: str | None
     weighting_column: str | None
+    slices: str | None = None  # settings written before version 0.3 lack it
 
 
 class CohortParams(Section):

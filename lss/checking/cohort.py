@@ -94,6 +94,7 @@ def _read(
     record = reader.read_patient(patient)
     grading, note, rejects = grade_patient(patient, record)
     rows = []
+    files = Counter(item.file for item in record.slices)
     for item in record.slices:
         row = slice_row(item, found.cohort.name, patient, note, grading, params.ingest, names)
         del row["pixels"], row["note"]
@@ -101,8 +102,10 @@ def _read(
         row["hash"] = perceptual_hash(item.pixels) if row["reason"] is None else None
         rows.append(row)
         row["looks"] = _looks(row)
+        number = item.instance if files[item.file] > 1 else None
         found.problems += [
-            _look(kind, why, found.cohort, _LOOKS[kind], item.file, patient) for kind, why in row["looks"].items()
+            _look(kind, why, found.cohort, _LOOKS[kind], item.file, patient, number)
+            for kind, why in row["looks"].items()
         ]
     where = f"patient {patient}"
     if rows and note and grading.source == "note":
@@ -141,8 +144,16 @@ _LOOKS = {
 }
 
 
-def _look(kind: str, detail: str, cohort: CohortParams, remedy: str, file: str, patient: str = "") -> Problem:
-    return Problem(Weight.LOOK, kind, detail, mended_by(kind, cohort), remedy, file, patient)
+def _look(
+    kind: str,
+    detail: str,
+    cohort: CohortParams,
+    remedy: str,
+    file: str,
+    patient: str = "",
+    number: int | None = None,
+) -> Problem:
+    return Problem(Weight.LOOK, kind, detail, mended_by(kind, cohort), remedy, file, number, patient)
 
 
 def _of_cohort(found: Checked, lost: list[Row], params: Params, named: Callable[[str], str]) -> list[Problem]:

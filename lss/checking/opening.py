@@ -10,6 +10,7 @@ from lss.cohorts.base import Cohort
 from lss.cohorts.lss_dataset import IMAGES as LSS_IMAGES
 from lss.cohorts.needed import all_missing_files
 from lss.cohorts.rsna import IMAGES as RSNA_IMAGES
+from lss.cohorts.slice_table import SliceTable
 from lss.cohorts.tables import TABLES, plain, read_cells
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
@@ -38,6 +39,8 @@ def open_for_check(
         cohort = cohort.model_copy(update={"name": _kind(folder), "root": folder})
     if cohort.name == "folder" and cohort.root.is_dir():
         settings, found = _usable_table(cohort.root, cohort.folder)
+        problems += found
+        settings, found = _usable_slices(cohort.root, settings)
         problems += found
         cohort = cohort.model_copy(update={"folder": settings})
     lacks = all_missing_files(cohort)
@@ -104,6 +107,19 @@ def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, lis
         problems.append(_stop("no notes or grades", detail, mend, "Name the column of one.", str(settings.table)))
         settings = settings.model_copy(update={"grade_column": grade})
     return settings, problems
+
+
+def _usable_slices(root: Path, settings: FolderParams) -> tuple[FolderParams, list[Problem]]:
+    """Settings without a table of single files that cannot be read."""
+    if settings.slices is None:
+        return settings, []
+    try:
+        SliceTable(root / settings.slices, [])
+    except LssError as error:
+        setting = "cohort.folder.slices"
+        unread = _stop("table cannot be read", str(error), setting, "See the detail.", settings.slices)
+        return settings.model_copy(update={"slices": None}), [unread]
+    return settings, []
 
 
 def _grade_column(settings: FolderParams, names: dict[str, str]) -> str | None:

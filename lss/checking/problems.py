@@ -25,7 +25,8 @@ class Problem:
     """One problem of one file, one row of a table, or the whole cohort.
 
     `kind` is short and countable. `mend` is a setting of params.yaml, a table and its column, or empty where only the
-    file itself can be mended; `remedy` says it in a sentence. `file` and `patient` are names as the owner has them.
+    file itself can be mended; `remedy` says it in a sentence. `file` and `patient` are names as the owner has them;
+    `slice` is the number of one of several in a file.
     """
 
     weight: Weight
@@ -34,6 +35,7 @@ class Problem:
     mend: str = ""
     remedy: str = ""
     file: str = ""
+    slice: int | None = None
     patient: str = ""
 
     def row(self) -> dict[str, Any]:
@@ -41,7 +43,7 @@ class Problem:
         return asdict(self)
 
 
-COLUMNS = ["weight", "kind", "patient", "file", "detail", "mend", "remedy"]
+COLUMNS = ["weight", "kind", "patient", "file", "slice", "detail", "mend", "remedy"]
 
 
 def of_reject(reject: Reject, cohort: CohortParams, patient: str = "") -> Problem:
@@ -49,20 +51,18 @@ def of_reject(reject: Reject, cohort: CohortParams, patient: str = "") -> Proble
     weight = Weight.AS_IT_SHOULD if reject.reason in NOTHING_TO_MEND else Weight.LEFT_OUT
     detail = "; ".join(filter(None, (reject.detail, reject.private)))
     mend = mended_by(reject.reason, cohort)
-    return Problem(weight, reject.reason, detail, mend, reject.remedy, reject.file, patient)
+    if reject.reason in ("unusable row", "duplicate row"):
+        mend = reject.file.replace("#row", ", row ")
+    return Problem(weight, reject.reason, detail, mend, reject.remedy, reject.file, patient=patient)
 
 
 _NOTE_KINDS = frozenset(
     {"images without a note", "empty note", "duplicate note", "note without grade", "doubtful note"}
 )
-_PATIENT_KINDS = frozenset({"note without images", "note without a patient", "row without a patient", "duplicate row"})
+_PATIENT_KINDS = frozenset({"note without images", "note without a patient", "row without a patient"})
 _SETTINGS = {
     "missing pixel spacing": "ingest.assumed_spacing_mm",
     "assumed spacing": "ingest.assumed_spacing_mm",
-    "plane": "cohort.folder.plane_column",
-    "plane unknown": "cohort.folder.plane_column",
-    "weighting": "cohort.folder.weighting_column",
-    "weighting unknown": "cohort.folder.weighting_column",
     "level": "ingest.unknown_level",
     "level unknown": "ingest.unknown_level",
     "second table": "cohort.folder.table",
@@ -70,7 +70,6 @@ _SETTINGS = {
     "one person, several patients": "split.file",
     "grade absent": "split.fractions or split.file",
 }
-_OF_FOLDERS = "cohort.folder."
 _TABLES = {
     "lss": {
         "note": f"Radiologists Report.xlsx, column {NOTE_COLUMN}",
@@ -98,17 +97,18 @@ def mended_by(kind: str, cohort: CohortParams) -> str:
         return tables.get("grade", tables["note"])
     if what in tables:
         return tables[what]
-    setting = _SETTINGS.get(kind, "")
-    return "" if setting.startswith(_OF_FOLDERS) and cohort.name != "folder" else setting
+    return _SETTINGS.get(kind, "")
 
 
 def _folder(cohort: CohortParams) -> dict[str, str]:
-    """Columns of a folder's table."""
+    """Columns of a folder's tables."""
     settings = cohort.folder
     table = settings.table or "cohort.folder.table"
+    slices = settings.slices or "cohort.folder.slices"
     grade = settings.grade_column or "cohort.folder.grade_column"
     return {
         "note": f"{table}, column {settings.grade_column or settings.note_column}",
         "patient": f"{table}, column {settings.patient_column}",
         "grade": f"{table}, column {grade}",
+        **{what: f"{slices}, column {what}" for what in ("plane", "weighting", "level")},
     }

@@ -51,6 +51,7 @@ class ContactSheet:
     def add(self, slices: Sequence[RawSlice], rows: Sequence[Row]) -> None:
         """Take the slices of one patient and their rows."""
         groups: dict[tuple[Any, ...], list[tuple[RawSlice, Row]]] = defaultdict(list)
+        files = Counter(item.file for item in slices)
         for item, row in zip(slices, rows, strict=True):
             groups[_group(row)].append((item, row))
         for key in sorted(groups, key=_order):
@@ -58,7 +59,7 @@ class ContactSheet:
             shown = _shown(members)
             alike = f"{len(shown)} of {len(members)} alike" if len(members) > 1 else "the only one"
             self._patients.setdefault(members[0][1]["patient"], []).extend(
-                _thumbnail(item, row, alike) for item, row in shown
+                _thumbnail(item, row, alike, numbered=files[item.file] > 1) for item, row in shown
             )
 
     def html(self, found: Checked, summary: str) -> str:
@@ -111,7 +112,7 @@ def _shown(members: list[tuple[RawSlice, Row]]) -> list[tuple[RawSlice, Row]]:
     return [members[index] for index in picked]
 
 
-def _thumbnail(item: RawSlice, row: Row, alike: str) -> Thumbnail:
+def _thumbnail(item: RawSlice, row: Row, alike: str, *, numbered: bool) -> Thumbnail:
     picture = thumbnail_pixels(item.pixels, item.row_spacing_mm, item.column_spacing_mm)
     _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])
     marks = tuple(f"{what}: {reason}" for what, reason in row["looks"].items())
@@ -120,7 +121,7 @@ def _thumbnail(item: RawSlice, row: Row, alike: str) -> Thumbnail:
         uri=f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}",
         width=picture.shape[1],
         height=picture.shape[0],
-        file=item.file,
+        file=f"{item.file}, slice {item.instance}" if numbered else item.file,
         taken_for=f"{row['plane']} {row['weighting']}",
         level=level,
         use=f"grade {GRADE_LABELS[row['grade']]}" if row["reason"] is None else f"not worked on: {row['reason']}",

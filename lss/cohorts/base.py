@@ -27,7 +27,7 @@ NO_FAULT_OF_A_FILE = frozenset(
 """Reasons of rejects that are no fault of an image file: they do not count against `split.min_usable_share`."""
 
 NOTHING_TO_MEND = frozenset(
-    {"label mask", "position display", "screen save", "corrected copy", "not a lumbar study", "blank slice",
+    {"label mask", "mosaic", "position display", "screen save", "corrected copy", "not a lumbar study", "blank slice",
      "no image file"}
 )  # fmt: skip
 """Of these, what is left out as it should be: the owner of the data has nothing to do."""

@@ -1,4 +1,4 @@
-"""Reader of a folder of the user's own: DICOM in any nesting, NIfTI, PNG or TIFF, and a table of notes or grades.
+"""Reader of a folder of the user's own: DICOM in any nesting, NIfTI, PNG or TIFF, and tables of patients and of files.
 
 Whose file it is (`patient_of`): the outermost folder below the root, or the file's stem where the files lie flat;
 a flat DICOM file, or one of a patient's disc that is the root itself, is its header's PatientID's. Where there is a
@@ -34,6 +34,7 @@ from lss.cohorts.levels import assign_levels
 from lss.cohorts.pictures import read_picture
 from lss.cohorts.series import settle_series
 from lss.cohorts.slice_grade import parse_grade
+from lss.cohorts.slice_table import SliceTable
 from lss.cohorts.tables import Row, numbered_rows
 from lss.cohorts.tree import FolderTree
 from lss.cohorts.volumes import read_volume
@@ -65,6 +66,7 @@ class FolderDataset:
         self._tree = FolderTree(root)
         self._rejects: list[Reject] = []
         self._rows = self._read_rows(root)
+        self._slice_table = None if params.slices is None else SliceTable(root / params.slices, self._all_files)
 
     def patients(self) -> list[str]:
         """See `Cohort`."""
@@ -90,22 +92,26 @@ class FolderDataset:
                 record.rejects.append(Reject.of(file, error))
         record.slices, left_out = settle_series(record.slices)
         record.rejects += left_out
-        assign_levels(record.slices)
+        levels, unmatched = self._slice_table.apply(record.slices) if self._slice_table else ({}, [])
+        record.rejects += unmatched
+        assign_levels(record.slices, levels)
         return record
 
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""
-        remedy = "Nothing to do; a table to be used is named in cohort.folder.table."
+        used = (self._params.table, self._params.slices)
+        remedy = "Nothing to do; a table to be used is named in cohort.folder.table or cohort.folder.slices."
         unread = [
             Reject(file, "no image file", "a table, a text or a part of a viewer, by its name", remedy)
             for file in self._all_files
-            if self._is_paper(file) and file != self._params.table
+            if self._is_paper(file) and file not in used
         ]
         beside = [
             Reject(file, "no image file", "on a patient's disc, and not DICOM", _NOTHING)
             for file in self._beside_images
         ]
-        return [*self._tree.rejects(), *self._rejects, *unread, *beside]
+        rows = self._slice_table.rejects if self._slice_table else []
+        return [*self._tree.rejects(), *self._rejects, *rows, *unread, *beside]
 
     @cached_property
     def _all_files(self) -> list[str]:
@@ -145,7 +151,8 @@ class FolderDataset:
             return True  # the file will be read again with its patient, and rejected there
 
     def _is_paper(self, file: str) -> bool:
-        return file.lower().endswith(_PAPERS) or is_viewer_file(file) or file == self._params.table
+        used = (self._params.table, self._params.slices)
+        return file.lower().endswith(_PAPERS) or is_viewer_file(file) or file in used
 
     def _patient_of_header(self, file: str) -> str:
         try:

@@ -49,9 +49,10 @@ def assign_levels(
 
     Args:
         slices: all slices of the patient, of any plane.
-        known: level and its source of some slices, by their `file` (a companion table, labels): they fix
-            the level of their block, or of the nearest slices where a block has several. Where the count of the
-            blocks says another level, the reason says so and "doubtful": the table may mean another study.
+        known: level and its source of some slices (a companion table, labels), by their `file`, or by `file#instance`
+            where one file holds several: they fix the level of their block, or of the nearest slices where a block has
+            several or is too long for one disc. Where the count of the blocks says another level, the reason says so
+            and "doubtful": the table may mean another study.
         only_known: count no blocks; where `known` names no slice nearby, the level stays unknown.
     """
     known = known or {}
@@ -62,7 +63,7 @@ def assign_levels(
         if item.weighting in NO_ANATOMY:
             item.level, item.level_reason = None, f"not sought: {item.weighting}"
         elif item.geometry is None:
-            item.level, item.level_reason = known.get(item.file, (None, "no position in the header"))
+            item.level, item.level_reason = _known(item, known) or (None, "no position in the header")
         else:
             groups[item.study, item.geometry.frame][item.weighting].append(item)
     frames = Counter(study for study, _ in groups)
@@ -70,7 +71,7 @@ def assign_levels(
         rows = [find_blocks(of_weighting) for of_weighting in group.values()]
         counted = _count_discs(rows, "the study has axial blocks in another frame too" if frames[study] > 1 else "")
         for blocks in rows:
-            if only_known or any(item.file in known for block in blocks for item in block):
+            if only_known or any(_known(item, known) for block in blocks for item in block):
                 by_count = [None if only_known else counted[id(block)][0] for block in blocks]
                 _levels_from_known(blocks, known, by_count)
             else:
@@ -141,22 +142,26 @@ def _levels_from_known(
     blocks: list[list[RawSlice]], known: Mapping[str, tuple[str, str]], counted: list[str | None]
 ) -> None:
     for block, by_count in zip(blocks, counted, strict=True):
-        anchors = [item for item in block if item.file in known]
+        anchors = [(item, *found) for item in block if (found := _known(item, known))]
         if not anchors:
             _set(block, None, "no slice of this block has a known level")
             continue
         normal_3 = normal(block[0])
-        several = len({known[anchor.file][0] for anchor in anchors}) > 1
+        several = len({level for _, level, _ in anchors}) > 1 or length(block) > MAX_BLOCK_MM
         for item in block:
-            distances = [abs(along(anchor, normal_3) - along(item, normal_3)) for anchor in anchors]
-            nearest = anchors[int(np.argmin(distances))]
+            distances = [abs(along(anchor, normal_3) - along(item, normal_3)) for anchor, *_ in anchors]
+            _, level, source = anchors[int(np.argmin(distances))]
             if several and min(distances) > MIN_DISC_MM:
                 _set([item], None, f"{min(distances):.0f} mm from the nearest slice of known level")
             else:
-                level, source = known[nearest.file]
                 away = f", {min(distances):.1f} mm away" if min(distances) else ""
                 doubt = f"; doubtful: the blocks say {by_count}" if by_count not in (None, level) else ""
                 _set([item], level, f"{source}{away}{doubt}")
+
+
+def _known(item: RawSlice, known: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """What is known of a slice's level, and its source."""
+    return known.get(f"{item.file}#{item.instance}") or known.get(item.file)
 
 
 def _set(block: list[RawSlice], level: str | None, reason: str) -> None:

@@ -16,11 +16,15 @@ _RSNA_FILES = ("train_images", "train.csv", "train_series_descriptions.csv", "tr
 
 
 def files_elsewhere(cohort: CohortParams) -> list[Path]:
-    """Files of a cohort that do not lie below its root: the table of a folder to which nothing may be added."""
-    if cohort.name != "folder" or cohort.folder.table is None:
-        return []
-    table = Path(cohort.folder.table)
-    return [cohort.root / table] if table.is_absolute() or ".." in table.parts else []
+    """Files of a cohort that do not lie below its root: the tables of a folder to which nothing may be added."""
+    tables = [Path(name) for name in _tables(cohort).values()]
+    return [cohort.root / table for table in tables if table.is_absolute() or ".." in table.parts]
+
+
+def _tables(cohort: CohortParams) -> dict[str, str]:
+    """The tables that the settings of a folder name, by setting."""
+    named = {"cohort.folder.table": cohort.folder.table, "cohort.folder.slices": cohort.folder.slices}
+    return {setting: table for setting, table in named.items() if table and cohort.name == "folder"}
 
 
 def missing_files(cohort: CohortParams) -> str | None:
@@ -33,12 +37,10 @@ def all_missing_files(cohort: CohortParams) -> list[str]:
 
     Looks for names only: that images and tables can be read is seen by the reader.
     """
-    root, table = cohort.root, cohort.folder.table
+    root = cohort.root
     if not root.is_dir():
         return ["no such folder"]
-    lacks = []
-    if cohort.name == "folder" and table and not (root / table).is_file():
-        lacks.append(f"no {table} (cohort.folder.table)")
+    lacks = [f"no {table} ({setting})" for setting, table in _tables(cohort).items() if not (root / table).is_file()]
     needed: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {  # what, and patterns of which one must match
         "lss": (
             ("folder 01_MRI_Data and no zip archive", ("01_MRI_Data", "*/01_MRI_Data", "*.[zZ][iI][pP]")),

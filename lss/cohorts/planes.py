@@ -96,12 +96,12 @@ def _settle_in_series(item: RawSlice, series: Sequence[RawSlice], left_3: np.nda
     degrees = tilt(item, left_3)
     others = {sure_plane(other, left_3) for other in series}
     if "axial" in others and "sagittal" not in others:
-        _set_plane(item, "axial", f"normal {degrees:.0f} degrees from head-foot, in a series of axial blocks")
+        set_plane(item, "axial", f"normal {degrees:.0f} degrees from head-foot, in a series of axial blocks")
     elif "coronal" in others and "axial" not in others:
-        _set_plane(item, "coronal", f"normal {degrees:.0f} degrees from head-foot, in a series of coronal slices")
+        set_plane(item, "coronal", f"normal {degrees:.0f} degrees from head-foot, in a series of coronal slices")
     elif item.named_plane in ("axial", "coronal"):
         reason = f"normal {degrees:.0f} degrees from head-foot, name says {item.named_plane}"
-        _set_plane(item, item.named_plane, reason)
+        set_plane(item, item.named_plane, reason)
     else:
         return False
     return True
@@ -125,13 +125,13 @@ def _settle_in_study(blocks: list[list[RawSlice]], study: Sequence[RawSlice], le
         for item in block:
             if short and (twin or below):
                 where = "at the place of an axial one" if twin else "next below the axial blocks of the study"
-                _set_plane(item, "axial", f"{words}, a block {where}")
+                set_plane(item, "axial", f"{words}, a block {where}")
             else:
                 doubt = "; doubtful: a short block between axial and coronal" if short else ", a long stack"
-                _set_plane(item, item.plane, words + doubt)
+                set_plane(item, item.plane, words + doubt)
 
 
-def _set_plane(item: RawSlice, plane: str, reason: str) -> None:
+def set_plane(item: RawSlice, plane: str, reason: str) -> None:
     """Set the plane; the normal of an axial slice points to the head."""
     item.plane, item.plane_reason = plane, reason
     if plane == "axial" and item.geometry is not None and item.geometry.normal_3[2] < 0:

@@ -114,8 +114,8 @@ def test_every_problem_of_a_folder_is_named_at_once_with_what_mends_it(settings:
     assert named["no notes or grades"]["mend"].startswith("cohort.folder.grade_column")
     assert named["missing pixel spacing"]["mend"] == "ingest.assumed_spacing_mm"
     assert (named["missing pixel spacing"]["patient"], named["missing pixel spacing"]["file"]) == ("3", "0003/u/1.dcm")
-    assert named["weighting unknown"]["mend"] == "cohort.folder.weighting_column"
-    assert named["duplicate row"]["mend"] == "list.csv, column ID"
+    assert named["weighting unknown"]["mend"] == "cohort.folder.slices, column weighting"
+    assert named["duplicate row"]["mend"] == "list.csv, row 8"
     for row in rows:
         assert row["weight"] and row["detail"] and (row["mend"] or row["remedy"]), row
     assert [row["weight"] for row in rows] == sorted((row["weight"] for row in rows), key=[*Weight].index)
