@@ -90,6 +90,8 @@ def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, lis
     for setting, column in settings.model_dump().items():
         if not setting.endswith("_column") or column is None or plain(column) in names:
             continue
+        if setting == "note_column" and settings.grade_column:
+            continue  # where grades are given there need be no notes
         guess = next((names[usual] for usual in _USUAL.get(setting, ()) if usual in names), None)
         listed = ", ".join(header) or "none"
         mend = f"cohort.folder.{setting}: {guess or ('null' if setting != 'patient_column' else '...')}"

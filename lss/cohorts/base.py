@@ -170,12 +170,13 @@ def _number_key(digits: str) -> tuple[int, int, str]:
 def patient_number(text: object) -> str:
     """A patient's id in the form in which folders and tables can be compared.
 
-    Numbers lose leading zeros and a trailing ".0" (how a spreadsheet may hold them); other text is kept.
+    Numbers lose leading zeros, a trailing ".0" and an apostrophe before them (how a spreadsheet may hold them); other
+    text is kept.
 
-    >>> patient_number("0001"), patient_number(1.0), patient_number(" P-7 ")
-    ('1', '1', 'P-7')
+    >>> patient_number("0001"), patient_number(1.0), patient_number("'0001"), patient_number(" P-7 ")
+    ('1', '1', '1', 'P-7')
     """
-    name = str(text).strip()
+    name = re.sub(r"^['’](?=\d)", "", str(text).strip())
     if re.fullmatch(r"\d+\.0+", name):
         name = name.split(".")[0]
     return name.lstrip("0") or "0" if name.isascii() and name.isdecimal() else name

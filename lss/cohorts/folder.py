@@ -168,15 +168,12 @@ class FolderDataset:
         path = root / settings.table
         if not path.is_file():
             raise LssError(f"{path}: cohort.folder.table: no such file. The path is relative to cohort.root.")
-        columns = (
-            settings.patient_column,
-            settings.note_column,
-            settings.grade_column,
-            settings.plane_column,
-            settings.weighting_column,
-        )
+        columns = [settings.patient_column, settings.grade_column, settings.plane_column, settings.weighting_column]
+        note = settings.note_column
+        optional = (note,) if note and settings.grade_column else ()  # where grades are given there need be no notes
+        needed = [column for column in (*columns, None if optional else note) if column]
         rows: dict[str, Row] = {}
-        for number, row in numbered_rows(path, [column for column in columns if column]):
+        for number, row in numbered_rows(path, needed, optional):
             patient = patient_number(row[settings.patient_column])
             where = f"{settings.table}#row{number}"
             if not row[settings.patient_column]:

@@ -11,12 +11,13 @@ from PIL import Image, UnidentifiedImageError
 from lss.cohorts.base import UnusableError
 
 MAX_PIXELS = 4096 * 4096
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # tag of TIFF and its value
 
 
 def read_picture(data: bytes) -> tuple[np.ndarray, int]:
     """A grey PNG or TIFF as (rows, columns) uint16, and its bits (8 or 16).
 
-    RGB with three equal channels counts as grey.
+    RGB with three equal channels counts as grey. A TIFF in which 0 is white is inverted, so that bright is high.
 
     Raises UnusableError.
     """
@@ -30,6 +31,8 @@ def read_picture(data: bytes) -> tuple[np.ndarray, int]:
                 raise UnusableError("several pages", f"{pages} pages in one file", "Save one file a slice.")
             mode = picture.mode
             pixels = np.asarray(picture.convert("L") if mode in ("1", "P", "LA") else picture)
+            # Pillow itself inverts 8 bits
+            inverted = mode.startswith("I") and getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
     except UnidentifiedImageError as error:
         raise UnusableError("not an image", "no PNG or TIFF inside", "Remove it, or export it again.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -47,4 +50,6 @@ def read_picture(data: bytes) -> tuple[np.ndarray, int]:
         raise UnusableError("unsupported depth", f"pixels of type {pixels.dtype}", "Save it with 8 or 16 bits.")
     if int(pixels.min()) == int(pixels.max()):
         raise UnusableError("blank image", "all pixels are equal", "Remove it from the cohort.")
+    if inverted:
+        pixels = 65535 - pixels.astype(np.int32)
     return pixels.astype(np.uint16), 8 if pixels.dtype == np.uint8 else 16

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from pathlib import Path
 
 from lss.errors import LssError
@@ -13,40 +15,47 @@ Row = dict[str, str]
 TABLES = (".csv", ".tsv", ".xlsx")
 """Endings of the tables that `read_cells` reads."""
 
+_SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
+
 
 def read_table(path: Path, columns: list[str]) -> list[Row]:
     """The rows of `numbered_rows` without their numbers."""
     return [row for _, row in numbered_rows(path, columns)]
 
 
-def numbered_rows(path: Path, columns: list[str]) -> list[tuple[int, Row]]:
+def numbered_rows(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -> list[tuple[int, Row]]:
     """Rows of a table with their numbers as a spreadsheet shows them (the header is row 1); empty rows left out.
 
     Column names are compared without regard to case, surrounding blanks and the kind of apostrophe; the rows
-    carry the names as given in `columns`, and further columns under their own names.
+    carry the names as given in `columns` and `optional`, and further columns under their own names.
 
     Raises:
         LssError: names the file and the columns found, when it cannot be read or lacks a column.
     """
-    header, *rows = read_cells(path) or [[]]
+    cells = read_cells(path)
+    header, *rows = cells or [[]]
     found = {plain(name): index for index, name in enumerate(header) if name}
     missing = [name for name in columns if plain(name) not in found]
     if missing:
         raise LssError(
             f"{path}: no column {', '.join(map(repr, missing))}. Columns found: "
-            f"{', '.join(map(repr, filter(None, header))) or 'none'}. Rename them, or name yours in params.yaml."
+            f"{', '.join(map(repr, filter(None, header))) or 'none'}. {_where_else(path, cells, columns)}"
+            "Rename them, or name yours in params.yaml."
         )
     plain_names = [plain(name) for name in header]
     if double := [name for name in columns if plain_names.count(plain(name)) > 1]:
         raise LssError(f"{path}: several columns are called {', '.join(map(repr, double))}. Rename all but one.")
-    wanted = {plain(name): name for name in columns}
+    wanted = {plain(name): name for name in (*columns, *optional)}
     names = [(index, wanted.get(plain, header[index])) for plain, index in found.items()]
     table = ({name: row[index] if index < len(row) else "" for index, name in names} for row in rows)
     return [(number, row) for number, row in enumerate(table, start=2) if any(row.values())]
 
 
 def read_cells(path: Path) -> list[list[str]]:
-    """All cells of a CSV (UTF-8; comma, semicolon or tab) or Excel file (.xlsx, first sheet) as stripped text.
+    """All cells of a CSV or Excel file (.xlsx, first sheet) as stripped text.
+
+    A CSV is UTF-8, or UTF-16 with its mark; what parts its columns (comma, semicolon, tab or bar) is what gives the
+    rows as many cells as the header, or what a first line "sep=;" says.
 
     "" stands for an empty cell; rows may differ in length.
 
@@ -58,6 +67,18 @@ def read_cells(path: Path) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows]
 
 
+def _where_else(path: Path, cells: list[list[str]], columns: list[str]) -> str:
+    """Where a table has its header, if not in the first row of the first sheet: a sentence and a blank, or ""."""
+    wanted = {plain(name) for name in columns}
+    for number, row in enumerate(cells[:20], start=1):
+        if wanted <= {plain(cell) for cell in row}:
+            return f"Row {number} has them: remove the rows above. "
+    sheets = _sheet_names(path) if path.suffix.lower() == ".xlsx" else []
+    if len(sheets) > 1:
+        return f"The first sheet alone is read, '{sheets[0]}'; beside it there are {', '.join(map(repr, sheets[1:]))}. "
+    return ""
+
+
 def plain(name: str) -> str:
     """A column's name as names are compared."""
     return name.strip().casefold().replace("’", "'").replace("`", "'")
@@ -65,17 +86,38 @@ def plain(name: str) -> str:
 
 def _read_csv(path: Path) -> list[list[str]]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
     except OSError as error:
         raise LssError(f"{path}: cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
-        raise LssError(f"{path}: is not UTF-8 (byte {error.start}). Save it as CSV UTF-8, or as .xlsx.") from error
+        encoding = "UTF-8" if error.encoding == "utf-8" else "UTF-16"
+        raise LssError(f"{path}: is not {encoding} (byte {error.start}). Save it as CSV UTF-8, or as .xlsx.") from error
     try:
-        first = text.split("\n", 1)[0]
-        delimiter = max(",;\t", key=first.count)
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        if said := _SEPARATOR.match(text):
+            # a spreadsheet does not show that line, so the header stays row 1
+            return list(csv.reader(io.StringIO(text[said.end() :], newline=""), delimiter=said[1]))
+        parted = [list(csv.reader(io.StringIO(text, newline=""), delimiter=sign)) for sign in ",;\t|"]
+        return max(parted, key=_share_as_wide_as_the_header)
     except csv.Error as error:
         raise LssError(f"{path}: is no CSV table ({error}). Save it again as CSV UTF-8, or as .xlsx.") from error
+
+
+def _share_as_wide_as_the_header(rows: list[list[str]]) -> tuple[float, int]:
+    """How many of the rows have as many cells as the first, 0 to 1, and how many that are; (0, 0) for one column."""
+    filled = [row for row in rows if any(row)]
+    width = len(filled[0]) if filled else 0
+    return (sum(len(row) == width for row in filled) / len(filled), width) if width > 1 else (0.0, 0)
+
+
+def _sheet_names(path: Path) -> list[str]:
+    import openpyxl
+
+    workbook = openpyxl.load_workbook(path, read_only=True)
+    try:
+        return list(workbook.sheetnames)
+    finally:
+        workbook.close()
 
 
 def _read_excel(path: Path) -> list[list[str]]:
