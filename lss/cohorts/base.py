@@ -14,6 +14,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from lss.errors import LssError
+
 NO_FAULT_OF_A_FILE = frozenset(
     {
         "no image", "no image file", "unsupported picture", "screen save", "label mask", "mosaic", "position display",
@@ -27,8 +29,8 @@ NO_FAULT_OF_A_FILE = frozenset(
 """Reasons of rejects that are no fault of an image file: they do not count against `split.min_usable_share`."""
 
 NOTHING_TO_MEND = frozenset(
-    {"label mask", "mosaic", "position display", "screen save", "corrected copy", "not a lumbar study", "blank slice",
-     "no image file"}
+    {"label mask", "mosaic", "position display", "screen save", "corrected copy", "not MR", "not a lumbar study",
+     "blank slice", "no image", "no image file"}
 )  # fmt: skip
 """Of these, what is left out as it should be: the owner of the data has nothing to do."""
 
@@ -180,6 +182,18 @@ def patient_number(text: object) -> str:
     if re.fullmatch(r"\d+\.0+", name):
         name = name.split(".")[0]
     return name.lstrip("0") or "0" if name.isascii() and name.isdecimal() else name
+
+
+def refuse_twins(names: Iterable[str], where: str) -> None:
+    """Raise LssError where two names, such as 7 and 007, would be one patient (`patient_number`)."""
+    spelt: dict[str, str] = {}
+    for name in sorted(names, key=natural_key):
+        other = spelt.setdefault(patient_number(name), name)
+        if other != name:
+            raise LssError(
+                f"{where}: folders {other!r} and {name!r} would be one patient: leading zeros do not count, since "
+                "tables often lose them. Rename one, or put them together if they are one person's."
+            )
 
 
 def drop_duplicates(slices: Iterable[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:

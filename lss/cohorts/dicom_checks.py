@@ -29,6 +29,7 @@ _OTHER_REGIONS = re.compile(
 _LUMBAR = re.compile(
     r"lumb|lomb|lenden|lws|sacr|sakr|(?<![a-z])(l|ls)[ _-]?spine|(?<![a-z])l[1-5][ _/-]?[ls][1-5]", re.IGNORECASE
 )
+_SPINE_COILS = re.compile(r"spin|ctl|body|torso|(?<![a-z])sp\d", re.IGNORECASE)
 _UNIT = re.compile(r"mm|sec|hz|ppm|%|rad|deg|/|^m?s$|^us-?2$", re.IGNORECASE)
 _NO_UNITS = frozenset({"", "US", "HU", "NORMALIZED", "UNSPECIFIED", "NONE", "N/A"})
 _NOTHING = "Nothing to do."
@@ -72,13 +73,13 @@ def check_frame(header: pydicom.Dataset) -> None:
     body_part = str(header.get("BodyPartExamined", "") or "").upper().replace(" ", "")
     if body_part in _OTHER_BODY_PARTS:
         raise UnusableError("not a lumbar study", f"BodyPartExamined is {body_part}", _NOTHING)
-    regions = [str(item.get("CodeMeaning", "")) for item in header.get("AnatomicRegionSequence") or []]
-    for where, words in (
-        ("anatomic region", regions),
-        ("series or study", [str(header.get(k, "") or "") for k in MATCHED]),
-    ):
-        text = " ".join(words)
-        if (region := _OTHER_REGIONS.search(text)) and not _LUMBAR.search(f"{text} {body_part}"):
+    regions = " ".join(str(item.get("CodeMeaning", "")) for item in header.get("AnatomicRegionSequence") or [])
+    names = " ".join(str(header.get(keyword, "") or "") for keyword in MATCHED)
+    coil = str(header.get("ReceiveCoilName", "") or "")
+    if _SPINE_COILS.search(coil):
+        coil = ""
+    for where, text in (("anatomic region", regions), ("series, study or procedure", names), ("receive coil", coil)):
+        if (region := _OTHER_REGIONS.search(text)) and not _LUMBAR.search(f"{names} {regions} {body_part}"):
             detail = f"the {where} says '{region.group(1).lower()}'"
             raise UnusableError("not a lumbar study", detail, _NOTHING)
 

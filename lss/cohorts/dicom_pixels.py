@@ -11,13 +11,14 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 from pydicom.pixels import get_decoder, pixel_array
-from pydicom.uid import JPEGExtended12Bit
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
 from lss.cohorts import jpeg_extended
 from lss.cohorts.base import UnusableError
 from lss.cohorts.dicom_header import AGAIN, number
 
 _COMPRESSED_REMEDY = "Decompress it (gdcmconv --raw) or install a decoder that pydicom can use."
+_AT_MOST_12_BITS = (JPEGBaseline8Bit, JPEGExtended12Bit)
 _SENDER_REMEDY = "Export it again as grey MR images."
 
 get_decoder(JPEGExtended12Bit).add_plugin(
@@ -38,7 +39,7 @@ def frame_pixels(header: pydicom.Dataset, frame: pydicom.Dataset, index: int) ->
     syntax = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
     bits = int(header.BitsStored)
     shift = int(number(header, "HighBit") or bits - 1) + 1 - bits
-    if shift <= 0 or bits + shift > 16 or (syntax is not None and syntax.is_compressed):
+    if shift <= 0 or bits + shift > 16 or syntax in _AT_MOST_12_BITS:
         shift = 0
     try:
         header.BitsStored = bits + shift

@@ -25,11 +25,13 @@ from lss.cohorts.base import (
     UnusableError,
     natural_key,
     patient_number,
+    refuse_twins,
 )
 from lss.cohorts.contrast import plane_from_name, weighting
 from lss.cohorts.dicom import missing_spacing, read_dicom
 from lss.cohorts.dicom_header import begins_like_dicom, read_patient_id
 from lss.cohorts.discs import disc_folders, is_on_disc, is_program, is_viewer_file, kind_of_picture
+from lss.cohorts.label_masks import refuse_label_mask
 from lss.cohorts.levels import assign_levels
 from lss.cohorts.pictures import read_picture
 from lss.cohorts.series import settle_series
@@ -66,6 +68,9 @@ class FolderDataset:
         self._tree = FolderTree(root)
         self._rejects: list[Reject] = []
         self._rows = self._read_rows(root)
+        paths = [PurePosixPath(file) for file in self._all_files if "/" in file]
+        own = {path.parts[0] for path in paths if patient_of(str(path), self._rows) == patient_number(path.parts[0])}
+        refuse_twins(own, str(root))
         self._slice_table = None if params.slices is None else SliceTable(root / params.slices, self._all_files)
 
     def patients(self) -> list[str]:
@@ -214,6 +219,7 @@ class FolderDataset:
 
     def _picture(self, data: bytes, file: str, context: _Context) -> RawSlice:
         pixels, bits = read_picture(data)
+        refuse_label_mask([pixels])
         rows_mm, columns_mm, spacing_reason = missing_spacing(self._assumed_spacing_mm)
         names = [*reversed(PurePosixPath(file).parts[:-1]), PurePosixPath(file).stem]
         plane, plane_reason = self._plane(names, context.row)

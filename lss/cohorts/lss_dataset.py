@@ -19,6 +19,7 @@ from lss.cohorts.base import (
     UnusableError,
     natural_key,
     patient_number,
+    refuse_twins,
 )
 from lss.cohorts.contrast import NO_ANATOMY
 from lss.cohorts.dicom import DicomSlices, read_dicom
@@ -55,6 +56,7 @@ class LssDataset:
         self._places, self._rejects = _find_images(root)
         self._folders: dict[str, list[tuple[_Place, str]]] = defaultdict(list)
         for place in self._places:
+            refuse_twins(place.tree.folders(place.images), str(root / place.name(place.images)))
             for folder in place.tree.folders(place.images):
                 self._folders[patient_number(folder)].append((place, f"{place.images}/{folder}"))
         self._notes, note_rejects = read_notes(root)

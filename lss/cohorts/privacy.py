@@ -1,9 +1,9 @@
 """Identifiers never leave the reader: a whitelist of attributes, and keyed hashes for what must stay joined.
 
 The Basic Application Level Confidentiality Profile (DICOM PS3.15, Annex E, Table E.1-1) lists what to remove or
-replace. A reader here asks pydicom for the attributes of `WHITELIST` alone. Those of
-them that the profile lists are in `REPLACED` (unique ids, which leave as keyed hashes) or in `MATCHED` (free
-text, of which only a matched word such as "t2" is reported).
+replace. A reader here asks pydicom for the attributes of `WHITELIST` alone, and for the number of slices in a Siemens
+mosaic. Those of them that the profile lists are in `REPLACED` (unique ids, which leave as keyed hashes) or in `MATCHED`
+(free text, of which only a matched word such as "t2" is reported).
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ NOBODY = frozenset(
 )  # fmt: skip
 """What programs write as PatientID where they remove it; compared without case, blanks and signs."""
 
-MATCHED = ("SeriesDescription", "ProtocolName", "StudyDescription")
+MATCHED = (
+    "SeriesDescription", "ProtocolName", "StudyDescription", "RequestedProcedureDescription",
+    "PerformedProcedureStepDescription",
+)  # fmt: skip
 """Free text: searched for weighting, plane and region, never copied."""
 
 PLAIN = (
     "SOPClassUID", "Modality", "ImageType", "BodyPartExamined", "InstanceNumber", "EchoTime", "RepetitionTime",
     "ScanningSequence", "SequenceName", "PulseSequenceName", "EchoPlanarPulseSequence", "AcquisitionContrast",
-    "LossyImageCompression", "AnatomicRegionSequence", "SharedFunctionalGroupsSequence",
+    "LossyImageCompression", "ReceiveCoilName", "AnatomicRegionSequence", "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
     "NumberOfFrames", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",

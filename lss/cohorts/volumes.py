@@ -11,6 +11,7 @@ import numpy as np
 
 from lss.cohorts.base import UnusableError
 from lss.cohorts.contrast import plane_from_normal
+from lss.cohorts.label_masks import refuse_label_mask
 
 MAX_VOXELS = 2**26
 """512 x 512 x 256: a larger volume is no lumbar MRI, and would not fit into a stage's memory."""
@@ -23,9 +24,6 @@ MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 20.0
 
 MAX_OFFSET = 16 * 2**20
 """Bytes of header extensions before the voxels."""
-
-MAX_LABELS = 32
-"""A volume of whole numbers with no more distinct ones is a mask of labels: images have hundreds of grey levels."""
 
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's x and y point right and front, DICOM's left and back
 _AGAIN = "Copy, fetch or convert it again."
@@ -101,9 +99,8 @@ def read_volume(data: bytes) -> Volume:
     across, down = (side for side in range(3) if side != axis)
     count = voxels.stored_XYZ.shape[axis]
     low, high, whole = _range(voxels, axis)
-    if whole and _is_label_mask(voxels, axis):
-        detail = f"at most {MAX_LABELS} distinct whole numbers"
-        raise UnusableError("label mask", detail, "Nothing to do: it is a segmentation, no image.")
+    if whole:
+        refuse_label_mask(voxels.slice_at(axis, index) for index in range(count))
     slices = []
     for index in range(count):
         pixels = _to_grey_levels(voxels.slice_at(axis, index), low, high, whole)
@@ -174,16 +171,6 @@ def _check_orientation(header: nibabel.Nifti1Header) -> None:
     sides_3 = np.linalg.norm(header.get_best_affine()[:3, :3], axis=0)
     if not np.allclose(sides_3, header.get_zooms()[:3], rtol=0.05):
         raise UnusableError("conflicting spacing", "pixdim and the affine give different voxel sizes", remedy)
-
-
-def _is_label_mask(voxels: _Voxels, axis: int) -> bool:
-    """Whether the volume, not blank, holds no more than `MAX_LABELS` distinct values."""
-    found: set[float] = set()
-    for index in range(voxels.stored_XYZ.shape[axis]):
-        found.update(np.unique(voxels.slice_at(axis, index)).tolist())
-        if len(found) > MAX_LABELS:
-            return False
-    return len(found) > 1
 
 
 def _range(voxels: _Voxels, axis: int) -> tuple[float, float, bool]:

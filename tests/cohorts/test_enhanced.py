@@ -108,6 +108,18 @@ def test_a_frames_own_group_goes_before_the_shared_one_and_both_before_the_heade
     assert [(item.row_spacing_mm, item.position_mm) for item in found] == [(0.5, 1.0), (2.0, 5.0)]
 
 
+def test_a_file_converted_from_single_frames() -> None:
+    """Legacy Converted Enhanced MR keeps what has no functional group in groups of unassigned attributes."""
+    file = enhanced([some_pixels(0), some_pixels(1)], FRAMES[:2])
+    for number, frame in enumerate(file.PerFrameFunctionalGroupsSequence):
+        del frame.MREchoSequence, frame.MRTimingAndRelatedParametersSequence
+        item = Dataset()
+        item.EchoTime, item.RepetitionTime = (100.0, 4000.0) if number else (10.0, 500.0)
+        frame.UnassignedPerFrameConvertedAttributesSequence = Sequence([item])
+    found = read_dicom(to_bytes(file), "a", "").slices
+    assert [item.weighting for item in found] == ["T1", "T2"]
+
+
 def test_what_one_frame_lacks_is_no_fault_of_the_others() -> None:
     pixels = [some_pixels(0), np.full((24, 20), 7, np.uint16), some_pixels(1)]
     found = read_dicom(to_bytes(enhanced(pixels, FRAMES)), "a", "")

@@ -10,16 +10,26 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import dataset, dicom_bytes, read_one, some_pixels
+from dicom_files import dataset, dicom_bytes, read_one, some_pixels, write_dicom, write_notes
+from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGExtended12Bit
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGExtended12Bit, RLELossless
 
 from lss.cohorts.base import NO_FAULT_OF_A_FILE, UnusableError, natural_key
+from lss.cohorts.folder import FolderDataset
+from lss.cohorts.label_masks import label_mask
+from lss.cohorts.lss_dataset import LssDataset
 from lss.cohorts.pictures import read_picture
 from lss.cohorts.tables import read_table
 from lss.cohorts.volumes import read_volume
 from lss.errors import LssError
+from lss.params import FolderParams
+
+FOLDER = FolderParams.model_validate(
+    {"table": None, "patient_column": "patient_id", "note_column": None, "grade_column": None, "plane_column": None,
+     "weighting_column": None}
+)  # fmt: skip
 
 
 def read(data: bytes, **options: float):
@@ -32,6 +42,61 @@ def test_high_bits_are_shifted_or_refused() -> None:
     assert np.array_equal(read(dicom_bytes(clean, HighBit=15)).pixels, clean)
     with pytest.raises(UnusableError, match="HighBit 15"):
         read(dicom_bytes((clean << 4) | 1, HighBit=15))
+
+
+@pytest.mark.parametrize("codec", ["RLE", "JPEGLosslessProcess14_1", "JPEGLSLossless", "JPEG2000Lossless"])
+@pytest.mark.parametrize("shift", [0, 4])
+def test_high_bits_in_compressed_files(codec: str, shift: int, tmp_path: Path) -> None:
+    """HighBit 15 with 12 bits stored: the stream holds the values 4 bits higher, or HighBit alone is wrong."""
+    clean = some_pixels(shape=(64, 48))
+    file = dataset(clean << shift, BitsStored=12 + shift, HighBit=11 + shift)
+    if codec == "RLE":
+        file.compress(RLELossless, generate_instance_uid=False)
+    file.save_as(tmp_path / "plain", enforce_file_format=True)
+    packed = pydicom.dcmread(tmp_path / "plain" if codec == "RLE" else packed_by_gdcm(tmp_path / "plain", codec))
+    assert packed.file_meta.TransferSyntaxUID.is_compressed
+    packed.BitsStored, packed.HighBit = 12, 15
+    packed.save_as(tmp_path / "odd", enforce_file_format=True)
+    assert np.array_equal(read((tmp_path / "odd").read_bytes()).pixels, clean)
+
+
+def packed_by_gdcm(plain: Path, codec: str) -> Path:
+    import gdcm
+
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(plain))
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, codec)))
+    assert reader.Read()
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(plain.with_name("packed")))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    return plain.with_name("packed")
+
+
+@pytest.mark.parametrize("count", [2, 60, 200])
+def test_a_mask_of_many_labels_is_no_image(count: int) -> None:
+    """Areas of one number each, as programs of segmentation write them; noise of as many numbers is an image."""
+    areas = np.kron(np.random.default_rng(0).integers(0, count, (16, 16)), np.ones((8, 8), int))
+    assert label_mask([areas]) is not None
+    noise = np.random.default_rng(0).integers(0, max(count, 40), (128, 128))
+    assert label_mask([noise, noise]) is None
+
+
+def test_a_picture_of_labels_is_left_out(tmp_path: Path) -> None:
+    labels = np.kron(np.random.default_rng(0).integers(0, 5, (6, 6)), np.ones((8, 8), int)).astype(np.uint8)
+    (tmp_path / "P1").mkdir()
+    Image.fromarray(labels).save(tmp_path / "P1/mask.png")
+    (reject,) = FolderDataset(tmp_path, FOLDER, 1.0).read_patient("P1").rejects
+    assert reject.reason == "label mask" and reject.reason in NO_FAULT_OF_A_FILE
+
+
+def test_real_slices_are_no_masks(shared: Path) -> None:
+    data = (shared / "data/dicom/axial_t2_siemens_sempra.dcm").read_bytes()
+    pixels = read(data).pixels
+    assert label_mask([pixels]) is None and label_mask([pixels // 16]) is None  # 12 bits and about 8
 
 
 def test_a_file_without_preamble_is_read() -> None:
@@ -103,6 +168,22 @@ def test_a_deflated_bomb_is_refused() -> None:
     bomb = packer.compress(plain[meta:]) + packer.compress(bytes(80 * 2**20)) + packer.flush()
     with pytest.raises(UnusableError, match="file too large"):
         read(buffer.getvalue()[:start] + bomb)
+
+
+def test_folders_that_differ_by_zeros_alone_are_no_one_patient(tmp_path: Path) -> None:
+    """Nothing says if they are one person; to put two persons together would give one the other's grade."""
+    for name in ("7", "007", "70"):
+        write_dicom(tmp_path / name / "t2/1")
+        write_dicom(tmp_path / "archive/01_MRI_Data" / name / "study/t2/1.ima")
+    write_notes(tmp_path / "archive/Radiologists Report.xlsx", {7: "normal"})
+    with pytest.raises(LssError, match=r"folders '007' and '7' would be one patient|folders '7' and '007' would be"):
+        FolderDataset(tmp_path, FOLDER)
+    with pytest.raises(LssError, match=r"01_MRI_Data: folders '.+' and '.+' would be one patient"):
+        LssDataset(tmp_path / "archive")
+    (tmp_path / "t.csv").write_text("patient_id\na\n")
+    for name in ("1", "01"):
+        write_dicom(tmp_path / "series" / name / "a" / "im")
+    FolderDataset(tmp_path / "series", FOLDER.model_copy(update={"table": "../t.csv"}))  # folders of a patient's series
 
 
 def test_numbers_of_thousands_of_digits_are_ordered() -> None:
@@ -214,6 +295,10 @@ def test_jpeg_extended_of_twelve_bits() -> None:
         ({"StudyDescription": "MRI CERVICAL SPINE"}, "cervical"),
         ({"SeriesDescription": "t2_tse_tra_C-Spine", "BodyPartExamined": "SPINE"}, "c-spine"),
         ({"StudyDescription": "IRM épaule G", "SpecificCharacterSet": "ISO_IR 100"}, "épaule"),
+        ({"PerformedProcedureStepDescription": "Knee^Routine"}, "knee"),
+        ({"ReceiveCoilName": "Shoulder Small"}, "shoulder"),
+        ({"ReceiveCoilName": "Head_20;Spine_32"}, ""),
+        ({"ReceiveCoilName": "Head_32", "StudyDescription": "LWS"}, ""),
         ({"BodyPartExamined": "EXTREMITY"}, None),
         ({"StudyDescription": "MRI head and lumbar spine"}, ""),
         ({"StudyDescription": "Head first supine"}, ""),

@@ -65,7 +65,7 @@ def test_14_pictures_keep_their_depth_or_are_named(shared: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_tiff_in_which_0_is_white_is_inverted_whatever_its_depth(dtype: type) -> None:
-    stored = np.arange(12, dtype=dtype).reshape(3, 4)
+    stored = np.arange(80, dtype=dtype).reshape(8, 10)
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, stored, photometric="miniswhite")
     pixels, _ = read_picture(buffer.getvalue())

@@ -1,0 +1,43 @@
+"""Segmentations among images: whole numbers that name labels, not grey levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from lss.cohorts.base import UnusableError
+
+MAX_LABELS = 32
+"""An image of no more distinct whole numbers is a mask: scans have hundreds of grey levels."""
+
+MAX_MANY_LABELS, EQUAL_SHARE = 256, 0.8
+"""Up to so many are labels where so many neighbours in a row, off the background, are equal: noise parts a scan's."""
+
+
+def refuse_label_mask(slices: Iterable[np.ndarray]) -> None:
+    """Raise UnusableError where `label_mask` finds one."""
+    if shown := label_mask(slices):
+        raise UnusableError("label mask", shown, "Nothing to do: it is a segmentation, no image.")
+
+
+def label_mask(slices: Iterable[np.ndarray]) -> str | None:
+    """What shows that slices of whole numbers are a mask of labels, in words; None for an image, or a blank one.
+
+    Args:
+        slices: of one volume or picture, (rows, columns) each, read one after another.
+    """
+    found: set[float] = set()
+    pairs = equal = 0
+    for values in slices:
+        found.update(np.unique(values).tolist())
+        if len(found) > MAX_MANY_LABELS:
+            return None
+        inside = values[:, 1:] != 0
+        pairs += int(inside.sum())
+        equal += int((inside & (values[:, 1:] == values[:, :-1])).sum())
+    if 1 < len(found) <= MAX_LABELS:
+        return f"at most {MAX_LABELS} distinct whole numbers"
+    if len(found) > 1 and equal > EQUAL_SHARE * pairs:
+        return f"{len(found)} distinct whole numbers in areas of one number each"
+    return None
