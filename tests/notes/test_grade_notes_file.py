@@ -51,7 +51,8 @@ def test_a_missing_column_is_named_with_those_there_are(tmp_path: Path) -> None:
     [
         ("a.pdf", b"x", "neither"),
         ("a.xlsx", b"no zip", "is no Excel workbook"),
-        ("a.csv", b"\xff\xfe\xfa", "is not UTF-8"),
+        ("a.csv", b"\xfa\xfe", "is not UTF-8"),
+        ("a.csv", b"\xff\xfe\xfa", "is not UTF-16"),
     ],
 )
 def test_unreadable_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
