@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lss.availability import missing_inputs
+from lss.availability import lacks
 from lss.errors import LssError
 from lss.manifest import machine
 from lss.params import Params
@@ -32,9 +32,9 @@ def examine(params: Params) -> int:
             remedy,
         )
     Console().print(table)
-    lacks = sum(state == "lack" for state, *_ in checks)
-    print("Everything needed is here." if not lacks else f"{lacks} lack(s): see the remedies above.")
-    return int(bool(lacks))
+    count = sum(state == "lack" for state, *_ in checks)
+    print("Everything needed is here." if not count else f"{count} lack(s): see the remedies above.")
+    return int(bool(count))
 
 
 Check = tuple[str, str, str, str]  # state, what, found, remedy
@@ -103,7 +103,7 @@ def _disk(params: Params) -> Check:
 
 
 def _inputs(params: Params) -> list[Check]:
-    lacks = missing_inputs(params)
-    if not lacks:
+    found = lacks(params)
+    if not found:
         return [("ok", "data and weights", f"cohort {params.cohort.name}, weights {params.weights.source}", "")]
-    return [("lack", "data and weights", lack.split(". ", 1)[0], lack.split(". ", 1)[1]) for lack in lacks]
+    return [("lack", "what the settings name", lack.what, lack.remedy) for lack in found]

@@ -8,11 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from lss import layout
 from lss.errors import LssError
+from lss.settings_file import Lines, read_settings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -24,6 +33,9 @@ PromptMode = Literal["predicted", "bank", "oracle"]
 Queries = Literal["text", "learned", "shuffled", "empty"]
 Guidance = Literal["spatial", "broadcast", "none", "learned", "shuffled", "empty"]
 """What the ablation compares: a fusion of the texts, or `spatial` with a control in the texts' place."""
+
+UNET_SMALLEST = 32
+"""Pixels: a U-Net halves its image four times, and normalises over more than one pixel at the bottom."""
 
 MaskLoss = Literal["pid_tversky", "cross_entropy", "dice_cross_entropy", "tversky", "focal_tversky"]
 
@@ -43,9 +55,17 @@ Names = Annotated[list[T], AfterValidator(_each_once)]
 
 
 class Section(BaseModel):
-    """A section refuses keys it does not know."""
+    """A section refuses keys it does not know, and numbers that are none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python takes true for 1: `epochs: yes` would train for one epoch."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("is no switch (yes, no, on, off, true, false); text of that name needs quotes")
+        return value
 
 
 class PhantomParams(Section):
@@ -106,7 +126,7 @@ class SplitParams(Section):
     """Who trains, who validates, who tests."""
 
     plane: Literal["axial", "sagittal", "coronal"]
-    weighting: list[Literal["T1", "T2"]]
+    weighting: Annotated[Names[Literal["T1", "T2"]], Field(min_length=1)]
     fractions: FractionParams
     file: Path | None
     folds: Annotated[int, Field(ge=3)] | None
@@ -114,10 +134,29 @@ class SplitParams(Section):
     min_usable_share: Fraction
     duplicate_bits: Annotated[int, Field(ge=0, le=64)]
 
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> SplitParams:
+        if self.file is not None and self.folds is not None:
+            raise ValueError("file and folds are both set. Set one of them to null: either your split or k-fold")
+        if self.folds is None and self.fold:
+            raise ValueError(f"fold is {self.fold}, but folds is null. Set folds to their number (k), or fold to 0")
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold ({self.fold}) must be below folds ({self.folds}): the first is 0")
+        shares = self.fractions.model_dump()
+        if (
+            self.file is None
+            and self.folds is None
+            and (empty := [name for name, share in shares.items() if not share])
+        ):
+            raise ValueError(
+                f"fractions: {', '.join(empty)} must be above 0: stages learn from train, choose by val, report on test"
+            )
+        return self
+
 
 def _odd(value: int) -> int:
     if value % 2 == 0:
-        raise ValueError(f"must be odd, so that the patch has a centre; not {value}")
+        raise ValueError(f"must be odd, so that it has a centre pixel: {value - 1 or 1} or {value + 1}")
     return value
 
 
@@ -139,8 +178,8 @@ class PseudoMaskParams(Section):
     roi_margin_mm: Positive
     roi_size_mm: Positive
     canny_sigma: Positive
-    kernel_severe: Count
-    kernel_small: Count
+    kernel_severe: Annotated[Count, AfterValidator(_odd)]
+    kernel_small: Annotated[Count, AfterValidator(_odd)]
     grade_a: Literal["empty", "refine"]
 
 
@@ -295,6 +334,8 @@ class TrainParams(Section):
             )
         if self.d_shared % self.heads:
             raise ValueError(f"d_shared ({self.d_shared}) must be a multiple of heads ({self.heads})")
+        if "unet" in self.baselines and self.mask_size < UNET_SMALLEST:
+            raise ValueError(f"mask_size ({self.mask_size}) must be at least {UNET_SMALLEST} for the baseline unet")
         if not self.segmentation.losses:
             raise ValueError("segmentation.losses must name at least one loss: the report is written from its mask")
         return self
@@ -382,37 +423,42 @@ class Params(Section):
                 f"ablation.backbones: {', '.join(strange)} must be among train.backbones "
                 f"({', '.join(self.train.backbones)}), whose weights are made"
             )
+        if self.ablation.repeats and self.ablation.unet_losses and self.train.mask_size < UNET_SMALLEST:
+            raise ValueError(
+                f"train.mask_size ({self.train.mask_size}) must be at least {UNET_SMALLEST} for the U-Net of "
+                "ablation.unet_losses; [] leaves it out"
+            )
+        patients = self.cohort.phantom.patients
+        if self.cohort.name == "phantom" and self.split.folds is not None and self.split.folds > patients:
+            raise ValueError(f"split.folds ({self.split.folds}) must not exceed cohort.phantom.patients ({patients})")
         return self
 
 
 def load_params(path: Path | str = layout.PARAMS) -> Params:
     """Read and check params.yaml.
 
-    Raises LssError that lists every wrong key or value with the allowed ones.
+    Raises LssError that lists every wrong key or value with its line and the allowed ones.
     """
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LssError(f"{path}: cannot be read ({error.strerror}). Run in the project's folder.") from error
-    except yaml.YAMLError as error:
-        raise LssError(f"{path}: is not valid YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise LssError(f"{path}: should hold sections such as 'train:', found {type(raw).__name__}")
-    return check_params(raw, str(path))
+    raw, lines = read_settings(path)
+    return check_params(raw, str(path), lines)
 
 
-def check_params(raw: dict[str, Any], source: str = layout.PARAMS) -> Params:
+def check_params(raw: dict[str, Any], source: str = layout.PARAMS, lines: Lines | None = None) -> Params:
     """Check settings that were read already (Snakemake's `config`); see `load_params`."""
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        lines = [_explain(dict(problem)) for problem in error.errors()]
-        raise LssError(f"{source}: {len(lines)} wrong setting(s)\n  " + "\n  ".join(lines)) from None
+        found = [_explain(dict(problem), lines or {}) for problem in error.errors()]
+        raise LssError(f"{source}: {len(found)} wrong setting(s)\n  " + "\n  ".join(found)) from None
 
 
-def _explain(problem: dict[str, Any]) -> str:
+def _explain(problem: dict[str, Any], lines: Lines) -> str:
     """One line on one wrong setting."""
-    key = ".".join(map(str, problem["loc"])) or "(top level)"
+    loc = tuple(map(str, problem["loc"]))
+    key = ".".join(loc) or "(top level)"
+    line = next((lines[loc[:depth]] for depth in range(len(loc), 0, -1) if loc[:depth] in lines), None)
+    if line is not None:
+        key = f"line {line}: {key}"
     if problem["type"] == "extra_forbidden":
         return f"{key}: no such setting. {_allowed_keys(problem['loc'][:-1])}"
     if problem["type"] == "missing":

@@ -20,7 +20,7 @@ SILENT = {
     Path(f"lss/{name}.py")
     for name in (
         *("__init__", "stages/__init__", "code", "errors", "fetch/sources"),
-        *("layout", "manifest", "params", "progress"),
+        *("layout", "manifest", "params", "progress", "settings_file"),
     )
 }
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lss import layout
+from lss.availability import require
 from lss.backbones import NAMES
 from lss.cli import app
 from lss.errors import LssError
@@ -20,6 +21,13 @@ Batch = Annotated[str, typer.Option(help="Batch of patients: 00, 01, ... (as man
 Backbone = Annotated[str, typer.Option(help="biomedclip, smolvlm, llava_med; unet, if it is among train.baselines.")]
 Task = Annotated[str, typer.Option(help="classification, segmentation or report.")]
 Loss = Annotated[str, typer.Option(help="A loss listed under the task in params.yaml, e.g. pid_tversky.")]
+
+
+def _settings(job: str) -> Params:
+    """The settings; LssError where they are wrong, or name something that `job` needs and that is not there."""
+    params = load_params()
+    require(params, {job})
+    return params
 
 
 def _manifest(stage: str, *wildcards: str) -> Path:
@@ -88,7 +96,7 @@ def cohort(
     """
     from lss.stages import cohort as stage
 
-    params = load_params()
+    params = _settings("cohort")
     stage.run(
         params.cohort,
         params.seed,
@@ -113,7 +121,7 @@ def ingest(batch: Batch) -> None:
     """
     from lss.stages import ingest as stage
 
-    params = load_params()
+    params = _settings("ingest")
     _check_batch(params, batch)
     stage.run(
         params.cohort,
@@ -138,7 +146,7 @@ def split() -> None:
     """
     from lss.stages import split as stage
 
-    params = load_params()
+    params = _settings("split")
     stage.run(
         params.split,
         params.seed,
@@ -162,7 +170,7 @@ def denoise(batch: Batch) -> None:
     """
     from lss.stages import denoise as stage
 
-    params = load_params()
+    params = _settings("denoise")
     _check_batch(params, batch)
     stage.run(
         params.denoise,
@@ -235,7 +243,7 @@ def weights(backbone: Backbone) -> None:
     """
     from lss.stages import weights as stage
 
-    params = load_params()
+    params = _settings(f"weights {backbone}")
     stage.run(
         params.weights,
         params.seed,
@@ -260,7 +268,7 @@ def train(backbone: Backbone, task: Task, loss: Loss) -> None:
     """
     from lss.training.launch import is_process, launch
 
-    params = load_params()
+    params = _settings("train")
     _check_run(params, backbone, task, loss)
     names = {"backbone": backbone, "task": task, "loss": loss}
     if params.train.processes > 1 and not is_process():
@@ -294,7 +302,7 @@ def predict(backbone: Backbone, task: Task, loss: Loss) -> None:
     """
     from lss.stages import predict as stage
 
-    params = load_params()
+    params = _settings("predict")
     _check_run(params, backbone, task, loss)
     names = {"backbone": backbone, "task": task, "loss": loss}
     stage.run(
@@ -321,7 +329,7 @@ def evaluate() -> None:
     """
     from lss.stages import evaluate as stage
 
-    params = load_params()
+    params = _settings("evaluate")
     stage.run(
         params.evaluate,
         params.seed,
@@ -356,7 +364,7 @@ def ablation(
     """
     from lss.stages import ablation as stage
 
-    params = load_params()
+    params = load_params() if backbone is None else _settings("ablation_arm")
     arms = ablation_arms(params.ablation)
     if (backbone, fusion, repeat) == (None, None, None):
         stage.run(

@@ -46,6 +46,37 @@ def test_wrong_setting_is_named_before_anything_runs(copy: Path) -> None:
         assert "train.fusion" in text and "'spatial', 'broadcast' or 'none'" in text and "'spacial'" in text
 
 
+def test_a_mistake_of_yaml_is_named_with_its_line_under_snakemake_too(copy: Path) -> None:
+    params = (copy / "params.yaml").read_text()
+    line = params[: params.index("  gamma: 0.75")].count("\n") + 1
+    (copy / "params.yaml").write_text(params.replace("  gamma: 0.75", "  gamma: 0.75\n  gamma: 0.5"))
+    text = run(copy, "snakemake", "--cores", "1", "all", check=False)
+    assert f"params.yaml, line {line + 1}: train.gamma" in text
+
+
+def test_what_is_missing_is_refused_before_the_first_job_that_needs_it(copy: Path) -> None:
+    """A GPU that is not there is no test on a machine that has one: `cuda` is asked for with all of them hidden."""
+    params = (copy / "params.yaml").read_text().replace("  file: null", "  file: mine.csv")
+    (copy / "params.yaml").write_text(params.replace("  device: auto", "  device: cuda"))
+    hidden = ["env", "CUDA_VISIBLE_DEVICES="]
+    text = run(copy, *hidden, "snakemake", "--cores", "1", "all", check=False)
+    assert "nothing was started, since 4 thing(s) are missing" in text
+    for setting in (
+        "split.file: there is no file mine.csv",
+        "denoise.device: is cuda",
+        "train.device",
+        "predict.device",
+    ):
+        assert f"params.yaml: {setting}" in text
+    assert not (copy / "data/interim").exists() and not (copy / "logs").exists()
+    assert "there is no file mine.csv" in run(copy, *hidden, "lss", "split", check=False)
+
+
+def test_settings_on_the_command_line_would_not_reach_the_stages(copy: Path) -> None:
+    text = run(copy, "snakemake", "--dry-run", "--cores", "1", "--config", "seed=3", "--", "all", check=False)
+    assert "edit that file" in text
+
+
 def test_phantom_preset_is_what_params_yaml_holds(project_root: Path, tmp_path: Path) -> None:
     before = (project_root / "params.yaml").read_text()
     path = tmp_path / "params.yaml"
