@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 import subprocess
+import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lss import __version__
+from lss import BEGAN, __version__
 from lss.io import read_json, sha256_file, write_json
 
 _PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "open_clip_torch", "timm", "opencv-python-headless",
@@ -36,7 +37,7 @@ def write_manifest(
         outputs: files written; each with size and SHA-256.
         params: the stage's own section of params.yaml.
         seed: the seed of params.yaml.
-        started: when the stage began (UTC); the manifest adds the seconds it took.
+        started: when the stage began (UTC); the manifest adds the seconds it took, and those of the whole process.
         facts: counts and caveats of this run that the page or a reader wants (JSON values).
     """
     now = datetime.now(UTC)
@@ -53,6 +54,7 @@ def write_manifest(
             "facts": facts or {},
             "finished": now.isoformat(timespec="seconds"),
             "seconds": round((now - started).total_seconds(), 1),
+            "process_seconds": round(time.monotonic() - BEGAN, 1),  # with imports: what the next run will wait
             "machine": machine(),
         },
     )

@@ -23,7 +23,7 @@ from lss.backbones.base import Backbone
 from lss.io import read_json
 from lss.model.report_generator import ReportGenerator
 from lss.params import Params, TrainParams
-from lss.progress import progress
+from lss.progress import duration, progress
 from lss.rehearsal import Network, Step, build, empty_backbone, rehearse
 from lss.runs import TASKS
 
@@ -135,17 +135,6 @@ def _cost_cells(
         f"{per_image:.3g}",
         duration(1000 * per_image / tflops if seconds is None else seconds),
     ]
-
-
-def duration(seconds: float) -> str:
-    """In the unit that fits.
-
-    >>> duration(7.0), duration(150), duration(9000)
-    ('7 s', '2.5 min', '2.5 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def card_gib() -> float:

@@ -50,3 +50,14 @@ def progress(
         tqdm.format_meter(done, total or done, time.monotonic() - start, prefix=what, unit=unit),
         file=sys.stderr,
     )
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that fits.
+
+    >>> duration(7.0), duration(150), duration(9000)
+    ('7 s', '2.5 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from lss import layout
 from lss.code import dvc_stages
@@ -38,6 +40,50 @@ def finish(root: Path, params: Params, current: set[str]) -> None:
     if page.is_file():
         print(f"\nResults: {page}\n  tables {root / 'results/tables'}, figures {root / 'results/figures'},"
               f" numbers {root / layout.METRICS}", file=sys.stderr)  # fmt: skip
+
+
+class FailedJob(NamedTuple):
+    """A job of the workflow that failed: its name in words, and its log if it has one."""
+
+    name: str
+    log: str | None
+
+
+def stopped(failed: Iterable[FailedJob], unfinished: int) -> None:
+    """At the end of a run that failed or was stopped: what failed, the end of its log, and how to go on.
+
+    Args:
+        failed: jobs that failed; none where the run was stopped from outside (Ctrl-C, a shutdown).
+        unfinished: how many jobs of the plan are still to be done, the failed ones among them.
+    """
+    for job in failed:
+        print(f"\nFAILED  {job.name}", file=sys.stderr)
+        for line in last_lines(job.log):
+            print(f"    {line}", file=sys.stderr)
+        if job.log:
+            print(f"  all of it: {job.log}", file=sys.stderr)
+    if failed:
+        print(
+            f"\n{unfinished} job(s) are left to do. Mend what is said above, then give the same command again: what is "
+            "finished stays, a training goes on from its last checkpoint. docs/troubleshooting.md knows usual causes.",
+            file=sys.stderr,
+        )
+    else:
+        print(
+            f"\nStopped with {unfinished} job(s) left to do. To resume, give the same command again: what is finished "
+            "stays, a training goes on from its last checkpoint.",
+            file=sys.stderr,
+        )
+
+
+def last_lines(log: str | None, count: int = 12) -> list[str]:
+    """The last lines of a job's log that say something; of a bar that redraws itself, its last state."""
+    try:
+        text = Path(log or "").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    lines = [line.split("\r")[-1].rstrip() for line in text.split("\n")]
+    return [line for line in lines if line][-count:]
 
 
 def sync(root: Path) -> None:

@@ -54,9 +54,23 @@ def test_loss_exponent_reruns_training_and_what_follows(project: Path) -> None:
     edit(project, "gamma: 0.75", "gamma: 0.8")
     try:
         assert planned(project) == stale(project) == AFTER_TRAIN
+        said = run(project, "lss", "changes")
+        assert (
+            "train.gamma: 0.75 -> 0.8: 3 trainings, 3 predictions, evaluate, ablation, tables, figures, page; about"
+            in said
+        )
     finally:
         edit(project, "gamma: 0.8", "gamma: 0.75")
     assert planned(project) == set() and stale(project) == set()
+
+
+def test_edited_code_is_named_with_what_it_reruns(project: Path) -> None:
+    module = project / "lss/stages/figures.py"
+    before = module.read_text()
+    module.write_text(f"{before}# more\n")
+    assert "lss/stages/figures.py: changed: figures, page; about" in run(project, "lss", "changes")
+    module.write_text(before)
+    assert "Nothing to run" in run(project, "lss", "changes")
 
 
 def test_figure_setting_reruns_figures_and_page_under_both(project: Path) -> None:

@@ -72,6 +72,16 @@ def test_what_is_missing_is_refused_before_the_first_job_that_needs_it(copy: Pat
     assert "there is no file mine.csv" in run(copy, *hidden, "lss", "split", check=False)
 
 
+def test_a_failure_ends_with_the_job_its_last_lines_and_how_to_go_on(copy: Path) -> None:
+    (copy / "data/raw/phantom").mkdir(parents=True)
+    (copy / "data/raw/phantom/mine.txt").write_text("not the phantom's")
+    text = run(copy, "snakemake", "--cores", "1", "ingest_all", check=False)
+    end = text[text.index("FAILED  cohort\n") :]
+    assert "data/raw/phantom: cohort.root: holds files that are not the phantom's (mine.txt)" in end
+    assert "all of it: logs/cohort.log" in end and "6 job(s) are left to do" in end  # with ingest_all itself
+    assert "give the same command again" in end
+
+
 def test_settings_on_the_command_line_would_not_reach_the_stages(copy: Path) -> None:
     text = run(copy, "snakemake", "--dry-run", "--cores", "1", "--config", "seed=3", "--", "all", check=False)
     assert "edit that file" in text
