@@ -99,7 +99,7 @@ PSEUDO_MASKS = pa.schema(
     ]
 )
 
-SHARD_VERSION = 2
+SHARD_VERSION = 3
 """Goes up with every change of `SHARD` or of what one of its columns means; stands in the shards' manifests."""
 
 SHARD = pa.schema(
@@ -117,6 +117,7 @@ SHARD = pa.schema(
         ("canal_column", pa.float32()),  # of the canal's centre: 0 left, 1 right edge of the image; null if not found
         ("row_spacing_mm", pa.float32()),
         ("column_spacing_mm", pa.float32()),
+        ("sides", pa.string()),  # the patient's sides at the image's left and right edge, "RL"; null if not known
         ("copy", pa.int32()),  # 0: an original (val, test); 1, 2, ...: augmented copies (train)
         ("flipped", pa.bool_()),
         ("canal_found", pa.bool_()),

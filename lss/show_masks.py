@@ -12,6 +12,7 @@ from lss import layout
 from lss.errors import LssError
 from lss.grades import GRADE_LABELS, GRADES
 from lss.imaging.codec import decode_png, pixels_from_bytes
+from lss.imaging.geometry import edge_letters
 from lss.imaging.pseudo_mask import steps
 from lss.imaging.roi import region_of_interest
 from lss.io import read_parquet
@@ -23,7 +24,7 @@ from lss.seeding import derive_seed
 from lss.stages._slices import side_by_side, spacing_mm, used_slices
 
 _SLICE_COLUMNS = ["slice_key", "weighting", "level", "grade", "rows", "columns", "row_spacing_mm",
-                  "column_spacing_mm", "pixels"]  # fmt: skip
+                  "column_spacing_mm", "orientation", "pixels"]  # fmt: skip
 _DENOISED_COLUMNS = ["slice_key", "rows", "columns", "pixels"]
 _MASK_COLUMNS = ["slice_key", "mask"]
 
@@ -55,7 +56,7 @@ def show_masks(params: Params, count: int, output: Path) -> list[Path]:
                 stored = decode_png(mask["mask"]["bytes"]) > 0
                 one = sheet_slice(
                     label, _pixels(row), _pixels(image), spacing_mm(row), row["weighting"], row["grade"],
-                    params.pseudo_mask,
+                    params.pseudo_mask, edge_letters(row["orientation"]),
                 )  # fmt: skip
                 if not np.array_equal(one.mask, stored):
                     raise LssError(f"{masks}: was made with other settings of pseudo_mask. Rerun that stage.")
@@ -96,8 +97,12 @@ def sheet_slice(
     weighting: str,
     grade: str | None,
     params: PseudoMaskParams,
+    sides: tuple[str, str] | None = None,
 ) -> SheetSlice:
-    """Run Algorithm 1 on a slice (rows, columns) and keep what the sheet shows; `spacing` in mm of rows and columns."""
+    """Run Algorithm 1 on a slice (rows, columns) and keep what the sheet shows; `spacing` in mm of rows and columns.
+
+    `sides`: the patient's sides at the left and right edge; None where they are not known.
+    """
     roi = region_of_interest(denoised, *spacing, weighting, params.roi, params.roi_size_mm, params.roi_margin_mm)
     made = steps(
         denoised, roi, grade, weighting=weighting, canny_sigma=params.canny_sigma,
@@ -106,6 +111,7 @@ def sheet_slice(
     return SheetSlice(
         label=label, raw=raw, denoised=denoised, region=roi.region, canal=roi.core, otsu=made.otsu, edges=made.edges,
         mask=made.mask, centre=(roi.centre_row, roi.centre_column), spacing_mm=spacing,
+        sides=sides,
     )  # fmt: skip
 
 

@@ -123,6 +123,7 @@ def _shard_row(
         "canal_column": 0.5,
         "row_spacing_mm": 0.7,
         "column_spacing_mm": 0.7,
+        "sides": "RL",
         "copy": 0,
         "flipped": False,
         "canal_found": True,

@@ -12,7 +12,7 @@ measured against and what a reader is shown are then the same pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -118,6 +118,25 @@ def coverage(mask: NDArray[np.bool_], grid: tuple[int, int]) -> Floats:
     [[0.6667, 0.2222], [0.0, 0.0]]
     """
     return np.asarray(cv2.resize(mask.astype(np.float64), grid[::-1], interpolation=cv2.INTER_AREA), np.float64)
+
+
+def edge_letters(orientation_6: Sequence[float] | None) -> tuple[str, str] | None:
+    """The patient's sides at the left and right edge of a slice, by DICOM's letters; None where none is known.
+
+    L, R: left, right; P, A: back, front; H, F: head, feet (DICOM C.7.6.1.1.1). A row that runs obliquely is named after
+    the axis it is nearest to.
+
+    Args:
+        orientation_6: unit vectors along a row and down a column, mm to the left, back and head.
+
+    >>> edge_letters([1, 0, 0, 0, 1, 0]), edge_letters([0, 0.9, 0.43, 0, 0.43, -0.9])
+    (('R', 'L'), ('A', 'P'))
+    """
+    if orientation_6 is None:
+        return None
+    axis = int(np.argmax(np.abs(orientation_6[:3])))
+    towards, against = (("L", "R"), ("P", "A"), ("H", "F"))[axis]
+    return (against, towards) if orientation_6[axis] > 0 else (towards, against)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from lss.evaluation.cases import CASE_SCHEMAS, decode_mask
 from lss.evaluation.prompt_exchange import SAID
 from lss.imaging.geometry import resample_mask
 from lss.io import read_parquet
+from lss.reporting.view_marks import View
 from lss.schemas import REPORT, SEGMENTATION
 from lss.shards import ShardReader, decode_image
 
@@ -38,7 +39,7 @@ class CaseData:
                 schema = SEGMENTATION if model[1] == "segmentation" else REPORT
                 table = read_parquet(path, schema).to_pylist()
                 self._predictions[model] = {row["slice_key"]: row for row in table}
-        self._reader = ShardReader(shards, ["slice_key", "image", "mask", "area_percent"])
+        self._reader = ShardReader(shards, ["slice_key", "image", "mask", "area_percent", "sides", "column_spacing_mm"])
         self._place = {key: index for index, key in enumerate(self._reader.column("slice_key"))}
 
     @property
@@ -80,6 +81,12 @@ class CaseData:
     def image(self, slice_key: str) -> NDArray[np.uint16]:
         """Stored grey levels of a test slice's field of view."""
         return decode_image(self._reader[self._place[slice_key]]["image"]["bytes"])
+
+    def view(self, slice_key: str) -> View:
+        """How a test slice's field of view lies, and its width."""
+        row = self._reader[self._place[slice_key]]
+        width = decode_image(row["image"]["bytes"]).shape[1]
+        return View((row["sides"][0], row["sides"][1]) if row["sides"] else None, width * row["column_spacing_mm"])
 
     def reference_area(self, slice_key: str) -> float:
         """Affected area of a test slice's pseudo-mask, percent (eq. 10)."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lss.grades import GRADE_LABELS
 from lss.reporting.pictures import grey, outcome, tint
 from lss.reporting.style import FALSE_NEGATIVE, FALSE_POSITIVE, PREDICTION, REFERENCE, TRUE_POSITIVE
+from lss.reporting.view_marks import View, mark_view
 
 _SIDE = 384
 
@@ -23,13 +24,14 @@ class MaskCase:
     """What one row of the figure shows.
 
     Attributes:
-        image: stored grey levels (Y, X); reference, predicted: bool, equal shapes.
+        image: stored grey levels (Y, X), how it lies in `view`; reference, predicted: bool, equal shapes.
         reference_area, predicted_area: of these masks, percent (eq. 10).
         scores: the row of the segmentation case table.
         mean_confidence, max_confidence: inside the predicted mask; None where it is empty.
     """
 
     image: NDArray[np.uint16]
+    view: View
     reference: NDArray[np.bool_]
     predicted: NDArray[np.bool_]
     reference_area: float
@@ -67,9 +69,8 @@ def _draw_row(axes: NDArray[Any], case: MaskCase) -> None:
     picture = grey(case.image, _SIDE)
     place = f"grade {GRADE_LABELS[scores['grade']]}, {scores['level'] or 'level unknown'}"
     _show(axes[0], picture, "Input", f"{place}\npatient {scores['patient_key']}")
-    _show(
-        axes[1], tint(picture, case.reference, REFERENCE), "Reference mask", _area(case.reference_area, case.reference)
-    )
+    reference = tint(picture, case.reference, REFERENCE)
+    _show(axes[1], reference, "Reference mask", _area(case.reference_area, case.reference))
     confidence = "nothing drawn"
     if case.mean_confidence is not None:
         confidence = f"confidence: mean {case.mean_confidence:.2f}, max {case.max_confidence:.2f}"
@@ -80,6 +81,8 @@ def _draw_row(axes: NDArray[Any], case: MaskCase) -> None:
     if scores["empty"] == "both":
         overlap = "Dice 1, IoU 1: both masks empty"
     _show(axes[3], outcome(picture, case.predicted, case.reference), "Compared", f"{counts}\n{overlap}")
+    for panel in axes:
+        mark_view(panel, case.view, _SIDE)
 
 
 def _show(axes: Axes, picture: NDArray[np.uint8], title: str, text: str) -> None:

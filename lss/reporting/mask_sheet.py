@@ -14,6 +14,8 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from lss.reporting.view_marks import View, mark_view
+
 Mask = NDArray[np.bool_]
 Extent = tuple[float, float, float, float]  # left, right, bottom, top, mm
 
@@ -33,7 +35,7 @@ class SheetSlice:
 
     `region` is where a mask may lie, `canal` the canal that was found, `otsu` and `edges` what Algorithm 1 makes of
     it, `mask` the pseudo-mask; `centre` (row, column) is what the small pictures are centred on, `label` says what the
-    slice is.
+    slice is; `sides` are the patient's sides at its left and right edge (`lss.imaging.geometry.edge_letters`).
     """
 
     label: str
@@ -46,6 +48,7 @@ class SheetSlice:
     mask: Mask
     centre: tuple[float, float]
     spacing_mm: tuple[float, float]
+    sides: tuple[str, str] | None = None
 
 
 def draw_sheet(slices: list[SheetSlice], title: str, footer: str) -> Figure:
@@ -100,6 +103,7 @@ def _draw_slice(axes: list[Axes], one: SheetSlice, head: bool) -> None:
             axis.set(xlim=extent[:2], ylim=extent[2:])
         else:
             axis.set(xlim=(frame[0], frame[0] + _ZOOM_MM), ylim=(frame[1] + _ZOOM_MM, frame[1]))
+        mark_view(axis, View(one.sides, columns * right), columns * right, 5.5)
     axes[0].set_ylabel(one.label, fontsize=7, labelpad=2)
     _outline(axes[2], one.region, extent, REGION, 1.0)
     axes[2].add_patch(Rectangle(frame, _ZOOM_MM, _ZOOM_MM, fill=False, edgecolor="white", linewidth=0.6, alpha=0.8))
@@ -111,8 +115,8 @@ def _draw_slice(axes: list[Axes], one: SheetSlice, head: bool) -> None:
         _outline(axes[4], one.mask, extent, MASK, 1.2)
     else:
         axes[4].text(
-            0.5, 0.06, "empty", transform=axes[4].transAxes, ha="center", fontsize=7, color="white",
-            path_effects=[withStroke(linewidth=1.5, foreground="black")],
+            0.5, 0.94, "empty", transform=axes[4].transAxes, ha="center", va="top", fontsize=7,
+            color="white", path_effects=[withStroke(linewidth=1.5, foreground="black")],
         )  # fmt: skip
 
 

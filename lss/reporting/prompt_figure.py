@@ -19,6 +19,7 @@ from lss.notes.prompts import GRADE_PROMPTS, SPOKEN, TEST_WORDING
 from lss.reporting.names import SOURCES
 from lss.reporting.pictures import RGB, grey, outcome, outline, tint
 from lss.reporting.style import FALSE_NEGATIVE, FALSE_POSITIVE, REFERENCE, TRUE_POSITIVE
+from lss.reporting.view_marks import View, mark_view
 
 Mask = NDArray[np.bool_]
 
@@ -34,12 +35,14 @@ class PromptCase:
     """What one row of the figure shows: a slice and one network's masks of it.
 
     Attributes:
-        image: stored grey levels (Y, X); reference, own: bool, equal shapes; own: with the network's own prompts.
+        image: stored grey levels (Y, X), how it lies in `view`.
+        reference, own: bool, equal shapes; own: with the network's own prompts.
         said: by the names of SAID, the mask where the prompts say that instead.
         slice_row: grade, level, patient_key of the slice; name: the network's printed name.
     """
 
     image: NDArray[np.uint16]
+    view: View
     reference: Mask
     own: Mask
     said: dict[str, Mask]
@@ -90,6 +93,8 @@ def _draw_row(axes: NDArray[Any], case: PromptCase) -> None:
         share = f" of {either:,}" if either else ""
         text = f"Dice {_dice(mask, case.reference):.3f}\n{changed:,}{share} px change"
         _show(panel, outcome(picture, mask, case.own), seen, text)
+    for panel in axes:
+        mark_view(panel, case.view, _SIDE)
 
 
 def _heading(column: str) -> str:

@@ -15,6 +15,7 @@ from lss.grades import GRADE_LABELS
 from lss.reporting.pictures import grey, outline, tint
 from lss.reporting.report_marks import agreement_marks
 from lss.reporting.style import FALSE_NEGATIVE, PREDICTION
+from lss.reporting.view_marks import View, mark_view
 
 _SIDE = 320
 _COLUMNS = 2
@@ -30,11 +31,12 @@ class ReportCase:
     """What one cell of the figure shows.
 
     Attributes:
-        image: stored grey levels (Y, X); predicted: the mask the report was written from.
+        image: stored grey levels (Y, X), how it lies in `view`; predicted: the mask the report was written from.
         report: row of the report case table; grades: row of the classification case table.
     """
 
     image: NDArray[np.uint16]
+    view: View
     predicted: NDArray[np.bool_]
     report: dict[str, Any]
     grades: dict[str, Any]
@@ -57,6 +59,7 @@ def draw_reports(cases: list[ReportCase], title: str) -> Figure:
         picture.imshow(outlined)
         picture.set_anchor("N")
         picture.axis("off")
+        mark_view(picture, case.view, _SIDE, 5.5)
         report = case.report
         about = f"patient {report['patient_key']}\nmask {report['area_percent']:.1f} %"
         picture.text(0, -0.03, about, va="top", fontsize=_POINTS, color=_GREY, transform=picture.transAxes)

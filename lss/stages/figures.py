@@ -111,7 +111,7 @@ def _figure4(data: CaseData, per_grade: int) -> Figure:
         reference = data.reference_mask(key, predicted.shape)
         confidence = prediction["mean_confidence"], prediction["max_confidence"]
         areas = data.reference_area(key), prediction["area_percent"]
-        shown.append(MaskCase(data.image(key), reference, predicted, *areas, row, *confidence))
+        shown.append(MaskCase(data.image(key), data.view(key), reference, predicted, *areas, row, *confidence))
     name = LOSSES.get(loss or "", loss)
     return draw_masks(shown, f"{model_name(backbone)}, {name}: cases nearest to their grade's median Dice")
 
@@ -129,7 +129,8 @@ def _figure11(data: CaseData, per_grade: int) -> Figure:
             own, said = data.predicted_mask(backbone, key), data.said_masks(backbone, key)
             if said:
                 reference = data.reference_mask(key, own.shape)
-                shown.append(PromptCase(data.image(key), reference, own, said, row, model_name(backbone)))
+                name = model_name(backbone)
+                shown.append(PromptCase(data.image(key), data.view(key), reference, own, said, row, name))
     return draw_prompts(shown, "What the networks draw when their prompts say something else")
 
 
@@ -142,8 +143,8 @@ def _figure6(data: CaseData, per_grade: int) -> Figure:
     rows = data.of_model("report", backbone, data.first_loss(backbone, "report"))
     grades = data.grades(backbone)
     shown = [
-        ReportCase(data.image(row["slice_key"]), data.predicted_mask(backbone, row["slice_key"]), row,
-                   grades[row["slice_key"]])
+        ReportCase(data.image(key), data.view(key), data.predicted_mask(backbone, key), row, grades[key])
         for row in typical_cases(rows, "cider_d", per_grade)
-    ]  # fmt: skip
+        for key in [row["slice_key"]]
+    ]
     return draw_reports(shown, f"{model_name(backbone)}: cases nearest to their grade's median CIDEr-D")

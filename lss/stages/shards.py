@@ -21,7 +21,7 @@ from lss.imaging.area import affected_area
 from lss.imaging.augment import Augmentation, augment, draw, moved
 from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes
-from lss.imaging.geometry import field_of_view
+from lss.imaging.geometry import edge_letters, field_of_view
 from lss.io import parquet_writer, read_parquet
 from lss.manifest import write_manifest
 from lss.notes.reference import RULES_VERSION, reference_report, swap_sides
@@ -32,7 +32,7 @@ from lss.shards import self_describing_schema
 from lss.stages._slices import side_by_side, spacing_mm, used_slices
 
 _SLICE_COLUMNS = ["slice_key", "patient_key", "level", "grade", "note", "rows", "columns", "row_spacing_mm",
-                  "column_spacing_mm", "source_sha256"]  # fmt: skip
+                  "column_spacing_mm", "orientation", "source_sha256"]  # fmt: skip
 _DENOISED_COLUMNS = ["slice_key", "rows", "columns", "pixels"]
 _MASK_COLUMNS = ["slice_key", "mask", "canal_found", "centre_row", "centre_column", "region_pixels"]
 
@@ -137,6 +137,7 @@ def _samples(
     view = field_of_view(image.shape, spacing, centre, size_mm)
     image, mask = view.crop(image), view.crop(mask)
     region_share = mask_row["region_pixels"] / mask.size if params.area_of == "region" else 1.0
+    sides = "".join(edge_letters(row["orientation"]) or ()) or None
     canal = (mask_row["centre_row"] - view.row, mask_row["centre_column"] - view.column)
     for copy in [0] if copies is None else range(1, copies + 1):
         change = Augmentation()
@@ -156,6 +157,7 @@ def _samples(
             "canal_column": canal_column if mask_row["canal_found"] else None,
             "row_spacing_mm": spacing[0],
             "column_spacing_mm": spacing[1],
+            "sides": sides[::-1] if sides and change.flip else sides,
             "canal_found": mask_row["canal_found"],
             "crop_row": view.row,
             "crop_column": view.column,

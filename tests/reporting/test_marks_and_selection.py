@@ -11,6 +11,7 @@ import pytest
 from lss.reporting.report_figure import ReportCase, draw_reports
 from lss.reporting.report_marks import agreement_marks, origin
 from lss.reporting.selection import typical_cases
+from lss.reporting.view_marks import View
 
 
 def report(**changes: Any) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def test_reports_fit_on_a_page_and_no_text_runs_into_another(count: int) -> None
     image = np.random.default_rng(0).integers(0, 4000, (64, 64)).astype(np.uint16)
     mask = np.zeros((64, 64), dtype=bool)
     mask[20:40, 20:40] = True
-    shown = [ReportCase(image, mask, report(), {"head": "A"}) for _ in range(count)]
+    shown = [ReportCase(image, View(None, 88.0), mask, report(), {"head": "A"}) for _ in range(count)]
     figure = draw_reports(shown, "Title")
     width, height = figure.get_size_inches()
     assert width <= 8.27 and height <= 11.69  # A4

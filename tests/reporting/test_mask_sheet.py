@@ -35,7 +35,7 @@ def test_every_slice_has_five_panels_and_its_label() -> None:
     assert [axis.get_ylabel() for axis in axes if axis.get_ylabel()] == [f"slice {n}" for n in range(8)]
     titles = [axis.get_title() for axis in axes if axis.get_title()]
     assert titles == 2 * list(PANELS)  # a head on each of two blocks
-    assert [text.get_text() for axis in axes for text in axis.texts] == ["empty"]
+    assert [text.get_text() for axis in axes for text in axis.texts].count("empty") == 1
 
 
 def test_lines_lie_where_the_masks_are() -> None:

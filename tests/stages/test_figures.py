@@ -19,6 +19,7 @@ from lss.reporting.calibration_figures import draw_decision, draw_reliability
 from lss.reporting.case_data import CaseData
 from lss.reporting.mask_figure import MaskCase, draw_masks
 from lss.reporting.style import save, sign, style
+from lss.reporting.view_marks import View
 
 EPOCHS = {
     ("smolvlm", "segmentation", "pid_tversky"): "epoch,train_loss,alpha,beta,fp,fn,val_score\n"
@@ -110,7 +111,10 @@ def test_the_line_under_a_figure_lies_below_its_legend(tmp_path: Path) -> None:
               "empty": "none"}  # fmt: skip
     drawn_at = {}
     with style():
-        figure = draw_masks([MaskCase(np.eye(64, dtype=np.uint16), mask, mask, 79.3, 61.0, scores, 0.5, 0.9)], "title")
+        figure = draw_masks(
+            [MaskCase(np.eye(64, dtype=np.uint16), View(("R", "L"), 88.0), mask, mask, 79.3, 61.0, scores, 0.5, 0.9)],
+            "title",
+        )
         sign(figure, {"phantom": True, "cohort": "phantom", "weights": {}, "cohort_caveat": None})
         for name, artist in (("legend", figure.legends[0]), ("line", figure.texts[-1])):
 
