@@ -77,7 +77,7 @@ FIGURES = {
     9: "results/figures/figure9_training",
     10: "results/figures/figure10_ablation",
     11: "results/figures/figure11_prompts",
-}  # + .png and .svg
+}  # + .png, _dark.png (for dark pages) and .svg
 PLOTS = {
     name: f"results/plots/{name}.csv" for name in ("segmentation", "pid_controller", "classification", "report")
 }  # for `dvc plots`

@@ -273,7 +273,8 @@ def write_page(found: Evaluated, folder: Path, manifests: list[Path] | None = No
     common = {"statistics": found.statistics_path, "manifest": manifest}
     shown = {"cases": found.cases, "predictions": found.inputs.predictions, "shards": found.inputs.shards["test"]}
     tables.run(TableParams(digits=4), SEED, ablation=found.ablation, outputs=found.tables, **common)
-    draw_figures(found, found.figures, found.plots, {})
+    if not all(Path(f"{stem}_dark.png").exists() for stem in found.figures.values()):  # each takes a while
+        draw_figures(found, found.figures, found.plots, {})
     path = folder / "index.html"
     page.run(
         PageParams(title="Synthetic", cases=cases),

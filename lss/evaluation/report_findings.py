@@ -48,11 +48,11 @@ def finding_columns(row: dict[str, Any], reference: str) -> dict[str, Any]:
     shown = SHOWN_BY_GRADE if row["mask_grade"] not in (None, "A") else ()
     return {
         "finding_score": counts.score,
-        "invented": [_name(*of) for of in counts.invented],
-        "missed": [_name(*of) for of in counts.missed],
-        "contradicted": [_name(*of) for of in counts.contradicted],
+        "invented": [finding_name(*of) for of in counts.invented],
+        "missed": [finding_name(*of) for of in counts.missed],
+        "contradicted": [finding_name(*of) for of in counts.contradicted],
         "unsupported": [
-            _name(structure, level)
+            finding_name(structure, level)
             for structure, level in counts.invented
             if structure not in shown or level not in (None, row["level"])
         ],
@@ -73,5 +73,10 @@ def _ratios(counts_D3: Floats, f1: bool = False) -> dict[str, Floats]:
     return found | ({"finding_f1": divide(2 * agreed, 2 * agreed + invented + missed)} if f1 else {})
 
 
-def _name(structure: str, level: str | None) -> str:
+def finding_name(structure: str, level: str | None) -> str:
+    """How a finding is printed.
+
+    >>> finding_name("disc bulge", "L4-L5")
+    'disc bulge at L4-L5'
+    """
     return f"{structure} at {level}" if level else structure

@@ -9,10 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lss.reporting.names import FUSIONS, LOSSES, model_name
-from lss.reporting.style import MODEL_COLOURS
+from lss.reporting.style import MODEL_COLOURS, MODEL_LINES
 
-_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
-"""With the colours, so that no loss is told by colour alone."""
 _PANELS = {"beta": "β, weight of misses", "fp": "false positives, pixels", "fn": "false negatives, pixels"}
 
 
@@ -41,7 +39,7 @@ def draw_ablation(comparison: dict[str, Any]) -> Figure:
                 wanted = {"backbone": backbone, "fusion": fusion, "loss": loss, "column": column}
                 course = [row for row in rows if wanted.items() <= row.items()]
                 if course:
-                    _draw(panel, course, MODEL_COLOURS[place], _LINES[place], LOSSES[loss])
+                    _draw(panel, course, MODEL_COLOURS[place], MODEL_LINES[place], LOSSES[loss])
             panel.set_ylabel(label)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             if column != "beta":

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import PercentFormatter
 
 from lss.evaluation.measures import find
 from lss.reporting.names import model_name
 from lss.reporting.style import MODEL_COLOURS
 
 _LETTERS = "abcdefghij"
+ACTING = "acting on the head's probability"
 
 
 def draw_reliability(statistics: dict[str, Any]) -> Figure:
@@ -44,20 +48,42 @@ def draw_reliability(statistics: dict[str, Any]) -> Figure:
 
 
 def draw_decision(statistics: dict[str, Any]) -> Figure:
-    """A panel per model: net benefit of acting on its probability of grade D, with interval, against all and none."""
+    """A panel per model: net benefit of acting on its probability of grade D, with interval, against all and none.
+
+    Shown up to the threshold beyond which no model calls anything severe. What falls below the panel ("all called
+    severe" at high thresholds) is worse than calling none.
+    """
     figure, panels = _panels(statistics)
-    highest = max((value for _, _, curves, _ in panels for value in curves["decision"]["high"] if value), default=0.0)
+    found = [curves["decision"] for _, _, curves, _ in panels]
+    acting = [t for curve in found for t, value in zip(curve["threshold"], curve["model"], strict=True) if value]
+    last = min(max(acting, default=1.0) + 0.02, 1.0)
+    bounds = [value for curve in found for value in (*curve["low"], *curve["high"], *curve["model"]) if value]
+    low, high = min([*bounds, -0.01]), max([*bounds, 0.01])
     for panel, _, curves, colour in panels:
         curve = {name: np.array(values, dtype=float) for name, values in curves["decision"].items()}
-        panel.fill_between(curve["threshold"], curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0,
-                           label="its interval, pointwise")  # fmt: skip
-        panel.plot(curve["threshold"], curve["model"], color=colour, label="by the head's probability")
-        panel.plot(curve["threshold"], curve["treat_all"], color="0.4", linestyle="--", label="all called severe")
-        panel.axhline(0, color="0.4", linewidth=0.8, linestyle=":", label="none called severe")
-        panel.set(xlabel="threshold of the probability of D", xlim=(0, 1), ylim=(-0.35 * highest, 1.1 * highest or 1))
+        panel.fill_between(curve["threshold"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0)
+        for name in ("low", "high"):
+            panel.plot(curve["threshold"], curve[name], color=colour, linewidth=0.7)
+        panel.plot(curve["threshold"], curve["treat_all"], color="0.5", linestyle="--", linewidth=1.4)
+        panel.axhline(0, color="0.5", linewidth=1.2, linestyle=":")
+        panel.plot(curve["threshold"], curve["model"], color=colour, linewidth=2.0, label=ACTING)
+        panel.set(xlabel="threshold: probability of D", xlim=(0, last), ylim=(1.15 * low, 1.05 * high))
+        panel.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        panel.grid(axis="y", color="0.5", alpha=0.25, linewidth=0.6)
     if panels:
-        panels[0][0].set_ylabel("net benefit, grade D")
-        panels[0][0].legend(frameon=False, loc="upper right")
+        panels[0][0].set_ylabel("net benefit, per image")
+        figure.legend(
+            handles=[
+                Line2D([], [], color="0.5", linewidth=2.0, label=ACTING),
+                Patch(facecolor="0.5", alpha=0.3, label="its interval, at each threshold"),
+                Line2D([], [], color="0.5", linestyle="--", label="all called severe"),
+                Line2D([], [], color="0.5", linestyle=":", label="none called severe"),
+            ],
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0.0),
+            ncols=4,
+            frameon=False,
+        )  # fmt: skip
     return figure
 
 

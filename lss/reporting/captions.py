@@ -5,12 +5,13 @@ from __future__ import annotations
 FIGURES: dict[str, tuple[str, str]] = {
     "figure2": (
         "Figure 2. Grades by the head.",
-        "Confusion matrices per model (counts, and share of the grade) and ROC curves. Colour is the model, line the "
-        "grade.",
+        "Confusion matrices per model (counts, and share of the grade); ROC curves per grade, with the area under each "
+        "curve and its interval over patients.",
     ),
     "figure3": (
         "Figure 3. Grades by the predicted mask's area.",
-        "Above with the paper's thresholds (10 % and 25 %), below with thresholds calibrated on the validation part. "
+        "Above with the paper's thresholds (10 % and 25 %), below with thresholds calibrated on the validation part; "
+        "ROC curves per grade, with the area under each curve and its interval over patients. "
         "The score of B&C is the nearness to the middle between the thresholds, so its curve depends on them.",
     ),
     "figure4": (
@@ -35,13 +36,18 @@ FIGURES: dict[str, tuple[str, str]] = {
     ),
     "figure8": (
         "Figure 8. Decision curve for severe stenosis.",
-        "Net benefit of acting on the head's probability of grade D at each threshold, with its interval, against "
-        "calling all or none severe.",
+        "Net benefit of acting on the head's probability of grade D, against calling all or none severe: at threshold "
+        "t, of all images, the share that is severe and called so, less t / (1 - t) times the share that is called "
+        "severe and is not. The band is the interval over patients at each threshold by itself, not of the curve as a "
+        "whole. Beyond the last threshold shown the net benefit of every model is 0.",
     ),
     "figure9": (
         "Figure 9. Training.",
         "Loss and validation score per epoch; for PID-Tversky the weight of misses and the share of misses among "
-        "errors, which steers it.",
+        "errors, which steers it. The validation score chooses the epoch that is kept: of the grade head the "
+        "probability given to the true grade, averaged within each grade and over the grades; of masks the Dice of all "
+        "pixels together; of reports the mean of two numbers, the share that states the true grade and contradicts "
+        "nothing, and the geometric mean of the probabilities of the reference's word pieces.",
     ),
     "figure10": (
         "Figure 10. Losses and fusions over the epochs.",

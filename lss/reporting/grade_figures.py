@@ -9,31 +9,35 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lss.evaluation.measures import find
+from lss.evaluation.measures import Measure, find
 from lss.grades import GRADE_LABELS, GRADES
 from lss.reporting.names import SOURCES, model_name
-from lss.reporting.style import GRADE_LINES, MODEL_COLOURS
+from lss.reporting.style import MODEL_COLOURS, MODEL_LINES
 
-_LETTERS = "abcdefghij"
-_TINY = 1e-9
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def draw_grades(statistics: dict[str, Any], sources: tuple[str, ...]) -> Figure:
-    """One row of panels per source (head, area_paper, ...): a confusion matrix per model, then their ROC curves."""
+    """Two rows of panels per source (head, area_paper, ...): a confusion matrix per model, ROC curves per grade."""
     backbones = list(dict.fromkeys(model[0] for model in statistics["models"]))
-    figure = Figure(figsize=(3.1 * (len(backbones) + 1) + 1.3, 3.3 * len(sources)), layout="constrained")
-    grid = figure.subplots(len(sources), len(backbones) + 1, squeeze=False)
+    columns = max(len(backbones), len(GRADES))
+    figure = Figure(figsize=(3.3 * columns, 7.0 * len(sources)), layout="constrained")
+    grid = figure.subplots(2 * len(sources), columns, squeeze=False)
     letters = iter(_LETTERS)
-    for axes, source in zip(grid, sources, strict=True):
-        for panel, backbone in zip(axes, backbones, strict=False):
+    for source, confusions, curves in zip(sources, grid[::2], grid[1::2], strict=True):
+        for panel, backbone in zip(confusions, backbones, strict=False):
             title = f"({next(letters)}) {model_name(backbone)}\n{SOURCES[source]}"
-            curves = statistics["curves"].get(f"{backbone}/{source}")
-            if curves is None:
+            found = statistics["curves"].get(f"{backbone}/{source}")
+            if found is None:
                 panel.set_axis_off()
                 panel.set_title(f"{title}\nnot run")
                 continue
-            draw_confusion(panel, np.array(curves["confusion"]), title)
-        draw_roc(axes[-1], statistics, backbones, source, f"({next(letters)}) ROC, one grade against the rest")
+            draw_confusion(panel, np.array(found["confusion"]), title)
+        for panel, grade in zip(curves, GRADES, strict=False):
+            title = f"({next(letters)}) {GRADE_LABELS[grade]} against the rest\n{SOURCES[source]}"
+            draw_roc(panel, statistics, backbones, source, grade, title)
+        for panel in (*confusions[len(backbones) :], *curves[len(GRADES) :]):
+            panel.set_axis_off()
     return figure
 
 
@@ -60,18 +64,31 @@ def draw_confusion(axes: Axes, confusion: np.ndarray, title: str) -> None:
         spine.set_visible(False)
 
 
-def draw_roc(axes: Axes, statistics: dict[str, Any], backbones: list[str], source: str, title: str) -> None:
-    """ROC curves of every model and grade, the area under each in the legend; colour is the model, line the grade."""
-    axes.plot([0, 1], [0, 1], color="0.75", linewidth=0.8)
-    for colour, backbone in zip(MODEL_COLOURS, backbones, strict=False):
+def draw_roc(axes: Axes, statistics: dict[str, Any], backbones: list[str], source: str, grade: str, title: str) -> None:
+    """ROC curves of every model for one grade; in the legend the area under each with its interval."""
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
+    for colour, line, backbone in zip(MODEL_COLOURS, MODEL_LINES, backbones, strict=False):
         curves = statistics["curves"].get(f"{backbone}/{source}")
-        for grade in GRADES if curves else ():
-            roc = curves["roc"][grade]
-            area = find(statistics["measures"], backbone=backbone, source=source, reference="note_grade",
-                        metric="auc", stratum=grade)  # fmt: skip
-            value = "–" if area is None or area["value"] is None else f"{area['value']:.3f}"
-            label = f"{model_name(backbone)} {GRADE_LABELS[grade]}: {value}"
-            axes.plot(roc["fpr"], roc["tpr"], color=colour, linestyle=GRADE_LINES[grade], label=label, linewidth=1.4)
+        if curves is None:
+            continue
+        roc = curves["roc"][grade]
+        area = find(statistics["measures"], backbone=backbone, source=source, reference="note_grade", metric="auc",
+                    stratum=grade)  # fmt: skip
+        label = f"{model_name(backbone)}: {_area(area)}"
+        axes.plot(roc["fpr"], roc["tpr"], color=colour, linestyle=line, label=label, linewidth=1.6)
     axes.set(title=title, xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.set_aspect("equal")
-    axes.legend(title="AUC", loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, handlelength=2.6)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            title="area under the curve (interval)", loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False,
+            handlelength=2.6, title_fontsize=8,
+        )  # fmt: skip
+
+
+def _area(measure: Measure | None) -> str:
+    """An area with its interval, or why it has none."""
+    if measure is None or measure["value"] is None:
+        return "–"
+    if measure["low"] is None:
+        return f"{measure['value']:.3f} ({measure['interval']})" if measure["interval"] else f"{measure['value']:.3f}"
+    return f"{measure['value']:.3f} ({measure['low']:.3f}–{measure['high']:.3f})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -17,6 +17,7 @@ from lss.reporting.cards import Card
 from lss.reporting.names import spell_out
 from lss.reporting.table_grid import Cell, grid_of, remarks
 from lss.reporting.tables import TESTS, Table
+from lss.reporting.view_marks import BAR_MM, UNKNOWN_SIDES
 
 _SECTIONS = {
     "run": "What was run",
@@ -42,13 +43,20 @@ ABLATION_FIGURE, PROMPT_FIGURE = "figure10", "figure11"
 """Their names in lss.reporting.captions."""
 
 
+class Picture(NamedTuple):
+    """Data URIs of a figure for light and for dark pages."""
+
+    light: str
+    dark: str
+
+
 def render_page(
     *,
     title: str,
     statistics: dict[str, Any],
     about: dict[str, Any],
     tables: list[tuple[Table, str, bytes]],
-    figures: list[tuple[str, str]],
+    figures: list[tuple[str, Picture]],
     cases: list[dict[str, Any]],
     comparison: dict[str, Any] | None,
     cards: list[tuple[str, Card]],
@@ -60,7 +68,7 @@ def render_page(
         statistics: of the evaluate stage.
         about: of lss.reporting.overview.
         tables: table, name of its CSV file, and that file's bytes.
-        figures: name (a key of lss.reporting.captions.FIGURES) and data URI.
+        figures: name (a key of lss.reporting.captions.FIGURES) and picture.
         cases: of lss.reporting.page_cases.
         comparison: of lss.reporting.comparison_grid, or None where no run is compared with.
         cards: name of each card's file, and the card.
@@ -73,7 +81,7 @@ def render_page(
     templates = files("lss.reporting").joinpath("templates")
     return environment.get_template("page.html.j2").render(
         title=title,
-        picture=next((_figure(name, uri) for name, uri in figures if name == OPENING_FIGURE), None),
+        picture=next((_figure(name, of) for name, of in figures if name == OPENING_FIGURE), None),
         research_only=RESEARCH_ONLY,
         sections={anchor: name for anchor, name in _SECTIONS.items() if comparison or anchor != "comparison"},
         about=about,
@@ -82,12 +90,14 @@ def render_page(
         tables=[_table(*table, digits) for table in tables if table[0].number not in (ABLATION, TESTS)],
         ablation=[_table(*table, digits) for table in tables if table[0].number == ABLATION],
         tests=[_table(*table, digits) for table in tables if table[0].number == TESTS],
-        figures=[_figure(name, uri) for name, uri in figures if name != ABLATION_FIGURE],
-        ablation_figures=[_figure(name, uri) for name, uri in figures if name == ABLATION_FIGURE],
+        figures=[_figure(name, of) for name, of in figures if name != ABLATION_FIGURE],
+        ablation_figures=[_figure(name, of) for name, of in figures if name == ABLATION_FIGURE],
         left_out=[("Files and notes that could not be used", about["rejects"]),
                   ("Slices read, but not of the kind in question", about["unused"])],
         backbones=[model["name"] for model in cases[0]["models"]] if cases else [],
         cases=cases,
+        unknown_sides=UNKNOWN_SIDES,
+        bar=f"{BAR_MM:.0f} mm",
         reasons=list(dict.fromkeys(case["why"] for case in cases)),
         comparison=comparison,
         cards=cards,
@@ -138,6 +148,6 @@ def _main_lines(lines: list[list[Cell]]) -> list[bool]:
     return main if any(of_paper) else [index < _LINES_UNFOLDED for index in range(len(lines))]
 
 
-def _figure(name: str, uri: str) -> dict[str, str]:
+def _figure(name: str, picture: Picture) -> dict[str, Any]:
     title, caption = FIGURES[name]
-    return {"id": name, "title": title, "caption": caption, "alt": f"{title} {caption}", "uri": uri}
+    return {"id": name, "title": title, "caption": caption, "alt": f"{title} {caption}", "uris": picture}

@@ -16,8 +16,9 @@ from lss.grades import GRADE_LABELS
 from lss.reporting.case_data import CaseData
 from lss.reporting.names import model_name
 from lss.reporting.pictures import enlarge, grey, heat, outline
-from lss.reporting.report_marks import origin, unsupported
+from lss.reporting.report_marks import finding_marks, origin
 from lss.reporting.style import FALSE_NEGATIVE, PREDICTION
+from lss.reporting.view_marks import BAR_MM
 from lss.seeding import generator
 
 _SIDE = 224
@@ -64,6 +65,7 @@ def page_cases(data: CaseData, chosen: dict[str, str]) -> list[dict[str, Any]]:
         first = grades[data.backbones[0]][key]
         reference = data.reference_mask(key, data.predicted_mask(data.backbones[0], key).shape)
         reports = [rows[key] for (task, _), rows in by_model.items() if task == "report"]
+        view = data.view(key)
         cases.append(
             {
                 "key": key,
@@ -72,6 +74,8 @@ def page_cases(data: CaseData, chosen: dict[str, str]) -> list[dict[str, Any]]:
                 "level": first["level"] or "unknown",
                 "grade": GRADE_LABELS[first["grade"]],
                 "image": _jpeg(grey(data.image(key), _SIDE)),
+                "sides": list(view.sides or ()),
+                "bar": round(100 * BAR_MM / view.width_mm, 2),  # percent of the picture's width
                 "reference": _layer(outline(reference, _SIDE), FALSE_NEGATIVE, 1.0),
                 "referenceReport": reports[0]["reference"] if reports else "",
                 "models": [
@@ -103,7 +107,8 @@ def _of_model(
         "said": {source: GRADE_LABELS[grade] if grade else "none" for source, grade in said.items()},
         "agree": grades["agree"],
         "report": report["report"] if report else "",
-        "disagreements": [*report["disagreements"], *unsupported(report)] if report else [],
+        "disagreements": list(report["disagreements"]) if report else [],
+        "findings": finding_marks(report) if report else [],
         "contradicts": bool(report and report["contradictions"]),
         "origin": origin(report) if report else "",
         "firstReport": (report and report["first_report"]) or "",

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from lss.evaluation.report_findings import finding_name
 from lss.grades import GRADE_LABELS
+from lss.notes.findings import read_findings
+
+SUPPORT = {
+    "reference": "✓ in the reference",
+    "image": "≈ not in the reference, fits the mask's grade",
+    "neither": "✗ neither in the reference nor shown by the image",
+    "missed": "– in the reference, not in the report",
+}
+"""What stands behind a finding, and how a reader is told."""
 
 
 def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]:
@@ -22,6 +32,30 @@ def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]
     marks = ["Grade by " + ", ".join(parts), *(f"! {sentence}" for sentence in report["disagreements"])]
     marks += [f"! {sentence}" for sentence in unsupported(report)]
     return marks + ([origin(report)] if origin(report) else [])
+
+
+def finding_marks(report: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Every finding that a report states, then those of its reference that it does not.
+
+    Each with a key of SUPPORT and its words; what the two texts say against each other (one denies it, the other side,
+    another severity) has that added.
+
+    Args:
+        report: row of the report case table.
+    """
+    stated = [
+        finding_name(finding.structure, finding.level)
+        for finding in read_findings(report["report"], report["level"])
+        if not finding.negated
+    ]
+    support = dict.fromkeys(stated, "reference")
+    support |= dict.fromkeys(report["invented"], "image") | dict.fromkeys(report["unsupported"], "neither")
+    support |= dict.fromkeys(report["missed"], "missed")
+    against = set(report["contradicted"])
+    return [
+        (name, kind, SUPPORT[kind] + ("; the texts contradict each other" if name in against else ""))
+        for name, kind in support.items()
+    ]
 
 
 def unsupported(report: dict[str, Any]) -> list[str]:

@@ -9,18 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
 
 from lss.io import atomic_path
 
 MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 """Okabe and Ito (2008), by the order of the models."""
 
-GRADE_LINES = {"A": ":", "BC": "--", "D": "-"}
-"""Line style of each grade, so that no curve is told by colour alone."""
+MODEL_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+"""With the colours, so that no curve is told by colour alone."""
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = "#F0E442", "#0072B2", "#D55E00"
 REFERENCE, PREDICTION = "#D55E00", "#009E73"
+
+DARK = "_dark"
+"""Ends the name of a figure's picture for dark pages."""
+
+_DARK_INK, _DARK_PAPER = to_rgb("#e4e8ec"), to_rgb("#14181d")  # of the page (page.css)
 
 _CHARACTERS_PER_INCH = 17  # of the line under a figure
 
@@ -67,12 +76,48 @@ def sign(figure: Figure, about: dict[str, Any]) -> None:
     figure.text(0.5, min(below, 0), text, ha="center", va="top", fontsize=7, color="0.35")
 
 
-def save(figure: Figure, stem: Path, dpi: int) -> list[Path]:
-    """Write stem.png and stem.svg without dates or versions, so that equal figures are equal files."""
-    paths = []
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-        path = Path(f"{stem}.{suffix}")
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, format=suffix, dpi=dpi, metadata=metadata)
-        paths.append(path)
+def save(figure: Figure, stem: Path, dpi: int, dark: bool = False) -> list[Path]:
+    """Write stem.png and stem.svg without dates or versions, so that equal figures are equal files.
+
+    With `dark` also stem_dark.png, for dark pages; the figure is dark afterwards.
+    """
+    paths = [Path(f"{stem}.png"), Path(f"{stem}.svg")]
+    for path in paths:
+        _write(figure, path, dpi)
+    if dark:
+        darken(figure)
+        paths.append(Path(f"{stem}{DARK}.png"))
+        _write(figure, paths[-1], dpi)
     return paths
+
+
+def darken(figure: Figure) -> None:
+    """Black on white to light on dark: neutral lines and letters are turned round, colours and pictures stay.
+
+    What is written upon a picture stays too.
+    """
+    kept = {artist for axes in figure.axes if axes.images for artist in (*axes.texts, *axes.lines)}
+    for artist in figure.findobj():
+        if artist in kept:
+            continue
+        if isinstance(artist, Text):
+            artist.set_color(_turned(artist.get_color()))
+        elif isinstance(artist, Line2D):
+            artist.set_color(_turned(artist.get_color()))
+            artist.set_markeredgecolor(_turned(artist.get_markeredgecolor()))
+        elif isinstance(artist, Patch):  # a spine is one
+            artist.set(edgecolor=_turned(artist.get_edgecolor()), facecolor=_turned(artist.get_facecolor()))
+
+
+def _turned(colour: Any) -> Any:
+    """A neutral colour by its opposite between the dark page's ink and paper; others as they are."""
+    red, green, blue, opacity = to_rgba(colour)
+    if not red == green == blue:
+        return colour
+    return (*(ink + red * (paper - ink) for ink, paper in zip(_DARK_INK, _DARK_PAPER, strict=True)), opacity)
+
+
+def _write(figure: Figure, path: Path, dpi: int) -> None:
+    metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=dpi, metadata=metadata)

@@ -12,6 +12,13 @@ from lss.reporting.names import LOSSES, model_name
 from lss.reporting.plot_data import Course
 from lss.reporting.style import MODEL_COLOURS
 
+VALIDATION = {
+    "classification": "validation: probability of\nthe true grade, mean of grades",
+    "segmentation": "validation: Dice,\npooled over all pixels",
+    "report": "validation: mean of right\nreports and likelihood",
+}
+"""Task to what its validation score is, by which the best epoch is chosen (`Task.validate`)."""
+
 
 def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
     """Columns: training loss, validation score, beta, share of false negatives; rows: task and loss.
@@ -31,14 +38,17 @@ def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
         for model, course in courses.items():
             if model[1:] == (task, loss):
                 _draw_course(axes, course, colours[model[0]], model_name(model[0]))
-        for panel, label in zip(axes, ("training loss", "validation score", "β, weight of misses",
+        for panel, label in zip(axes, ("training loss", VALIDATION[task], "β, weight of misses",
                                        "FN / (FN + FP)"), strict=True):  # fmt: skip
             panel.set(xlabel="epoch", ylabel=label)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             if not panel.lines:
                 panel.set_axis_off()
         axes[0].set_title(name, loc="left")
-    grid[0, 0].legend(frameon=False)
+    named = {line.get_label(): line for panel in grid.flat for line in panel.lines}
+    figure.legend(
+        named.values(), named, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(named), frameon=False
+    )  # fmt: skip  (as in Figure 4)
     return figure
 
 

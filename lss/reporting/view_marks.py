@@ -35,8 +35,11 @@ def mark_view(axes: Axes, view: View, width: float, size: float = 7.0) -> None:
         width: of the whole picture in the units of the axes.
         size: of the letters, points.
     """
-    rim = [withStroke(linewidth=1.6, foreground="black")]
-    place = {"transform": axes.transAxes, "color": "white", "path_effects": rim}
+    place = {
+        "transform": axes.transAxes,
+        "color": "white",
+        "path_effects": [withStroke(linewidth=2.6, foreground="black")],
+    }
     if view.sides:
         for x, letter, align in zip((_FROM_EDGE, 1 - _FROM_EDGE), view.sides, ("left", "right"), strict=True):
             axes.text(x, 0.5, letter, ha=align, va="center", fontsize=size, weight="bold", **place)

@@ -41,7 +41,7 @@ def run(
     plots: dict[str, Path],
     manifest: Path,
 ) -> None:
-    """Draw every figure as PNG and SVG; equal inputs give equal files.
+    """Draw every figure as PNG (for light and for dark pages) and SVG; equal inputs give equal files.
 
     Args:
         params: the figures section.
@@ -79,7 +79,7 @@ def run(
         }
         for number, stem in outputs.items():
             sign(figures[number], found["about"])
-            written += save(figures[number], stem, params.dpi)
+            written += save(figures[number], stem, params.dpi, dark=True)
     write_manifest(
         manifest,
         "figures",

@@ -17,8 +17,9 @@ from lss.reporting.comparison_grid import comparison_sections
 from lss.reporting.data_sheet import data_sheet as make_data_sheet
 from lss.reporting.model_cards import model_card
 from lss.reporting.overview import overview
-from lss.reporting.page import ABLATION_FIGURE, PROMPT_FIGURE, data_uri, render_page
+from lss.reporting.page import ABLATION_FIGURE, PROMPT_FIGURE, Picture, data_uri, render_page
 from lss.reporting.page_cases import choose_cases, page_cases
+from lss.reporting.style import DARK
 from lss.reporting.tables import build_tables
 
 Run = tuple[str, str, str]
@@ -66,8 +67,11 @@ def run(
     compared = read_json(ablation)
     built = build_tables(found) | {ABLATION: ablation_table(compared, found)}
     csv_files = {number: Path(f"{stem}.csv") for number, stem in tables.items()}
-    png_files = {number: Path(f"{stem}.png") for number, stem in figures.items()}
-    pictures = {f"figure{number}": data_uri("image/png", path.read_bytes()) for number, path in png_files.items()}
+    png_files = {number: (Path(f"{stem}.png"), Path(f"{stem}{DARK}.png")) for number, stem in figures.items()}
+    pictures = {
+        f"figure{number}": Picture(*(data_uri("image/png", path.read_bytes()) for path in pair))
+        for number, pair in png_files.items()
+    }
     if not compared["measures"]:
         del pictures[ABLATION_FIGURE]
     if not any(row["source"].startswith("said_") for row in found["measures"]):
@@ -96,8 +100,8 @@ def run(
     write_manifest(
         manifest,
         "page",
-        inputs=[statistics, ablation, *csv_files.values(), *png_files.values(), *cases.values(),
-                *predictions.values(), *shards, *manifests],
+        inputs=[statistics, ablation, *csv_files.values(), *(path for pair in png_files.values() for path in pair),
+                *cases.values(), *predictions.values(), *shards, *manifests],
         outputs=[page, *cards],
         params=params.model_dump(mode="json"),
         seed=seed,

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lss.evaluation.report_findings import finding_columns
 from lss.reporting.report_figure import ReportCase, draw_reports
-from lss.reporting.report_marks import agreement_marks, origin
+from lss.reporting.report_marks import agreement_marks, finding_marks, origin
 from lss.reporting.selection import typical_cases
 from lss.reporting.view_marks import View
 
@@ -88,3 +89,23 @@ def test_reports_fit_on_a_page_and_no_text_runs_into_another(count: int) -> None
         assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
         assert boxes[-1].y0 >= axes.get_window_extent().y0 - 1
         assert max(box.x1 for box in boxes) <= axes.get_window_extent().x1 + 2
+
+
+def test_every_finding_has_its_support() -> None:
+    text = "Severe spinal canal stenosis, 31.2 % of the region is affected. Disc bulge at L4-L5 compressing the sac."
+    reference = (
+        "Severe spinal canal stenosis, 30.0 % of the region is affected. Right disc bulge at L4-L5. No muscle spasm."
+    )
+    row = {"report": text + " Schmorl's nodules. Muscle spasm.", "level": "L4-L5", "mask_grade": "D"}
+    columns = finding_columns(row, reference + " Facet arthropathy at L4-L5.")
+    found = {name: (kind, "contradict" in words) for name, kind, words in finding_marks(row | columns)}
+    assert found == {
+        "disc bulge at L4-L5": ("reference", False),
+        "thecal sac compression at L4-L5": ("image", False),
+        "Schmorl's nodules": ("neither", False),
+        "muscle spasm": ("neither", True),
+        "facet arthropathy at L4-L5": ("missed", False),
+    }
+    without_mask = row | {"mask_grade": "A"}
+    marks = finding_marks(without_mask | finding_columns(without_mask, reference))
+    assert ("thecal sac compression at L4-L5", "neither") in [mark[:2] for mark in marks]

@@ -15,7 +15,7 @@ from PIL import Image
 from synthetic_results import Evaluated, draw_figures
 
 from lss.errors import LssError
-from lss.reporting.calibration_figures import draw_decision, draw_reliability
+from lss.reporting.calibration_figures import ACTING, draw_decision, draw_reliability
 from lss.reporting.case_data import CaseData
 from lss.reporting.mask_figure import MaskCase, draw_masks
 from lss.reporting.style import save, sign, style
@@ -144,9 +144,7 @@ def test_reliability_and_decision_curve_show_a_panel_per_model(evaluated: Evalua
             "(b) SmolVLM",
             "(c) LLaVA-Med",
         ]
-    (line,) = [
-        line for line in draw_decision(statistics).axes[0].lines if line.get_label() == "by the head's probability"
-    ]
+    (line,) = [line for line in draw_decision(statistics).axes[0].lines if line.get_label() == ACTING]
     expected = statistics["curves"]["biomedclip/head"]["decision"]["model"]
     np.testing.assert_array_equal(line.get_ydata(), expected)
     statistics["curves"] = {}

@@ -14,6 +14,7 @@ rule figures:
                    labels={"figure": str(number)})
             for number, stem in layout.FIGURES.items()
         ],
+        dark=[f"{stem}_dark.png" for stem in layout.FIGURES.values()],
         svg=[f"{stem}.svg" for stem in layout.FIGURES.values()],
         plots=list(layout.PLOTS.values()),
         manifest=layout.MANIFEST.format(name="figures"),

@@ -4,7 +4,7 @@ rule page:
         statistics=layout.STATISTICS,
         ablation=layout.ABLATION,
         tables=[f"{stem}.csv" for stem in layout.TABLES.values()],
-        figures=[f"{stem}.png" for stem in layout.FIGURES.values()],
+        figures=[f"{stem}{of}.png" for stem in layout.FIGURES.values() for of in ("", "_dark")],
         cases=expand(layout.CASES, task=["classification", "segmentation", "report"]),
         predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),

@@ -54,7 +54,7 @@ for (const button of document.querySelectorAll("button.unfold")) {
 const dialog = document.getElementById("large");
 for (const button of document.querySelectorAll("button.enlarge")) {
   button.addEventListener("click", () => {
-    const source = button.querySelector("img");
+    const source = [...button.querySelectorAll("img")].find((image) => image.checkVisibility());
     const large = dialog.querySelector("img");
     large.src = source.src;
     large.alt = source.alt;
@@ -83,6 +83,13 @@ function picture(entry, model) {
     image.alt = alt;
     stack.append(image);
   }
+  for (const [place, letter] of entry.sides.map((letter, index) => [["left", "right"][index], letter])) {
+    stack.append(element("span", `side ${place}`, letter));
+  }
+  if (!entry.sides.length) stack.append(element("span", "side unknown", list.dataset.unknown));
+  const bar = element("span", "bar-mm", list.dataset.bar);
+  bar.style.width = `${entry.bar}%`;
+  stack.append(bar);
   return stack;
 }
 
@@ -115,6 +122,15 @@ function card(entry, model) {
       for (const sentence of model.disagreements) disagreements.append(element("li", "", sentence));
       made.append(disagreements);
     }
+    if (model.findings.length) {
+      const findings = element("ul", "findings");
+      for (const [name, kind, words] of model.findings) {
+        const item = element("li", kind, `${name} `);
+        item.append(element("span", "what", words));
+        findings.append(item);
+      }
+      made.append(element("p", "what", "Findings, one by one"), findings);
+    }
     made.append(element("p", "what", "Reference report"), element("p", "", entry.referenceReport));
   }
   made.append(element("p", "what", `${entry.why}, patient ${entry.patient}, slice ${entry.key}`));
@@ -130,7 +146,8 @@ function showCases() {
   const shown = cases
     .filter((entry) => !valueOf("case-why") || entry.why === valueOf("case-why"))
     .filter((entry) => !valueOf("case-grade") || entry.grade === valueOf("case-grade"))
-    .filter((entry) => !onlyDisagreements || !entry.models[index].agree || entry.models[index].disagreements.length)
+    .filter((entry) => !onlyDisagreements || !entry.models[index].agree || entry.models[index].disagreements.length
+      || entry.models[index].findings.some(([, kind]) => kind === "neither"))
     .sort((a, b) => sign * (a.models[index].dice - b.models[index].dice));
   list.replaceChildren(...shown.map((entry) => card(entry, entry.models[index])));
   document.getElementById("case-count").textContent = `${shown.length} of ${cases.length} cases`;
