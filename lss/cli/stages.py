@@ -423,7 +423,7 @@ def tables() -> None:
 
 @app.command(rich_help_panel=PANEL)
 def figures() -> None:
-    """Draw figures 2-6 of the paper, calibration and training curves as PNG and SVG.
+    """Draw figures 2-6 of the paper, calibration, training, prompts as PNG (light and dark) and SVG.
 
     **Reads** `results/statistics.json`, `results/ablation/comparison.json`, `results/cases/`, `results/predictions/`,
     `data/shards/test-*.parquet`, the models' `epochs.csv`.

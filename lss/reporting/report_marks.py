@@ -37,8 +37,7 @@ def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]
 def finding_marks(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Every finding that a report states, then those of its reference that it does not.
 
-    Each with a key of SUPPORT and its words; what the two texts say against each other (one denies it, the other side,
-    another severity) has that added.
+    Each with a key of SUPPORT and its words; of a contradiction it is added how the texts contradict each other.
 
     Args:
         report: row of the report case table.
@@ -51,9 +50,12 @@ def finding_marks(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     support = dict.fromkeys(stated, "reference")
     support |= dict.fromkeys(report["invented"], "image") | dict.fromkeys(report["unsupported"], "neither")
     support |= dict.fromkeys(report["missed"], "missed")
-    against = set(report["contradicted"])
+    against = {
+        name: "another side or severity" if support[name] == "reference" else "the other text denies it"
+        for name in report["contradicted"]
+    }
     return [
-        (name, kind, SUPPORT[kind] + ("; the texts contradict each other" if name in against else ""))
+        (name, kind, f"{SUPPORT[kind]}; {against[name]}" if name in against else SUPPORT[kind])
         for name, kind in support.items()
     ]
 

@@ -98,14 +98,17 @@ def test_every_finding_has_its_support() -> None:
     )
     row = {"report": text + " Schmorl's nodules. Muscle spasm.", "level": "L4-L5", "mask_grade": "D"}
     columns = finding_columns(row, reference + " Facet arthropathy at L4-L5.")
-    found = {name: (kind, "contradict" in words) for name, kind, words in finding_marks(row | columns)}
+    found = {name: (kind, words.partition("; ")[2]) for name, kind, words in finding_marks(row | columns)}
     assert found == {
-        "disc bulge at L4-L5": ("reference", False),
-        "thecal sac compression at L4-L5": ("image", False),
-        "Schmorl's nodules": ("neither", False),
-        "muscle spasm": ("neither", True),
-        "facet arthropathy at L4-L5": ("missed", False),
+        "disc bulge at L4-L5": ("reference", ""),
+        "thecal sac compression at L4-L5": ("image", ""),
+        "Schmorl's nodules": ("neither", ""),
+        "muscle spasm": ("neither", "the other text denies it"),
+        "facet arthropathy at L4-L5": ("missed", ""),
     }
+    mirrored = {"report": "Left disc bulge at L4-L5.", "level": "L4-L5", "mask_grade": "A"}
+    (mark,) = finding_marks(mirrored | finding_columns(mirrored, "Right disc bulge at L4-L5."))
+    assert mark[1] == "reference" and mark[2].endswith("; another side or severity")
     without_mask = row | {"mask_grade": "A"}
     marks = finding_marks(without_mask | finding_columns(without_mask, reference))
     assert ("thecal sac compression at L4-L5", "neither") in [mark[:2] for mark in marks]

@@ -14,6 +14,9 @@ from synthetic_results import SEED, Evaluated, make, run_evaluate, write_page
 
 from lss import layout
 from lss.io import write_json
+from lss.reporting.cards import Card
+from lss.reporting.overview import overview
+from lss.reporting.page import Picture, render_page
 from lss.schemas import REPORT
 
 
@@ -160,3 +163,17 @@ def test_a_report_with_markup_ends_no_script(tmp_path: Path) -> None:
     assert "<" not in embedded and ">" not in embedded
     assert {case["models"][1]["report"] for case in json.loads(embedded)} == {hostile}
     assert "<!--" not in text
+
+
+def test_markup_in_settings_and_names_is_text(evaluated: Evaluated, page: str) -> None:
+    hostile = '<b title="x">&amp;</b><script>alert(1)</script>'
+    statistics = evaluated.statistics | {"caveats": [hostile]}
+    about = overview([], statistics) | {"opening": hostile, "facts": [(hostile, hostile)], "rejects": [(hostile, 3)]}
+    html = render_page(
+        title=hostile, statistics=statistics, about=about, tables=[], digits=3,
+        figures=[("figure4", Picture("data:,", "data:,"))],
+        cases=[], comparison=None, cards=[(hostile, Card(hostile, [(hostile, [(hostile, hostile)])]))],
+    )  # fmt: skip
+    assert "<b title" not in html and "alert(1)</script>" not in html
+    assert html.count("&lt;b title=&#34;x&#34;&gt;&amp;amp;&lt;/b&gt;") >= 9
+    assert html.count("<script") == page.count("<script") == 2
