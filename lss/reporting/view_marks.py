@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
@@ -35,7 +36,7 @@ def mark_view(axes: Axes, view: View, width: float, size: float = 7.0) -> None:
         width: of the whole picture in the units of the axes.
         size: of the letters, points.
     """
-    place = {
+    place: dict[str, Any] = {
         "transform": axes.transAxes,
         "color": "white",
         "path_effects": [withStroke(linewidth=2.6, foreground="black")],
