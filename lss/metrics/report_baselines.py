@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from lss.metrics.report_score import compare_findings
 from lss.model.severity import Thresholds, grade_by_area
+from lss.notes.findings import Finding, read_findings
 from lss.notes.reference import reference_report
 from lss.seeding import generator
 
@@ -38,6 +40,42 @@ def most_frequent_by(reports: list[str], groups: Sequence[object], wanted: Seque
     for report, group in zip(reports, groups, strict=True):
         of_group.setdefault(group, []).append(report)
     chosen = {group: most_frequent_report(of_group.get(group, reports)) for group in set(wanted)}
+    return [chosen[group] for group in wanted]
+
+
+def central_report(reports: list[str], level: str | None) -> str:
+    """The report with the best mean report score (`lss.metrics.report_score`) against all; of equals the commonest.
+
+    What a table says best where whole texts rarely repeat: the text that agrees most with the others of its kind.
+
+    Args:
+        reports: of the training part, all about `level`; at least one.
+    """
+    alike: dict[tuple[Finding, ...], list[str]] = {}
+    for report in reports:
+        alike.setdefault(read_findings(report, level), []).append(report)
+    of_each = list(alike.values())
+    means = [
+        sum(len(others) * compare_findings(own[0], others[0], level).score for others in of_each) for own in of_each
+    ]
+    best = max(means)
+    return most_frequent_report(
+        [text for own, mean in zip(of_each, means, strict=True) if mean == best for text in own]
+    )
+
+
+def central_by(
+    reports: list[str], groups: Sequence[tuple[str | None, str]], wanted: Sequence[tuple[str | None, str]]
+) -> list[str]:
+    """For each wanted disc level and grade the `central_report` of the training reports of both.
+
+    Where the training part has none of both: of the level; of a level that it does not have: its commonest report.
+    """
+    chosen: dict[tuple[str | None, str], str] = {}
+    for level, grade in set(wanted):
+        of_level = [(report, group[1]) for report, group in zip(reports, groups, strict=True) if group[0] == level]
+        of_both = [report for report, of_one in of_level if of_one == grade] or [report for report, _ in of_level]
+        chosen[level, grade] = central_report(of_both, level) if of_both else most_frequent_report(reports)
     return [chosen[group] for group in wanted]
 
 

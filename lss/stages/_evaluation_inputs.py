@@ -15,6 +15,7 @@ from lss.evaluation.ways import AreaThresholds
 from lss.imaging.geometry import FieldOfView, resample_mask
 from lss.io import read_parquet
 from lss.metrics.report_baselines import (
+    central_by,
     most_frequent_by,
     most_frequent_report,
     nearest_reports,
@@ -138,7 +139,7 @@ def baseline_reports(
         by_backbone: rows of the classification case table; their areas fill the template.
         thresholds: of each backbone; its own choose the template's grade.
 
-    The table of level and grade goes by the grade that the backbone's own head gives, never by the true one.
+    The tables of level and grade go by the grade that the backbone's own head gives, never by the true one.
     """
     seen = _first_copies(shards["train"], ["image", "report"])
     stored = [row["report"] for row in seen]
@@ -158,5 +159,6 @@ def baseline_reports(
         if all(row["head"] for row in rows):
             said = [(level, row["head"]) for level, row in zip(test.levels, rows, strict=True)]
             found["level_grade", backbone] = most_frequent_by(train.reports, disc_and_grade, said)
+            found["central", backbone] = central_by(train.reports, disc_and_grade, said)
         found["template", backbone] = template_reports(areas, thresholds[backbone].own)
     return found

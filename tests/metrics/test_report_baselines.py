@@ -7,6 +7,8 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from lss.metrics.report_baselines import (
+    central_by,
+    central_report,
     most_frequent_report,
     nearest_reports,
     shuffled_partners,
@@ -22,6 +24,18 @@ def test_most_frequent_report_and_its_tie():
     assert most_frequent_report(["b", "a"]) == "a"
     with pytest.raises(ValueError, match="no training report"):
         most_frequent_report([])
+
+
+def test_central_report_agrees_most_with_the_others_of_its_kind():
+    bulge, spasm, slip = "Disc bulge at L4-L5.", "Features of muscle spasm.", "Spondylolisthesis at L4-L5."
+    reports = [f"{bulge} {spasm}", f"{bulge} {slip}", bulge, slip, slip]
+    # mean F1 by hand, in this order: (1 + 1/2 + 2/3) / 5, (1/2 + 1 + 2/3 + 2 * 2/3) / 5, (2/3 + 2/3 + 1) / 5, ...
+    assert central_report(reports, "L4-L5") == reports[1]
+    assert central_report([spasm, "Feature of muscle spasm.", spasm, "No disc bulge."], None) == spasm
+    groups = [("L4-L5", "A")] * 5 + [("L5-S1", "D")]
+    wanted = [("L5-S1", "A"), ("L4-L5", "A"), (None, "A"), ("L5-S1", "D")]
+    expected = ["Disc bulge at L5-S1.", reports[1], slip, "Disc bulge at L5-S1."]
+    assert central_by([*reports, "Disc bulge at L5-S1."], groups, wanted) == expected
 
 
 def test_template_states_grade_and_area_of_the_mask():
