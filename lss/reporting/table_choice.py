@@ -14,8 +14,8 @@ from lss.notes.findings import STRUCTURES
 _OVERLAP = ("dice", "iou", "precision", "recall", "specificity")
 _REPORT_SYSTEMS = (
     "report", "level_grade", "above_level_grade", "central", "above_central", "shuffled", "above_shuffled",
-    "template", "above_template", "most_frequent", "above_most_frequent", "most_frequent_level", "above_most_frequent_level", "nearest_image",
-    "above_nearest_image", "nearest_level", "above_nearest_level",
+    "template", "above_template", "most_frequent", "above_most_frequent", "most_frequent_level",
+    "above_most_frequent_level", "nearest_image", "above_nearest_image", "nearest_level", "above_nearest_level",
 )  # fmt: skip
 
 Key = dict[str, str]
