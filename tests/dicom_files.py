@@ -121,10 +121,13 @@ def write_patient(
                 StudyInstanceUID=study,
                 SeriesInstanceUID=f"{study}.{series}",
                 ImageOrientationPatient=orientation,
-                SeriesDescription=name.lower(),
-                EchoTime=100.0 if series == 2 else 4.0,
-                RepetitionTime=4000.0 if series == 2 else 20.0,
-                **{"PatientID": f"RAW-{patient}"} | attributes,
+                **{
+                    "SeriesDescription": name.lower(),
+                    "EchoTime": 100.0 if series == 2 else 4.0,
+                    "RepetitionTime": 4000.0 if series == 2 else 20.0,
+                    "PatientID": f"RAW-{patient}",
+                }
+                | attributes,
             )
         )
     return written

@@ -103,6 +103,11 @@ def _read(
         rows.append(row)
         row["looks"] = _looks(row)
         number = item.instance if files[item.file] > 1 else None
+        if "assumed" in row["spacing_reason"]:
+            why = row["spacing_reason"]
+            found.problems.append(
+                Problem(Weight.AS_IT_SHOULD, "assumed spacing", why, *_ASSUMED, item.file, number, patient)
+            )
         found.problems += [
             _look(kind, why, found.cohort, _LOOKS[kind], item.file, patient, number)
             for kind, why in row["looks"].items()
@@ -123,7 +128,7 @@ def _read(
 
 def _looks(row: Row) -> dict[str, str]:
     """What of a slice wants a look, and why."""
-    found = doubts(row)
+    found = {what: why for what, why in doubts(row).items() if what != "assumed spacing"}  # its owner set it
     sides = row["rows"] * row["row_spacing_mm"], row["columns"] * row["column_spacing_mm"]
     low, high = FIELD_OF_VIEW_MM
     if row["weighting"] not in NO_ANATOMY and not all(low <= side <= high for side in sides):
@@ -132,9 +137,9 @@ def _looks(row: Row) -> dict[str, str]:
     return found
 
 
+_ASSUMED = "ingest.assumed_spacing_mm", "Check that the images have this spacing: masks are measured with it."
 _LOOKS = {
     "unusual spacing": "Correct the spacing in the file; masks are measured with it.",
-    "assumed spacing": "Check that the images have this spacing: masks are measured with it.",
     "level": "Look at the slice; name its level in a table if it is another one.",
     "weighting": "Look at the series; name its weighting in a table if it is another one.",
     "plane": "Look at the series; name its plane in a table if it is another one.",

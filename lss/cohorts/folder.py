@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -127,10 +127,11 @@ class FolderDataset:
         """Files by patient, tables and texts left out."""
         files: dict[str, list[str]] = defaultdict(list)
         beside = set(self._beside_images)
+        patients = patients_of([file for file in self._all_files if not self._is_paper(file)], self._rows)
         for file in self._all_files:
             if self._is_paper(file) or file in beside:
                 continue
-            patient = patient_of(file, self._rows)
+            patient = patients[file]
             of_nobody = "/" not in file or is_on_disc(file, self._discs & {""})
             if of_nobody and patient not in self._rows and not file.lower().endswith(PICTURES + VOLUMES):
                 patient = self._patient_of_header(file) or patient
@@ -291,6 +292,34 @@ class FolderDataset:
             if kind != "unknown":
                 return kind, f"table: {reason}"
         return weighting(names)
+
+
+def patients_of(files: Sequence[str], known: Container[str]) -> dict[str, str]:
+    """The patient of each file, by `patient_of`, but for numbers that stand where no patient is named.
+
+    Where patients have folders, a file or series called "1" is not patient 1's: it is of the patient in whose folder it
+    lies, whom the table may lack. So a bare number counts only at the place where most files have their patient's name.
+    """
+    places = {file: _place(file, known) for file in files}
+    counts = Counter(place for place in places.values() if place is not None)
+    usual = min(counts, key=lambda place: (-counts[place], str(place)), default=None)  # digits before letters
+    found = {}
+    for file, place in places.items():
+        folders = PurePosixPath(file).parts[:-1]
+        patient = patient_of(file, known)
+        if isinstance(usual, int) and place != usual and len(folders) > usual:
+            if place is None or patient.isdecimal():
+                patient = patient_number(folders[usual]) or folders[usual]
+        found[file] = patient
+    return found
+
+
+def _place(file: str, known: Container[str]) -> int | str | None:
+    """Where a file's path names a patient of `known`: the folder's depth, or "name"; None where nowhere."""
+    for depth, folder in enumerate(PurePosixPath(file).parts[:-1]):
+        if patient_number(folder) in known:
+            return depth
+    return "name" if patient_of(file, known) in known else None
 
 
 def patient_of(file: str, known: Container[str]) -> str:

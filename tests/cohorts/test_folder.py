@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lss.cohorts.base import NO_FAULT_OF_A_FILE
-from lss.cohorts.folder import FolderDataset, patient_of
+from lss.cohorts.folder import FolderDataset, patient_of, patients_of
 from lss.errors import LssError
 from lss.params import FolderParams
 
@@ -47,6 +47,25 @@ def png(path: Path, seed: int = 0, bits: int = 8) -> Path:
 )
 def test_whose_file(file: str, known: set[str], patient: str) -> None:
     assert patient_of(file, known) == patient
+
+
+@pytest.mark.parametrize(
+    ("files", "known", "patients"),
+    [
+        # patient 12 has no row: his files 1 and 2 are not of the patients 1 and 2, nor is his series 2
+        (["1/t2/1.dcm", "2/t2/1.dcm", "12/t2/1.dcm", "12/2/7.dcm"], {"1", "2"}, ["1", "2", "12", "12"]),
+        (["a/1/t2/1.dcm", "a/2/t2/1.dcm", "b/12/t2/1.dcm"], {"1", "2"}, ["1", "2", "12"]),
+        (["axial_t2/1.png", "axial_t2/2.png", "sagittal/2.png", "sagittal/12.png"], {"1", "2"}, ["1", "2", "2", None]),
+        (["P7/t2/1.dcm", "P7/t2/2.dcm", "pictures/P8.png"], {"P7", "P8"}, ["P7", "P7", "P8"]),
+        (["1/t2/1.dcm", "2.nii.gz"], {"1", "2"}, ["1", "2"]),
+        (["t2/1.png", "t2/2.png", "t2/3.png", "2/x.png"], {"1", "2", "3"}, ["1", "2", "3", "2"]),
+    ],
+)
+def test_numbers_of_files_are_not_taken_for_patients(
+    files: list[str], known: set[str], patients: list[str | None]
+) -> None:
+    expected = {file: patient or patient_of(file, known) for file, patient in zip(files, patients, strict=True)}
+    assert patients_of(files, known) == expected
 
 
 names = st.text(st.characters(blacklist_characters="/\x00", blacklist_categories=["Cs"]), min_size=1, max_size=8)
