@@ -10,7 +10,7 @@ from lss.cohorts.base import Cohort
 from lss.cohorts.lss_dataset import IMAGES as LSS_IMAGES
 from lss.cohorts.needed import all_missing_files
 from lss.cohorts.rsna import IMAGES as RSNA_IMAGES
-from lss.cohorts.slice_table import SliceTable
+from lss.cohorts.slice_table import COLUMNS, FILE, SliceTable
 from lss.cohorts.tables import TABLES, plain, read_cells
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
@@ -67,7 +67,8 @@ def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, lis
     """Settings of a folder's table with which it can be read; wrong ones replaced by what its header suggests."""
     problems = []
     if settings.table is None:
-        candidates = _tables(root)
+        tables = {name: header for name, header in _tables(root).items() if FILE not in header}
+        candidates = sorted(tables, key=lambda name: (tables[name].isdisjoint(PATIENT_COLUMNS), name))
         if not candidates:
             remedy = "Bring a CSV or Excel table with a row per patient, and name it and its columns."
             detail = "no table in the folder, so no slice has a grade"
@@ -112,8 +113,14 @@ def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, lis
 
 
 def _usable_slices(root: Path, settings: FolderParams) -> tuple[FolderParams, list[Problem]]:
-    """Settings without a table of single files that cannot be read."""
+    """Settings without a table of single files that cannot be read, or with one that lies there and is not named."""
     if settings.slices is None:
+        for name, header in _tables(root).items():
+            if FILE in header and not header.isdisjoint(COLUMNS) and name != settings.table:
+                detail, remedy = f"{name} says {', '.join(sorted(header & {*COLUMNS}))} of files", "Name it to use it."
+                mend = f"cohort.folder.slices: {name}"
+                unused = Problem(Weight.LOOK, "table not named", detail, mend, remedy, name)
+                return settings.model_copy(update={"slices": name}), [unused]
         return settings, []
     try:
         SliceTable(root / settings.slices, [])
@@ -128,17 +135,16 @@ def _grade_column(settings: FolderParams, names: dict[str, str]) -> str | None:
     return settings.grade_column or next((names[usual] for usual in GRADE_COLUMNS if usual in names), None)
 
 
-def _tables(root: Path) -> list[str]:
-    """Tables directly in a folder, those with a usual column of patients first."""
-    found = []
+def _tables(root: Path) -> dict[str, set[str]]:
+    """Tables directly in a folder, with the names of their columns."""
+    found = {}
     for path in sorted(root.iterdir()):
         if path.suffix.lower() in TABLES and path.is_file() and not path.name.startswith((".", "~")):
             try:
-                header = {plain(cell) for cell in (read_cells(path) or [[]])[0]}
+                found[path.name] = {plain(cell) for cell in (read_cells(path) or [[]])[0]}
             except LssError:
-                header = set()
-            found.append((header.isdisjoint(PATIENT_COLUMNS), path.name))
-    return [name for _, name in sorted(found)]
+                found[path.name] = set()
+    return found
 
 
 def _stop(kind: str, detail: str, mend: str, remedy: str, file: str = "") -> Problem:

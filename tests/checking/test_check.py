@@ -162,6 +162,18 @@ def test_copies_and_persons_across_patients_are_named_by_their_files(settings: P
     assert {copies[0].patient, copies[0].detail.split("patient ")[1].split(":")[0]} == {"1", "40"}
 
 
+def test_a_table_of_files_that_lies_there_is_used_and_named(settings: Params, tmp_path: Path) -> None:
+    root = tmp_path / "raw"
+    write_dicom(root / "p1/x/1.dcm", SeriesDescription="spine", EchoTime=50.0, PixelSpacing=[4.0, 4.0])
+    (root / "index.csv").write_text("File,Weighting,Level\np1/x/1.dcm,T2,L4-L5\np1/x/2.dcm,T2,L4-L5\n")
+    found = check_cohort(settings, root)
+    assert [(row["weighting"], row["level"]) for row in found.rows] == [("T2", "L4-L5")]
+    mends = {(problem.kind, problem.mend) for problem in found.problems}
+    assert ("table not named", "cohort.folder.slices: index.csv") in mends
+    assert ("unusable row", "index.csv, row 3") in mends
+    assert ("no notes or grades", "cohort.folder.table") in mends  # it is no table of patients
+
+
 def write_dicom_again(file: Path, **attributes: str) -> None:
     """Change attributes of a file."""
     import pydicom
