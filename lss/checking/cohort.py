@@ -128,7 +128,11 @@ def _read(
 
 def _looks(row: Row) -> dict[str, str]:
     """What of a slice wants a look, and why."""
-    found = {what: why for what, why in doubts(row).items() if what != "assumed spacing"}  # its owner set it
+    found = {
+        what if what.endswith("unknown") else f"doubtful {what}": why
+        for what, why in doubts(row).items()
+        if what != "assumed spacing"  # its owner set it
+    }
     sides = row["rows"] * row["row_spacing_mm"], row["columns"] * row["column_spacing_mm"]
     low, high = FIELD_OF_VIEW_MM
     if row["weighting"] not in NO_ANATOMY and not all(low <= side <= high for side in sides):
@@ -140,9 +144,9 @@ def _looks(row: Row) -> dict[str, str]:
 _ASSUMED = "ingest.assumed_spacing_mm", "Check that the images have this spacing: masks are measured with it."
 _LOOKS = {
     "unusual spacing": "Correct the spacing in the file; masks are measured with it.",
-    "level": "Look at the slice; name its level in a table if it is another one.",
-    "weighting": "Look at the series; name its weighting in a table if it is another one.",
-    "plane": "Look at the series; name its plane in a table if it is another one.",
+    "doubtful level": "Look at the slice; name its level in a table if it is another one.",
+    "doubtful weighting": "Look at the series; name its weighting in a table if it is another one.",
+    "doubtful plane": "Look at the series; name its plane in a table if it is another one.",
     "plane unknown": "It is not worked on; name its plane in a table.",
     "weighting unknown": "It is not worked on; name its weighting in a table, or leave it if it is neither T1 nor T2.",
     "level unknown": "It takes no grade (ingest.unknown_level: none); name its level, or set `note` for the worst one.",

@@ -63,7 +63,6 @@ _PATIENT_KINDS = frozenset({"note without images", "note without a patient", "ro
 _SETTINGS = {
     "missing pixel spacing": "ingest.assumed_spacing_mm",
     "assumed spacing": "ingest.assumed_spacing_mm",
-    "level": "ingest.unknown_level",
     "level unknown": "ingest.unknown_level",
     "second table": "cohort.folder.table",
     "near-identical images": "split.file or split.duplicate_bits",
@@ -87,7 +86,7 @@ _TABLES = {
 
 def mended_by(kind: str, cohort: CohortParams) -> str:
     """The setting, or the table and its column, that mends a kind of problem in this cohort; "" where none does."""
-    what = kind.removesuffix(" unknown")
+    what = kind.removesuffix(" unknown").removeprefix("doubtful ")
     tables = _TABLES["lss" if cohort.name == "phantom" else cohort.name] if cohort.name != "folder" else _folder(cohort)
     if kind in _NOTE_KINDS:
         return tables["note"]

@@ -194,6 +194,15 @@ def test_no_files_at_all(settings: Params, tmp_path: Path, folder: str, kind: st
     assert status == 1 and words in {row["kind"]: row["detail"] for row in rows}[kind]
 
 
+def test_a_doubtful_level_names_the_table_that_settles_it(settings: Params, tmp_path: Path) -> None:
+    write_patient(tmp_path / "raw", "0001", blocks=2, **WHOLE)
+    write_notes(tmp_path / "raw/Radiologists Report.xlsx", {1: NOTES["D"]})
+    found = check_cohort(settings, tmp_path / "raw")
+    doubtful = [problem for problem in found.problems if problem.kind == "doubtful level"]
+    assert len(doubtful) == 8 and {problem.mend for problem in doubtful} == {"Slices Numbers.csv"}
+    assert all("fewer discs than the usual" in problem.detail for problem in doubtful)
+
+
 def test_all_missing_tables_of_rsna_are_named_at_once(settings: Params, tmp_path: Path) -> None:
     (tmp_path / "raw/train_images").mkdir(parents=True)
     _, _, rows = call(tmp_path / "raw")
