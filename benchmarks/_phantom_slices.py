@@ -1,4 +1,4 @@
-"""Phantom slices with their truth, for the benchmarks: from a run's tables (`.venv/bin/snakemake --cores 2 split`)."""
+"""Phantom slices with their truth, for the benchmarks: from a run's tables (`snakemake --cores 2 split`)."""
 
 from __future__ import annotations
 

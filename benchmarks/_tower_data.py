@@ -31,7 +31,7 @@ def phantom_part(subset: str, params: Params, path: Path, most: int | None = Non
     shards = [layout.SHARD.format(subset=subset, batch=batch) for batch in layout.batch_names(params.cohort.batches)]
     missing = [shard for shard in shards if not Path(shard).exists()]
     if missing:
-        raise LssError(f"{missing[0]}: is missing. Run: .venv/bin/snakemake --cores 2 shards_all")
+        raise LssError(f"{missing[0]}: is missing. Run: snakemake --cores 2 shards_all")
     rows = pa.concat_tables([pq.read_table(shard, schema=SHARD) for shard in shards]).to_pylist()
     if most is not None and most < len(rows):
         drawn = generator(params.seed, "towers", subset).permutation(len(rows))[:most]

@@ -1,6 +1,6 @@
 """Eq. 10 on real slices: of what area the masks of Algorithm 1 are which share, and the grades that follow.
 
-`OMP_NUM_THREADS=1 .venv/bin/python benchmarks/areas.py FOLDER [--weighting T2] [--spacing 0.6875]`: every image of
+`OMP_NUM_THREADS=1 python benchmarks/areas.py FOLDER [--weighting T2] [--spacing 0.6875]`: every image of
 FOLDER (PNG of axial slices, front up; no header, so the spacing is given) is denoised and masked twice, as B&C (line 11
 of Algorithm 1; as A too with `grade_a: refine`) and as D (line 9). Masks and what their area is of:
 

@@ -1,6 +1,6 @@
 """Does the augmentation give the grade away? Grades told from sharpness and noise alone, before and after balancing.
 
-    .venv/bin/python benchmarks/augmentation.py
+    python benchmarks/augmentation.py
 
 Needs the stages up to pseudo_mask of the settings in params.yaml (`snakemake --cores 2 shards_all`). The training part
 is written three times into a temporary folder: unchanged (every slice once, as it is), balanced by one law (as the

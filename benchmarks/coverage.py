@@ -1,6 +1,6 @@
 """How often the 95 % intervals of the evaluation hold the truth, by the number of patients in the test part.
 
-    .venv/bin/python benchmarks/coverage.py [--repetitions 2000] [--draws 1000]
+    python benchmarks/coverage.py [--repetitions 2000] [--draws 1000]
 
 Each repetition draws patients with 12 images each from a population whose value is known: images of one patient share
 a random effect, as real ones do. Prints the share of repetitions whose interval holds the population's value.

@@ -1,7 +1,7 @@
 """Non-local means against other libraries: time, distance from the formula, gain on noise of known kind.
 
-Needs a phantom cohort (`.venv/bin/snakemake --cores 2 split`); then
-`OMP_NUM_THREADS=1 .venv/bin/python benchmarks/denoise.py [number of slices, default 24]`.
+Needs a phantom cohort (`snakemake --cores 2 split`); then
+`OMP_NUM_THREADS=1 python benchmarks/denoise.py [number of slices, default 24]`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ingest to shards at several sizes, every stage in a process of its own: speed, peak memory, growth of the time.
 
-Needs a phantom cohort (`.venv/bin/lss cohort`); then
-`OMP_NUM_THREADS=1 .venv/bin/python benchmarks/end_to_end.py [slices ...]` (default: 500 5000). For the size of the
+Needs a phantom cohort (`lss cohort`); then
+`OMP_NUM_THREADS=1 python benchmarks/end_to_end.py [slices ...]` (default: 500 5000). For the size of the
 paper's archive, 48345, it wants about 25 GB of disk in the present folder.
 
 The cohort's patients are repeated under new numbers, with new UIDs and their notes, until there are so many slices; all

@@ -1,6 +1,6 @@
 """The whole stage `evaluate` at the paper's size, against a plain loop over the bootstrap's draws.
 
-    .venv/bin/python benchmarks/evaluation.py [--images 2192] [--draws 10000]
+    python benchmarks/evaluation.py [--images 2192] [--draws 10000]
 
 2,192 test images of 183 patients, 3 backbones with one grade head, two mask losses and one report generator each; true
 masks and grades, shuffled control, baselines, tests, decision curves, all intervals; Parquet and PNG read and written.

@@ -1,4 +1,4 @@
-"""Seconds (elapsed, and of CPU) per text metric on 1,000 pairs: `.venv/bin/python benchmarks/language.py [pairs]`.
+"""Seconds (elapsed, and of CPU) per text metric on 1,000 pairs: `python benchmarks/language.py [pairs]`.
 
 The reports are made from templates, about 35 words each; the candidates differ from the references in some words.
 """

@@ -1,6 +1,6 @@
 """A sheet of real slices without headers on their way to a pseudo-mask, to be looked at.
 
-`.venv/bin/python benchmarks/mask_sheet.py FOLDER OUTPUT`: FOLDER holds axial_t2/*.png and axial_t1/*.png, 8 bits,
+`python benchmarks/mask_sheet.py FOLDER OUTPUT`: FOLDER holds axial_t2/*.png and axial_t1/*.png, 8 bits,
 0.6875 mm per pixel, like slices of the Lumbar Spine MRI Dataset; six of each are drawn by the seed. Their
 grade is not known and taken as B&C. (`lss show-masks` does the same for the cohort of a run.)
 """

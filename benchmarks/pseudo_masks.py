@@ -1,7 +1,7 @@
 """Algorithm 1 against the phantom's true thecal sac: what each ingredient adds, by grade.
 
-Needs a phantom cohort (`.venv/bin/snakemake --cores 2 split`); then
-`OMP_NUM_THREADS=1 .venv/bin/python benchmarks/pseudo_masks.py [T1|T2]`. Grade A is refined like B and C, since an empty
+Needs a phantom cohort (`snakemake --cores 2 split`); then
+`OMP_NUM_THREADS=1 python benchmarks/pseudo_masks.py [T1|T2]`. Grade A is refined like B and C, since an empty
 mask has nothing to score.
 """
 

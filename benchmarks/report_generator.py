@@ -1,7 +1,7 @@
 """What would make the report generator better: tokens of the disc, several slices, a ranking term, other decoding.
 
-    .venv/bin/python benchmarks/report_generator.py train biomedclip 1 "as is" "disc tokens"
-    .venv/bin/python benchmarks/report_generator.py table
+    python benchmarks/report_generator.py train biomedclip 1 "as is" "disc tokens"
+    python benchmarks/report_generator.py table
 
 Needs a finished run: its shards, segmentation and classification models are taken, so that only report models are
 trained. `train` does so for a backbone, a repeat and some arms (all by default), and keeps the texts of the validation

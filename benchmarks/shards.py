@@ -1,7 +1,7 @@
 """Reading shards against other ways, on more samples than any of them holds in memory decoded.
 
-Needs the shards of a phantom run (`.venv/bin/snakemake --cores 2 shards_all`); then
-`OMP_NUM_THREADS=1 .venv/bin/python benchmarks/shards.py [samples, default 6000]`. The training samples are
+Needs the shards of a phantom run (`snakemake --cores 2 shards_all`); then
+`OMP_NUM_THREADS=1 python benchmarks/shards.py [samples, default 6000]`. The training samples are
 repeated under new keys.
 """
 

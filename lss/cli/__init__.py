@@ -5,6 +5,7 @@ Stage modules are imported inside their command, so that `lss --help` and small 
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated
 
@@ -53,4 +54,9 @@ def main() -> None:
         app()
     except LssError as error:
         print(f"lss: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC and "No space left" not in str(error):
+            raise
+        print("lss: no space left on the disk; docs/troubleshooting.md says what can be freed.", file=sys.stderr)
         raise SystemExit(2) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from lss import cli
 from lss.cli import app
 from lss.cohorts.privacy import pseudonyms
 from lss.errors import LssError
@@ -106,3 +107,26 @@ def test_doubtful_slices_are_listed_with_their_reasons(in_project: Path) -> None
 def test_the_version_is_that_of_the_package(project_root: Path) -> None:
     project = tomllib.loads((project_root / "pyproject.toml").read_text())["project"]
     assert call("--version").strip() == f"lss {project['version']}"
+
+
+def test_a_full_disk_is_one_sentence_and_other_faults_keep_their_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """/dev/full is a disk without space; what pyarrow raises carries the words, not always the number."""
+
+    def write_to(path: str) -> None:
+        with Path(path).open("w") as file:
+            file.write("x" * 100_000)
+
+    for fault in (lambda: write_to("/dev/full"), lambda: raise_(OSError("Error writing: No space left on device"))):
+        monkeypatch.setattr(cli, "app", fault)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 2 and "lss: no space left on the disk" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "app", lambda: write_to("/nowhere/file"))
+    with pytest.raises(FileNotFoundError):
+        cli.main()
+
+
+def raise_(error: Exception) -> None:
+    raise error
