@@ -55,10 +55,10 @@ def print_checked(found: Checked, cohort: CohortParams) -> None:
 
 
 def _by_kind(problems: Iterable[Problem]) -> list[list[Problem]]:
-    """Problems of one kind and one remedy together, in the order of their first."""
+    """Problems of one kind that one setting or table mends together, in the order of their first."""
     kinds: dict[tuple[str, str], list[Problem]] = defaultdict(list)
     for problem in problems:
-        kinds[problem.kind, problem.mend].append(problem)
+        kinds[problem.kind, problem.mend.split(", row ")[0]].append(problem)
     return list(kinds.values())
 
 

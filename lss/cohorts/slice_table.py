@@ -1,8 +1,8 @@
 """A table that says plane, weighting and disc level of single files, for what no header says or says wrongly.
 
 Columns: `file` (a file or a folder, relative to the cohort's root), and of `slice` (number in a volume or multi-frame
-file, from 1), `plane`, `weighting` and `level` those that are needed. An empty cell says nothing. What stands nearer
-counts: the slice's row before its file's, that before its folder's.
+file, from 1), `plane`, `weighting` and `level` those that are needed. An empty cell and "unknown" say nothing, nor does
+a localizer as plane. What stands nearer counts: the slice's row before its file's, that before its folder's.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class SliceTable:
         self._rows.setdefault(place, where)
         said = self._said.setdefault(place, {})
         for column, read in _READERS.items():
-            if not (cell := row.get(column, "")):
+            cell = row.get(column, "")
+            if cell.lower() in _NOTHING or (column == "plane" and _weighting(cell) == "localizer"):
                 continue
             value = read(cell)
             if value is None:
@@ -135,6 +136,7 @@ def _level(cell: str) -> str | None:
     return levels[0] if len(levels) == 1 and levels[0] in LEVELS else None
 
 
+_NOTHING = ("", "-", "none", "unknown", "n/a", "na")
 _READERS: dict[str, Callable[[str], str | None]] = {"plane": _plane, "weighting": _weighting, "level": _level}
 _ALLOWED = {
     "plane": "axial, sagittal or coronal",

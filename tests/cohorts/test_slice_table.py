@@ -70,6 +70,14 @@ def test_rows_that_mean_nothing_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_words_for_nothing_say_nothing(tmp_path: Path) -> None:
+    pictures(tmp_path, "p1/axial_t2/a.png", "p1/x/b.png")
+    table = "file,plane,weighting,level\np1/axial_t2/a.png,unknown,N/A,-\np1/x/b.png,localizer,localizer,none\n"
+    cohort = reader(tmp_path, table)
+    expected = {"p1/axial_t2/a.png": ("axial", "T2", None), "p1/x/b.png": ("unknown", "localizer", None)}
+    assert found(cohort.read_patient("p1").slices) == expected and cohort.orphans() == []
+
+
 def test_a_position_that_contradicts_the_table_is_doubtful(tmp_path: Path) -> None:
     write_dicom(tmp_path / "p1/1.dcm", SeriesDescription="spine", EchoTime=50.0, ImageOrientationPatient=SAGITTAL)
     write_dicom(tmp_path / "p1/2.dcm", SOPInstanceUID="1.2.3.4")
