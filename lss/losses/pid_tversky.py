@@ -19,8 +19,9 @@ class PidController:
 
     The set point is as many false positives as false negatives. `e > 0` means that pixels are missed, and
     beta rises. The equations leave open: e_prev of the first epoch (taken as e, so that nothing is
-    differentiated there), eps (1e-8), and what keeps the integral from winding up while beta rests at
-    a bound (the sum of errors is kept within `integral_limit`).
+    differentiated there), eps (1e-8), and what keeps the integral from winding up: while beta is at a bound and
+    the error pushes outwards, the sum of errors stays as it is (conditional integration); once the error turns, what
+    is left of that sum is dropped; and the sum never leaves `integral_limit`.
 
     Attributes:
         kp, ki, kd: gains (eq. 5).
@@ -54,11 +55,16 @@ class PidController:
         0.75
         """
         error = (false_negatives - false_positives) / (false_negatives + false_positives + 1e-8)  # eq. 6
-        self.integral = min(max(self.integral + error, -self.integral_limit), self.integral_limit)
+        low, high = BETA_BOUNDS
+        outwards = -1 if self.beta <= low else 1 if self.beta >= high else 0  # sign of what beta cannot follow
+        if outwards * error <= 0:
+            if outwards * self.integral > 0:
+                self.integral = 0.0  # else what led to the bound would hold beta there
+            self.integral = min(max(self.integral + error, -self.integral_limit), self.integral_limit)
         change = error - (error if self.previous_error is None else self.previous_error)
         correction = self.kp * error + self.ki * self.integral + self.kd * change  # eq. 5
         self.previous_error = error
-        self.beta = min(max(self.beta + correction, BETA_BOUNDS[0]), BETA_BOUNDS[1])  # eq. 7
+        self.beta = min(max(self.beta + correction, low), high)  # eq. 7
         return self.beta
 
     def state_dict(self) -> dict[str, float | None]:

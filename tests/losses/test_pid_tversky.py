@@ -27,15 +27,27 @@ def test_course_by_hand():
     assert pid.update(5, 0) == 0.65
 
 
-def test_integral_does_not_wind_up():
-    pid = controller()
-    for _ in range(50):
-        pid.update(0, 100)
-    assert (pid.beta, pid.integral) == (0.85, 1.0)
-    # without the limit the sum would be 50, and 49 more epochs of the opposite error would not bring beta down
-    for _ in range(3):
-        pid.update(100, 0)
-    assert pid.beta < 0.75
+@pytest.mark.parametrize(("outwards", "bound"), [((100, 60), 0.65), ((60, 100), 0.85), ((100, 1), 0.65)])
+def test_a_bound_is_left_in_the_epoch_whose_error_turns_however_long_beta_was_there(outwards, bound):
+    pid = controller(integral_limit=5.0)
+    while pid.beta != bound:
+        pid.update(*outwards)
+    at_rest = pid.integral
+    for _ in range(18):
+        pid.update(*outwards)
+    assert (pid.beta, pid.integral) == (bound, at_rest)  # 18 epochs at the bound leave no trace
+    back = (95, 105) if bound == 0.65 else (105, 95)  # e = +-0.05: far less than led to the bound
+    course = [pid.update(*back) for _ in range(6)]
+    assert course[0] != bound
+    away = [abs(beta - bound) for beta in course]
+    assert away == sorted(away)  # and it does not fall back
+
+
+def test_the_integral_is_limited_between_the_bounds_too():
+    pid = controller(kp=0.0, ki=0.001, kd=0.0, beta=0.75, integral_limit=1.0)
+    for _ in range(10):
+        pid.update(0, 100)  # beta rises by 0.001 an epoch: far from its bound
+    assert pid.beta < 0.85 and pid.integral == 1.0
 
 
 def test_no_errors_at_all_is_balance():
