@@ -37,7 +37,10 @@ Guidance = Literal["spatial", "broadcast", "none", "learned", "shuffled", "empty
 UNET_SMALLEST = 32
 """Pixels: a U-Net halves its image four times, and normalises over more than one pixel at the bottom."""
 
-MaskLoss = Literal["pid_tversky", "cross_entropy", "dice_cross_entropy", "tversky", "focal_tversky"]
+MaskLoss = Literal[
+    "pid_tversky", "cross_entropy", "dice_cross_entropy", "tversky", "focal_tversky",
+    "pid_tversky_wide", "pid_tversky_low", "pid_tversky_high",
+]  # fmt: skip
 
 
 T = TypeVar("T")
@@ -251,6 +254,7 @@ class PidParams(Section):
     kd: float
     beta_0: Annotated[float, Field(ge=0.65, le=0.85)]
     integral_limit: Positive
+    count: Literal["epoch_end", "running"]
 
 
 class ClassificationParams(Section):
@@ -284,6 +288,7 @@ class ReportParams(Section):
     learning_rate: Positive
     weight_decay: Annotated[float, Field(ge=0)]
     max_tokens: Count
+    write_batch_size: Count
     decoder_width: Annotated[int, Field(ge=8, multiple_of=4)]
     grade_weight: Annotated[float, Field(ge=0)]
     thresholds: Literal["paper", "calibrated"]

@@ -26,6 +26,7 @@ from lss.params import Params, TrainParams
 from lss.progress import duration, progress
 from lss.rehearsal import Network, Step, build, empty_backbone, rehearse
 from lss.runs import TASKS
+from lss.training.report_task import WRITTEN
 
 GIB = 2**30
 PAPER_CARD = 12.0  # GiB of the paper's card
@@ -44,7 +45,10 @@ class Need:
         text_tokens: tokens that the language model or decoder reads and writes per report, at most.
         held_bytes: weights as they are stored, gradients, states of the optimiser, one unpacked 4-bit layer.
         loading_bytes: of the whole backbone, of which a task may drop parts after building.
-        passes: by name what one and what two images take.
+        passes: by name (`lss.rehearsal.rehearse`) what one and what two images take.
+        recounts: whether every epoch ends with one more pass over the training images, without gradients.
+        longest_report: tokens, at most, of a report that validation writes; 0 where it writes none.
+        written_at_once: reports.
     """
 
     parameters: int
@@ -56,6 +60,9 @@ class Need:
     held_bytes: float
     loading_bytes: float
     passes: dict[str, tuple[Step, Step]]
+    recounts: bool = False
+    longest_report: int = 0
+    written_at_once: int = 1
 
     def peak_bytes(self, images: int) -> float:
         """Estimated peak with `images` at a time."""
@@ -68,10 +75,14 @@ class Need:
         return max(fitting, default=0)
 
     def flops(self, train_images: int, val_images: int, epochs: int) -> float:
-        """Of a whole training; validation is left out, but for the one look at its images."""
-        learnt = self.passes["learn"][0].flops * train_images * epochs
-        looked = self.passes["look"][0].flops * (train_images + val_images) if "look" in self.passes else 0.0
-        return learnt + looked
+        """Of a whole training; reports that validation writes count as if each were as long as it may get."""
+        flops = {name: one.flops for name, (one, _) in self.passes.items()}
+        without_gradients = val_images + (train_images if self.recounts else 0)
+        of_epoch = flops["learn"] * train_images + flops["validate"] * without_gradients
+        if self.longest_report:
+            rounds = math.ceil(min(val_images, WRITTEN) / self.written_at_once)
+            of_epoch += flops["write"] * rounds * self.longest_report
+        return of_epoch * epochs + flops.get("look", 0.0) * (train_images + val_images)
 
 
 def divisors(number: int) -> list[int]:
@@ -100,8 +111,8 @@ def plan_text(params: Params, tflops: float) -> str:
         f"{_table(counts, count_header)}\n\n{_table(costs, cost_header)}\n\n"
         f"Preset {params.preset}. Trained: adapters, attention, decoder or head, report encoder and decoder. GiB: peak "
         f"with so many images at a time, {CONTEXT_BYTES / GIB:.1f} of it assumed for CUDA. Fits: most images at a time "
-        f"x steps that keep the batch of {train.batch_size}; params.yaml has {train.micro_batch_size}. Time: of the "
-        f"training steps alone at {tflops:g} TFLOP/s (--tflops), all epochs; {said}."
+        f"x steps that keep the batch of {train.batch_size}; params.yaml has {train.micro_batch_size}. Time: of all "
+        f"epochs with their validations at {tflops:g} TFLOP/s (--tflops), which written reports do not reach; {said}."
     )
 
 
@@ -177,6 +188,9 @@ def estimate(empty: Backbone, task: str, train: TrainParams) -> Need:
         held_bytes=stored_bytes(network, backbone, train.qlora.quantise) + trained * OPTIMISER_BYTES + unpacked,
         loading_bytes=loading,
         passes={key: (one[key], two[key]) for key in one},
+        recounts=task == "segmentation" and train.pid.count == "epoch_end",
+        longest_report=train.report.max_tokens if task == "report" else 0,
+        written_at_once=train.report.write_batch_size,
     )
 
 

@@ -33,7 +33,7 @@ from lss.model.mask_encoder import COVERAGE_SIZE
 from lss.model.network import ClassificationNetwork, SegmentationNetwork
 from lss.model.report_encoder import CELLS, Evidence
 from lss.model.report_generator import ReportGenerator
-from lss.params import CheckpointParams, Params, TrainParams
+from lss.params import CheckpointParams, Params, ReportParams, TrainParams
 from lss.training import classification_task, report_task, segmentation_task
 from lss.training.task import Batch, Setup
 
@@ -117,13 +117,15 @@ def build(backbone: Backbone, task: str, train: TrainParams) -> Network:
 
 
 def rehearse(backbone: Backbone, task: str, train: TrainParams, images: int) -> dict[str, Step]:
-    """What one micro-batch of `images` takes: the pass that is learnt from, and for reports the look before it.
+    """What every pass of a training takes, by name, with micro-batches of `images`.
 
-    Keys: `learn`; for reports `look` too, which every image gets once, without gradients. `backbone` is an empty
-    one, and stays as it is.
+    Keys: `learn`, the pass that is learnt from; `validate`, the same without gradients. For reports also `look`, which
+    every image gets once, and `write`: the last token of `train.report.write_batch_size` reports that are as long as
+    they may get, with all that is kept of the tokens before. `backbone` is an empty one, and stays as it is.
     """
     one, two = (rehearse_layers(count, backbone, task, train, images) for count in (1, 2))
-    tower: dict[str, Tower] = {"learn": "language" if task == "report" else "vision", "look": "vision"}
+    of_task: Tower = "language" if task == "report" else "vision"
+    tower: dict[str, Tower] = {"learn": of_task, "validate": of_task, "write": of_task, "look": "vision"}
     more = {key: len(backbone.layers(tower[key])) - 1 for key in one}
     return {key: one[key] + (two[key] + one[key] * -1) * more[key] for key in one}
 
@@ -144,7 +146,7 @@ def rehearse_layers(count: int, backbone: Backbone, task: str, train: TrainParam
 
 
 def passes(network: Network, task: str, train: TrainParams, images: int) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """What training does with a micro-batch, by name; reports are as long as they may get."""
+    """What training does, by name (see `rehearse`); reports are as long as they may get."""
     backbone = network.backbone if isinstance(network, ReportGenerator) else network.encoder.backbone
     setup = Setup(backbone, train, getattr(train, task).losses[0], 0, CPU, None, Path())
     image = torch.zeros(images, 1, backbone.image_size, backbone.image_size)
@@ -153,28 +155,67 @@ def passes(network: Network, task: str, train: TrainParams, images: int) -> Iter
     if isinstance(network, ClassificationNetwork):
         classification = classification_task.ClassificationTask(network, setup)
         yield "learn", lambda: classification.loss(batch).backward()
+        yield "validate", _without_gradients(network, lambda: network(image, batch.grade_B))
     elif isinstance(network, SegmentationNetwork):
         segmentation = segmentation_task.make_task(network, setup)
         yield "learn", lambda: segmentation.loss(batch).backward()
+        yield "validate", _without_gradients(network, lambda: segmentation.count(batch))
     else:
-        evidence = Evidence(
-            torch.zeros(images, CELLS, 2 * backbone.width, dtype=torch.half),
-            torch.zeros(images, 1, COVERAGE_SIZE, COVERAGE_SIZE, dtype=torch.half),
-            torch.zeros(images, CELLS if backbone.language_width else 0, backbone.language_width, dtype=torch.half),
-            area_percent=[0.0] * images,
-            sides=[None] * images,
-            levels=[None] * images,
-        )
+        evidence = _evidence(network, images)
         ids = torch.zeros(images, train.report.max_tokens, dtype=torch.long)
-        settings = (train.report.focal_gamma, train.report.grade_weight)
+        of_loss = (evidence, ids, ids, batch.grade_B, train.report.focal_gamma, train.report.grade_weight)
         silent = [""] * images
-        yield (
-            "learn",
-            lambda: (
-                network(evidence, ids, ids, batch.grade_B, *settings) + network.finding_loss(evidence, silent)
-            ).backward(),
-        )
+
+        def loss() -> Tensor:
+            return network(*of_loss) + network.finding_loss(evidence, silent)
+
+        yield "learn", lambda: loss().backward()
+        yield "validate", _without_gradients(network, loss)
         yield "look", lambda: network.find(image, batch.grade_B, None)
+        yield "write", _without_gradients(network, _last_token(network, train.report))
+
+
+def _evidence(network: ReportGenerator, images: int) -> Evidence:
+    """Of so many images, as training keeps it."""
+    width, language = network.backbone.width, network.backbone.language_width
+    return Evidence(
+        torch.zeros(images, CELLS, 2 * width, dtype=torch.half),
+        torch.zeros(images, 1, COVERAGE_SIZE, COVERAGE_SIZE, dtype=torch.half),
+        torch.zeros(images, CELLS if language else 0, language, dtype=torch.half),
+        area_percent=[0.0] * images,
+        sides=[None] * images,
+        levels=[None] * images,
+    )
+
+
+def _last_token(network: ReportGenerator, settings: ReportParams) -> Callable[[], Any]:
+    """The last step of writing; what the steps before have left in the cache is taken anew, so that it is counted."""
+    reports, writer = settings.write_batch_size, network.writer
+    network.eval()  # in training, recomputed layers keep no cache
+    with torch.no_grad():
+        evidence = _evidence(network, reports)
+        features_BRL, _ = network.encoder(evidence)
+        words_BT = torch.zeros(reports, max(0, settings.max_tokens - 2), dtype=torch.long)
+        _, cache = writer.open(writer.context(features_BRL, evidence.projected_BML), words_BT)
+    network.train()
+
+    def run() -> None:
+        writer.select(cache, torch.arange(reports))
+        writer.step(torch.zeros(reports, dtype=torch.long), cache)
+
+    return run
+
+
+def _without_gradients(network: Network, run: Callable[[], Any]) -> Callable[[], Any]:
+    """The pass as validation does it: the network in eval mode."""
+
+    def quietly() -> None:
+        network.eval()
+        with torch.no_grad():
+            run()
+        network.train()
+
+    return quietly
 
 
 def count_step(run: Callable[[], Any], bf16: bool) -> Step:

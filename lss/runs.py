@@ -48,9 +48,11 @@ def ablation_arms(ablation: AblationParams) -> list[Arm]:
     return [Arm(*kind, repeat) for kind in kinds for repeat in range(1, ablation.repeats + 1)]
 
 
-def losses_of(ablation: AblationParams, backbone: str) -> list[MaskLoss]:
-    """Losses that an arm of this backbone is trained with."""
-    return ablation.unet_losses if backbone == "unet" else ablation.losses
+def losses_of(ablation: AblationParams, backbone: str, fusion: str) -> list[MaskLoss]:
+    """Losses that an arm is trained with: all with the first fusion, the first with every other."""
+    if backbone == "unet":
+        return ablation.unet_losses
+    return ablation.losses if fusion == ablation.fusions[0] else ablation.losses[:1]
 
 
 def segmentation_run(train: TrainParams, backbone: str) -> Run:

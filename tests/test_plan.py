@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -158,6 +159,11 @@ def test_the_papers_settings_fit_its_card(name, task, paper):
         # in the layers forward, again (recomputed), and backward; attention and adapters come on top
         by_hand = 294 * 3 * 2 * 32 * 218.1e6 + 256 * 2 * 2 * 131.1e6
         assert need.passes["learn"][0].flops == pytest.approx(by_hand, rel=0.04)
+        # keys and values of 16 reports in 32 layers, 8 heads of 128 numbers each, in bfloat16; beside them one layer's
+        # anew, and repeated for its 32 heads
+        kept = 2 * 16 * 294 * 8 * 128 * 2
+        assert 32 * kept < need.passes["write"][0].live_bytes < 38 * kept
+        assert need.passes["write"][0] == need.passes["write"][1]  # whatever the micro-batch
     if (name, task) == ("biomedclip", "report"):
         # ViT-B/16 (86 million weights in its 12 layers and patch embedding), 197 tokens, attention over all of them;
         # adapters and decoder come on top
@@ -169,13 +175,23 @@ def test_peak_batch_and_flops_by_hand():
     need = Need(
         parameters=10, trained=1, quantised_layers=0, quantised_weights=0, grid=(2, 2), text_tokens=0,
         held_bytes=100, loading_bytes=150,
-        passes={"learn": (Step(40, 5), Step(70, 10)), "look": (Step(60, 1), Step(65, 2))},
+        passes={"learn": (Step(40, 5), Step(70, 10)), "validate": (Step(10, 2), Step(15, 4)),
+                "look": (Step(60, 1), Step(65, 2)), "write": (Step(163, 7), Step(163, 7))},
+        longest_report=100, written_at_once=2,
     )  # fmt: skip
+    peaks = [need.peak_bytes(images) - CONTEXT_BYTES for images in (1, 2, 4)]
+    assert peaks == [263, 263, 263]  # writing, whose batch is another
+    need = replace(need, passes=need.passes | {"write": (Step(0, 7), Step(0, 7))})
     peaks = [need.peak_bytes(images) - CONTEXT_BYTES for images in (1, 2, 4)]
     assert peaks == [160, 170, 230]  # the look, then what is learnt from: 10 and 30 per image
     batches = [need.largest_batch(CONTEXT_BYTES + card, 4) for card in (159, 160, 170, 229, 230, 1000)]
     assert batches == [0, 1, 2, 2, 4, 4]
-    assert need.flops(train_images=10, val_images=3, epochs=2) == 5 * 10 * 2 + 13
+    # twice: 10 images are learnt from, 3 looked at again, 3 reports written in two rounds of 100 tokens; and one look
+    assert need.flops(train_images=10, val_images=3, epochs=2) == 2 * (5 * 10 + 2 * 3 + 7 * 2 * 100) + 13
+    # an adaptive loss counts its errors in one more pass over what was learnt from
+    recounting = replace(need, recounts=True, longest_report=0)
+    assert recounting.flops(train_images=10, val_images=3, epochs=2) == 2 * (5 * 10 + 2 * (3 + 10)) + 13
+    assert need.flops(train_images=1, val_images=200, epochs=1) == 5 + 2 * 200 + 7 * 64 * 100 + 201  # 128 are written
     big = Need(10, 1, 0, 0, (2, 2), 0, held_bytes=100, loading_bytes=500, passes=need.passes)
     assert big.peak_bytes(1) == CONTEXT_BYTES + 500
 
@@ -192,7 +208,9 @@ def test_images_are_counted_in_the_shards_manifests(params, tmp_path, monkeypatc
 def test_the_text_has_two_rows_per_backbone_and_task(params, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where there are no shards
     step = Step(2.0 * GIB, 3e12)
-    monkeypatch.setattr(plan, "rehearse", lambda *given: {"learn": step * given[-1]})  # so much per image
+    monkeypatch.setattr(
+        plan, "rehearse", lambda *given: {"learn": step * given[-1]} | dict.fromkeys(("validate", "write"), Step(0, 0))
+    )  # so much per image
     monkeypatch.setattr(plan, "card_gib", lambda: 12.0)
     one = params.model_copy(update={"train": params.train.model_copy(update={"backbones": ["smolvlm"]})})
     lines = plan_text(one, tflops=6.0).splitlines()

@@ -60,7 +60,7 @@ def test_a_step_takes_what_was_rehearsed(name, task, bf16, params, tmp_path):
     for key, step in taken.items():
         assert rehearsed[key].flops == step.flops
         # a language model in earnest does without the mask, which grows with the square of prefix and report
-        over = 0.12 if (task, key) == ("report", "learn") else 0.01
+        over = 0.12 if task == "report" and key in ("learn", "validate") else 0.01
         assert step.live_bytes * 0.99 < rehearsed[key].live_bytes < step.live_bytes * (1 + over)
 
 

@@ -387,7 +387,7 @@ def ablation(
     names = arm._asdict()
     stage.train_arm(
         params.train,
-        list(losses_of(params.ablation, arm.backbone)),
+        list(losses_of(params.ablation, arm.backbone, arm.fusion)),
         params.seed,
         arm=arm,
         weights=_weights(arm.backbone),

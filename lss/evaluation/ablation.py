@@ -188,6 +188,19 @@ def _row(system: System, metric: str, stratum: str, estimate: Estimate, spread: 
     }
 
 
+def at_bounds(epochs: Rows) -> Rows:
+    """Share of the epochs at a bound of the loss' weights, over all repeats; rows as of `compare`, n are epochs."""
+    values: dict[System, list[float]] = {}
+    for row in epochs:
+        if row.get("at_bound") is not None:
+            values.setdefault(System(row["backbone"], row["fusion"], row["loss"]), []).append(row["at_bound"])
+    return [
+        _row(system, "epochs_at_bound", "all", Estimate(float(np.mean(of)), np.nan, np.nan, len(of), 0), np.nan)
+        | {"patients": None}
+        for system, of in values.items()
+    ]
+
+
 def courses(epochs: Rows, columns: tuple[str, ...] = ("beta", "fp", "fn")) -> Rows:
     """Course of each column over the epochs: mean over the repeats, and the least and the greatest of them.
 

@@ -19,6 +19,7 @@ interval.
 - stratum: all, non_empty (reference mask), pooled (over pixels), balanced (grades re-weighted to equal prevalence; of
   masks: mean over the grades of their means), macro, a grade, a level
 - undefined_draws: share of the bootstrap's draws that hold no such case; they are not in the interval
+- n, patients: images and their patients; of epochs_at_bound epochs, and None
 - interval: its method (`lss.metrics.bootstrap.METHOD_NAMES`), or why there is none: too few patients, no spread
 """
 

@@ -6,7 +6,13 @@ from torch import Tensor
 
 
 class MaskLoss:
-    """Loss of predicted masks. Most are fixed; an adaptive one changes itself between epochs."""
+    """Loss of predicted masks. Most are fixed; an adaptive one changes itself between epochs.
+
+    Attributes:
+        adaptive: whether `end_epoch` changes it.
+    """
+
+    adaptive = False
 
     def __call__(self, logits_B1YX: Tensor, target_B1YX: Tensor) -> Tensor:
         """Scalar loss. Logits of any float type; targets 0 or 1, same shape."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from lss.errors import LssError
 from lss.losses.base import MaskLoss
 from lss.losses.cross_entropy import CrossEntropyLoss
 from lss.losses.dice_cross_entropy import DiceCrossEntropyLoss
 from lss.losses.focal_tversky import FocalTverskyLoss
-from lss.losses.pid_tversky import PidController, PidTverskyLoss
+from lss.losses.pid_tversky import BETA_BOUNDS, WIDE_BOUNDS, PidController, PidTverskyLoss
 from lss.losses.tversky import TverskyLoss
+from lss.params import MaskLoss as MaskLossName
 from lss.params import TrainParams
 
 
@@ -18,10 +21,14 @@ def make_mask_loss(name: str, params: TrainParams) -> MaskLoss:
     Raises LssError for an unknown name.
     """
     match name:
-        case "pid_tversky":
+        case "pid_tversky" | "pid_tversky_wide":
             pid = params.pid
-            controller = PidController(pid.kp, pid.ki, pid.kd, pid.beta_0, pid.integral_limit)
+            bounds = BETA_BOUNDS if name == "pid_tversky" else WIDE_BOUNDS
+            controller = PidController(pid.kp, pid.ki, pid.kd, pid.beta_0, pid.integral_limit, bounds)
             return PidTverskyLoss(controller, params.gamma)
+        case "pid_tversky_low" | "pid_tversky_high":  # what is left of the controller once it rests at a bound
+            beta = BETA_BOUNDS[0] if name == "pid_tversky_low" else BETA_BOUNDS[1]
+            return FocalTverskyLoss(1 - beta, beta, params.gamma)
         case "tversky":
             return TverskyLoss()
         case "focal_tversky":
@@ -31,6 +38,5 @@ def make_mask_loss(name: str, params: TrainParams) -> MaskLoss:
         case "dice_cross_entropy":
             return DiceCrossEntropyLoss()
     raise LssError(
-        f"params.yaml: train.segmentation.losses: no loss '{name}'. "
-        "Choose from pid_tversky, cross_entropy, dice_cross_entropy, tversky, focal_tversky."
+        f"params.yaml: train.segmentation.losses: no loss '{name}'. Choose from {', '.join(get_args(MaskLossName))}."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -11,6 +11,9 @@ from lss.losses.tversky import focal_tversky
 
 BETA_BOUNDS = (0.65, 0.85)
 """Range of beta (eq. 7)."""
+
+WIDE_BOUNDS = (0.05, 0.95)
+"""Range of the ablation's `pid_tversky_wide`: wide enough that the controller is not stopped before balance."""
 
 
 @dataclass
@@ -25,8 +28,9 @@ class PidController:
 
     Attributes:
         kp, ki, kd: gains (eq. 5).
-        beta: current weight, in [0.65, 0.85]; alpha is 1 - beta.
+        beta: current weight, within `bounds`; alpha is 1 - beta.
         integral_limit: bound of |sum of errors|, > 0.
+        bounds: least and greatest beta, in [0, 1].
         integral: sum of errors so far, within the limit.
         previous_error: error of the last epoch; None before the first.
     """
@@ -36,6 +40,7 @@ class PidController:
     kd: float
     beta: float
     integral_limit: float
+    bounds: tuple[float, float] = BETA_BOUNDS
     integral: float = 0.0
     previous_error: float | None = None
 
@@ -55,7 +60,7 @@ class PidController:
         0.75
         """
         error = (false_negatives - false_positives) / (false_negatives + false_positives + 1e-8)  # eq. 6
-        low, high = BETA_BOUNDS
+        low, high = self.bounds
         outwards = -1 if self.beta <= low else 1 if self.beta >= high else 0  # sign of what beta cannot follow
         if outwards * error <= 0:
             if outwards * self.integral > 0:
@@ -69,17 +74,21 @@ class PidController:
 
     def state_dict(self) -> dict[str, float | None]:
         """What changes over the epochs."""
-        return {"beta": self.beta, "integral": self.integral, "previous_error": self.previous_error}
+        return {name: getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state: dict[str, float | None]) -> None:
         """Restore what `state_dict` gave."""
-        restored = PidController(**{**asdict(self), **state})
-        self.beta, self.integral = restored.beta, restored.integral
-        self.previous_error = restored.previous_error
+        for name in _STATE:
+            setattr(self, name, state[name])
+
+
+_STATE = ("beta", "integral", "previous_error")
 
 
 class PidTverskyLoss(MaskLoss):
     """`(1 - TI)^gamma` (eq. 8-9) with the weights of a `PidController`."""
+
+    adaptive = True
 
     def __init__(self, controller: PidController, gamma: float) -> None:
         self.controller = controller
@@ -94,8 +103,9 @@ class PidTverskyLoss(MaskLoss):
         self.controller.update(false_positives, false_negatives)
 
     def columns(self) -> dict[str, float]:
-        """The weights in use."""
-        return {"alpha": self.controller.alpha, "beta": self.controller.beta}
+        """The weights in use, and whether beta is at a bound (1 or 0): there the loss is a fixed one."""
+        pid = self.controller
+        return {"alpha": pid.alpha, "beta": pid.beta, "at_bound": float(pid.beta in pid.bounds)}
 
     def state_dict(self) -> dict[str, float | None]:
         """The controller's state."""

@@ -31,8 +31,8 @@ class Writer(Protocol):
     def teach(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
         """Logits (B, T, V) after each of `ids_BT` (the first is `begin_id`), all at once."""
 
-    def open(self, context_BRL: Tensor) -> tuple[Tensor, Any]:
-        """Logits (B, V) of the first word, and a cache."""
+    def open(self, context_BRL: Tensor, words_BT: Tensor | None = None) -> tuple[Tensor, Any]:
+        """Logits (B, V) of the first word, or of the one after `words_BT`, and a cache."""
 
     def step(self, ids_B: Tensor, cache: Any) -> Tensor:
         """Logits (B, V) after one more token each; the cache is extended."""
@@ -56,11 +56,10 @@ class DecoderWriter(nn.Module):
         """See `Writer`."""
         return self.decoder(ids_BT, self.decoder.start(context_BRL))
 
-    def open(self, context_BRL: Tensor) -> tuple[Tensor, Any]:
+    def open(self, context_BRL: Tensor, words_BT: Tensor | None = None) -> tuple[Tensor, Any]:
         """See `Writer`."""
         caches = self.decoder.start(context_BRL)
-        begin_B = torch.full((len(context_BRL),), self.begin_id, device=context_BRL.device)
-        return self.step(begin_B, caches), caches
+        return self.decoder(_begun(self.begin_id, context_BRL, words_BT), caches)[:, -1], caches
 
     def step(self, ids_B: Tensor, cache: Any) -> Tensor:
         """See `Writer`."""
@@ -107,11 +106,11 @@ class PrefixWriter(nn.Module):
         words_BTL = self.backbone.embed_tokens(ids_BT)
         return self._run(torch.cat([context_BRL, words_BTL], dim=1), None, ids_BT.shape[1])
 
-    def open(self, context_BRL: Tensor) -> tuple[Tensor, Any]:
+    def open(self, context_BRL: Tensor, words_BT: Tensor | None = None) -> tuple[Tensor, Any]:
         """See `Writer`."""
         cache = DynamicCache()
-        begin_B1 = torch.full((len(context_BRL), 1), self.begin_id, device=context_BRL.device)
-        embeddings = torch.cat([context_BRL, self.backbone.embed_tokens(begin_B1)], dim=1)
+        begun_BT = _begun(self.begin_id, context_BRL, words_BT)
+        embeddings = torch.cat([context_BRL, self.backbone.embed_tokens(begun_BT)], dim=1)
         return self._run(embeddings, cache, 1)[:, 0], cache
 
     def step(self, ids_B: Tensor, cache: Any) -> Tensor:
@@ -121,3 +120,9 @@ class PrefixWriter(nn.Module):
     def select(self, cache: Any, rows: Tensor) -> None:
         """See `Writer`."""
         cache.reorder_cache(rows)
+
+
+def _begun(begin_id: int, context_BRL: Tensor, words_BT: Tensor | None) -> Tensor:
+    """The token that opens a report, and the words after it, if there are any."""
+    begin_B1 = torch.full((len(context_BRL), 1), begin_id, device=context_BRL.device)
+    return begin_B1 if words_BT is None else torch.cat([begin_B1, words_BT], dim=1)

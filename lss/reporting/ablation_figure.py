@@ -1,4 +1,4 @@
-"""Figure 10: errors and the weight of misses over the epochs, for every loss and fusion of the ablation."""
+"""Figure 10: errors and the weight of misses over the epochs, for the losses and for the fusions of the ablation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from matplotlib.ticker import MaxNLocator
 from lss.reporting.names import FUSIONS, LOSSES, model_name
 from lss.reporting.style import MODEL_COLOURS, MODEL_LINES
 
+_STYLES = [
+    (colour, MODEL_LINES[(place + turn) % len(MODEL_LINES)])
+    for turn in range(len(MODEL_LINES))
+    for place, colour in enumerate(MODEL_COLOURS)
+]
+"""Colour and line, so that none is told by colour alone."""
 _PANELS = {"beta": "β, weight of misses", "fp": "false positives, pixels", "fn": "false negatives, pixels"}
 
 
 def draw_ablation(comparison: dict[str, Any]) -> Figure:
-    """Rows: backbone and fusion; columns: beta, FP, FN over the training part; lines: losses.
+    """Rows: the losses of a backbone with its first fusion, its fusions with the first loss; columns: beta, FP, FN.
 
     A line is the mean over the repeats, its band reaches from the least to the greatest of them.
 
@@ -23,34 +29,50 @@ def draw_ablation(comparison: dict[str, Any]) -> Figure:
         comparison: results/ablation/comparison.json.
     """
     rows = comparison["courses"]
-    kinds = list(dict.fromkeys((row["backbone"], row["fusion"]) for row in rows))
-    if not kinds:
+    groups = _groups(rows)
+    if not groups:
         figure = Figure(figsize=(7.2, 3.2))
         panel = figure.subplots()
         panel.set(xticks=[], yticks=[])
         panel.text(0.5, 0.5, "The ablation was not run (ablation.repeats is 0)", ha="center", va="center")
         return figure
-    losses = list(dict.fromkeys(row["loss"] for row in rows))
-    figure = Figure(figsize=(9.6, 2.3 * len(kinds) + 0.6), layout="constrained")
-    grid = figure.subplots(len(kinds), len(_PANELS), squeeze=False, sharex=True, sharey="col")
-    for axes, (backbone, fusion) in zip(grid, kinds, strict=True):
+    figure = Figure(figsize=(11.0, 2.6 * len(groups) + 0.3), layout="constrained")
+    grid = figure.subplots(len(groups), len(_PANELS), squeeze=False, sharex=True, sharey="col")
+    for axes, (title, systems) in zip(grid, groups.items(), strict=True):
         for panel, (column, label) in zip(axes, _PANELS.items(), strict=True):
-            for place, loss in enumerate(losses):
-                wanted = {"backbone": backbone, "fusion": fusion, "loss": loss, "column": column}
-                course = [row for row in rows if wanted.items() <= row.items()]
+            for (name, system), (colour, line) in zip(systems.items(), _STYLES, strict=False):
+                course = [row for row in rows if row["column"] == column and _system(row) == system]
                 if course:
-                    _draw(panel, course, MODEL_COLOURS[place], MODEL_LINES[place], LOSSES[loss])
+                    _draw(panel, course, colour, line, name)
             panel.set_ylabel(label)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             if column != "beta":
                 panel.set_yscale("log")
-        axes[0].set_title(f"{model_name(backbone)}, {FUSIONS[fusion]}", loc="left")
+        axes[0].set_title(title, loc="left")
+        axes[-1].legend(*axes[1].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.02, 0.5),
+                        frameon=False, handlelength=3)  # fmt: skip
     for panel in grid[-1]:
         panel.set_xlabel("epoch")
-    lines = {line.get_label(): line for panel in grid.flat for line in panel.lines}
-    named = {LOSSES[loss]: lines[LOSSES[loss]] for loss in losses}
-    figure.legend(named.values(), named, loc="outside upper center", ncols=len(named), frameon=False, handlelength=3)
     return figure
+
+
+def _system(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["backbone"], row["fusion"], row["loss"]
+
+
+def _groups(rows: list[dict[str, Any]]) -> dict[str, dict[str, tuple[str, str, str]]]:
+    """Title of each row of panels to its systems by the name in the legend."""
+    systems = list(dict.fromkeys(map(_system, rows)))
+    groups: dict[str, dict[str, tuple[str, str, str]]] = {}
+    for backbone in dict.fromkeys(backbone for backbone, _, _ in systems):
+        own = [system for system in systems if system[0] == backbone]
+        _, fusion, loss = own[0]
+        losses = {LOSSES[system[2]]: system for system in own if system[1] == fusion}
+        fusions = {FUSIONS[system[1]]: system for system in own if system[2] == loss}
+        groups[f"{model_name(backbone)}, losses with {FUSIONS[fusion]}"] = losses
+        if len(fusions) > 1:
+            groups[f"{model_name(backbone)}, fusions with {LOSSES[loss]}"] = fusions
+    return groups
 
 
 def _draw(panel: Axes, course: list[dict[str, Any]], colour: str, line: Any, label: str) -> None:

@@ -142,7 +142,7 @@ def _data(manifests: list[Manifest], facts: dict[str, Any]) -> Facts:
 def _settings(task: str, loss: str, train: dict[str, Any]) -> Facts:
     """Settings of the training that this model depends on."""
     of_task = {name: value for name, value in train.get(task, {}).items() if name != "losses"}
-    of_loss = ("gamma", "pid") if loss == "pid_tversky" else ()
+    of_loss = ("gamma", "pid") if loss.startswith("pid_tversky") else ()
     return [*((f"{name}, as set" if name == "Epochs" else name, text) for name, text in listed(of_task)),
             *listed(train, (*_TRAINING, *of_loss))]  # fmt: skip
 

@@ -27,6 +27,9 @@ COHORTS = {
 
 LOSSES = {
     "pid_tversky": "PID-Tversky",
+    "pid_tversky_wide": "PID-Tversky, beta 0.05 to 0.95",
+    "pid_tversky_low": "PID-Tversky, beta fixed at 0.65",
+    "pid_tversky_high": "PID-Tversky, beta fixed at 0.85",
     "cross_entropy": "cross-entropy",
     "dice_cross_entropy": "Dice + cross-entropy",
     "tversky": "Tversky",
@@ -82,6 +85,7 @@ METRIC_LABELS = {
     "ece_uncorrected": "Calibration error, uncorrected",
     "dice": "Dice",
     "false_masks": "Masks drawn on normal slices",
+    "epochs_at_bound": "Epochs with beta at a bound",
     "iou": "IoU",
     "hausdorff_mm": "Hausdorff, mm",
     "hd95_mm": "HD95, mm",

@@ -96,7 +96,7 @@ def _table5(measures: list[Measure]) -> Iterator[Measure]:
 def _table6(measures: list[Measure]) -> Iterator[Measure]:
     for key in _models(measures, task="segmentation", source="mask", reference="pseudo_mask"):
         for stratum in ("all", "empty", "non_empty", "balanced"):
-            yield from _select(measures, [key], (*_OVERLAP, "false_masks"), (stratum,))
+            yield from _select(measures, [key], (*_OVERLAP, "false_masks", "epochs_at_bound"), (stratum,))
 
 
 def _table8(measures: list[Measure]) -> Iterator[Measure]:

@@ -119,8 +119,8 @@ def _count(line: dict[str, dict[str, Any]], columns: list[str]) -> Cell:
 
 
 def count_text(row: dict[str, Any]) -> str:
-    """Images and their patients: "108 (9)"."""
-    return f"{row['n']} ({row['patients']})"
+    """Images and their patients: "108 (9)"; of what has no patients n alone."""
+    return str(row["n"]) if row["patients"] is None else f"{row['n']} ({row['patients']})"
 
 
 def _value(row: dict[str, Any] | None, digits: int) -> Cell:

@@ -121,7 +121,10 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             "Agreement: share of images on which two ways of grading say the same, right or wrong.",
             interval, undefined], ("system", "reference", "loss", "metric", "stratum")),
         Table(6, "Losses compared, segmentation", [
-            f"Mean over images: {_EMPTY}.", balanced, interval, undefined], ("loss", "stratum", "metric")),
+            f"Mean over images: {_EMPTY}.", balanced,
+            "Epochs with beta at a bound: share of the training's epochs (n) in which PID-Tversky was a Tversky loss "
+            "with fixed weights; where it is large, the controller cannot be credited.", interval, undefined],
+            ("loss", "stratum", "metric")),
         Table(8, "Grades by the predicted mask's area", [
             "With the paper's thresholds (10 % and 25 %) and with thresholds calibrated on the validation part.",
             "The score of B&C is the nearness to the middle between the thresholds, so its AUC depends on them; those "

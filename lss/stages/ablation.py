@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from lss.errors import LssError
-from lss.evaluation.ablation import INTERVAL, CrossedBootstrap, System, arrange, compare, courses
+from lss.evaluation.ablation import INTERVAL, CrossedBootstrap, System, arrange, at_bounds, compare, courses
 from lss.evaluation.attention import attention_inside
 from lss.evaluation.cases import TestCases
 from lss.io import read_parquet, write_json, write_parquet
@@ -180,6 +180,7 @@ def run(
     """
     started = datetime.now(UTC)
     rows = [row for path in cases.values() for row in read_parquet(path, ABLATION_CASES).to_pylist()]
+    epoch_rows = [row for path in epochs.values() for row in _read_epochs(path)]
     measures: Rows = []
     about: dict[str, Any] = {"repeats": params.repeats, "fusion": params.fusions[0], "loss": params.losses[0]}
     if rows:
@@ -191,6 +192,7 @@ def run(
             found.patients, params.repeats, evaluation.bootstrap_draws, evaluation.confidence, seed
         )
         measures = compare(found, bootstrap, {system: _reference(params, system) for system in found.columns})
+        measures += at_bounds(epoch_rows)
         about |= {
             "images": len(found.slices),
             "patients": len(set(found.patients)),
@@ -202,7 +204,7 @@ def run(
         {
             "about": about,
             "measures": measures,
-            "courses": courses([row for path in epochs.values() for row in _read_epochs(path)]),
+            "courses": courses(epoch_rows),
         },
     )
     write_manifest(

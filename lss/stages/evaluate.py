@@ -91,6 +91,7 @@ def run(
     rows["classification"] = _classification(tables, test, bootstrap, thresholds, train.prevalence, found)
     baselines = _baselines(tables, rows["classification"], thresholds, test, train, shards)
     rows["report"] = _reports(tables, rows["classification"], baselines, test, bootstrap, seed, found)
+    found.measures += _at_bounds(known)
     found.measures += masks_by_stated_grade(rows["report"], rows["segmentation"], bootstrap)
 
     about = _about(params, test, thresholds, train.prevalence, bootstrap, known)
@@ -184,6 +185,20 @@ def _segmentation(
         pairs = [(f"{b} {losses[0]}", f"{b} {loss}") for b, _, loss in models if loss != losses[0]]
         found.tests += compare_all(f"Dice against {name}, losses", of, bootstrap, pairs)
     return all_rows
+
+
+def _at_bounds(manifests: list[dict[str, Any]]) -> list[Measure]:
+    """Share of the epochs that each adaptive loss spent at a bound of its weights; n are epochs."""
+    return [
+        {
+            **{name: facts[name] for name in ("task", "backbone", "loss")},
+            **{"source": "mask", "reference": "pseudo_mask", "metric": "epochs_at_bound", "stratum": "all"},
+            **{"value": rounded(facts["epochs_at_bound"] / facts["epochs"]), "low": None, "high": None},
+            **{"n": facts["epochs"], "patients": None, "undefined_draws": 0.0, "interval": ""},
+        }
+        for facts in (entry["facts"] for entry in manifests)
+        if "epochs_at_bound" in facts
+    ]
 
 
 def _classification(

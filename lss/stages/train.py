@@ -94,6 +94,7 @@ def run(
             "weights": _origin(weights),
             "leak": _leaks(params, model),
             **_loaded(fitted),
+            **_at_bound(course.history),
             **fitted.task.facts(),
         },
     )
@@ -110,6 +111,13 @@ def _origin(weights: Path | None) -> dict[str, Any]:
 def _leaks(params: TrainParams, model: Run) -> bool:
     """Whether the model is told the true grade; a baseline is told nothing."""
     return params.prompt == "oracle" and model.backbone in params.backbones
+
+
+def _at_bound(history: list[dict[str, Any]]) -> dict[str, int]:
+    """Epochs that an adaptive loss spent at a bound of its weights."""
+    if "at_bound" not in history[0]:
+        return {}
+    return {"epochs_at_bound": int(sum(row["at_bound"] for row in history))}
 
 
 def _card(params: TrainParams, model: Run, fitted: Fitted, weights: Path | None) -> ModelCard:

@@ -6,21 +6,20 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lss.grades import GRADES
 from lss.model.network import ClassificationNetwork, network_config
-from lss.training.task import Batch, Setup, add_vision_adapters, grade_term
+from lss.training.task import Batch, Setup, Task, add_vision_adapters, grade_term
 
 
-class ClassificationTask:
+class ClassificationTask(Task):
     """Trains adapters of the vision tower, attention and head on grades."""
 
     def __init__(self, network: ClassificationNetwork, setup: Setup) -> None:
-        self.module: nn.Module = network
+        self.module = network
         self.backbone = setup.backbone
-        self.known = ()  # every epoch looks at every image
         self.settings = setup.params.classification
         self.grade_weight = setup.params.grade_weight
 
@@ -59,24 +58,6 @@ class ClassificationTask:
             "accuracy": (logits.argmax(dim=-1) == grade).float().mean().item(),
             "loss": cross_entropy(logits, grade).item(),
         }
-
-    def counts(self) -> None:
-        """Nothing is counted."""
-
-    def end_epoch(self, counts: list[None]) -> dict[str, float]:
-        """Nothing adapts between epochs."""
-        return {}
-
-    def facts(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def state(self) -> dict[str, Any]:
-        """Nothing beside weights and optimiser."""
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing to restore."""
 
 
 def build_network(setup: Setup) -> ClassificationNetwork:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import math
@@ -111,6 +112,16 @@ def train(
         if parallel.main:
             save_checkpoint(state, key, module, optimiser, best, at, own_states)
 
+    def recount() -> None:
+        batches = train_data.batches(at.epoch, 0, task.known, parallel.rank, parallel.count)
+        numbers = range(parallel.rank, math.ceil(len(train_data) / parallel.count) * parallel.count, parallel.count)
+        shown = bar(numbers, f"epoch {at.epoch + 1}, errors", unit="batch", nested=True, shown=parallel.main)
+        for number, batch in zip(shown, batches, strict=True):
+            before = copy.deepcopy(task.state()) if number >= len(train_data) else None
+            task.count(batch.to(settings.device))
+            if before is not None:  # a process without a batch in the last round got the round's first once more
+                task.load_state(before)
+
     def log() -> None:
         if not parallel.main:
             return
@@ -155,9 +166,11 @@ def train(
 
         read_loss()
         row: dict[str, float] = {"epoch": at.epoch + 1, "train_loss": at.loss_sum / steps}
-        row |= task.end_epoch(parallel.gather(task.counts()))
         module.eval()
         with torch.no_grad(), torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.bf16):
+            if task.recounts:
+                recount()
+            row |= task.end_epoch(parallel.gather(task.counts()))
             scores = task.validate(batch.to(settings.device) for batch in val_data.batches(known=task.known))
         scores = parallel.agree(scores)  # all have validated: a process that waits for minutes is taken for dead
         row["val_score"] = scores.pop("score")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Container, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,12 @@ from lss.model.severity import PAPER_THRESHOLDS, Thresholds, calibrate_threshold
 from lss.notes.consistency import check_report
 from lss.params import ReportParams
 from lss.torch_setup import to_device
-from lss.training.task import Batch, Setup, split_parameters
+from lss.training.task import Batch, Setup, Task, split_parameters
 
 FITTED_ON = "predicted masks of the validation part"
 """What calibrated area thresholds rest on: images that neither network was trained on."""
 
-READ = 128
+WRITTEN = 128
 """Reports written and read at each validation, at most."""
 
 
@@ -77,8 +78,10 @@ class EvidenceCache:
         )
 
 
-class ReportTask:
+class ReportTask(Task):
     """Trains the encoder of f_r and the writer on reference reports."""
+
+    module: ReportGenerator
 
     def __init__(self, network: ReportGenerator, setup: Setup) -> None:
         self.module = network
@@ -123,50 +126,59 @@ class ReportTask:
         `score` is the mean of `right_reports` and of exp(-`nll`), the geometric mean of the tokens' probabilities.
         A report is right when it states the true grade and contradicts nothing that it was written from
         (`ReportCheck.contradicts`; the grade of the mask's area is left out, as the true one is known); reports are
-        written greedily for at most `READ` samples, evenly spaced. `nll` (all samples) makes the score
+        written greedily for at most `WRITTEN` samples, evenly spaced. `nll` (all samples) makes the score
         smooth; by itself it hardly notices one wrong word for the grade. `cider_d` is for the record: on so few
         reports it jumps between epochs, because which findings a note names cannot be told from the image.
         `head_grade`: share of right grades by the head on f_r. `finding_loss`: of the finding head.
         """
-        looked = [(self._look(batch), batch.report, batch.grade_B) for batch in batches]
+        seen, areas = list[Batch](), list[float]()
+        for batch in batches:
+            areas += self._look(batch).area_percent  # kept in the host's memory; neither that nor the pixels here
+            seen.append(replace(batch, image_B1YX=batch.image_B1YX.new_empty(len(batch), 1, 0, 0)))
+        grades = [GRADES[index] for batch in seen for index in batch.grade_B.tolist()]
+        reports = [report for batch in seen for report in batch.report]
         if self._calibrated is None:
-            self._calibrate(
-                [area for evidence, _, _ in looked for area in evidence.area_percent],
-                [GRADES[index] for _, _, grade_B in looked for index in grade_B.tolist()],
-            )
-        nll, findings, right, cut, seen = 0.0, 0.0, 0, 0, list[tuple[Evidence, str, str]]()
-        for evidence, reports, grade_B in looked:
-            nll += self._loss(evidence, reports, grade_B, 0.0, 0.0).item() * len(reports)
-            findings += self.module.finding_loss(evidence, reports).item() * len(reports)
-            right += int((self.module.encoder(evidence)[1].argmax(dim=-1) == grade_B).sum())
-            grades = [GRADES[index] for index in grade_B.tolist()]
-            seen += [(evidence.at([i]), *of) for i, of in enumerate(zip(reports, grades, strict=True))]
-            cut += sum(map(self.module.is_cut, reports))
-        self._cut["val"] = cut
-        chosen = [seen[place] for place in np.linspace(0, len(seen) - 1, min(len(seen), READ)).astype(int)]
-        evidence = join([of_one for of_one, _, _ in chosen])
-        written = self.module.write(evidence, Decoding())
+            self._calibrate(areas, grades)
+        places = np.linspace(0, len(reports) - 1, min(len(reports), WRITTEN)).astype(int).tolist()
+        nll, findings, right, first, chosen = 0.0, 0.0, 0, 0, list[Evidence]()
+        for batch in seen:
+            evidence = self._look(batch)
+            nll += self._loss(evidence, batch.report, batch.grade_B, 0.0, 0.0).item() * len(batch)
+            findings += self.module.finding_loss(evidence, batch.report).item() * len(batch)
+            right += int((self.module.encoder(evidence)[1].argmax(dim=-1) == batch.grade_B).sum())
+            if here := [place - first for place in places if first <= place < first + len(batch)]:
+                chosen.append(evidence.at(here))
+            first += len(batch)
+        self._cut["val"] = sum(map(self.module.is_cut, reports))
+        evidence = join(chosen)
+        written = self._write(evidence)
         checks = [
             check_report(text, area_percent=area, mask_grade=None, level=level, mask_side=side)
             for text, area, level, side in zip(
                 written, evidence.area_percent, evidence.levels, evidence.sides, strict=True
             )
         ]
-        states_grade = [check.text_grade == grade for check, (_, _, grade) in zip(checks, chosen, strict=True)]
+        states_grade = [check.text_grade == grades[place] for check, place in zip(checks, places, strict=True)]
         right_reports = [grade and not check.contradicts for grade, check in zip(states_grade, checks, strict=True)]
-        words = [plain_words(text) for text in written], [plain_words(report) for _, report, _ in chosen]
-        mean_nll = nll / len(seen)
+        words = [plain_words(text) for text in written], [plain_words(reports[place]) for place in places]
+        mean_nll = nll / len(reports)
         return {
             "score": (float(np.mean(right_reports)) + math.exp(-mean_nll)) / 2,
             "right_reports": float(np.mean(right_reports)),
             "text_grade": float(np.mean(states_grade)),
             "cider_d": float(cider_d(*words).mean()),
             "nll": mean_nll,
-            "finding_loss": findings / len(seen),
-            "head_grade": right / len(seen),
+            "finding_loss": findings / len(reports),
+            "head_grade": right / len(reports),
             "threshold_mild": self.module.encoder.thresholds.mild,
             "threshold_severe": self.module.encoder.thresholds.severe,
         }
+
+    def _write(self, evidence: Evidence) -> list[str]:
+        """Reports written greedily, so many at once that the plan's memory holds."""
+        at_once = self.settings.write_batch_size
+        parts = [list(range(len(evidence)))[first : first + at_once] for first in range(0, len(evidence), at_once)]
+        return [text for part in parts for text in self.module.write(evidence.at(part), Decoding())]
 
     def _calibrate(self, areas: list[float], grades: list[str]) -> None:
         """Fit area thresholds on the masks predicted for the validation part, on which the segmenter was not trained.

@@ -13,10 +13,10 @@ from lss.losses.base import MaskLoss
 from lss.losses.masks import make_mask_loss
 from lss.model.network import SegmentationNetwork, network_config
 from lss.params import SegmentationParams, TrainParams
-from lss.training.task import Batch, Setup, add_vision_adapters, grade_term, split_parameters
+from lss.training.task import Batch, Setup, Task, add_vision_adapters, grade_term, split_parameters
 
 
-class SegmentationTask:
+class SegmentationTask(Task):
     """Trains adapters of the vision tower, attention and decoder on masks; of a baseline, all of it."""
 
     def __init__(
@@ -27,14 +27,24 @@ class SegmentationTask:
         settings: SegmentationParams,
         device: torch.device,
         grade_weight: float = 0.0,
+        recount: bool = False,
     ) -> None:
-        """`network`: image and grade to `lss.model.network.Output`; `backbone`: the one in it, if there is one."""
+        """Put network and loss together.
+
+        Args:
+            network: image and grade to `lss.model.network.Output`.
+            backbone: the one in the network, if there is one.
+            mask_loss, settings, device: as they are called.
+            grade_weight: of the loss of the grade that the encoder reads beside its task.
+            recount: whether an adaptive loss gets the errors of another pass at the epoch's end. Otherwise, and for
+                losses that do not adapt, errors are those of the training steps, each by the weights of its moment.
+        """
         self.module = network
         self.backbone = backbone
-        self.known = ()  # every epoch looks at every image
         self.mask_loss = mask_loss
         self.settings = settings
         self.grade_weight = grade_weight
+        self.recounts = recount and mask_loss.adaptive
         self._errors = torch.zeros(2, dtype=torch.int64, device=device)  # FP, FN of the epoch so far
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -58,12 +68,20 @@ class SegmentationTask:
         return [group for group in groups if group["params"]]
 
     def loss(self, batch: Batch) -> Tensor:
-        """The mask loss and that of the grade; counts the thresholded errors on the way, by the weights then."""
+        """The mask loss and that of the grade."""
         output = self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3)
         logits_B1YX = output.logits
-        predicted, true = logits_B1YX.detach() > 0, batch.mask_B1YX > 0.5
-        self._errors += torch.stack([(predicted & ~true).sum(), (~predicted & true).sum()])
+        if not self.recounts:
+            self._add_errors(logits_B1YX.detach(), batch)
         return self.mask_loss(logits_B1YX, batch.mask_B1YX) + grade_term(output, batch, self.grade_weight)
+
+    def count(self, batch: Batch) -> None:
+        """Add a batch's pixel errors."""
+        self._add_errors(self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3).logits, batch)
+
+    def _add_errors(self, logits_B1YX: Tensor, batch: Batch) -> None:
+        predicted, true = logits_B1YX > 0, batch.mask_B1YX > 0.5
+        self._errors += torch.stack([(predicted & ~true).sum(), (~predicted & true).sum()])
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Score: Dice pooled over all pixels of the validation part.
@@ -99,8 +117,8 @@ class SegmentationTask:
         return columns | {"fp": false_positives, "fn": false_negatives}
 
     def facts(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
+        """How the errors that an adaptive loss heeds were counted."""
+        return {"errors_counted": "epoch_end" if self.recounts else "running"} if self.mask_loss.adaptive else {}
 
     def state(self) -> dict[str, Any]:
         """Controller and counts."""
@@ -135,8 +153,9 @@ def build(setup: Setup) -> SegmentationTask:
 def make_task(network: SegmentationNetwork, setup: Setup) -> SegmentationTask:
     """The task on a given network, with the loss that the setup names."""
     mask_loss = make_mask_loss(setup.loss, setup.params)
+    params = setup.params
     return SegmentationTask(
-        network, setup.backbone, mask_loss, setup.params.segmentation, setup.device, setup.params.grade_weight
+        network, setup.backbone, mask_loss, params.segmentation, setup.device, params.grade_weight, _recount(params)
     )
 
 
@@ -145,4 +164,9 @@ def build_unet(params: TrainParams, loss: str, device: torch.device) -> Segmenta
     from lss.model.unet import UNet  # imported here: MONAI takes seconds, and hardly anyone needs it
 
     network = UNet(params.mask_size, params.d_shared).to(device)
-    return SegmentationTask(network, None, make_mask_loss(loss, params), params.segmentation, device)
+    mask_loss = make_mask_loss(loss, params)
+    return SegmentationTask(network, None, mask_loss, params.segmentation, device, recount=_recount(params))
+
+
+def _recount(params: TrainParams) -> bool:
+    return params.pid.count == "epoch_end"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -86,33 +86,39 @@ class Setup:
     weights: Path
 
 
-class Task(Protocol):
+class Task:
     """One thing to train. Each task module has `build(setup: Setup) -> Task`.
 
     Attributes:
         module: everything that is trained, the backbone within. What of it is saved: parameters that require
             gradients, and buffers (batch norm) outside the backbone.
         backbone: the backbone in `module`, whose adapters are saved in peft's format; None for a baseline.
-        known: keys of the samples whose pixels it need not see again.
+        recounts: whether the loop passes the epoch's images once more after the last step, to `count`.
     """
 
-    @property
-    def module(self) -> nn.Module: ...  # noqa: D102
+    module: nn.Module
+    backbone: Backbone | None
+    recounts: bool = False
 
     @property
-    def backbone(self) -> Backbone | None: ...  # noqa: D102
-
-    @property
-    def known(self) -> Container[str]: ...  # noqa: D102
+    def known(self) -> Container[str]:
+        """Keys of the samples whose pixels the task need not see again; by default every epoch looks at every image."""
+        return ()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters for AdamW: dicts with `name`, `params`, `lr`, `weight_decay`; names become columns."""
+        raise NotImplementedError
 
     def loss(self, batch: Batch) -> Tensor:
         """Scalar loss, the mean over the batch, with gradient. May count things for `end_epoch`."""
+        raise NotImplementedError
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Scores on the validation part; `score` decides (higher is better). The module is in eval mode."""
+        raise NotImplementedError
+
+    def count(self, batch: Batch) -> None:
+        """Count on a batch of the epoch, with the weights that its last step left. The module is in eval mode."""
 
     def counts(self) -> Any:
         """JSON value of what this process has counted in the epoch."""
@@ -122,12 +128,15 @@ class Task(Protocol):
 
         `counts` are those of all processes that trained, one after the other.
         """
+        return {}
 
     def facts(self) -> dict[str, Any]:
         """What came out of the training beside weights and scores, as JSON values for manifest and model.json."""
+        return {}
 
     def state(self) -> dict[str, Any]:
         """JSON values a checkpoint keeps beside weights and optimiser: controller, counts of the epoch."""
+        return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore what `state` gave."""

@@ -1,6 +1,7 @@
 """Mask and token losses against MONAI, hand numbers and finite differences."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -15,9 +16,9 @@ from lss.losses.dice_cross_entropy import dice_cross_entropy
 from lss.losses.focal import IGNORED, focal_nll
 from lss.losses.masks import make_mask_loss
 from lss.losses.tversky import focal_tversky, tversky_index
-from lss.params import load_params
+from lss.params import MaskLoss, load_params
 
-NAMES = ["pid_tversky", "cross_entropy", "dice_cross_entropy", "tversky", "focal_tversky"]
+NAMES = get_args(MaskLoss)
 
 
 @pytest.fixture

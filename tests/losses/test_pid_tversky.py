@@ -50,6 +50,22 @@ def test_the_integral_is_limited_between_the_bounds_too():
     assert pid.beta < 0.85 and pid.integral == 1.0
 
 
+def test_epochs_at_a_bound_are_counted_by_the_weight_they_were_trained_with():
+    loss = PidTverskyLoss(controller(kp=0.5), gamma=0.75)
+    columns = []
+    for errors in [(100, 0), (100, 0), (0, 100), (0, 100)]:
+        columns.append(loss.columns())
+        loss.end_epoch(*errors)
+    assert [(row["beta"], row["at_bound"]) for row in columns] == [(0.7, 0), (0.65, 1), (0.65, 1), (0.85, 1)]
+
+
+def test_wide_bounds_let_beta_go_on():
+    narrow, wide = controller(), controller(bounds=(0.05, 0.95))
+    for _ in range(30):
+        narrow.update(100, 60), wide.update(100, 60)
+    assert narrow.beta == 0.65 and wide.beta == 0.05
+
+
 def test_no_errors_at_all_is_balance():
     pid = controller()
     assert pid.update(0, 0) == pytest.approx(0.7)
@@ -79,4 +95,4 @@ def test_missed_pixels_cost_more_after_an_epoch_of_misses():
     before = loss(missed, target).item()
     loss.end_epoch(false_positives=0, false_negatives=16)
     assert loss(missed, target).item() > before
-    assert loss.columns() == {"alpha": pytest.approx(0.24), "beta": pytest.approx(0.76)}
+    assert loss.columns() == {"alpha": pytest.approx(0.24), "beta": pytest.approx(0.76), "at_bound": 0.0}

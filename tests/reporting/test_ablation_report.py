@@ -72,10 +72,11 @@ def test_curves_with_bands_over_the_repeats(comparison):
     figure = draw_ablation(comparison)
     rows = [axes for axes in figure.axes if axes.get_title(loc="left")]
     assert [axes.get_title(loc="left") for axes in rows] == [
-        "BiomedCLIP, spatial fusion", "U-Net, no prompts"]  # fmt: skip
+        "BiomedCLIP, losses with spatial fusion", "U-Net, losses with no prompts"]  # fmt: skip
     beta, false_positives = figure.axes[0], figure.axes[1]
     assert list(beta.lines[0].get_ydata()) == [0.7, pytest.approx(0.63)]
     band = false_positives.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == (pytest.approx(0.9e5 * 0.9), pytest.approx(1.1e5))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["PID-Tversky", "Tversky"]
+    legends = [panel.get_legend() for panel in figure.axes if panel.get_legend()]
+    assert [[text.get_text() for text in of.get_texts()] for of in legends] == [["PID-Tversky", "Tversky"], ["Tversky"]]
     assert [len(panel.lines) for panel in figure.axes] == [1, 2, 2, 0, 1, 1]  # fixed weights have no course of beta

@@ -66,6 +66,22 @@ def test_learns_and_logs(tmp_path):
     assert {float(row["beta"]) for row in rows} != {0.7}
 
 
+def test_errors_counted_at_the_epochs_end_are_those_of_its_last_weights(tmp_path):
+    """Counted once more here, over all images at once, with what the training left."""
+    task = ToyTask(recounts=True)
+    task.scores = [0.1]
+    _, course = run(tmp_path, task, epochs=1)
+    batch = next(iter(ToyBatches(24, shuffle=False).batches()))
+    task.module.eval()
+    with torch.no_grad():
+        drawn, true = task.module(batch.image_B1YX) > 0, batch.mask_B1YX > 0.5
+    assert course.history[0]["fp"] == int((drawn & ~true).sum())
+    assert course.history[0]["fn"] == int((~drawn & true).sum())
+    running = run(tmp_path / "running", epochs=1)[1].history[0]
+    assert (running["fp"], running["fn"]) != (course.history[0]["fp"], course.history[0]["fn"])
+    assert running["train_loss"] == course.history[0]["train_loss"]  # the count changes nothing of the steps before
+
+
 def test_same_seed_same_bytes(tmp_path):
     one, other = run(tmp_path / "one")[0], run(tmp_path / "other")[0]
     assert same(one, other)

@@ -55,28 +55,40 @@ def course(folder: Path, task, micro_batch: int, accumulate: int, parallel: Alon
     save_file({name: tensor.clone() for name, tensor in trained_tensors(task.module).items()}, folder / f"{rank}.st")
 
 
-def of_two(folder: Path, micro_batch: int, accumulate: int, interrupt: int | None, dropout: float) -> None:
+def of_two(
+    folder: Path, micro_batch: int, accumulate: int, interrupt: int | None, dropout: float, recounts: bool
+) -> None:
     """In each of two processes."""
     torch.set_num_threads(1)
-    task = ToyTask(dropout=dropout) if interrupt is None else InterruptedTask(interrupt, dropout=dropout)
+    options = {"dropout": dropout, "recounts": recounts}
+    task = ToyTask(**options) if interrupt is None else InterruptedTask(interrupt, **options)
     parallel = Several(2, "cpu", "ddp")
     torch.manual_seed(parallel.rank)
     course(folder, task, micro_batch, accumulate, parallel)
     parallel.end()
 
 
-def two(folder: Path, micro_batch: int, accumulate: int, interrupt: int | None = None, dropout: float = 0.0) -> list:
+def two(
+    folder: Path,
+    micro_batch: int,
+    accumulate: int,
+    interrupt: int | None = None,
+    dropout: float = 0.0,
+    recounts: bool = False,
+) -> list:
     folder.mkdir(exist_ok=True)
-    return run_in_processes(2, of_two, folder, micro_batch, accumulate, interrupt, dropout)
+    return run_in_processes(2, of_two, folder, micro_batch, accumulate, interrupt, dropout, recounts)
 
 
 # 24 samples: 3 full steps; or 5 micro-batches, the last of 4 samples, in steps of 2, 2 and 1: one process has none;
 # or micro-batches of 3, 4 of them a step, 2 for each process
-@pytest.mark.parametrize(("micro_batch", "accumulate"), [(4, 2), (5, 2), (3, 4)])
-def test_two_processes_take_the_course_of_one_that_accumulates(tmp_path, micro_batch, accumulate):
+@pytest.mark.parametrize(
+    ("micro_batch", "accumulate", "recounts"), [(4, 2, False), (5, 2, False), (3, 4, False), (5, 2, True)]
+)
+def test_two_processes_take_the_course_of_one_that_accumulates(tmp_path, micro_batch, accumulate, recounts):
     (tmp_path / "one").mkdir()
-    course(tmp_path / "one", ToyTask(dropout=0.0), micro_batch, accumulate)
-    assert two(tmp_path / "two", micro_batch, accumulate) == [0, 0]
+    course(tmp_path / "one", ToyTask(dropout=0.0, recounts=recounts), micro_batch, accumulate)
+    assert two(tmp_path / "two", micro_batch, accumulate, recounts=recounts) == [0, 0]
     expected, found = (read_json(tmp_path / name / "history-0.json") for name in ("one", "two"))
     assert len(found) == 4
     for one, other in zip(expected, found, strict=True):

@@ -157,6 +157,8 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
     # fresh, not from the float16 cache
     evidence = network.look(batch.image_B1YX, batch.grade_B, [PLACE] * 3)
     written = network.write(evidence, Decoding())
+    task.settings = task.settings.model_copy(update={"write_batch_size": 2})
+    assert task._write(evidence) == written  # two and one at a time, in the same order
     card = _card(params, name, "report", task.backbone.grid)
     save_model(tmp_path, card, network, task.backbone)
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()

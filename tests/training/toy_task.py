@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from lss.losses.pid_tversky import PidController, PidTverskyLoss
-from lss.training.task import Batch
+from lss.training.task import Batch, Task
 
 COUNT, SIZE = 24, 12
 
@@ -37,14 +37,14 @@ class ToyBatches:
             yield Batch(self.image[chosen], self.mask[chosen], self.grade[chosen])
 
 
-class ToyTask:
-    def __init__(self, learning_rate=1e-2, batch_norm=True, dropout=0.2):
+class ToyTask(Task):
+    def __init__(self, learning_rate=1e-2, batch_norm=True, dropout=0.2, recounts=False):
         torch.manual_seed(7)
         norm = nn.BatchNorm2d(4) if batch_norm else nn.Identity()
         drop = nn.Dropout(dropout if batch_norm else 0.0)
         self.module = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), norm, nn.ReLU(), drop, nn.Conv2d(4, 1, 1))
         self.backbone = None
-        self.known = ()
+        self.recounts = recounts
         self.learning_rate = learning_rate
         self.mask_loss = PidTverskyLoss(PidController(0.1, 0.05, 0.05, 0.7, 2.0), gamma=0.75)
         self.errors = [0, 0]
@@ -64,10 +64,17 @@ class ToyTask:
 
     def loss(self, batch):
         logits = self.module(batch.image_B1YX)
+        if not self.recounts:
+            self.add_errors(logits, batch)
+        return self.mask_loss(logits, batch.mask_B1YX)
+
+    def count(self, batch):
+        self.add_errors(self.module(batch.image_B1YX), batch)
+
+    def add_errors(self, logits, batch):
         wrong = (logits > 0) != (batch.mask_B1YX > 0.5)
         self.errors[0] += int((wrong & (logits > 0)).sum())
         self.errors[1] += int((wrong & (logits <= 0)).sum())
-        return self.mask_loss(logits, batch.mask_B1YX)
 
     def validate(self, batches):
         right = [((self.module(b.image_B1YX) > 0) == (b.mask_B1YX > 0.5)).float().mean().item() for b in batches]
@@ -82,9 +89,6 @@ class ToyTask:
         self.mask_loss.end_epoch(*errors)
         self.errors = [0, 0]
         return columns
-
-    def facts(self):
-        return {}
 
     def state(self):
         return {"loss": self.mask_loss.state_dict(), "errors": self.errors}

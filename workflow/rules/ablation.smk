@@ -12,7 +12,7 @@ rule ablation_arm:
         manifest=layout.MANIFEST.format(name="ablation/{backbone}-{fusion}-{repeat}"),
     params:
         settings=config["train"],
-        losses=lambda wildcards: losses_of(PARAMS.ablation, wildcards.backbone),
+        losses=lambda wildcards: losses_of(PARAMS.ablation, wildcards.backbone, wildcards.fusion),
         seed=config["seed"],
     log: "logs/ablation/{backbone}-{fusion}-{repeat}.log",
     threads: PARAMS.train.threads
