@@ -1,4 +1,4 @@
-"""Text metrics of generated reports, of baselines and of the shuffled-image control, and how far they are apart."""
+"""Text metrics of generated reports, of baselines and of controls, and how far they are apart."""
 
 from __future__ import annotations
 
@@ -12,15 +12,27 @@ from lss.evaluation.measures import Measure, measure
 from lss.evaluation.report_findings import finding_statistics, findings_by_structure
 from lss.metrics.bootstrap import Floats, PatientBootstrap, Resampled
 from lss.metrics.language import LanguageScores, score_systems
+from lss.notes.findings import findings_part
 from lss.notes.grading import grade_report
 
-GENERATED, SHUFFLED = "report", "shuffled"
+GENERATED = "report"
+CONTROLS = ("shuffled", "shuffled_level", "shuffled_level_grade")
+"""Sources of a generator's reports held against another patient's reference: of any, of one of the same level, of one
+of the same level and grade."""
+FINDINGS_METRICS = ("bleu_4", "rouge_l", "meteor_1_5", "cider_d")
+"""Text metrics that are also computed on reports and references without their severity sentence (`NAME_findings`): that
+sentence is this program's, and nearly half of a reference's words."""
 _OF_REPORTS_ALONE = ("distinct_1", "distinct_2", "distinct_reports")
 """Metrics that do not look at the reference: other references change nothing."""
 
 
 class System(NamedTuple):
-    """What wrote reports: `source` is GENERATED, SHUFFLED or a baseline; "" for a backbone or loss it does not have."""
+    """What wrote reports.
+
+    Attributes:
+        source: GENERATED, one of CONTROLS, or a baseline.
+        backbone, loss: "" where it has none.
+    """
 
     source: str
     backbone: str = ""
@@ -37,12 +49,12 @@ class Systems:
     Attributes:
         generated: (backbone, loss) to reports.
         baselines: name, and the backbone whose masks it needs or "", to reports.
-        partner: index of another patient's case for each case, for the shuffled-image control.
+        partners: control to the index of another patient's case for each case.
     """
 
     generated: dict[tuple[str, str], list[str]]
     baselines: dict[tuple[str, str], list[str]]
-    partner: np.ndarray | None
+    partners: dict[str, np.ndarray]
 
 
 def evaluate_reports(
@@ -51,23 +63,30 @@ def evaluate_reports(
     """Text metrics and grade agreement of every system, and how far each generator is above every other system.
 
     A generator's "above" is the difference of the two systems' values over all cases, resampled together: its interval
-    says whether the generator beats the baseline, or depends on its image at all (`shuffled`).
+    says whether the generator beats the baseline, or depends on its image at all (`shuffled`), beyond its disc level
+    (`shuffled_level`), beyond level and grade (`shuffled_level_grade`).
 
     Returns:
-        measures (source: report, shuffled, a baseline; above_shuffled, above_BASELINE); scores per (backbone, loss);
+        measures (source: report, a control, a baseline; above_CONTROL, above_BASELINE); scores per (backbone, loss);
         caveats.
     """
     references = cases.reports
     jobs: dict[System, tuple[list[str], list[str]]] = {}
     for (backbone, loss), reports in systems.generated.items():
         jobs[System(GENERATED, backbone, loss)] = (reports, references)
-        if systems.partner is not None:
-            jobs[System(SHUFFLED, backbone, loss)] = (reports, [references[index] for index in systems.partner])
+        for control, partner in systems.partners.items():
+            jobs[System(control, backbone, loss)] = (reports, [references[index] for index in partner])
     jobs |= {System(*name): (reports, references) for name, reports in systems.baselines.items()}
-    scores = score_systems(jobs)
+    # without the severity sentence; whether a text is of findings alone is the second part of a job's name
+    parts = {(system, True): (_parts(reports), _parts(of)) for system, (reports, of) in jobs.items()}
+    both = score_systems({(system, False): job for system, job in jobs.items()} | parts)
+    scores = {system: both[system, False] for system in jobs}
     resampled = {
-        system: _resampled(scores[system], bootstrap, () if system.source != SHUFFLED else _OF_REPORTS_ALONE)
-        | bootstrap.resampled_means({"grade_agreement": _agreement(reports, system.source, cases, systems.partner)})
+        system: _resampled(scores[system], bootstrap, () if system.source not in CONTROLS else _OF_REPORTS_ALONE)
+        | _of_findings(_resampled(both[system, True], bootstrap, ()))
+        | bootstrap.resampled_means(
+            {"grade_agreement": _agreement(reports, cases, systems.partners.get(system.source))}
+        )
         | finding_statistics(reports, of, cases.levels, bootstrap)
         for system, (reports, of) in jobs.items()
     }
@@ -83,15 +102,15 @@ def evaluate_reports(
         for metric, of_metric in of_system.items()
     ]
     for system, (reports, of) in jobs.items():
-        if system.source != SHUFFLED:
+        if system.source not in CONTROLS:
             found += findings_by_structure(_key(system), reports, of, cases.levels, bootstrap)
     return found, {name: scores[System(GENERATED, *name)] for name in systems.generated}, _caveats(scores)
 
 
 def _compared_with(backbone: str, loss: str, systems: Systems) -> list[System]:
     """The systems that a generator is held against; of those that need a backbone's masks its own."""
-    shuffled = [System(SHUFFLED, backbone, loss)] if systems.partner is not None else []
-    return shuffled + [System(*name) for name in systems.baselines if name[1] in ("", backbone)]
+    controls = [System(control, backbone, loss) for control in systems.partners]
+    return controls + [System(*name) for name in systems.baselines if name[1] in ("", backbone)]
 
 
 def _resampled(score: LanguageScores, bootstrap: PatientBootstrap, left_out: tuple[str, ...]) -> dict[str, Resampled]:
@@ -101,11 +120,17 @@ def _resampled(score: LanguageScores, bootstrap: PatientBootstrap, left_out: tup
     return {name: of._replace(whole=score.corpus[name]) for name, of in found.items() if name not in left_out}
 
 
-def _agreement(reports: list[str], source: str, cases: TestCases, partner: np.ndarray | None) -> Floats:
-    """1 where the grade a report states is the case's (shuffled: its partner's), else 0."""
-    grades = cases.grades
-    if source == SHUFFLED and partner is not None:
-        grades = [cases.grades[index] for index in partner]
+def _parts(reports: list[str]) -> list[str]:
+    return [findings_part(report) for report in reports]
+
+
+def _of_findings(resampled: dict[str, Resampled]) -> dict[str, Resampled]:
+    return {f"{metric}_findings": resampled[metric] for metric in FINDINGS_METRICS}
+
+
+def _agreement(reports: list[str], cases: TestCases, partner: np.ndarray | None) -> Floats:
+    """1 where the grade a report states is the case's (of a control: its partner's), else 0."""
+    grades = cases.grades if partner is None else [cases.grades[index] for index in partner]
     return np.array([float(grade_report(r) == grade) for r, grade in zip(reports, grades, strict=True)])
 
 

@@ -152,3 +152,33 @@ def shuffled_partners(patients: list[str], seed: int) -> np.ndarray:
             other = random.choice(np.flatnonzero((keys != own) & (keys[partner] != own)))
             partner[case], partner[other] = partner[other], partner[case]
     return partner
+
+
+def partners_within(patients: list[str], groups: list[Sequence[object]], seed: int) -> tuple[np.ndarray, int]:
+    """For each case one of another patient in the same group, drawn at random, each anew.
+
+    A generator that knows no more of an image than its group (its level; its level and grade) scores against these
+    references as against the true ones.
+
+    Args:
+        patients: patient of each case.
+        groups: of each case, from the narrowest grouping to the widest; where no other patient is in a case's group of
+            one, the next is asked.
+        seed: of params.yaml.
+
+    Returns:
+        int64 (N,), and the number of cases that had to leave their narrowest group.
+
+    Raises ValueError where a case has no partner in its widest group.
+    """
+    keys = np.array(patients)
+    random = generator(seed, "partners_within", len(groups))
+    partner, left = np.zeros(len(keys), dtype=np.int64), 0
+    for case, patient in enumerate(keys):
+        alike = (np.array([group == grouping[case] for group in grouping]) & (keys != patient) for grouping in groups)
+        place, others = next(((place, same) for place, same in enumerate(alike) if same.any()), (-1, np.zeros(0, bool)))
+        if place < 0:
+            raise ValueError("a case has no other patient's in its group")
+        partner[case] = random.choice(np.flatnonzero(others))
+        left += place > 0
+    return partner, left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lss.evaluation.reports import FINDINGS_METRICS
 from lss.grades import GRADE_LABELS
 from lss.metrics.language import METRICS
 
@@ -55,7 +56,11 @@ SOURCES = {
     "true_mask": "true mask",
     "report": "generated report",
     "shuffled": "another patient's reference",
+    "shuffled_level": "another patient's reference of the level",
+    "shuffled_level_grade": "another patient's reference of level and grade",
     "above_shuffled": "own minus another patient's",
+    "above_shuffled_level": "own minus another patient's of the level",
+    "above_shuffled_level_grade": "own minus another patient's of level and grade",
     "above_template": "own minus template",
     "above_most_frequent": "own minus most frequent",
     "above_nearest_image": "own minus nearest image",
@@ -110,6 +115,7 @@ METRIC_LABELS = {
     "canal_share": "Canal's share of the image",
     "attention_ratio": "Attention by the canal's share",
 } | {name: metric.label for name, metric in METRICS.items()}
+METRIC_LABELS |= {f"{name}_findings": f"{METRICS[name].label}, findings alone" for name in FINDINGS_METRICS}
 
 STRATA = GRADE_LABELS | {
     "all": "all",

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 from lss.evaluation.attention import ATTENTION_METRICS
 from lss.evaluation.measures import KEY, Measure
 from lss.evaluation.prompt_exchange import EXCHANGE_METRICS, SAID
+from lss.evaluation.reports import FINDINGS_METRICS
 from lss.grades import GRADES, LEVELS
 from lss.metrics.language import METRICS as LANGUAGE
 from lss.notes.findings import STRUCTURES
 
 _OVERLAP = ("dice", "iou", "precision", "recall", "specificity")
 _REPORT_SYSTEMS = (
-    "report", "level_grade", "above_level_grade", "central", "above_central", "shuffled", "above_shuffled",
-    "template", "above_template", "most_frequent", "above_most_frequent", "most_frequent_level",
-    "above_most_frequent_level", "nearest_image", "above_nearest_image", "nearest_level", "above_nearest_level",
+    "report", "level_grade", "above_level_grade", "central", "above_central", "shuffled", "above_shuffled", "shuffled_level",
+    "above_shuffled_level", "shuffled_level_grade", "above_shuffled_level_grade", "template", "above_template",
+    "most_frequent", "above_most_frequent", "most_frequent_level", "above_most_frequent_level", "nearest_image",
+    "above_nearest_image", "nearest_level", "above_nearest_level",
 )  # fmt: skip
 
 Key = dict[str, str]
@@ -77,7 +79,17 @@ def _table3(measures: list[Measure]) -> Iterator[Measure]:
 
 def _table4(measures: list[Measure]) -> Iterator[Measure]:
     findings = ("finding_score", "finding_precision", "finding_recall", "invented", "contradicted")
-    names = (*LANGUAGE, *findings, "grade_agreement", "contradicts", "contradicts_grade", "regenerated", "template")
+    apart = tuple(f"{name}_findings" for name in FINDINGS_METRICS)
+    names = (
+        *LANGUAGE,
+        *apart,
+        *findings,
+        "grade_agreement",
+        "contradicts",
+        "contradicts_grade",
+        "regenerated",
+        "template",
+    )
     for source in _REPORT_SYSTEMS:
         keys = _models(measures, task="report", source=source, reference="report")
         yield from _select(measures, keys, names, ("all",))

@@ -103,7 +103,9 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             "CIDEr-D runs from 0 to 10, all others from 0 to 1; the paper does not say the scale of its CIDEr, nor "
             "which METEOR it is.",
             "Another patient's reference: the control in which each report is compared with the reference of "
-            "another patient's image. A generator that ignores the image scores the same there.",
+            "another patient's image. A generator that ignores the image scores the same there; one that knows no more "
+            "than the disc level, as against references of the level; no more than level and grade, as against those.",
+            "Findings alone: of reports and references without the severity sentence, which is this program's.",
             "Report score: F1 of the findings (structure, level, side, severity, denied or not) read from the text and "
             "its reference; side or severity that differs earns half, a contradiction nothing. Precision and recall: "
             "of the stated findings of all reports. Invented and contradicted findings: number in a report, which may "

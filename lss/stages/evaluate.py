@@ -29,7 +29,7 @@ from lss.io import read_parquet, write_json, write_parquet
 from lss.kept_runs import read_kept
 from lss.manifest import read_manifest, write_manifest
 from lss.metrics.bootstrap import METHOD_NAMES, PatientBootstrap
-from lss.metrics.report_baselines import shuffled_partners
+from lss.metrics.report_baselines import partners_within, shuffled_partners
 from lss.model.severity import PAPER_THRESHOLDS
 from lss.params import EvaluateParams
 from lss.progress import progress
@@ -59,7 +59,7 @@ def run(
 
     Args:
         params: the evaluate section.
-        seed: of params.yaml; of the bootstrap and of the shuffled-image control.
+        seed: of params.yaml; of the bootstrap and of the controls with other references.
         predictions: table per (backbone, task, loss).
         shards: paths per subset; train gives baselines, val area thresholds, test the references.
         truth: true masks and grades of the phantom; a table without rows for other cohorts.
@@ -262,17 +262,12 @@ def _reports(
     seed: int,
     found: _Findings,
 ) -> Rows:
-    """Text metrics of the generators, of baselines and of the shuffled-image control; checks of each report."""
+    """Text metrics of the generators, of baselines and of controls; checks of each report."""
     generated = {(backbone, loss): rows for (backbone, task, loss), rows in tables.items() if task == "report"}
     if not generated:
         return []
-    try:
-        partner = shuffled_partners(test.patients, seed)
-    except ValueError as error:
-        found.caveats.append(f"No shuffled-image control: {error}.")
-        partner = None
     texts = {name: [row["report"] for row in rows] for name, rows in generated.items()}
-    systems = language.Systems(texts, baselines, partner)
+    systems = language.Systems(texts, baselines, _partners(test, seed, found))
     measures, scores, caveats_of_text = language.evaluate_reports(systems, test, bootstrap)
     found.measures += measures
     found.caveats += caveats_of_text
@@ -286,6 +281,29 @@ def _reports(
         found.measures += evaluate_checks(own, bootstrap)
         all_rows += own
     return all_rows
+
+
+def _partners(test: TestCases, seed: int, found: _Findings) -> dict[str, np.ndarray]:
+    """Another patient's case for each, by control; none where the test part does not allow it."""
+    alike = list(zip(test.levels, test.grades, strict=True))
+    anyone = [None] * len(test)
+    groupings: dict[str, list[Sequence[object]]] = {
+        "shuffled_level": [test.levels, anyone],
+        "shuffled_level_grade": [alike, test.levels, anyone],
+    }
+    try:
+        partners = {"shuffled": shuffled_partners(test.patients, seed)}
+        for control, groups in groupings.items():
+            partners[control], left = partners_within(test.patients, groups, seed)
+            if left:
+                found.caveats.append(
+                    f"The control {control}: {left} of {len(test)} images have no other patient's image of their kind "
+                    "and take a reference from beyond it, which is easier to beat."
+                )
+    except ValueError as error:
+        found.caveats.append(f"No control with another patient's references: {error}.")
+        return {}
+    return partners
 
 
 def _by_backbone(rows: Rows) -> dict[str, Rows]:

@@ -9,8 +9,10 @@ from sklearn.neighbors import NearestNeighbors
 from lss.metrics.report_baselines import (
     central_by,
     central_report,
+    most_frequent_by,
     most_frequent_report,
     nearest_reports,
+    partners_within,
     shuffled_partners,
     template_reports,
     thumbnail_features,
@@ -81,3 +83,33 @@ def test_a_patient_is_paired_with_many_others():
 def test_partners_need_other_patients():
     with pytest.raises(ValueError, match="more than half"):
         shuffled_partners(["P1", "P1", "P2"], 0)
+
+
+def test_commonest_of_a_group_and_of_all_where_the_group_is_new():
+    reports, groups = ["a", "b", "b", "c", "c", "c"], [1, 1, 1, 2, 2, 2]
+    assert most_frequent_by(reports, groups, [1, 2, 3]) == ["b", "c", "c"]
+
+
+def test_nearest_image_is_sought_within_the_level():
+    train = np.array([[0.0], [1.0], [5.0]])
+    found = nearest_reports(train, ["zero", "one", "five"], np.array([[0.9], [0.9]]), ["L1", "L2", "L1"], ["L1", "L9"])
+    assert found == ["zero", "one"]  # no L9 in training: among all
+
+
+def test_partners_within_a_group_are_other_patients_of_it():
+    patients = [f"P{number % 6}" for number in range(60)]
+    levels = [f"L{number % 4}" for number in range(60)]
+    partner, left = partners_within(patients, [levels], seed=3)
+    assert left == 0 and len(set(partner)) > 20
+    assert all(levels[case] == levels[other] for case, other in enumerate(partner))
+    assert all(patients[case] != patients[other] for case, other in enumerate(partner))
+    np.testing.assert_array_equal(partner, partners_within(patients, [levels], seed=3)[0])
+    assert partners_within(patients, [levels], seed=4)[0].tolist() != partner.tolist()
+
+
+def test_a_case_alone_in_its_group_takes_its_partner_from_the_next():
+    patients, fine = ["P1", "P2", "P3", "P3"], ["x", "x", "y", "y"]
+    partner, left = partners_within(patients, [fine, [None] * 4], seed=0)
+    assert partner[:2].tolist() == [1, 0] and set(partner[2:]) <= {0, 1} and left == 2
+    with pytest.raises(ValueError, match="no other patient"):
+        partners_within(patients, [fine], seed=0)
