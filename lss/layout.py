@@ -65,6 +65,7 @@ TABLES = {
     10: "results/tables/table10_tests",
     11: "results/tables/table11_findings",
     12: "results/tables/table12_prompts",
+    13: "results/tables/table13_discs",
 }  # + .csv, .md and .tex
 FIGURES = {
     2: "results/figures/figure2_classification",

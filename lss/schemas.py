@@ -110,6 +110,7 @@ SHARD = pa.schema(
         ("slice_key", pa.string()),
         ("patient_key", pa.string()),
         ("level", pa.string()),
+        ("level_named", pa.bool_()),  # the note or the labels name this disc; else its grade follows from their silence
         ("grade", pa.string()),
         ("report", pa.string()),  # reference text
         ("area_percent", pa.float32()),  # of the target region, eq. 10; see `shards.area_of`

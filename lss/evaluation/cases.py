@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,7 @@ class TestCases:
 
     Attributes:
         keys, patients, levels, grades: slice_key, patient_key, level (or None), grade from the note.
+        named: whether the note (or the labels) names the slice's disc; else its grade follows from their silence.
         reports: reference reports.
         pseudo_masks: reference masks, bool (Y, X) in the size of the predictions.
         spacings: mm per pixel of those masks, rows and columns.
@@ -109,6 +110,7 @@ class TestCases:
     patients: list[str]
     levels: list[str | None]
     grades: list[str]
+    named: list[bool]
     reports: list[str]
     pseudo_masks: list[NDArray[np.bool_]]
     spacings: list[tuple[float, float]]
@@ -128,6 +130,11 @@ class TestCases:
     def has_truth(self) -> bool:
         """Whether every case's true mask and grade are known, as in the phantom."""
         return all(mask is not None for mask in self.true_masks)
+
+    def at(self, places: list[int]) -> TestCases:
+        """These cases alone, in this order."""
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        return TestCases(**{name: [values[place] for place in places] for name, values in columns.items()})
 
     def identity(self, index: int, backbone: str, loss: str) -> dict[str, Any]:
         """First columns of the case tables."""

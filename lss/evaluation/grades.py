@@ -95,13 +95,14 @@ def answers_of_text(grades: list[str | None]) -> Answers:
 
 
 def evaluate_answers(
-    key: dict[str, str], answers: Answers, true: NDArray[np.intp], bootstrap: PatientBootstrap
+    key: dict[str, str], answers: Answers, true: NDArray[np.intp], named: list[bool], bootstrap: PatientBootstrap
 ) -> tuple[list[Measure], dict[str, Any]]:
     """All measures of one way, and its curves.
 
     Args:
         key: task, backbone, loss, source, reference of the measures.
         true: (N,) index of the true grade.
+        named: whether the note names the disc of each case; a stratum of its own, for the averages.
 
     Returns:
         measures; {"confusion" [true][answered, last: none], "roc" per grade, and for probabilities "reliability"
@@ -111,14 +112,18 @@ def evaluate_answers(
     Raises ImpossibleMetricsError where the numbers contradict each other.
     """
     one_hot = metrics.one_hot_confusion(true, answers.classes, len(GRADES))
-    per_patient = bootstrap.per_patient(one_hot.reshape(len(true), -1))
+    among = np.array(named)
+    per_patient, of_named = (
+        bootstrap.per_patient(of.reshape(len(true), -1)) for of in (one_hot, one_hot * among[:, None, None])
+    )
     shape = one_hot.shape[1:]
 
     def statistics(weights_DP: Floats) -> dict[str, Floats]:
-        confusion = (weights_DP @ per_patient).reshape(-1, *shape)
-        return _all_metrics(confusion, "") | _all_metrics(metrics.balanced(confusion), "balanced")
+        confusion, confusion_named = ((weights_DP @ of).reshape(-1, *shape) for of in (per_patient, of_named))
+        found = _all_metrics(confusion, "") | _all_metrics(metrics.balanced(confusion), "balanced")
+        return found | (_all_metrics(confusion_named, "named") if among.any() else {})
 
-    occurrences = {grade: true == index for index, grade in enumerate(GRADES)}
+    occurrences = {grade: true == index for index, grade in enumerate(GRADES)} | {"named": among}
     found = {
         name: bootstrap.estimate_of(of, occurrences.get(name.split("|")[1]))
         for name, of in bootstrap.resampled(statistics).items()
@@ -127,7 +132,8 @@ def evaluate_answers(
     for name, estimate in found.items():
         metric, stratum = name.split("|")
         rows.append(measure(key, metric, stratum, estimate))
-    for grade, positive in occurrences.items():
+    for grade in GRADES:
+        positive = occurrences[grade]
         statistic = metrics.auc_statistic(bootstrap, answers.scores[:, GRADES.index(grade)], positive)
         # the fewer patients of the two sides bear it: D against the rest is known no better than D is
         rarer = min((positive, ~positive), key=lambda side: len(np.unique(bootstrap.patient_of_case[side])))

@@ -58,20 +58,20 @@ def _distances(
 
 
 def evaluate_masks(
-    key: dict[str, str], rows: list[dict[str, Any]], bootstrap: PatientBootstrap
+    key: dict[str, str], rows: list[dict[str, Any]], named: list[bool], bootstrap: PatientBootstrap
 ) -> tuple[list[Measure], dict[str, int]]:
     """Measures of one model against one reference, from its case rows; and how many masks were empty, by kind.
 
-    Strata: all; empty (the reference has no pixel: only `false_masks`, the share on which one is drawn); non_empty
-    (the reference has pixels); balanced (mean over the grades of their means); pooled over all pixels; each grade;
-    each level.
+    Strata: all; named (images whose disc the note names); empty (the reference has no pixel: only `false_masks`, the
+    share on which one is drawn); non_empty (the reference has pixels); balanced (mean over the grades of their means);
+    pooled over all pixels; each grade; each level.
 
     Raises ImpossibleMetricsError where the numbers contradict each other.
     """
     where = "/".join(key.values())
     columns = {name: np.array([row[name] for row in rows]) for name in (*OVERLAP_METRICS, *DISTANCES)}
     filled = np.array([row["empty"] not in ("both", "reference") for row in rows])
-    strata = {"all": np.ones(len(rows), dtype=bool), "non_empty": filled}
+    strata = {"all": np.ones(len(rows), dtype=bool), "non_empty": filled, "named": np.array(named)}
     strata |= {grade: np.array([row["grade"] == grade for row in rows]) for grade in GRADES}
     strata |= {level: np.array([row["level"] == level for row in rows]) for level in LEVELS}
     found: list[Measure] = []

@@ -135,8 +135,9 @@ def _agreement(reports: list[str], cases: TestCases, partner: np.ndarray | None)
 
 
 def _caveats(scores: dict[System, LanguageScores]) -> list[str]:
-    """Each caveat once, with the systems it is about."""
+    """Each caveat once, with the systems it is about; the controls are the generators' own texts."""
     about: dict[str, list[str]] = {}
+    scores = {system: score for system, score in scores.items() if system.source not in CONTROLS}
     for system, score in scores.items():
         for caveat in score.caveats:
             about.setdefault(caveat, []).append(str(system))

@@ -89,7 +89,7 @@ class PatientBootstrap:
             raise ValueError("no cases to resample")
         names, self.patient_of_case = np.unique(np.array(patients), return_inverse=True)
         self.patients, self.cases = len(names), len(patients)
-        self.confidence, self.method, self.seed = confidence, method, seed
+        self.draws, self.confidence, self.method, self.seed = draws, confidence, method, seed
         ones = np.ones(self.cases)
         self._of_patient = csr_array((ones, (self.patient_of_case, np.arange(self.cases))))  # (P, N)
         chance = np.full(self.patients, 1 / self.patients)
@@ -97,6 +97,10 @@ class PatientBootstrap:
         self.weights_DP: Floats = random.multinomial(self.patients, chance, size=draws).astype(np.float64)
         self._whole: Floats = np.ones((1, self.patients))
         self._jackknife: Floats = 1.0 - np.eye(self.patients)
+
+    def of(self, patients: list[str]) -> PatientBootstrap:
+        """The same settings for other cases, by the patient of each."""
+        return PatientBootstrap(patients, self.draws, self.confidence, self.seed, self.method)
 
     def per_patient(self, values: Floats) -> Floats:
         """Sums of the cases' `values` (N, ...) over each patient: (P, ...)."""

@@ -121,6 +121,7 @@ STRATA = GRADE_LABELS | {
     "all": "all",
     "empty": "empty reference",
     "non_empty": "non-empty reference",
+    "named": "disc named by the note",
     "pooled": "pooled pixels",
     "macro": "macro mean",
     "balanced": "balanced",

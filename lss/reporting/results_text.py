@@ -18,6 +18,7 @@ SHOWN: dict[int, tuple[str, ...]] = {
     3: ("dice", "attention_ratio"),
     4: (
         "cider_d",
+        "cider_d_findings",
         "finding_score",
         "finding_precision",
         "finding_recall",
@@ -25,9 +26,10 @@ SHOWN: dict[int, tuple[str, ...]] = {
         "grade_agreement",
         "contradicts",
     ),
-    6: ("dice", "false_masks"),
+    6: ("dice", "false_masks", "epochs_at_bound"),
     8: ("accuracy", "f1"),
     12: ("dice_change", "pixels_changed", "area_change"),
+    13: ("accuracy", "kappa", "grade_agreement", "finding_score", "invented", "cider_d_findings"),
 }
 """Number of each table on the page, and which of its metrics."""
 

@@ -14,8 +14,8 @@ from lss.notes.findings import STRUCTURES
 
 _OVERLAP = ("dice", "iou", "precision", "recall", "specificity")
 _REPORT_SYSTEMS = (
-    "report", "level_grade", "above_level_grade", "central", "above_central", "shuffled", "above_shuffled", "shuffled_level",
-    "above_shuffled_level", "shuffled_level_grade", "above_shuffled_level_grade", "template", "above_template",
+    "report", "level_grade", "above_level_grade", "central", "above_central", "shuffled", "above_shuffled",
+    "shuffled_level", "above_shuffled_level", "shuffled_level_grade", "above_shuffled_level_grade", "template", "above_template",
     "most_frequent", "above_most_frequent", "most_frequent_level", "above_most_frequent_level", "nearest_image",
     "above_nearest_image", "nearest_level", "above_nearest_level",
 )  # fmt: skip
@@ -60,13 +60,13 @@ def _table1(measures: list[Measure]) -> Iterator[Measure]:
         "ece_uncorrected",
     )
     keys = _models(measures, task="classification", source="head", reference="note_grade")
-    yield from _select(measures, keys, names, (*GRADES, "macro", "balanced", "all"))
+    yield from _select(measures, keys, names, (*GRADES, "macro", "balanced", "named", "all"))
 
 
 def _table2(measures: list[Measure]) -> Iterator[Measure]:
     names = (*_OVERLAP, "false_masks", "hausdorff_mm", "hd95_mm")
     for key in _first_losses(_models(measures, task="segmentation")):
-        for stratum in ("all", "empty", "non_empty", "balanced", "pooled"):
+        for stratum in ("all", "named", "empty", "non_empty", "balanced", "pooled"):
             yield from _select(measures, [key], names, (stratum,))
 
 
@@ -139,6 +139,23 @@ def _table12(measures: list[Measure]) -> Iterator[Measure]:
             yield from _select(measures, keys, (metric,), (*GRADES, "all"))
 
 
+def _table13(measures: list[Measure]) -> Iterator[Measure]:
+    """Images, then discs; the stratum says which."""
+    wholes = (("accuracy", "all"), ("kappa", "all"), ("f1", "macro"))
+    for source in ("head", "area_paper", "area_calibrated", "text"):
+        for task, what in (("classification", "images"), ("disc", "discs")):
+            for key in _models(measures, task=task, source=source, reference="note_grade"):
+                for metric, stratum in wholes:
+                    yield from (row | {"stratum": what} for row in _select(measures, [key], (metric,), (stratum,)))
+                named = _select(measures, [key], tuple(metric for metric, _ in wholes), ("named",))
+                yield from (row | {"stratum": f"{what} named by the note"} for row in named)
+    names = ("grade_agreement", "finding_score", "invented", "contradicted", "cider_d", "cider_d_findings")
+    for source in ("report", "level_grade", "above_level_grade"):
+        for task, what in (("report", "images"), ("disc_report", "discs")):
+            for key in _models(measures, task=task, source=source, reference="report"):
+                yield from (row | {"stratum": what} for row in _select(measures, [key], names, ("all",)))
+
+
 def _first_losses(keys: list[Key]) -> list[Key]:
     """Of each backbone, the models trained with its first loss: the one its reports build on."""
     first: dict[str, str] = {}
@@ -158,5 +175,6 @@ CHOOSE: dict[int, Callable[[list[Measure]], Iterator[Measure]]] = {
     9: _table9,
     11: _table11,
     12: _table12,
+    13: _table13,
 }
 """Number of the table to its measures."""

@@ -145,6 +145,12 @@ def _empty_tables(about: dict[str, Any]) -> dict[int, Table]:
             "text. Change of Dice and of the area (percent of the field of view): with those prompts less with the "
             "model's own. Pixels that change: of those in either mask. 0 where a network does not heed its prompts.",
             interval, undefined], ("system", "metric", "stratum")),
+        Table(13, "Discs of a patient beside single images", [
+            "A disc's grade is pooled from the slices through it: the grade of the highest mean probability (head) or "
+            "of the most votes (mask area, report), the worse of equals. Its report is the one whose findings agree "
+            "best with those of its other slices; no reference is looked at. Slices of unknown level are in no disc.",
+            "Named by the note: where the note says nothing of a disc, its grade A follows from the silence; such "
+            "discs are left out of these rows.", interval, undefined], ("system", "metric", "stratum")),
         Table(TESTS, "Tests between models, losses and ways of grading", [
             "Paired on the same images, two-sided; Holm: corrected within each group. Difference: mean of the first "
             f"minus the second over all images, with its {kind} ({about['interval']}).",

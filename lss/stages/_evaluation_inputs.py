@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +93,18 @@ def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_e
 
     Raises LssError where there is no slice.
     """
-    columns = ["slice_key", "patient_key", "level", "grade", "report", "mask", "row_spacing_mm",
+    columns = ["slice_key", "patient_key", "level", "level_named", "grade", "report", "mask", "row_spacing_mm",
                "column_spacing_mm", "source_sha256", "crop_row", "crop_column"]  # fmt: skip
     known = {row["source_sha256"]: row for row in read_parquet(truth, TRUTH).select(
         ["source_sha256", "grade", "canal_mask"]).to_pylist()}  # fmt: skip
-    test = TestCases([], [], [], [], [], [], [], [], [], [])
+    test = TestCases(*([] for _ in fields(TestCases)))
     for row in _originals(shards, columns):
         mask = decode_mask(row["mask"]["bytes"])
         test.keys.append(row["slice_key"])
         test.patients.append(row["patient_key"])
         test.levels.append(row["level"])
         test.grades.append(row["grade"])
+        test.named.append(bool(row["level_named"]))
         test.reports.append(row["report"])
         test.pseudo_masks.append(resample_mask(mask, size))
         test.spacings.append(

@@ -17,6 +17,7 @@ from lss.evaluation.agreement import evaluate_agreement
 from lss.evaluation.attention import measure_attention
 from lss.evaluation.cases import CASE_SCHEMAS, TestCases, aligned, decode_mask
 from lss.evaluation.comparisons import compare_all
+from lss.evaluation.discs import DiscPart, choose_reports, disc_part, pool_answers
 from lss.evaluation.grades import Prevalence, evaluate_answers
 from lss.evaluation.measures import Measure, rounded
 from lss.evaluation.prompt_exchange import SAID, measure_exchange
@@ -38,6 +39,8 @@ from lss.stages._evaluation_inputs import TrainingPart, baseline_reports, pseudo
 
 Run = tuple[str, str, str]
 Rows = list[dict[str, Any]]
+RIVAL = "level_grade"
+"""The baseline that reports of discs are held against: the most frequent report of level and grade."""
 _SCHEMAS = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "report": REPORT}
 
 
@@ -86,11 +89,11 @@ def run(
     known = [read_manifest(path) for path in manifests]
     thresholds = area_thresholds([model[0] for model in segmenters], known, pseudo_mask_thresholds(shards["val"]))
 
-    found = _Findings()
+    found, discs = _Findings(), disc_part(test, bootstrap)
     rows = {"segmentation": _segmentation(tables, segmenters, test, bootstrap, found)}
-    rows["classification"] = _classification(tables, test, bootstrap, thresholds, train.prevalence, found)
+    rows["classification"] = _classification(tables, test, bootstrap, thresholds, train.prevalence, discs, found)
     baselines = _baselines(tables, rows["classification"], thresholds, test, train, shards)
-    rows["report"] = _reports(tables, rows["classification"], baselines, test, bootstrap, seed, found)
+    rows["report"] = _reports(tables, rows["classification"], baselines, test, bootstrap, discs, seed, found)
     found.measures += _at_bounds(known)
     found.measures += masks_by_stated_grade(rows["report"], rows["segmentation"], bootstrap)
 
@@ -157,7 +160,7 @@ def _segmentation(
                 continue
             rows = segmentation.score_masks(predicted, reference, test, (backbone, loss, name))
             key = {"task": "segmentation", "backbone": backbone, "loss": loss, "source": source, "reference": name}
-            measures, empty = segmentation.evaluate_masks(key, rows, bootstrap)
+            measures, empty = segmentation.evaluate_masks(key, rows, test.named, bootstrap)
             found.measures += measures
             found.empty_masks.append(key | empty)
             if source == "mask":
@@ -207,6 +210,7 @@ def _classification(
     bootstrap: PatientBootstrap,
     thresholds: dict[str, AreaThresholds],
     prevalence: Prevalence,
+    discs: DiscPart | None,
     found: _Findings,
 ) -> Rows:
     """Grades by head, by area under both thresholds, by text, against the notes' grades, the true ones, each other."""
@@ -220,11 +224,15 @@ def _classification(
         for (source, loss), answers in ways.items():
             for name, true in references.items():
                 key = {"task": "classification", "backbone": backbone, "loss": loss, "source": source}
-                measures, curves = evaluate_answers(key | {"reference": name}, answers, true, bootstrap)
+                measures, curves = evaluate_answers(key | {"reference": name}, answers, true, test.named, bootstrap)
                 found.measures += measures
                 if name == "note_grade":
                     found.curves.setdefault(f"{backbone}/{source}", curves)
                     right.setdefault(source, {}).setdefault(backbone, answers.classes == true)
+            if discs:
+                key |= {"task": "disc", "reference": "note_grade"}
+                pooled = pool_answers(answers, discs.places)
+                found.measures += evaluate_answers(key, pooled, discs.classes, discs.named, discs.bootstrap)[0]
         found.measures += evaluate_agreement(backbone, ways, bootstrap)
         all_rows += grade_rows(tables, backbone, ways, thresholds[backbone], test)
     for source, columns in right.items():
@@ -259,6 +267,7 @@ def _reports(
     baselines: dict[tuple[str, str], list[str]],
     test: TestCases,
     bootstrap: PatientBootstrap,
+    discs: DiscPart | None,
     seed: int,
     found: _Findings,
 ) -> Rows:
@@ -271,6 +280,9 @@ def _reports(
     measures, scores, caveats_of_text = language.evaluate_reports(systems, test, bootstrap)
     found.measures += measures
     found.caveats += caveats_of_text
+    if discs:
+        for name, of_one in texts.items():
+            found.measures += _of_discs(name, of_one, baselines, test, discs)
     for loss in dict.fromkeys(loss for _, loss in scores):
         cider = {backbone: score.per_case["cider_d"] for (backbone, of), score in scores.items() if of == loss}
         found.tests += compare_all(f"CIDEr-D of the reports, {loss}", cider, bootstrap)
@@ -281,6 +293,21 @@ def _reports(
         found.measures += evaluate_checks(own, bootstrap)
         all_rows += own
     return all_rows
+
+
+def _of_discs(
+    name: tuple[str, str],
+    texts: list[str],
+    baselines: dict[tuple[str, str], list[str]],
+    test: TestCases,
+    discs: DiscPart,
+) -> list[Measure]:
+    """Measures of the reports that stand for their discs, and of the table of level and grade on the same slices."""
+    chosen = choose_reports(texts, test.levels, discs.places)
+    rivals = {key: [rival[place] for place in chosen] for key, rival in baselines.items() if key == (RIVAL, name[0])}
+    systems = language.Systems({name: [texts[place] for place in chosen]}, rivals, {})
+    measures, _, _ = language.evaluate_reports(systems, test.at(chosen), discs.bootstrap)
+    return [row | {"task": "disc_report"} for row in measures]
 
 
 def _partners(test: TestCases, seed: int, found: _Findings) -> dict[str, np.ndarray]:

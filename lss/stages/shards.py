@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lss.grades import GRADE_LABELS, GRADES
+from lss.grades import GRADE_LABELS, GRADES, parse_level_grades
 from lss.imaging.area import affected_area
 from lss.imaging.augment import Augmentation, augment, draw, moved
 from lss.imaging.balance import balance_plan
@@ -31,8 +31,8 @@ from lss.schemas import SHARD_VERSION, SPLIT
 from lss.shards import self_describing_schema
 from lss.stages._slices import side_by_side, spacing_mm, used_slices
 
-_SLICE_COLUMNS = ["slice_key", "patient_key", "level", "grade", "note", "rows", "columns", "row_spacing_mm",
-                  "column_spacing_mm", "orientation", "source_sha256"]  # fmt: skip
+_SLICE_COLUMNS = ["slice_key", "patient_key", "level", "level_grades", "grade", "note", "rows", "columns",
+                  "row_spacing_mm", "column_spacing_mm", "orientation", "source_sha256"]  # fmt: skip
 _DENOISED_COLUMNS = ["slice_key", "rows", "columns", "pixels"]
 _MASK_COLUMNS = ["slice_key", "mask", "canal_found", "centre_row", "centre_column", "region_pixels"]
 
@@ -183,6 +183,7 @@ def _sample(
         "slice_key": row["slice_key"],
         "patient_key": row["patient_key"],
         "level": row["level"],
+        "level_named": row["level"] in parse_level_grades(row["level_grades"]),
         "grade": row["grade"],
         "report": swap_sides(report) if change.flip else report,
         "area_percent": area_percent,

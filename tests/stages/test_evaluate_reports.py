@@ -16,6 +16,7 @@ from synthetic_results import BACKBONES, Evaluated, make, run_evaluate
 
 from lss.evaluation.measures import find
 from lss.evaluation.report_checks import evaluate_checks
+from lss.evaluation.reports import FINDINGS_METRICS
 from lss.io import write_json
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.metrics.language import METRICS
@@ -171,8 +172,8 @@ def test_two_report_losses_stand_side_by_side(tmp_path: Path) -> None:
         assert {"focal", "NLL"} <= {line[column].text for line in grid.lines}
     frequent = [row for row in found.statistics["measures"]
                 if row["source"] == "most_frequent" and row["stratum"] == "all"]  # fmt: skip
-    # grade agreement, and five numbers on findings
-    assert {row["loss"] for row in frequent} == {""} and len(frequent) == len(METRICS) + 6
+    # grade agreement, five numbers on findings, and text metrics of findings alone; once for images, and no disc
+    assert {row["loss"] for row in frequent} == {""} and len(frequent) == len(METRICS) + 6 + len(FINDINGS_METRICS)
 
 
 def test_caveats_of_texts_name_their_system(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_caveats_of_texts_name_their_system(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=REPORT), path)
     statistics = run_evaluate(inputs, tmp_path).statistics
     told = [caveat for caveat in statistics["caveats"] if "hold no word" in caveat]
-    assert told == ["report/llava_med/focal, shuffled/llava_med/focal: 1 of 9 reports hold no word."]
+    assert told == ["report/llava_med/focal: 1 of 9 reports hold no word."]
 
 
 def test_draws_without_a_case_are_counted_and_told(evaluated: Evaluated, tmp_path: Path) -> None:
