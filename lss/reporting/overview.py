@@ -92,11 +92,18 @@ def opening(statistics: dict[str, Any]) -> str:
         most = max(about["images_by_grade"].values()) / about["images"]
         rival = f"always the commonest grade: {most:.2f}"
         parts.append(f"the grade head is right on {head['value']:.2f} ({model_name(head['backbone'])}; {rival})")
-    texts = {"task": "report", "source": "report", "metric": "grade_agreement", "stratum": "all"}
+    texts = {"task": "report", "source": "report", "metric": "finding_score", "stratum": "all"}
     if text := _best(statistics, texts):
-        shuffled = find(statistics["measures"], **{**texts, "source": "shuffled"}, backbone=text["backbone"])
-        rival = f"; reports of other images: {shuffled['value']:.2f}" if shuffled else ""
-        parts.append(f"reports state the note's grade on {text['value']:.2f} ({model_name(text['backbone'])}{rival})")
+        rivals = []
+        for source, name in (
+            ("level_grade", "the commonest text of level and grade"),
+            ("shuffled_level_grade", "held against another patient's of the same level and grade"),
+        ):
+            wanted = {**texts, "source": source, "backbone": text["backbone"]}
+            if held := find(statistics["measures"], **wanted):
+                rivals.append(f"; {name}: {held['value']:.2f}")
+        name = model_name(text["backbone"])
+        parts.append(f"reports agree in findings by a score of {text['value']:.2f} ({name}{''.join(rivals)})")
     tested = f"On {about['images']:,} test slices of {about['patients']:,} patients of {where} "
     return tested + "; ".join(parts) + "." if parts else tested.strip() + "."
 
