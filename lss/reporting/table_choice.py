@@ -15,9 +15,9 @@ from lss.notes.findings import STRUCTURES
 _OVERLAP = ("dice", "iou", "precision", "recall", "specificity")
 _REPORT_SYSTEMS = (
     "report", "level_grade", "above_level_grade", "central", "above_central", "shuffled", "above_shuffled",
-    "shuffled_level", "above_shuffled_level", "shuffled_level_grade", "above_shuffled_level_grade", "template", "above_template",
-    "most_frequent", "above_most_frequent", "most_frequent_level", "above_most_frequent_level", "nearest_image",
-    "above_nearest_image", "nearest_level", "above_nearest_level",
+    "shuffled_level", "above_shuffled_level", "shuffled_level_grade", "above_shuffled_level_grade",
+    "template", "above_template", "most_frequent", "above_most_frequent", "most_frequent_level",
+    "above_most_frequent_level", "nearest_image", "above_nearest_image", "nearest_level", "above_nearest_level",
 )  # fmt: skip
 
 Key = dict[str, str]
