@@ -40,10 +40,16 @@ def test_colours_follow_the_system_and_the_button(browser: Browser) -> None:
     def background() -> str:
         return browser.run("return getComputedStyle(document.body).backgroundColor")
 
+    def figures() -> list[str]:
+        shown = "[...document.querySelectorAll('.enlarge img')].filter(image => image.checkVisibility())"
+        return browser.run(f"return {shown}.map(image => image.className)")
+
     dark, light = "rgb(20, 24, 29)", "rgb(255, 255, 255)"
     assert background() == (dark if browser.dark else light)
+    assert set(figures()) == {"on-dark" if browser.dark else "on-light"}
     browser.click("#theme")
     assert background() == (light if browser.dark else dark)
+    assert set(figures()) == {"on-light" if browser.dark else "on-dark"} and len(figures()) > 5
     browser.click("#theme")
     assert background() == (dark if browser.dark else light)
 
