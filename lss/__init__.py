@@ -5,7 +5,7 @@ Research software. A radiologist decides.
 
 import time
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 BEGAN = time.monotonic()
 """When this process began, or nearly: the command `lss` imports this first."""
