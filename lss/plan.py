@@ -112,8 +112,20 @@ def plan_text(params: Params, tflops: float) -> str:
         f"Preset {params.preset}. Trained: adapters, attention, decoder or head, report encoder and decoder. GiB: peak "
         f"with so many images at a time, {CONTEXT_BYTES / GIB:.1f} of it assumed for CUDA. Fits: most images at a time "
         f"x steps that keep the batch of {train.batch_size}; params.yaml has {train.micro_batch_size}. Time: of all "
-        f"epochs with their validations at {tflops:g} TFLOP/s (--tflops), which written reports do not reach; {said}."
+        f"epochs with their validations at {tflops:g} TFLOP/s (--tflops), which written reports do not reach; {said}.\n"
+        f"{_total([(task, need) for (_, task), need in needs.items()], train, images, tflops)}"
     )
+
+
+def _total(needs: list[tuple[str, Need]], train: TrainParams, images: tuple[int, int] | None, tflops: float) -> str:
+    """Hours of all trainings, one after the other: each backbone and task once per loss, all epochs."""
+    flops, count = 0.0, 0
+    for task, need in needs:
+        section = getattr(train, task)
+        flops += need.flops(*(images or (1000, 0)), section.epochs) * len(section.losses)
+        count += len(section.losses)
+    per = "" if images else " per 1,000 training images, validation left out"
+    return f"All {count} trainings, one after the other, all epochs: {flops / (tflops * 3.6e15):.3g} h{per}."
 
 
 def _table(rows: list[list[str]], header: list[str]) -> str:

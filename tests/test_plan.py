@@ -220,3 +220,7 @@ def test_the_text_has_two_rows_per_backbone_and_task(params, tmp_path, monkeypat
         # 0.6 GiB for CUDA, 2 per image, of 8 images 4 fit; 1,000 images of 3 TFLOP at 6 TFLOP/s take 500 s
         assert [float(value) for value in costs[2:6]] == pytest.approx([2.6, 4.6, 8.6, 16.6], abs=0.02)
         assert costs[6:] == ["4", "x", "2", "3", "8.3", "min"]
+    sections = [getattr(one.train, task) for task in BUILD]
+    epochs = sum(section.epochs * len(section.losses) for section in sections)  # of 500 s each
+    total = f"All {sum(len(section.losses) for section in sections)} trainings, one after the other, all epochs: "
+    assert lines[-1] == f"{total}{epochs * 500 / 3600:.3g} h per 1,000 training images, validation left out."
