@@ -74,7 +74,9 @@ def main() -> None:
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="axial T2 slices as PNG")
     parser.add_argument("--spacing", type=float, default=0.6875, help="their mm per pixel (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each kind; 0: check the towers only")
-    parser.add_argument("--images", type=int, default=200, help="training images drawn from the shards")
+    parser.add_argument(
+        "--images", type=int, default=200, help="training images drawn from the shards; of validation a third of that"
+    )
     parser.add_argument("--epochs", type=int, default=10)
     given = parser.parse_args()
     cv2.setNumThreads(1)
@@ -92,7 +94,7 @@ def measure(folder: Path, given: argparse.Namespace, params: Params) -> None:
     started = time.process_time()
     parts = {part: folder / f"{part}.parquet" for part in layout.SUBSETS}
     for part, path in parts.items():
-        phantom_part(part, params, path, given.images if part == "train" else None)
+        phantom_part(part, params, path, {"train": given.images, "val": given.images // 3}.get(part))
     if given.real:
         parts["real"] = folder / "real.parquet"
         print(
