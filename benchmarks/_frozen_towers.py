@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lss.backbones import load_backbone
 from lss.backbones.base import Backbone
-from lss.grades import GRADES, LEVELS
+from lss.grades import LEVELS
 from lss.model.network import ClassificationNetwork, Output, SegmentationNetwork, network_config
 from lss.model.prompt_bank import questions
 from lss.notes.prompts import GRADE_PROMPTS, prompt_text
@@ -132,13 +132,13 @@ def fitted(arm: Arm, task: str, seed: int, params: TrainParams, towers: dict[str
     return built.module
 
 
-def answers(network: nn.Module, samples: Seen, said: str | None = None) -> NDArray[np.float32]:
-    """Logits for all samples, (I, 1, Y, X) or (I, 3); `said`: the grade all prompts are made to speak of."""
+def answers(network: nn.Module, samples: Seen, said: str = "own") -> NDArray[np.float32]:
+    """Logits for all samples, (I, 1, Y, X) or (I, 3); `said`: see `questions`."""
     logits = []
     with torch.no_grad():
         for batch in BatchLoader(samples, BATCH, None).batches():
             levels = [row["level"] for row in batch.rows]
-            asked_B3 = questions(levels, said=None if said is None else [GRADES.index(said)] * len(levels))
+            asked_B3 = questions(levels, said=said)
             output: Output = network(batch.image_B1YX, batch.grade_B, asked_B3)
             logits.append(output.logits)
     return torch.cat(logits).numpy()

@@ -8,12 +8,15 @@ import numpy as np
 from _frozen_towers import Arm
 from numpy.typing import NDArray
 
-from lss.evaluation.prompt_exchange import SAID, measure_exchange
+from lss.evaluation.prompt_exchange import measure_exchange
 from lss.grades import GRADES
 from lss.metrics.bootstrap import Estimate, Floats, PatientBootstrap, divide
 from lss.metrics.segmentation import overlap, pixel_counts
 
 Bools = NDArray[np.bool_]
+
+SAID = {"A": "normal", "D": "severe"}
+"""Grades that all prompts are made to speak of, in a word."""
 
 
 @dataclass
@@ -110,7 +113,7 @@ def exchange_table(arms: dict[Arm, Answers], truth: Truth, names: list[str], set
         bootstrap = PatientBootstrap(names * seeds, *settings)
         own, true = [m for one in said.own for m in one], list(truth.masks) * seeds
         grades = [GRADES[index] for index in truth.grades] * seeds
-        for grade in SAID:
+        for grade, words in SAID.items():
             other = [m for one in said.said[grade] for m in one]
             found = {row["metric"]: row for row in measure_exchange({}, own, other, true, grades, bootstrap)
                      if row["stratum"] == "all"}  # fmt: skip
@@ -120,7 +123,6 @@ def exchange_table(arms: dict[Arm, Answers], truth: Truth, names: list[str], set
                 else found[metric]["interval"] or "undefined"
                 for metric, form in (("pixels_changed", ".1%"), ("dice_change", "+.3f"), ("area_change", "+.2f"))
             ]
-            words = {"A": "normal", "D": "severe"}[grade]
             print(f"| {' | '.join(arm)} | {words} | {' | '.join(cells)} |")
         gap = [100 * (severe.mean() - normal.mean())
                for severe_I, normal_I in zip(said.said["D"], said.said["A"], strict=True)

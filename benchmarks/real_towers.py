@@ -29,6 +29,7 @@ from _real_checkpoint import WHEELS, fetch, write_checkpoint
 from _tower_check import found_again, text_distance, vision_distance
 from _tower_data import phantom_part, real_part
 from _tower_tables import (
+    SAID,
     Answers,
     Truth,
     classification_table,
@@ -40,7 +41,6 @@ from _tower_tables import (
 from lss import layout
 from lss.backbones import load_backbone
 from lss.backbones.base import Backbone
-from lss.evaluation.prompt_exchange import SAID
 from lss.grades import GRADES
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.params import Params, load_params
