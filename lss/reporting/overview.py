@@ -96,7 +96,7 @@ def opening(statistics: dict[str, Any]) -> str:
     if text := _best(statistics, texts):
         rivals = []
         for source, name in (
-            ("level_grade", "the commonest text of level and grade"),
+            ("central", "the most typical training report of level and grade"),
             ("shuffled_level_grade", "held against another patient's of the same level and grade"),
         ):
             wanted = {**texts, "source": source, "backbone": text["backbone"]}
