@@ -15,6 +15,7 @@ from lss.evaluation.measures import rounded
 from lss.metrics.bootstrap import (
     FEWEST_PATIENTS,
     NO_SPREAD,
+    NOT_SAMPLED,
     ROUNDING,
     TOO_FEW_PATIENTS,
     Estimate,
@@ -196,7 +197,7 @@ def at_bounds(epochs: Rows) -> Rows:
             values.setdefault(System(row["backbone"], row["fusion"], row["loss"]), []).append(row["at_bound"])
     return [
         _row(system, "epochs_at_bound", "all", Estimate(float(np.mean(of)), np.nan, np.nan, len(of), 0), np.nan)
-        | {"patients": None}
+        | {"patients": None, "interval": NOT_SAMPLED}
         for system, of in values.items()
     ]
 

@@ -32,8 +32,10 @@ FEWEST_PATIENTS = 5
 """Below so many patients no interval is given: the draws repeat the same few, and it would be far too narrow."""
 TOO_FEW_PATIENTS = "too few patients"
 NO_SPREAD = "no spread"
-NO_INTERVAL = (TOO_FEW_PATIENTS, NO_SPREAD)
-"""Words that stand where there is no interval; no spread: all draws are equal, as where every case is right."""
+NOT_SAMPLED = "not sampled"
+NO_INTERVAL = (TOO_FEW_PATIENTS, NO_SPREAD, NOT_SAMPLED)
+"""Words that stand where there is no interval; no spread: all draws are equal, as where every case is right; not sampled:
+the number is of one training (its epochs), not of patients."""
 
 
 class Estimate(NamedTuple):

@@ -29,7 +29,7 @@ from lss.grades import GRADES
 from lss.io import read_parquet, write_json, write_parquet
 from lss.kept_runs import read_kept
 from lss.manifest import read_manifest, write_manifest
-from lss.metrics.bootstrap import METHOD_NAMES, PatientBootstrap
+from lss.metrics.bootstrap import METHOD_NAMES, NOT_SAMPLED, PatientBootstrap
 from lss.metrics.report_baselines import partners_within, shuffled_partners
 from lss.model.severity import PAPER_THRESHOLDS
 from lss.params import EvaluateParams
@@ -197,7 +197,7 @@ def _at_bounds(manifests: list[dict[str, Any]]) -> list[Measure]:
             **{name: facts[name] for name in ("task", "backbone", "loss")},
             **{"source": "mask", "reference": "pseudo_mask", "metric": "epochs_at_bound", "stratum": "all"},
             **{"value": rounded(facts["epochs_at_bound"] / facts["epochs"]), "low": None, "high": None},
-            **{"n": facts["epochs"], "patients": None, "undefined_draws": 0.0, "interval": ""},
+            **{"n": facts["epochs"], "patients": None, "undefined_draws": 0.0, "interval": NOT_SAMPLED},
         }
         for facts in (entry["facts"] for entry in manifests)
         if "epochs_at_bound" in facts
