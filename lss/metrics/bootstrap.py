@@ -34,8 +34,8 @@ TOO_FEW_PATIENTS = "too few patients"
 NO_SPREAD = "no spread"
 NOT_SAMPLED = "not sampled"
 NO_INTERVAL = (TOO_FEW_PATIENTS, NO_SPREAD, NOT_SAMPLED)
-"""Words that stand where there is no interval; no spread: all draws are equal, as where every case is right; not sampled:
-the number is of one training (its epochs), not of patients."""
+"""Words that stand where there is no interval; no spread: all draws are equal, as where every case is right; not
+sampled: the number is of one training (its epochs), not of patients."""
 
 
 class Estimate(NamedTuple):

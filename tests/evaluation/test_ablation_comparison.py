@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lss.evaluation.ablation import CrossedBootstrap, System, arrange, compare, courses
-from lss.metrics.bootstrap import PatientBootstrap
+from lss.evaluation.ablation import CrossedBootstrap, System, arrange, at_bounds, compare, courses
+from lss.metrics.bootstrap import NOT_SAMPLED, PatientBootstrap
 
 PATIENTS = ["p", "p", "p", "q", "q", "r", "r", "t", "r", "s"]  # five: of fewer there is no interval
 REFERENCE = System("biomedclip", "spatial", "pid_tversky")
@@ -140,6 +140,20 @@ def test_other_cases_and_missing_repeats_are_refused():
         arrange([row for row in rows if (row["fusion"], row["repeat"]) != ("none", 2)])
     with pytest.raises(ValueError, match="other cases"):
         arrange([row for row in rows if (row["fusion"], row["repeat"], row["slice_key"]) != ("none", 2, "s4")])
+
+
+def test_epochs_at_a_bound_are_counted_over_all_repeats():
+    epochs = [REFERENCE._asdict() | {"repeat": repeat, "epoch": epoch, "at_bound": float(epoch > 2)}
+              for repeat in (1, 2) for epoch in (1, 2, 3)]  # fmt: skip
+    fixed = [OTHER._asdict() | {"repeat": 1, "epoch": 1}]  # a loss of fixed weights has no such column
+    (row,) = at_bounds(epochs + fixed)
+    assert System(row["backbone"], row["fusion"], row["loss"]) == REFERENCE
+    assert (row["value"], row["n"], row["patients"], row["interval"]) == (
+        pytest.approx(1 / 3, abs=1e-6),
+        6,
+        None,
+        NOT_SAMPLED,
+    )
 
 
 def test_courses_are_means_and_ranges_of_the_repeats_that_reached_an_epoch():

@@ -16,6 +16,9 @@ from lss.evaluation.cases import CASE_SCHEMAS
 from lss.evaluation.grades import Prevalence
 from lss.evaluation.measures import find
 from lss.io import write_json
+from lss.metrics.bootstrap import NOT_SAMPLED
+from lss.reporting.table_grid import grid_of
+from lss.reporting.tables import build_tables
 from lss.schemas import TRUTH
 
 GRADES = ["A", "BC", "D"]
@@ -187,7 +190,7 @@ def test_same_bytes_again(evaluated: Evaluated, tmp_path: Path) -> None:
 def test_manifests_give_the_caveats(tmp_path: Path) -> None:
     inputs = make(tmp_path / "inputs", patients=3, slices=3)
     facts = {"backbone": "smolvlm", "task": "segmentation", "loss": "pid_tversky", "leak": True,
-             "weights": {"source": "tiny"}}  # fmt: skip
+             "weights": {"source": "tiny"}, "epochs": 5, "epochs_at_bound": 2}  # fmt: skip
     write_json(tmp_path / "train.json", {"stage": "train", "facts": facts, "params": {}})
     write_json(tmp_path / "cohort.json", {"stage": "cohort", "facts": {"caveat": "Paired at random."},
                                           "params": {"name": "folder"}})  # fmt: skip
@@ -197,6 +200,11 @@ def test_manifests_give_the_caveats(tmp_path: Path) -> None:
     assert statistics["about"]["cohort_caveat"] == "Paired at random." and "Paired at random." in caveats
     assert "phantom" in caveats and "smolvlm are tiny" in caveats
     assert "Leak: smolvlm/segmentation/pid_tversky" in caveats and "Only 3 patients" in caveats
+    (bound,) = [row for row in build_tables(statistics)[6].rows if "bound" in row["metric"]]
+    assert (bound["estimate"], bound["n"], bound["interval"]) == (0.4, 5, NOT_SAMPLED)
+    lines = [[cell.text for cell in line] for line in grid_of(build_tables(statistics)[6], 3).lines]
+    (line,) = [line for line in lines if bound["metric"] in line]
+    assert "5" in line and "0.400" in line  # epochs, of no patients
 
 
 def test_without_truth_nothing_is_said_of_it(tmp_path: Path) -> None:
