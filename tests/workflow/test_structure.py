@@ -59,6 +59,12 @@ def test_dvc_stage_lists_the_params_its_rule_uses(project_root: Path) -> None:
         assert outside == [{layout.OUTSIDE: [name]} for name in re.findall(r'OUTSIDE\["(\w+)"\]', rule)], stage
 
 
+def test_every_table_and_figure_has_a_caption_in_the_report(project_root: Path) -> None:
+    captions = {path.stem for path in (project_root / "workflow/report").glob("*.rst")}
+    results = {f"table{number}" for number in layout.TABLES} | {f"figure{number}" for number in layout.FIGURES}
+    assert results <= captions and {name for name in captions if name[-1].isdigit()} == results
+
+
 def test_the_phantoms_mark_outlives_the_start_of_a_job(project_root: Path) -> None:
     """Snakemake deletes a rule's outputs first; the stage would then refuse to replace its own phantom."""
     rule = (project_root / "workflow/rules/cohort.smk").read_text()
