@@ -150,7 +150,7 @@ def _table13(measures: list[Measure]) -> Iterator[Measure]:
                 named = _select(measures, [key], tuple(metric for metric, _ in wholes), ("named",))
                 yield from (row | {"stratum": f"{what} named by the note"} for row in named)
     names = ("grade_agreement", "finding_score", "invented", "contradicted", "cider_d", "cider_d_findings")
-    for source in ("report", "level_grade", "above_level_grade"):
+    for source in ("report", "level_grade", "above_level_grade", "central", "above_central"):
         for task, what in (("report", "images"), ("disc_report", "discs")):
             for key in _models(measures, task=task, source=source, reference="report"):
                 yield from (row | {"stratum": what} for row in _select(measures, [key], names, ("all",)))

@@ -39,8 +39,8 @@ from lss.stages._evaluation_inputs import TrainingPart, baseline_reports, pseudo
 
 Run = tuple[str, str, str]
 Rows = list[dict[str, Any]]
-RIVAL = "level_grade"
-"""The baseline that reports of discs are held against: the most frequent report of level and grade."""
+RIVALS = ("level_grade", "central")
+"""Baselines that reports of discs are held against: the commonest and the most typical one of level and grade."""
 _SCHEMAS = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "report": REPORT}
 
 
@@ -302,9 +302,13 @@ def _of_discs(
     test: TestCases,
     discs: DiscPart,
 ) -> list[Measure]:
-    """Measures of the reports that stand for their discs, and of the table of level and grade on the same slices."""
+    """Measures of the reports that stand for their discs, and of the tables of level and grade on the same slices."""
     chosen = choose_reports(texts, test.levels, discs.places)
-    rivals = {key: [rival[place] for place in chosen] for key, rival in baselines.items() if key == (RIVAL, name[0])}
+    rivals = {
+        key: [reports[place] for place in chosen]
+        for key, reports in baselines.items()
+        if key[0] in RIVALS and key[1] == name[0]
+    }
     systems = language.Systems({name: [texts[place] for place in chosen]}, rivals, {})
     measures, _, _ = language.evaluate_reports(systems, test.at(chosen), discs.bootstrap)
     return [row | {"task": "disc_report"} for row in measures]

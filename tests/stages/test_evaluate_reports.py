@@ -17,6 +17,7 @@ from synthetic_results import BACKBONES, Evaluated, make, run_evaluate
 from lss.evaluation.measures import find
 from lss.evaluation.report_checks import evaluate_checks
 from lss.evaluation.reports import FINDINGS_METRICS
+from lss.grades import GRADES
 from lss.io import write_json
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.metrics.language import METRICS
@@ -24,6 +25,7 @@ from lss.metrics.report_baselines import most_frequent_report
 from lss.model.severity import Thresholds, grade_by_area
 from lss.notes.consistency import CONTRADICTIONS
 from lss.notes.grading import grade_report
+from lss.reporting.names import SOURCES
 from lss.reporting.table_grid import grid_of
 from lss.reporting.table_text import remarks
 from lss.reporting.tables import build_tables
@@ -72,6 +74,22 @@ def test_the_difference_is_of_the_corpus_scores_on_the_same_draws(evaluated: Eva
     expected = bootstrap.mean(right.to_numpy())
     found = measured(evaluated, backbone="biomedclip", source="above_most_frequent", metric="grade_agreement")
     assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high), abs=1e-5)
+
+
+def test_discs_are_the_slices_of_a_patient_s_level_pooled(evaluated: Evaluated) -> None:
+    """Grades by the mean of the case table's probabilities; reports beside both tables of level and grade."""
+    cases = pq.read_table(evaluated.cases["classification"]).to_pandas().query("backbone == 'biomedclip'")
+    chances = ["p_A", "p_BC", "p_D"]
+    discs = cases.groupby(["patient_key", "level"], sort=False)
+    means = discs[chances].mean().to_numpy()
+    true = discs["grade"].agg(lambda grades: max(grades, key=GRADES.index)).map(GRADES.index).to_numpy()
+    found = measured(evaluated, task="disc", backbone="biomedclip", source="head", metric="accuracy", stratum="all")
+    assert (found["value"], found["n"]) == (pytest.approx((means.argmax(axis=1) == true).mean(), abs=1e-6), len(true))
+    for source in ("report", "level_grade", "central", "above_level_grade", "above_central"):
+        row = measured(evaluated, task="disc_report", backbone="biomedclip", source=source, metric="finding_score")
+        assert row["n"] == len(true)
+    shown = {(row["system"], row["stratum"]) for row in build_tables(evaluated.statistics)[13].rows}
+    assert {(SOURCES[source], what) for source in ("report", "central") for what in ("images", "discs")} <= shown
 
 
 def test_how_the_ways_of_grading_agree(evaluated: Evaluated) -> None:
