@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lss.grades import GRADES, LEVELS
+from lss.domain.grades import GRADES, LEVELS
 from lss.imaging.codec import encode_png
-from lss.io import write_parquet
 from lss.notes.reference import reference_report
-from lss.schemas import CLASSIFICATION, REPORT, SEGMENTATION, SHARD, TRUTH
+from lss.storage.io import write_parquet
+from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION, SHARD, TRUTH
 
 SIDE, IMAGES_PER_PATIENT = 256, 12
 BACKBONES = ("biomedclip", "smolvlm", "llava_med")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from lss.backbones import load_backbone
 from lss.backbones.base import Backbone
-from lss.grades import LEVELS
+from lss.domain.grades import LEVELS
 from lss.model.network import ClassificationNetwork, Output, SegmentationNetwork, network_config
 from lss.model.prompt_bank import questions
 from lss.notes.prompts import GRADE_PROMPTS, prompt_text
-from lss.params import TrainParams
-from lss.progress import progress
-from lss.torch_setup import set_deterministic
+from lss.project.params import TrainParams
+from lss.runtime.progress import progress
+from lss.runtime.torch_setup import set_deterministic
 from lss.training.classification_task import ClassificationTask
 from lss.training.data import BatchLoader, Samples
 from lss.training.loop import LoopSettings, train

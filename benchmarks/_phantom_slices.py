@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lss import layout
 from lss.imaging.codec import decode_png, pixels_from_bytes
+from lss.project import layout
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -16,7 +16,7 @@ from lss.backbones.convert import original_llava_key
 from lss.backbones.llava_med import read_configuration
 from lss.backbones.published import write_configuration
 from lss.backbones.tiny_tokenizers import write_bert_tokenizer, write_llama_tokenizer, write_smollm_tokenizer
-from lss.io import atomic_path, write_json
+from lss.storage.io import atomic_path, write_json
 
 FILE_BYTES = 2**30  # what is made and written at a time: a 7B never lies in memory
 

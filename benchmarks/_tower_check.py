@@ -7,7 +7,7 @@ import sys
 import venv
 from pathlib import Path
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import numpy as np
 import torch
 from torch import Tensor

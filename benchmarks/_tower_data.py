@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lss import layout
-from lss.cohorts.pictures import read_picture
+from lss.cohorts.picture_files import read_picture
 from lss.errors import LssError
 from lss.imaging.codec import encode_png
 from lss.imaging.denoise import denoise
 from lss.imaging.geometry import field_of_view
 from lss.imaging.pseudo_mask import steps
 from lss.imaging.roi import region_of_interest
-from lss.io import write_parquet
-from lss.params import Params
-from lss.progress import progress
-from lss.schemas import SHARD
-from lss.seeding import generator
+from lss.project import layout
+from lss.project.params import Params
+from lss.runtime.progress import progress
+from lss.runtime.seeding import generator
+from lss.storage.io import write_parquet
+from lss.storage.schemas import SHARD
 
 REAL_GRADE = "BC"  # line 11 of Algorithm 1; the slices' grades are not known
 

@@ -8,8 +8,8 @@ import numpy as np
 from _frozen_towers import Arm
 from numpy.typing import NDArray
 
+from lss.domain.grades import GRADES
 from lss.evaluation.prompt_exchange import measure_exchange
-from lss.grades import GRADES
 from lss.metrics.bootstrap import Estimate, Floats, PatientBootstrap, divide
 from lss.metrics.segmentation import overlap, pixel_counts
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -22,9 +22,9 @@ from torch.utils.data import Dataset
 from lss.backbones import load_backbone
 from lss.model.report_encoder import Location
 from lss.model.report_generator import ReportGenerator
-from lss.params import TrainParams
-from lss.runs import Run
-from lss.torch_setup import resolve_device
+from lss.project.models import Run
+from lss.project.params import TrainParams
+from lss.runtime.torch_setup import resolve_device
 from lss.training import classification_task, fit, report_task, segmentation_task
 from lss.training.data import BatchLoader, Samples, Subsets, collate
 from lss.training.task import Batch, Setup, Task

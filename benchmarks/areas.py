@@ -17,15 +17,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lss.domain.area import affected_area
 from lss.errors import LssError
-from lss.imaging.area import affected_area
 from lss.imaging.denoise import denoise
 from lss.imaging.geometry import field_of_view
 from lss.imaging.pseudo_mask import steps
 from lss.imaging.roi import region_of_interest
 from lss.model.severity import grade_by_area
-from lss.params import Params, load_params
-from lss.progress import progress
+from lss.project.params import Params, load_params
+from lss.runtime.progress import progress
 
 LINES = {"BC": "A, B&C (line 11)", "D": "D (line 9)"}
 READINGS = ("no region, of the slice", "region, of the slice", "region, of the field of view", "region, of its box",

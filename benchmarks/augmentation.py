@@ -23,12 +23,12 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lss import layout
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 from lss.imaging.noise import estimate_sigma
-from lss.params import load_params
-from lss.shards import ShardReader, decode_image
+from lss.project import layout
+from lss.project.params import load_params
 from lss.stages import shards as stage
+from lss.storage.shards import ShardReader, decode_image
 
 DRAWS = 1000
 PLAIN = {"rotation_deg": 0.0, "zoom": 0.0, "contrast": 0.0, "flip": False}

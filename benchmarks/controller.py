@@ -15,10 +15,10 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from lss import layout
-from lss.params import load_params
-from lss.runs import Run
-from lss.seeding import derive_seed
+from lss.project import layout
+from lss.project.models import Run
+from lss.project.params import load_params
+from lss.runtime.seeding import derive_seed
 from lss.training.data import Subsets
 from lss.training.fit import fit
 

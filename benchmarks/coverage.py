@@ -18,7 +18,7 @@ from scipy.special import expit
 from lss.metrics.bootstrap import Estimate, Method, PatientBootstrap
 from lss.metrics.classification import auc_statistic
 from lss.metrics.segmentation import PixelCounts, overlap
-from lss.seeding import generator
+from lss.runtime.seeding import generator
 
 PATIENTS = (5, 9, 15, 20, 30, 60, 100)
 IMAGES = 12  # of each patient

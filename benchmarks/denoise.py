@@ -23,7 +23,7 @@ from skimage.restoration import denoise_bilateral, denoise_nl_means
 from lss.imaging.denoise import nlm
 from lss.imaging.denoise_gpu import cuda_available, nlm_batch
 from lss.imaging.noise import estimate_sigma, tissue
-from lss.params import load_params
+from lss.project.params import load_params
 
 Image = NDArray[np.float64]
 PATCH, RADIUS, WHITE = 5, 6, 4095.0

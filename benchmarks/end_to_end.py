@@ -52,9 +52,9 @@ def write_cohort(source: Path, folder: Path, size: int) -> int:
 
     from lss.cohorts.lss_dataset import IMAGES
     from lss.cohorts.lss_tables import read_notes
-    from lss.cohorts.phantom.archive import NOTES
-    from lss.cohorts.phantom.workbook import write_notes
     from lss.cohorts.privacy import pseudonyms
+    from lss.phantom.archive import NOTES
+    from lss.phantom.workbook import write_notes
 
     settings = yaml.safe_load(Path("params.yaml").read_text())
     settings["cohort"] |= {"name": "lss", "root": "raw", "batches": 1}

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import lss.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
+import lss.runtime.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
 import numpy as np
 import pyarrow.parquet as pq
 import torch
@@ -32,9 +32,9 @@ from _evaluation_inputs import EvaluationInputs, ellipse, make_inputs
 from monai.metrics import HausdorffDistanceMetric
 from sklearn import metrics as sk
 
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 from lss.metrics.surface_distance import border_distances
-from lss.params import EvaluateParams
+from lss.project.params import EvaluateParams
 from lss.stages import evaluate
 
 LOOP_DRAWS = 5
@@ -44,8 +44,8 @@ PARTS = {
     "lss.stages.evaluate.read_cases": "read shards and truth",
     "lss.stages.evaluate.TrainingPart": "read shards and truth",
     "lss.stages.evaluate.baseline_reports": "baselines",
-    "lss.evaluation.masks.score_masks": "score masks",
-    "lss.evaluation.masks.evaluate_masks": "mask statistics",
+    "lss.evaluation.mask_scores.score_masks": "score masks",
+    "lss.evaluation.mask_scores.evaluate_masks": "mask statistics",
     "lss.stages.evaluate.evaluate_answers": "grade statistics",
     "lss.evaluation.reports.evaluate_reports": "text metrics and statistics",
     "lss.stages.evaluate.compare_all": "tests",

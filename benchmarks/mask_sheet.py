@@ -10,13 +10,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lss.cohorts.pictures import read_picture
+from lss.cohorts.picture_files import read_picture
 from lss.imaging.denoise import denoise
-from lss.params import load_params
+from lss.project.params import load_params
 from lss.reporting.mask_sheet import draw_sheet
 from lss.reporting.style import save, style
-from lss.seeding import generator
-from lss.show_masks import sheet_slice
+from lss.runtime.seeding import generator
+from lss.tools.show_masks import sheet_slice
 
 SPACING_MM = (0.6875, 0.6875)
 OF_EACH = 6

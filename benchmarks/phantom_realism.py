@@ -22,7 +22,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lss.cohorts.phantom import archive
+from lss.phantom import archive
 
 SEED = 20250
 SIDE = 320

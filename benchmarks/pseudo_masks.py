@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from _phantom_slices import machine, phantom_slices
 
-from lss.grades import GRADE_LABELS
+from lss.domain.grades import GRADE_LABELS
 from lss.imaging.denoise import denoise
 from lss.imaging.mask_variants import AS_BUILT, Mask, Settings, dice_table, variants
-from lss.params import load_params
+from lss.project.params import load_params
 
 
 def dice(mask: Mask, truth: Mask) -> float:

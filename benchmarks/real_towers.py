@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import cv2
 import numpy as np
 import torch
@@ -38,14 +38,14 @@ from _tower_tables import (
     segmentation_table,
 )
 
-from lss import layout
 from lss.backbones import load_backbone
 from lss.backbones.base import Backbone
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 from lss.metrics.bootstrap import PatientBootstrap
-from lss.params import Params, load_params
-from lss.progress import progress
-from lss.seeding import derive_seed
+from lss.project import layout
+from lss.project.params import Params, load_params
+from lss.runtime.progress import progress
+from lss.runtime.seeding import derive_seed
 from lss.training.data import Samples
 
 LARGEST = 1e-3

@@ -19,16 +19,16 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from lss import layout
-from lss.io import read_parquet
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.metrics.language import cider_d
 from lss.metrics.report_score import score_findings
 from lss.notes.findings import findings_part, read_findings
-from lss.params import load_params
-from lss.runs import model_runs
-from lss.schemas import CLASSIFICATION, REPORT
-from lss.shards import ShardReader
+from lss.project import layout
+from lss.project.models import model_runs
+from lss.project.params import load_params
+from lss.storage.io import read_parquet
+from lss.storage.schemas import CLASSIFICATION, REPORT
+from lss.storage.shards import ShardReader
 from lss.training.report_task import plain_words
 
 SHARES = (0.2, 0.35, 0.5)

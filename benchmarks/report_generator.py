@@ -30,13 +30,12 @@ from typing import Any
 import numpy as np
 from _report_arms import ARMS, Arm, ArmTask, Seen, build_arm, look
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from report_findings import TrainingReports, commonest, sentences_of
 
-from lss import layout
 from lss.backbones import load_backbone
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.metrics.language import cider_d
 from lss.metrics.report_score import score_findings
@@ -44,10 +43,11 @@ from lss.model.finding_head import supported
 from lss.model.report_generator import Decoding
 from lss.model.saved import load_network, read_card
 from lss.notes.findings import findings_part, read_findings
-from lss.params import Params, load_params
-from lss.runs import Run, segmentation_run
-from lss.seeding import derive_seed, generator
-from lss.torch_setup import set_deterministic
+from lss.project import layout
+from lss.project.models import Run, segmentation_run
+from lss.project.params import Params, load_params
+from lss.runtime.seeding import derive_seed, generator
+from lss.runtime.torch_setup import set_deterministic
 from lss.training.data import BatchLoader, Subsets
 from lss.training.loop import LoopSettings, train
 from lss.training.report_task import plain_words

@@ -20,10 +20,17 @@ import numpy as np
 import pyarrow as pa
 from _phantom_slices import machine
 
-from lss import layout
-from lss.io import parquet_writer
-from lss.params import load_params
-from lss.shards import WINDOW_GROUPS, ShardReader, decode_image, decode_mask, epoch_order, self_describing_schema
+from lss.project import layout
+from lss.project.params import load_params
+from lss.storage.io import parquet_writer
+from lss.storage.shards import (
+    WINDOW_GROUPS,
+    ShardReader,
+    decode_image,
+    decode_mask,
+    epoch_order,
+    self_describing_schema,
+)
 
 FILES = 4
 

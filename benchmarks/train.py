@@ -21,7 +21,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import cv2
 import numpy as np
 import torch
@@ -30,15 +30,15 @@ from _train_sides import build_task, limit_memory, with_lss, with_trainer
 
 from lss.backbones import NAMES
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
-from lss.io import write_parquet
 from lss.model.network import network_config
 from lss.model.saved import ModelCard, save_model
 from lss.notes.reference import reference_report
-from lss.params import Params, TrainParams, load_params
-from lss.presets import apply_preset
-from lss.runs import TASKS, Run
-from lss.schemas import SHARD
-from lss.torch_setup import resolve_device
+from lss.project.models import TASKS, Run
+from lss.project.params import Params, TrainParams, load_params
+from lss.project.presets import apply_preset
+from lss.runtime.torch_setup import resolve_device
+from lss.storage.io import write_parquet
+from lss.storage.schemas import SHARD
 
 SIDES = {"lss": with_lss, "trainer": with_trainer}
 NOTE = "Diffuse disc bulge compressing the thecal sac and both exiting nerve roots. Ligamentum flavum hypertrophy."

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from lss import layout
-from lss.grades import GRADES, LEVELS
+from lss.domain.grades import GRADES, LEVELS
 from lss.imaging.codec import encode_png, pixels_to_bytes
-from lss.io import write_json, write_parquet
-from lss.params import EvaluateParams, FigureParams, PageParams, TableParams
-from lss.schemas import CLASSIFICATION, REPORT, SEGMENTATION, SHARD, TRUTH
+from lss.project import layout
+from lss.project.params import EvaluateParams, FigureParams, PageParams, TableParams
 from lss.stages import evaluate, figures, page, tables
+from lss.storage.io import write_json, write_parquet
+from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION, SHARD, TRUTH
 
 SIDE, MASK, MARGIN = 96, 64, 10
 SEED = 3

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lss.metrics.bootstrap import FEWEST_PATIENTS, METHOD_NAMES, NO_INTERVAL
-from lss.params import load_params
+from lss.project.params import load_params
 
 
 @pytest.fixture(scope="module")

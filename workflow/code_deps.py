@@ -19,8 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SILENT = {
     Path(f"lss/{name}.py")
     for name in (
-        *("__init__", "stages/__init__", "code", "errors", "fetch/sources"),
-        *("layout", "manifest", "params", "progress", "settings_file"),
+        *("__init__", "domain/__init__", "project/__init__", "runtime/__init__", "stages/__init__", "storage/__init__"),
+        *("errors", "fetch/sources", "runtime/progress"),
+        *(f"project/{name}" for name in ("code", "layout", "manifest", "params", "settings_file")),
     )
 }
 

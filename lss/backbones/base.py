@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import lss.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
+import lss.runtime.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
 import torch
 from torch import Tensor, nn
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import open_clip
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from lss.backbones.base import Backbone, Tower
 from lss.backbones.files import require, require_safetensors, stored_names
 from lss.backbones.qlora import quantise_linear_layers, use_one_cpu_kernel
 from lss.errors import LssError
-from lss.io import read_json
+from lss.storage.io import read_json
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"

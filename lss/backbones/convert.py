@@ -11,14 +11,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, LlavaConfig, MistralConfig
 
 from lss.backbones.files import PICKLES
 from lss.errors import LssError
-from lss.io import atomic_path, read_json, write_json
+from lss.storage.io import atomic_path, read_json, write_json
 
 LLAVA_KEYS: dict[str, str] = {
     r"^model\.vision_tower\.vision_tower\.vision_model\.": "model.vision_tower.",

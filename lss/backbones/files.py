@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lss.errors import LssError
-from lss.io import read_json
+from lss.storage.io import read_json
 
 TEXT_FILES = ("*.json", "*.txt", "tokenizer.model")
 WEIGHT_FILES = ("*.safetensors",)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, cast
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from safetensors import safe_open
 from torch import Tensor
@@ -28,7 +28,7 @@ from lss.backbones.convert import LLAVA_KEYS, llava_config, llava_key
 from lss.backbones.files import files_of_transformers, require, require_safetensors, stored_names
 from lss.backbones.transformers_loading import load_pretrained
 from lss.errors import LssError
-from lss.io import read_json
+from lss.storage.io import read_json
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)

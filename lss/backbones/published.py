@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lss.errors import LssError
-from lss.io import write_json
+from lss.storage.io import write_json
 
 _CLIP = {"mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954, 0.26130258, 0.27577711]}
 _BERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"

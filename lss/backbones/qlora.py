@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import bitsandbytes as bnb
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -20,7 +20,7 @@ from transformers import BitsAndBytesConfig
 
 from lss.backbones.base import Backbone, Tower
 from lss.errors import LssError
-from lss.io import atomic_folder
+from lss.storage.io import atomic_folder
 
 
 def quantisation_config(dtype: torch.dtype, keep: Sequence[str]) -> BitsAndBytesConfig:

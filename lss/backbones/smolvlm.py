@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from torch import Tensor
 from transformers import AutoTokenizer, Idefics3Config, Idefics3ForConditionalGeneration
@@ -22,7 +22,7 @@ from lss.backbones.base import GenerativeBackbone, Tower
 from lss.backbones.files import files_of_transformers, require, stored_names
 from lss.backbones.transformers_loading import load_pretrained
 from lss.errors import LssError
-from lss.io import read_json
+from lss.storage.io import read_json
 
 
 class SmolVlm(GenerativeBackbone):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -32,8 +32,8 @@ from lss.backbones.tiny_tokenizers import (
     write_llama_tokenizer,
     write_smollm_tokenizer,
 )
-from lss.io import atomic_path, write_json
-from lss.seeding import derive_seed
+from lss.runtime.seeding import derive_seed
+from lss.storage.io import atomic_path, write_json
 
 BERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
 CLIP_TOWER = "openai/clip-vit-large-patch14-336"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from torch import Tensor, nn
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from transformers.utils import logging as transformers_logging
 

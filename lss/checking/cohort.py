@@ -15,21 +15,21 @@ from lss.cohorts.base import Cohort, RawSlice, Reject
 from lss.cohorts.contrast import NO_ANATOMY
 from lss.cohorts.partition import UNUSED, drop_shared_images, persons
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
+from lss.domain.grades import GRADES
 from lss.errors import LssError
-from lss.grades import GRADES
 from lss.imaging.perceptual_hash import near_pairs, perceptual_hash
-from lss.inspect import doubts
-from lss.layout import SUBSETS
-from lss.params import CohortParams, Params
-from lss.progress import progress
+from lss.project.layout import SUBSETS
+from lss.project.params import CohortParams, Params
+from lss.runtime.progress import progress
 from lss.stages.ingest import grade_patient, slice_row
 from lss.stages.split import assign_subsets, check_usable, why_unused
+from lss.tools.inspect import doubts
 
 FIELD_OF_VIEW_MM = (80.0, 600.0)
 """Sides of a lumbar slice, with room: another side tells of a wrong pixel spacing."""
 
 Row = dict[str, Any]
-"""A row of `lss.schemas.SLICES` without its pixels, and `file`, `patient`, `reason` (why unused), `hash`, and `looks`:
+"""A row of `SLICES` without its pixels, and `file`, `patient`, `reason` (why unused), `hash`, and `looks`:
 what wants a look, and why."""
 
 

@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from lss.checking.cohort import Checked, Row
 from lss.checking.problems import Weight
 from lss.cohorts.base import RawSlice, natural_key
+from lss.domain.grades import GRADE_LABELS, LEVELS
 from lss.evaluation.summary import RESEARCH_ONLY
-from lss.grades import GRADE_LABELS, LEVELS
 
 SIDE = 144
 """Pixels of a thumbnail's longer side."""

@@ -1,4 +1,4 @@
-"""One verb per stage of the pipeline. A stage finds its paths in `lss.layout`."""
+"""One verb per stage of the pipeline. A stage finds its paths in `lss.project.layout`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from lss import layout
-from lss.availability import require
 from lss.backbones import NAMES
 from lss.cli import app
 from lss.errors import LssError
-from lss.params import Params, load_params
-from lss.runs import ablation_arms, losses_of, model_runs, segmentation_run, stage_manifests
+from lss.project import layout
+from lss.project.availability import require
+from lss.project.models import ablation_arms, losses_of, model_runs, segmentation_run, stage_manifests
+from lss.project.params import Params, load_params
 
 PANEL = "Stages, in order"
 

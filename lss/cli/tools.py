@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from lss import layout
 from lss.cli import app
-from lss.params import load_params
+from lss.project import layout
+from lss.project.params import load_params
 
 PANEL = "Tools"
 
@@ -18,7 +18,7 @@ PANEL = "Tools"
 @app.command(rich_help_panel=PANEL)
 def doctor() -> None:
     """Say what this machine can do: versions, GPU, Java, disk, data and weights, and the remedy for each lack."""
-    from lss.doctor import examine
+    from lss.tools.doctor import examine
 
     raise typer.Exit(examine(load_params()))
 
@@ -38,7 +38,7 @@ def preset(name: Annotated[str, typer.Argument(help="phantom, paper, paper-liter
 
     **ablation**: laid over what is set: losses, fusions and a U-Net compared over three repeats.
     """
-    from lss.presets import apply_preset
+    from lss.project.presets import apply_preset
 
     for line in apply_preset(name, Path(layout.PARAMS)):
         typer.echo(line)
@@ -47,7 +47,7 @@ def preset(name: Annotated[str, typer.Argument(help="phantom, paper, paper-liter
 @app.command(rich_help_panel=PANEL)
 def sync() -> None:
     """After `dvc checkout`, `dvc pull` or a hit in DVC's run cache: tell Snakemake that the files are current."""
-    from lss.workflow import sync as agree
+    from lss.project.workflow import sync as agree
 
     agree(Path.cwd())
     typer.echo("Snakemake and DVC agree: nothing to be done.")
@@ -65,7 +65,7 @@ def changes(
     "train.gamma: 0.75 -> 2.0: 12 trainings, 12 predictions, evaluate, ablation, tables, figures, page; about 6 min".
     Edits that rerun the same jobs share one list. Times are those of the last run. `snakemake -n` lists every file.
     """
-    from lss.changes import changes_text
+    from lss.tools.changes import changes_text
 
     typer.echo(changes_text(Path.cwd(), load_params(), cores or len(os.sched_getaffinity(0))))
 
@@ -77,7 +77,7 @@ def keep(
     ] = None,
 ) -> None:
     """Keep a finished run's cases, metrics and settings in `kept/`, to compare another run with it."""
-    from lss.kept_runs import keep as keep_run
+    from lss.tools.kept_runs import keep as keep_run
 
     folder = keep_run(Path.cwd(), revision)
     typer.echo(f"{folder.name}\nCompare another run with it: evaluate.compare_with: {folder.name} in params.yaml.")
@@ -88,10 +88,10 @@ def results(
     output: Annotated[Path | None, typer.Option(help="Markdown file to write; printed if not given.")] = None,
 ) -> None:
     """Print the main numbers of the finished run as Markdown: cohort, weights, caveats, tables with intervals."""
-    from lss.io import read_json, write_text
-    from lss.manifest import read_manifest
+    from lss.project.manifest import read_manifest
+    from lss.project.models import stage_manifests
     from lss.reporting.results_text import results_text
-    from lss.runs import stage_manifests
+    from lss.storage.io import read_json, write_text
 
     manifests = [read_manifest(path) for path in stage_manifests(load_params())]
     text = results_text(read_json(layout.STATISTICS), read_json(layout.ABLATION), manifests)
@@ -124,7 +124,7 @@ def check(
     from lss.checking.problems import COLUMNS
     from lss.checking.report import print_checked, summary
     from lss.checking.sheet import ContactSheet
-    from lss.io import OWNER_ONLY, write_csv, write_text
+    from lss.storage.io import OWNER_ONLY, write_csv, write_text
 
     params = load_params()
     sheet = ContactSheet()
@@ -145,8 +145,8 @@ def inspect(
     ] = None,
 ) -> None:
     """Print a fingerprint of the ingested cohort: patients, series, spacings in mm, grey levels, grades, rejects."""
-    from lss.inspect import DOUBTFUL_COLUMNS, doubtful_slices, fingerprint_table, inspect_cohort
-    from lss.io import write_csv, write_json
+    from lss.storage.io import write_csv, write_json
+    from lss.tools.inspect import DOUBTFUL_COLUMNS, doubtful_slices, fingerprint_table, inspect_cohort
 
     params = load_params()
     slices, rejects = (
@@ -173,7 +173,7 @@ def pseudonyms(
     you may read it.
     """
     from lss.cohorts import privacy
-    from lss.io import OWNER_ONLY, write_csv
+    from lss.storage.io import OWNER_ONLY, write_csv
 
     params = load_params()
     names = privacy.pseudonyms(params.ingest.pseudonym_key_file, params.seed)
@@ -205,7 +205,7 @@ def plan(
     ] = 10.0,
 ) -> None:
     """Say before training what each backbone and task needs: parameters, tokens, GPU memory in GiB, batch, time."""
-    from lss.plan import plan_text
+    from lss.tools.plan import plan_text
 
     typer.echo(plan_text(load_params(), tflops))
 

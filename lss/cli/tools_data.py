@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from lss import layout
 from lss.cli import app
 from lss.cli.tools import PANEL
 from lss.errors import LssError
 from lss.fetch.mendeley import BASE
 from lss.fetch.sources import MENDELEY, WEIGHT_LICENCES, Source
-from lss.params import Params, load_params
+from lss.project import layout
+from lss.project.params import Params, load_params
 
 
 class What(StrEnum):
@@ -94,7 +94,7 @@ def _fetch_weights(params: Params) -> None:
 
 def _track(folder: Path) -> None:
     """Have DVC record what no stage has as its output."""
-    from lss.workflow import track
+    from lss.project.workflow import track
 
     if note := track(folder):
         typer.echo(note)
@@ -108,7 +108,7 @@ def _say(line: str) -> None:
 def pin_weights() -> None:
     """Write into params.yaml the commits that the revisions of all weights stand for on the hub now."""
     from lss.fetch.weights import resolve
-    from lss.presets import Setting, write_settings
+    from lss.project.presets import Setting, write_settings
 
     params = load_params()
     settings: list[Setting] = []
@@ -132,7 +132,7 @@ def score_masks() -> None:
     **Writes** `results/pseudo_masks_expert.csv` (a row per label: how its slice was found, areas in mm2, Dice) and
     `results/pseudo_masks_expert_rejects.csv` (labels that could not be scored, with reason and remedy).
     """
-    from lss.expert_scores import score_masks as score
+    from lss.tools.expert_scores import score_masks as score
 
     typer.echo(score(load_params(), Path(layout.EXPERT_SCORES), Path(layout.EXPERT_REJECTS)))
     _say(f"written: {layout.EXPERT_SCORES}, {layout.EXPERT_REJECTS}")
@@ -147,7 +147,7 @@ def show_masks(
 
     **Reads** slices, denoised slices, pseudo-masks and split in `data/interim/`. **Writes** the picture.
     """
-    from lss.show_masks import show_masks as show
+    from lss.tools.show_masks import show_masks as show
 
     for path in show(load_params(), count, output):
         typer.echo(path)

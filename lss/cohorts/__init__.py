@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lss.cohorts.base import Cohort
-from lss.params import CohortParams, IngestParams
+from lss.project.params import CohortParams, IngestParams
 
 
 def open_cohort(cohort: CohortParams, ingest: IngestParams) -> Cohort:

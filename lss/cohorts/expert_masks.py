@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lss.cohorts.base import Reject, UnusableError, natural_key, patient_number
-from lss.cohorts.pictures import read_picture
-from lss.cohorts.tree import FolderTree, Tree, ZipTree
+from lss.cohorts.file_tree import FolderTree, Tree, ZipTree
+from lss.cohorts.picture_files import read_picture
 from lss.errors import LssError
 from lss.fetch.sources import EXPERTS_REMEDY
 

@@ -30,18 +30,18 @@ from lss.cohorts.base import (
 from lss.cohorts.contrast import plane_from_name, weighting
 from lss.cohorts.dicom import missing_spacing, read_dicom
 from lss.cohorts.dicom_header import begins_like_dicom, read_patient_id
-from lss.cohorts.discs import disc_folders, is_on_disc, is_program, is_viewer_file, kind_of_picture
+from lss.cohorts.file_tree import FolderTree
 from lss.cohorts.label_masks import refuse_label_mask
-from lss.cohorts.levels import assign_levels
-from lss.cohorts.pictures import read_picture
+from lss.cohorts.patient_cds import disc_folders, is_on_disc, is_program, is_viewer_file, kind_of_picture
+from lss.cohorts.picture_files import read_picture
 from lss.cohorts.series import settle_series
 from lss.cohorts.slice_grade import parse_grade
+from lss.cohorts.slice_levels import assign_levels
 from lss.cohorts.slice_table import SliceTable
-from lss.cohorts.tables import Row, numbered_rows
-from lss.cohorts.tree import FolderTree
+from lss.cohorts.spreadsheets import Row, numbered_rows
 from lss.cohorts.volumes import read_volume
 from lss.errors import LssError
-from lss.params import FolderParams
+from lss.project.params import FolderParams
 
 PICTURES = (".png", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")

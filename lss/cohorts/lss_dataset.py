@@ -23,10 +23,10 @@ from lss.cohorts.base import (
 )
 from lss.cohorts.contrast import NO_ANATOMY
 from lss.cohorts.dicom import DicomSlices, read_dicom
-from lss.cohorts.levels import assign_levels
+from lss.cohorts.file_tree import FolderTree, Tree, ZipTree
 from lss.cohorts.lss_tables import DISCS, read_notes, read_slice_numbers
 from lss.cohorts.series import settle_series
-from lss.cohorts.tree import FolderTree, Tree, ZipTree
+from lss.cohorts.slice_levels import assign_levels
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lss.cohorts.base import Reject, patient_number
-from lss.cohorts.needed import DEPTHS, NOTES_PATTERNS
-from lss.cohorts.tables import numbered_rows, read_cells
+from lss.cohorts.needed_files import DEPTHS, NOTES_PATTERNS
+from lss.cohorts.spreadsheets import numbered_rows, read_cells
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
 

@@ -6,11 +6,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from lss.cohorts.tables import read_table
+from lss.cohorts.spreadsheets import read_table
 from lss.errors import LssError
 from lss.imaging.perceptual_hash import near_pairs
-from lss.layout import SUBSETS
-from lss.seeding import derive_seed, generator
+from lss.project.layout import SUBSETS
+from lss.runtime.seeding import derive_seed, generator
 
 UNUSED = "unused"
 """Subset of what takes no part."""

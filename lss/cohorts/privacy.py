@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lss.cohorts.base import patient_number
-from lss.cohorts.tables import numbered_rows
+from lss.cohorts.spreadsheets import numbered_rows
 from lss.errors import LssError
-from lss.seeding import derive_seed
+from lss.runtime.seeding import derive_seed
 
 REPLACED = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID")
 """Ids: used to join, leave ingest as keyed hashes or not at all."""

@@ -20,13 +20,13 @@ from lss.cohorts.base import (
     natural_key,
 )
 from lss.cohorts.dicom import read_dicom
-from lss.cohorts.levels import assign_levels
+from lss.cohorts.file_tree import FolderTree
 from lss.cohorts.series import settle_series
 from lss.cohorts.slice_grade import parse_grade
-from lss.cohorts.tables import numbered_rows
-from lss.cohorts.tree import FolderTree
+from lss.cohorts.slice_levels import assign_levels
+from lss.cohorts.spreadsheets import numbered_rows
+from lss.domain.grades import worst
 from lss.errors import LssError
-from lss.grades import worst
 
 IMAGES = "train_images"
 _LEVELS = {f"l{n}_{'s' if n == 5 else 'l'}{1 if n == 5 else n + 1}": f"L{n}-{'S1' if n == 5 else f'L{n + 1}'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from lss.cohorts.base import Grading
-from lss.grades import GRADES, worst
+from lss.domain.grades import GRADES, worst
 
 
 def slice_grade(

@@ -15,10 +15,10 @@ import numpy as np
 from lss.cohorts.base import RawSlice, Reject
 from lss.cohorts.contrast import plane_from_name, weighting_from_name
 from lss.cohorts.planes import set_plane, sure_plane
-from lss.cohorts.tables import Row, numbered_rows, plain
+from lss.cohorts.spreadsheets import Row, numbered_rows, plain
+from lss.domain.grades import LEVELS
 from lss.errors import LssError
-from lss.grades import LEVELS
-from lss.notes.levels import LEVEL, read_level
+from lss.notes.level_names import LEVEL, read_level
 
 FILE = "file"
 COLUMNS = ("slice", "plane", "weighting", "level")
@@ -85,7 +85,7 @@ class SliceTable:
         A plane that the slice's own position contradicts is set too, and doubtful.
 
         Returns:
-            known levels, as `lss.cohorts.levels.assign_levels` takes them; and the rows of slices that the patient's
+            known levels, as `slice_levels.assign_levels` takes them; and the rows of slices that the patient's
             files do not hold.
         """
         levels: dict[str, tuple[str, str]] = {}

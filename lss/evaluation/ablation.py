@@ -25,7 +25,7 @@ from lss.metrics.bootstrap import (
     interval,
     shifted_interval,
 )
-from lss.seeding import generator
+from lss.runtime.seeding import generator
 
 INTERVAL = "percentile bootstrap over patients and repeats"
 
@@ -47,7 +47,7 @@ class Cases:
 
     Attributes:
         slices, patients: key of each case, and its patient.
-        columns: (R, N) per system and column of lss.schemas.ABLATION_CASES; NaN where it is null.
+        columns: (R, N) per system and column of lss.storage.schemas.ABLATION_CASES; NaN where it is null.
     """
 
     slices: list[str]

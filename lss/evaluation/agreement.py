@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lss.domain.grades import GRADES
 from lss.evaluation.grades import Answers
 from lss.evaluation.measures import Measure, measures
-from lss.grades import GRADES
 from lss.metrics import classification as metrics
 from lss.metrics.bootstrap import Floats, PatientBootstrap
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lss.domain.grades import GRADES
 from lss.evaluation.cases import TestCases
 from lss.evaluation.measures import Measure, measures
-from lss.grades import GRADES
 from lss.imaging.geometry import coverage
 from lss.metrics.bootstrap import Estimate, Floats, PatientBootstrap, divide
 
@@ -32,7 +32,7 @@ def measure_attention(
     cases: TestCases,
     bootstrap: PatientBootstrap,
 ) -> list[Measure]:
-    """Measures of one model's predictions (lss.schemas.SEGMENTATION, with attention) on the true canals."""
+    """Measures of one model's predictions (lss.storage.schemas.SEGMENTATION, with attention) on the true canals."""
     inside = []
     for row, canal in zip(rows, canals, strict=True):
         grid = (row["grid_rows"], row["grid_columns"])

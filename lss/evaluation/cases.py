@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lss.domain.grades import GRADES
 from lss.errors import LssError
-from lss.grades import GRADES
 from lss.imaging.codec import decode_png
 
 _KEYS = [
@@ -74,7 +74,7 @@ REPORT_CASES = pa.schema(
         ("area_stated", pa.float32()),  # percent, in the text; null where it states none
         ("agrees_with_mask", pa.bool_()),  # null where there is nothing to compare
         ("agrees_with_head", pa.bool_()),
-        ("contradictions", pa.list_(pa.string())),  # kinds, of lss.notes.consistency.CONTRADICTIONS
+        ("contradictions", pa.list_(pa.string())),  # kinds, of lss.notes.report_consistency.CONTRADICTIONS
         ("disagreements", pa.list_(pa.string())),  # sentences for the reader, those on contradictions first
         ("origin", pa.string()),  # first, regenerated, template
         ("attempts", pa.int32()),  # texts the generator wrote for it

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lss.domain.grades import GRADES
 from lss.evaluation.measures import Measure, measure, measures, rounded
-from lss.grades import GRADES
 from lss.metrics import calibration
 from lss.metrics import classification as metrics
 from lss.metrics.bootstrap import PatientBootstrap
-from lss.metrics.consistency import check_accuracy, check_confusion
+from lss.metrics.plausibility import check_accuracy, check_confusion
 from lss.model.severity import PAPER_THRESHOLDS, Thresholds, grade_by_area
 
 Floats = NDArray[np.float64]

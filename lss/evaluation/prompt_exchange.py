@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lss.domain.grades import GRADES
 from lss.evaluation.measures import Measure, measures
-from lss.grades import GRADES
 from lss.metrics.bootstrap import Floats, PatientBootstrap, divide
 from lss.metrics.segmentation import overlap, pixel_counts
 

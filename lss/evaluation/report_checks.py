@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from lss.domain.grades import GRADES
 from lss.evaluation.cases import TestCases
 from lss.evaluation.measures import Measure, measures
 from lss.evaluation.report_findings import finding_columns
-from lss.grades import GRADES
 from lss.metrics.bootstrap import PatientBootstrap
-from lss.metrics.consistency import check_overlap
 from lss.metrics.language import LanguageScores
-from lss.notes.consistency import CONTRADICTIONS, ReportCheck, check_report
+from lss.metrics.plausibility import check_overlap
+from lss.notes.report_consistency import CONTRADICTIONS, ReportCheck, check_report
 
 Rows = list[dict[str, Any]]
 
 
 def check_reports(rows: Rows, by_head: list[str | None]) -> list[ReportCheck]:
-    """Check rows of a predictions table (lss.schemas.REPORT) against their masks, and against the head's grades."""
+    """Check rows of a predictions table (REPORT) against their masks, and against the head's grades."""
     return [
         check_report(
             row["report"],

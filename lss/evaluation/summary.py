@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lss.domain.grades import GRADE_LABELS
 from lss.evaluation.measures import Measure
-from lss.grades import GRADE_LABELS
 
 _SUMMARY = {
     ("classification", "note_grade"): {"accuracy": "all", "f1": "macro", "kappa": "all", "ece": "all"},

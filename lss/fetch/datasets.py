@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from lss.cohorts.base import UnusableError
-from lss.cohorts.tree import ZipTree
+from lss.cohorts.file_tree import ZipTree
 from lss.errors import LssError
 from lss.fetch.download import RECORD, fetch_file, note_file, read_record
 from lss.fetch.mendeley import BASE, RemoteFile, wanted_files
 from lss.fetch.sources import Source
-from lss.io import atomic_path
+from lss.storage.io import atomic_path
 
 
 def fetch_dataset(source: Source, folder: Path, base: str = BASE) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lss.errors import LssError
 from lss.fetch.mendeley import USER_AGENT, RemoteFile
-from lss.io import read_json, sha256_file, write_json
+from lss.storage.io import read_json, sha256_file, write_json
 
 RECORD = "fetched.json"
 """Beside the fetched files: where each is from, its size and hash, and whether the publisher states that hash

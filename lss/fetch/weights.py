@@ -12,9 +12,9 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, O
 from lss.backbones.files import PICKLES, TEXT_FILES, WEIGHT_FILES
 from lss.errors import LssError
 from lss.fetch.download import RECORD
-from lss.io import read_json, sha256_file, write_json
-from lss.params import CheckpointParams, HubParams, LlavaMedParams
-from lss.progress import progress
+from lss.project.params import CheckpointParams, HubParams, LlavaMedParams
+from lss.runtime.progress import progress
+from lss.storage.io import read_json, sha256_file, write_json
 
 _COMPANION = {
     "biomedclip": ("open_clip_config.json", ("model_cfg", "text_cfg", "hf_model_name")),

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lss.seeding import generator
+from lss.runtime.seeding import generator
 
 
 @dataclass(frozen=True)

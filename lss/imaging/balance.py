@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lss.seeding import derive_seed
+from lss.runtime.seeding import derive_seed
 
 
 def balance_plan(grades: Mapping[str, str], seed: int, balance: bool = True) -> dict[str, int]:

@@ -156,7 +156,7 @@ class SlicePlane:
 
     @classmethod
     def of_slice(cls, row: Mapping[str, Any]) -> SlicePlane | None:
-        """From a row of the slice table (lss.schemas.SLICES); None where the header did not say where it lies."""
+        """From a row of the slice table (`SLICES`); None where the header did not say where it lies."""
         if row["origin_mm"] is None or row["orientation"] is None:
             return None
         spacing_mm = (row["row_spacing_mm"], row["column_spacing_mm"])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from lss.grades import GRADE_LABELS
+from lss.domain.grades import GRADE_LABELS
 from lss.imaging import pseudo_mask as algorithm
 from lss.imaging.roi import Roi, region_of_interest
 

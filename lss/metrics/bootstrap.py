@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import ndtr, ndtri
 
-from lss.seeding import generator
+from lss.runtime.seeding import generator
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]

@@ -8,7 +8,7 @@ import numpy as np
 from pycocoevalcap.meteor.meteor import Meteor
 
 from lss.errors import LssError
-from lss.java import java_on_path
+from lss.runtime.java import java_on_path
 
 STATISTICS = 23
 """Numbers METEOR counts per pair; they add up over pairs."""

@@ -7,7 +7,7 @@ import re
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 from lss.errors import LssError
-from lss.java import java_on_path
+from lss.runtime.java import java_on_path
 
 # Control characters (line feed, carriage return, vertical tab, form feed, file separators, next line ...) and
 # Unicode's line and paragraph separators. The tokeniser takes one text per line and counts some of these as line

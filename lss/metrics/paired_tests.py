@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from lss.seeding import generator
+from lss.runtime.seeding import generator
 
 _EXACT_BELOW = 25
 _EXACT_PATIENTS = 14  # up to here all sign patterns are enumerated

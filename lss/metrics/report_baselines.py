@@ -15,7 +15,7 @@ from lss.metrics.report_score import compare_findings
 from lss.model.severity import Thresholds, grade_by_area
 from lss.notes.findings import Finding, read_findings
 from lss.notes.reference import reference_report
-from lss.seeding import generator
+from lss.runtime.seeding import generator
 
 
 def most_frequent_report(reports: list[str]) -> str:

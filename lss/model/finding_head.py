@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lss.grades import LEVELS
+from lss.domain.grades import LEVELS
 from lss.metrics.report_score import HALF
 from lss.model.report_encoder import CELLS, Evidence, level_index
 from lss.notes.findings import SIDED, STRUCTURES, Finding, findings_part, read_findings

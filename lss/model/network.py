@@ -11,13 +11,13 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from lss.backbones.base import Backbone, resample_tokens
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 from lss.model.decoder import MaskDecoder
 from lss.model.heads import ClassificationHead, SimilarityHead
 from lss.model.patch_attention import Attended, Fusion, SpatialPatchCrossAttention
 from lss.model.prompt_bank import PromptBank
 from lss.notes.prompts import GRADE_PROMPTS, PROMPT_GRADES
-from lss.params import PromptMode, Queries, TrainParams
+from lss.project.params import PromptMode, Queries, TrainParams
 
 
 @dataclass(frozen=True)

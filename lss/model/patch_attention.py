@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from lss.params import Fusion
+from lss.project.params import Fusion
 
 
 class Attended(NamedTuple):

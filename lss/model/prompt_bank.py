@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lss.backbones.base import Backbone
-from lss.grades import LEVELS
+from lss.domain.grades import LEVELS
 from lss.notes.prompts import (
     GRADE_PROMPTS,
     PROMPT_GRADES,
@@ -20,7 +20,7 @@ from lss.notes.prompts import (
     level_index,
     prompt_text,
 )
-from lss.params import Queries
+from lss.project.params import Queries
 
 
 def questions(levels: list[str | None], wordings: list[int] | None = None, said: str = "own") -> Tensor:

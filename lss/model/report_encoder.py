@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lss.grades import GRADES, LEVELS
+from lss.domain.grades import GRADES, LEVELS
 from lss.model.mask_encoder import TOKENS_PER_SIDE, MaskEncoder
 from lss.model.severity import PAPER_THRESHOLDS, Thresholds
-from lss.torch_setup import to_device
+from lss.runtime.torch_setup import to_device
 
 CELLS = TOKENS_PER_SIDE**2
 
@@ -36,7 +36,7 @@ class Location:
 
     @classmethod
     def of_sample(cls, row: dict[str, Any]) -> Location:
-        """From a row of a shard (lss.schemas.SHARD)."""
+        """From a row of a shard (lss.storage.schemas.SHARD)."""
         return cls(row["level"], row["region_share"], row["canal_column"])
 
 

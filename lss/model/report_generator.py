@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lss.backbones.base import Backbone, GenerativeBackbone
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 from lss.losses.focal import IGNORED, focal_nll
 from lss.model import decoding
 from lss.model.finding_head import FindingHead, statements_of
@@ -31,7 +31,7 @@ from lss.model.report_text import tidy
 from lss.model.report_writer import DecoderWriter, PrefixWriter
 from lss.model.severity import area_percent, lateral_side
 from lss.notes.reference import SEVERITY_TEMPLATES
-from lss.torch_setup import to_device
+from lss.runtime.torch_setup import to_device
 
 
 @dataclass(frozen=True)

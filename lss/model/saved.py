@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from lss.backbones import load_backbone, qlora
 from lss.backbones.base import Backbone
 from lss.errors import LssError
-from lss.io import atomic_path, read_json, write_json
 from lss.model.network import ClassificationNetwork, NetworkConfig, SegmentationNetwork
+from lss.storage.io import atomic_path, read_json, write_json
 
 CONFIG, TENSORS, ADAPTER = "model.json", "model.safetensors", "adapter"
 

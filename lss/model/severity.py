@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from lss.grades import GRADES
-from lss.imaging.area import affected_area
+from lss.domain.area import affected_area
+from lss.domain.grades import GRADES
 
 
 class Thresholds(NamedTuple):

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from lss.notes.levels import LEVEL, read_level
+from lss.notes.level_names import LEVEL, read_level
 from lss.notes.lexicon import PHRASES, Word, read_word, word_class
 from lss.notes.sections import blank_history
 

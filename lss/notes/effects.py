@@ -1,13 +1,13 @@
 """What one statement says of the canal: effects with their objects and strength, denials, findings without effect.
 
-Sources: the project's severity rubric, cited rule by rule; the grade codes of `lss.grades`.
+Sources: the project's severity rubric, cited rule by rule; the grade codes of `lss.domain.grades`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lss.grades import worst
+from lss.domain.grades import worst
 from lss.notes.clauses import BREAK, EFFECTS, REACH, Token
 from lss.notes.denial import denied_by, questioned
 from lss.notes.lexicon import Word

@@ -15,7 +15,7 @@ from lss.notes.cleaning import clean_note
 from lss.notes.denial import denied_by, questioned
 from lss.notes.effects import Mention, mentions
 from lss.notes.grading import is_severity_sentence
-from lss.notes.levels import OUTSIDE
+from lss.notes.level_names import OUTSIDE
 from lss.notes.lexicon import Word
 from lss.notes.objects import object_kind, qualifiers_of
 from lss.notes.placing import level_groups, place

@@ -7,12 +7,12 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from lss.cohorts.tables import read_cells
+from lss.cohorts.spreadsheets import read_cells
+from lss.domain.grades import GRADE_LABELS, GRADES, format_level_grades
 from lss.errors import LssError
-from lss.grades import GRADE_LABELS, GRADES, format_level_grades
-from lss.io import write_text
 from lss.notes.doubt import doubtful_words
 from lss.notes.grading import grade_note
+from lss.storage.io import write_text
 
 PATIENT_COLUMNS = ("patient id", "patient_id", "patient", "id")
 NOTE_COLUMNS = ("clinician's notes", "clinicians notes", "note", "notes", "report", "text")

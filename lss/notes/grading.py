@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from lss.grades import GRADES, LEVELS, worst
+from lss.domain.grades import GRADES, LEVELS, worst
 from lss.notes.clauses import Statement, statements
 from lss.notes.cleaning import clean_note
 from lss.notes.effects import mentions, values_by_level
-from lss.notes.levels import OUTSIDE
+from lss.notes.level_names import OUTSIDE
 from lss.notes.placing import level_groups, place
 from lss.notes.spelling import write_out
 
@@ -28,7 +28,7 @@ _SEVERITY = re.compile(
 class NoteGrade:
     """What a note says.
 
-    `grade` is a code of `lss.grades.GRADES`, the worst in the note, or None if it says nothing of the lumbar discs,
+    `grade` is a code of `GRADES`, the worst in the note, or None if it says nothing of the lumbar discs,
     sac, canal or roots. `level_grades` holds the discs it names. `evidence` quotes the words that decided.
     """
 
@@ -89,7 +89,7 @@ class ReportGrade:
         """The report's grade: the severity sentence is its conclusion and goes first; without one, the findings.
 
         The findings may speak of other levels of the same patient, the sentence speaks of the image. That the two
-        disagree is not hidden: `lss.notes.consistency.check_report` lists it.
+        disagree is not hidden: `lss.notes.report_consistency.check_report` lists it.
         """
         return self.sentence or self.findings
 
@@ -118,7 +118,7 @@ def read_report(text: str | None) -> ReportGrade:
 
 
 def grade_report(text: str | None) -> str | None:
-    """The grade a report states (see `ReportGrade.grade`), a code of `lss.grades.GRADES`, or None.
+    """The grade a report states (see `ReportGrade.grade`), a code of `lss.domain.grades.GRADES`, or None.
 
     >>> grade_report("Severe spinal canal stenosis, 31.2 % of the region is affected. L4-L5: disc bulge.")
     'D'

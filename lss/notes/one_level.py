@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lss.notes.clauses import EFFECTS, Statement, Token
-from lss.notes.levels import vertebrae
+from lss.notes.level_names import vertebrae
 from lss.notes.lexicon import Word
 from lss.notes.placing import LevelGroup, level_groups
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lss.grades import LEVELS
+from lss.domain.grades import LEVELS
 from lss.notes.clauses import EFFECTS, Statement, Token
 from lss.notes.effects import Mention
 from lss.notes.lexicon import Word

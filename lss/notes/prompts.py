@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lss.grades import GRADES, LEVELS
+from lss.domain.grades import GRADES, LEVELS
 
 UNKNOWN_LEVEL = 0
 """Index of the level words of an image whose disc is not known; the levels follow, in the order of LEVELS."""
 
 
 class Prompt(NamedTuple):
-    """One query: the grade it describes (a code of `lss.grades.GRADES`) and its wordings, the last one held out."""
+    """One query: the grade it describes (a code of `GRADES`) and its wordings, the last one held out."""
 
     grade: str
     wordings: tuple[str, ...]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 
-from lss.grades import GRADES, LEVELS
+from lss.domain.grades import GRADES, LEVELS
 from lss.notes.clauses import EFFECTS, Statement, Token
 from lss.notes.cleaning import clean_note
 from lss.notes.grading import grade_statements
@@ -45,7 +45,7 @@ _SIDE = re.compile(r"\b(left|right|lt|rt)(?=\b|sided?\b|wards?\b)", re.IGNORECAS
 
 
 def severity_sentence(grade: str, area_percent: float) -> str:
-    """The sentence that states a grade (code of `lss.grades.GRADES`) and the affected area in percent."""
+    """The sentence that states a grade (code of `lss.domain.grades.GRADES`) and the affected area in percent."""
     return SEVERITY_TEMPLATES[grade].format(area=area_percent)
 
 
@@ -53,7 +53,7 @@ def reference_report(grade: str, area_percent: float, note: str | None, level: s
     """Reference text of one image.
 
     Args:
-        grade: of the image, a code of `lss.grades.GRADES`.
+        grade: of the image, a code of `lss.domain.grades.GRADES`.
         area_percent: affected area, the share of the target region that its mask covers, in percent (eq. 10).
         note: the radiologist's note of the patient, or None.
         level: the image's disc level, or None if unknown: then all statements are kept.

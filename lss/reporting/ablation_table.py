@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lss.reporting.names import FUSIONS, LOSSES, STRATA, model_name
-from lss.reporting.tables import COLUMNS, Table
+from lss.reporting.table_rows import COLUMNS, Table
 
 NUMBER = 7
 HOW_TO = (

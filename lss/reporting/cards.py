@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lss.grades import GRADE_LABELS
-from lss.layout import SUBSETS
+from lss.domain.grades import GRADE_LABELS
 from lss.metrics.bootstrap import NO_INTERVAL
+from lss.project.layout import SUBSETS
 
 NOT_STATED = "not stated"
 _WORDS = {"qlora": "QLoRA", "roi": "ROI", "pid": "PID", "bf16": "bfloat16", "t2": "T2", "val": "validation"}

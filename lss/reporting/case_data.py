@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from lss.evaluation.cases import CASE_SCHEMAS, decode_mask
 from lss.evaluation.prompt_exchange import SAID
 from lss.imaging.geometry import resample_mask
-from lss.io import read_parquet
 from lss.reporting.view_marks import View
-from lss.schemas import REPORT, SEGMENTATION
-from lss.shards import ShardReader, decode_image
+from lss.storage.io import read_parquet
+from lss.storage.schemas import REPORT, SEGMENTATION
+from lss.storage.shards import ShardReader, decode_image
 
 Run = tuple[str, str, str]
 Rows = list[dict[str, Any]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lss.domain.grades import GRADE_LABELS
 from lss.evaluation.run_comparison import changed_settings
-from lss.grades import GRADE_LABELS
 from lss.reporting.names import LOSSES, METRIC_LABELS, SOURCES, model_name, spell_out
 from lss.reporting.table_grid import P_HEADINGS, WINS_HEADING, Cell, Grid, count_text, p_cells, value_cell, wins_cell
 

@@ -9,8 +9,8 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lss.domain.grades import GRADE_LABELS, GRADES
 from lss.evaluation.measures import Measure, find
-from lss.grades import GRADE_LABELS, GRADES
 from lss.reporting.names import SOURCES, model_name
 from lss.reporting.style import MODEL_COLOURS, MODEL_LINES
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from lss.grades import GRADE_LABELS
-from lss.reporting.pictures import grey, outcome, tint
+from lss.domain.grades import GRADE_LABELS
+from lss.reporting.rgb_pictures import grey, outcome, tint
 from lss.reporting.style import FALSE_NEGATIVE, FALSE_POSITIVE, PREDICTION, REFERENCE, TRUE_POSITIVE
 from lss.reporting.view_marks import View, mark_view
 

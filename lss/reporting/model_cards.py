@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from lss.domain.grades import GRADES
 from lss.evaluation.measures import find
 from lss.evaluation.summary import RESEARCH_ONLY
-from lss.grades import GRADES
 from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, estimate, first, in_order, listed, told
 from lss.reporting.names import COHORTS, LOSSES, METRIC_LABELS, SOURCES, STRATA, model_name, spell_out
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from lss.domain.grades import GRADE_LABELS
 from lss.evaluation.reports import FINDINGS_METRICS
-from lss.grades import GRADE_LABELS
 from lss.metrics.language import METRICS
 
 BACKBONES = {"biomedclip": "BiomedCLIP", "smolvlm": "SmolVLM", "llava_med": "LLaVA-Med", "unet": "U-Net"}

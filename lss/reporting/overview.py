@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from lss.domain.grades import GRADE_LABELS, GRADES
 from lss.evaluation.measures import find
-from lss.grades import GRADE_LABELS, GRADES
 from lss.reporting.cards import in_order
 from lss.reporting.names import COHORTS, LOSSES, model_name
 

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from lss.domain.grades import GRADE_LABELS
 from lss.evaluation.summary import RESEARCH_ONLY
-from lss.grades import GRADE_LABELS
 from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.captions import FIGURES
 from lss.reporting.cards import Card
 from lss.reporting.names import spell_out
 from lss.reporting.table_grid import Cell, grid_of, remarks
-from lss.reporting.tables import TESTS, Table
+from lss.reporting.table_rows import TESTS, Table
 from lss.reporting.view_marks import BAR_MM, UNKNOWN_SIDES
 
 _SECTIONS = {

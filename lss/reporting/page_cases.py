@@ -12,14 +12,14 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from lss.grades import GRADE_LABELS
+from lss.domain.grades import GRADE_LABELS
 from lss.reporting.case_data import CaseData
 from lss.reporting.names import model_name
-from lss.reporting.pictures import enlarge, grey, heat, outline
 from lss.reporting.report_marks import finding_marks, origin
+from lss.reporting.rgb_pictures import enlarge, grey, heat, outline
 from lss.reporting.style import FALSE_NEGATIVE, PREDICTION
 from lss.reporting.view_marks import BAR_MM
-from lss.seeding import generator
+from lss.runtime.seeding import generator
 
 _SIDE = 224
 _FLOATS_SHOWN = 4

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from lss.domain.grades import GRADE_LABELS
 from lss.evaluation.prompt_exchange import SAID
-from lss.grades import GRADE_LABELS
 from lss.metrics.segmentation import overlap, pixel_counts
 from lss.notes.prompts import GRADE_PROMPTS, SPOKEN, TEST_WORDING
 from lss.reporting.names import SOURCES
-from lss.reporting.pictures import RGB, grey, outcome, outline, tint
+from lss.reporting.rgb_pictures import RGB, grey, outcome, outline, tint
 from lss.reporting.style import FALSE_NEGATIVE, FALSE_POSITIVE, REFERENCE, TRUE_POSITIVE
 from lss.reporting.view_marks import View, mark_view
 

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lss.grades import GRADE_LABELS
-from lss.reporting.pictures import grey, outline, tint
+from lss.domain.grades import GRADE_LABELS
 from lss.reporting.report_marks import agreement_marks
+from lss.reporting.rgb_pictures import grey, outline, tint
 from lss.reporting.style import FALSE_NEGATIVE, PREDICTION
 from lss.reporting.view_marks import View, mark_view
 

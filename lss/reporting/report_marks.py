@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lss.domain.grades import GRADE_LABELS
 from lss.evaluation.report_findings import finding_name
-from lss.grades import GRADE_LABELS
 from lss.notes.findings import read_findings
 
 SUPPORT = {

@@ -9,8 +9,8 @@ from lss.evaluation.summary import RESEARCH_ONLY
 from lss.reporting.ablation_table import ablation_table
 from lss.reporting.names import METRIC_LABELS, spell_out
 from lss.reporting.overview import overview
+from lss.reporting.table_rows import build_tables
 from lss.reporting.table_text import to_markdown
-from lss.reporting.tables import build_tables
 
 SHOWN: dict[int, tuple[str, ...]] = {
     1: ("accuracy", "accuracy_corrected", "f1", "kappa", "ece"),

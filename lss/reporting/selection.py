@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 
 
 def typical_cases(rows: list[dict[str, Any]], score: str, per_grade: int) -> list[dict[str, Any]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from lss.domain.grades import GRADES, LEVELS
 from lss.evaluation.attention import ATTENTION_METRICS
 from lss.evaluation.measures import KEY, Measure
 from lss.evaluation.prompt_exchange import EXCHANGE_METRICS, SAID
 from lss.evaluation.reports import FINDINGS_METRICS
-from lss.grades import GRADES, LEVELS
 from lss.metrics.language import METRICS as LANGUAGE
 from lss.notes.findings import STRUCTURES
 

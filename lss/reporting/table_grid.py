@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lss.metrics.bootstrap import NO_INTERVAL
-from lss.reporting.tables import Table
+from lss.reporting.table_rows import Table
 
 _HEADINGS = {"model": "Model", "metric": "Metric", "loss": "Loss", "system": "System", "stratum": "Images",
              "reference": "Reference", "family": "Compared", "first": "First", "second": "Second"}  # fmt: skip

@@ -9,7 +9,7 @@ import re
 from tabulate import tabulate
 
 from lss.reporting.table_grid import Cell, Grid, grid_of, remarks
-from lss.reporting.tables import Table
+from lss.reporting.table_rows import Table
 
 _LONG_LABEL = 16  # characters; a longer label is broken into lines
 _A4 = 150  # characters of a line; where it would be longer, intervals stand under their values

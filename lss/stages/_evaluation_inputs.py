@@ -11,10 +11,9 @@ import numpy as np
 
 from lss.errors import LssError
 from lss.evaluation.cases import TestCases, decode_mask
+from lss.evaluation.grade_sources import AreaThresholds
 from lss.evaluation.grades import prevalence_of
-from lss.evaluation.ways import AreaThresholds
 from lss.imaging.geometry import FieldOfView, resample_mask
-from lss.io import read_parquet
 from lss.metrics.report_baselines import (
     central_by,
     most_frequent_by,
@@ -25,8 +24,9 @@ from lss.metrics.report_baselines import (
 )
 from lss.model.severity import calibrate_thresholds, unreached_grades
 from lss.notes.reference import swap_sides
-from lss.schemas import TRUTH
-from lss.shards import ShardReader, decode_image
+from lss.storage.io import read_parquet
+from lss.storage.schemas import TRUTH
+from lss.storage.shards import ShardReader, decode_image
 
 Rows = list[dict[str, Any]]
 

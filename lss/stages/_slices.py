@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from lss.errors import LssError
-from lss.io import read_parquet
-from lss.schemas import SPLIT
+from lss.storage.io import read_parquet
+from lss.storage.schemas import SPLIT
 
 _ROWS_AT_A_TIME = 32  # as Python objects
 _ASSUMED_FIELD_OF_VIEW_MM = 220.0

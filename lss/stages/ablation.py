@@ -15,14 +15,14 @@ from lss.errors import LssError
 from lss.evaluation.ablation import INTERVAL, CrossedBootstrap, System, arrange, at_bounds, compare, courses
 from lss.evaluation.attention import attention_inside
 from lss.evaluation.cases import TestCases
-from lss.io import read_parquet, write_json, write_parquet
-from lss.manifest import write_manifest
 from lss.metrics.segmentation import overlap, pixel_counts
-from lss.params import AblationParams, EvaluateParams, Fusion, TrainParams
-from lss.runs import Arm, Run
-from lss.schemas import ABLATION_CASES
-from lss.seeding import derive_seed
+from lss.project.manifest import write_manifest
+from lss.project.models import Arm, Run
+from lss.project.params import AblationParams, EvaluateParams, Fusion, TrainParams
+from lss.runtime.seeding import derive_seed
 from lss.stages._evaluation_inputs import TrainingPart, read_cases
+from lss.storage.io import read_parquet, write_json, write_parquet
+from lss.storage.schemas import ABLATION_CASES
 
 if TYPE_CHECKING:  # to compare needs no torch, and torch takes seconds to import
     from lss.training.data import Samples
@@ -56,7 +56,7 @@ def train_arm(
         weights: folder of the backbone's checkpoint; None for the U-Net.
         shards: paths per subset, all three.
         truth: true masks of the phantom; a table without rows for other cohorts.
-        cases: gets lss.schemas.ABLATION_CASES, a row per test slice and loss.
+        cases: gets lss.storage.schemas.ABLATION_CASES, a row per test slice and loss.
         epochs: gets a row per epoch and loss, as CSV.
         state: rolling checkpoints, a folder per loss; a killed arm goes on from them. Removed at the end.
         manifest: gets the arm's manifest.

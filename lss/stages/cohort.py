@@ -16,18 +16,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from lss import schemas
-from lss.cohorts.needed import missing_files
-from lss.cohorts.phantom import archive
-from lss.cohorts.phantom.workbook import write_notes
-from lss.cohorts.tree import FolderTree
+from lss.cohorts.file_tree import FolderTree
+from lss.cohorts.needed_files import missing_files
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
-from lss.io import atomic_folder, parquet_writer, write_json
-from lss.manifest import write_manifest
-from lss.outside import hash_of_all, list_files
-from lss.params import CohortParams, PhantomParams
-from lss.progress import progress
+from lss.phantom import archive
+from lss.phantom.workbook import write_notes
+from lss.project.manifest import write_manifest
+from lss.project.outside import hash_of_all, list_files
+from lss.project.params import CohortParams, PhantomParams
+from lss.runtime.progress import progress
+from lss.storage import schemas
+from lss.storage.io import atomic_folder, parquet_writer, write_json
 
 MARK = "manifest.json"
 """File in the phantom's folder by which this stage knows its own work."""
@@ -50,7 +50,7 @@ def run(
         seed: the seed of params.yaml; the phantom depends on nothing else but `params.phantom`.
         files: how many raw files there are, of how many bytes, and one SHA-256 over all; it changes with any of them.
         private: a CSV for the owner of the data: every raw file with size and SHA-256.
-        truth: where the phantom's true masks and grades go (`lss.schemas.TRUTH`); an empty table for other cohorts.
+        truth: the phantom's true masks and grades (`lss.storage.schemas.TRUTH`); an empty table for other cohorts.
         manifest: the stage's manifest.
         processes: how many draw the phantom; None for as many as there are cores.
 

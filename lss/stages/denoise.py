@@ -15,12 +15,12 @@ from lss.errors import LssError
 from lss.imaging.codec import pixels_from_bytes, pixels_to_bytes
 from lss.imaging.denoise import Denoised, denoise, denoise_batch
 from lss.imaging.denoise_gpu import cuda_available
-from lss.io import parquet_writer
-from lss.manifest import write_manifest
-from lss.params import DenoiseParams
-from lss.progress import progress
-from lss.schemas import DENOISED
+from lss.project.manifest import write_manifest
+from lss.project.params import DenoiseParams
+from lss.runtime.progress import progress
 from lss.stages._slices import read_split, used_slices
+from lss.storage.io import parquet_writer
+from lss.storage.schemas import DENOISED
 
 _ROWS_PER_WRITE = 64
 _COLUMNS = ["slice_key", "rows", "columns", "pixels"]

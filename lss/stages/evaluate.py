@@ -10,32 +10,32 @@ from typing import Any
 
 import numpy as np
 
+from lss.domain.grades import GRADES
 from lss.errors import LssError
-from lss.evaluation import masks as segmentation
+from lss.evaluation import mask_scores as segmentation
 from lss.evaluation import reports as language
 from lss.evaluation.agreement import evaluate_agreement
 from lss.evaluation.attention import measure_attention
 from lss.evaluation.cases import CASE_SCHEMAS, TestCases, aligned, decode_mask
 from lss.evaluation.comparisons import compare_all
-from lss.evaluation.discs import DiscPart, choose_reports, disc_part, pool_answers
+from lss.evaluation.disc_pooling import DiscPart, choose_reports, disc_part, pool_answers
+from lss.evaluation.grade_sources import AreaThresholds, area_thresholds, grade_rows, ways_of
 from lss.evaluation.grades import Prevalence, evaluate_answers
 from lss.evaluation.measures import Measure, rounded
 from lss.evaluation.prompt_exchange import SAID, measure_exchange
 from lss.evaluation.report_checks import check_reports, evaluate_checks, masks_by_stated_grade, report_rows
 from lss.evaluation.run_comparison import compare_runs
 from lss.evaluation.summary import caveats, summarise
-from lss.evaluation.ways import AreaThresholds, area_thresholds, grade_rows, ways_of
-from lss.grades import GRADES
-from lss.io import read_parquet, write_json, write_parquet
-from lss.kept_runs import read_kept
-from lss.manifest import read_manifest, write_manifest
 from lss.metrics.bootstrap import METHOD_NAMES, NOT_SAMPLED, PatientBootstrap
 from lss.metrics.report_baselines import partners_within, shuffled_partners
 from lss.model.severity import PAPER_THRESHOLDS
-from lss.params import EvaluateParams
-from lss.progress import progress
-from lss.schemas import CLASSIFICATION, REPORT, SEGMENTATION
+from lss.project.manifest import read_manifest, write_manifest
+from lss.project.params import EvaluateParams
+from lss.runtime.progress import progress
 from lss.stages._evaluation_inputs import TrainingPart, baseline_reports, pseudo_mask_thresholds, read_cases
+from lss.storage.io import read_parquet, write_json, write_parquet
+from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION
+from lss.tools.kept_runs import read_kept
 
 Run = tuple[str, str, str]
 Rows = list[dict[str, Any]]
@@ -71,7 +71,7 @@ def run(
         statistics: gets everything the tables and figures print, as JSON; no times, so equal runs give equal bytes.
         manifest: gets the stage's manifest.
         manifests: of the stages cohort and train, for caveats (weights, leak) and the report models' area thresholds.
-        kept: folder of the run to compare with (`lss.kept_runs`), or None.
+        kept: folder of the run to compare with (`lss.tools.kept_runs`), or None.
 
     Raises LssError on missing or foreign files, ImpossibleMetricsError where numbers contradict each other.
     """

@@ -8,9 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lss.errors import LssError
-from lss.io import read_json, write_text
-from lss.manifest import write_manifest
-from lss.params import FigureParams
+from lss.project.manifest import write_manifest
+from lss.project.params import FigureParams
 from lss.reporting.ablation_figure import draw_ablation
 from lss.reporting.calibration_figures import draw_decision, draw_reliability
 from lss.reporting.case_data import CaseData
@@ -23,6 +22,7 @@ from lss.reporting.report_figure import ReportCase, draw_reports
 from lss.reporting.selection import typical_cases
 from lss.reporting.style import save, sign, style
 from lss.reporting.training_figure import draw_training
+from lss.storage.io import read_json, write_text
 
 Run = tuple[str, str, str]
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from lss import layout
 from lss.cohorts import open_cohort
 from lss.cohorts.base import Grading, PatientRecord, RawSlice, Reject
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
 from lss.cohorts.slice_grade import slice_grade
-from lss.grades import format_level_grades
+from lss.domain.grades import format_level_grades
 from lss.imaging.geometry import SlicePlane
-from lss.io import OWNER_ONLY, parquet_writer, write_csv, write_parquet
-from lss.manifest import write_manifest
-from lss.params import CohortParams, IngestParams
-from lss.progress import progress
-from lss.schemas import REJECTS, SLICES
+from lss.project import layout
+from lss.project.manifest import write_manifest
+from lss.project.params import CohortParams, IngestParams
+from lss.runtime.progress import progress
+from lss.storage.io import OWNER_ONLY, parquet_writer, write_csv, write_parquet
+from lss.storage.schemas import REJECTS, SLICES
 
 ROWS_AT_A_TIME = 64
 """Slices per row group: 13 MB of 320 x 320 pixels."""
@@ -48,8 +48,8 @@ def run(
         params: rules of grades and pseudonyms.
         seed: of params.yaml; keys the pseudonyms where there is no key file.
         batch: name of the batch, one of `layout.batch_names(cohort.batches)`.
-        slices: output, table `lss.schemas.SLICES`.
-        rejects: output, table `lss.schemas.REJECTS`.
+        slices: output, table `lss.storage.schemas.SLICES`.
+        rejects: output, table `lss.storage.schemas.REJECTS`.
         private: output, a CSV for the owner of the data: the names that the keys of `rejects` stand for.
         manifest: output.
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lss.evaluation.run_comparison import settings_of
-from lss.io import read_json, write_text
-from lss.manifest import read_manifest, write_manifest
-from lss.params import PageParams
+from lss.project.manifest import read_manifest, write_manifest
+from lss.project.params import PageParams
 from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.ablation_table import ablation_table
 from lss.reporting.cards import to_markdown
@@ -20,7 +19,8 @@ from lss.reporting.overview import overview
 from lss.reporting.page import ABLATION_FIGURE, PROMPT_FIGURE, Picture, data_uri, render_page
 from lss.reporting.page_cases import choose_cases, page_cases
 from lss.reporting.style import DARK
-from lss.reporting.tables import build_tables
+from lss.reporting.table_rows import build_tables
+from lss.storage.io import read_json, write_text
 
 Run = tuple[str, str, str]
 _DIGITS = 3

@@ -9,25 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import lss.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
+import lss.runtime.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lss.domain.area import affected_area
+from lss.domain.grades import GRADES
 from lss.errors import LssError
 from lss.evaluation.prompt_exchange import SAID
-from lss.grades import GRADES
-from lss.imaging.area import affected_area
-from lss.io import write_parquet
-from lss.manifest import write_manifest
 from lss.model.network import Output, SegmentationNetwork
 from lss.model.prompt_bank import questions
 from lss.model.saved import CONFIG, ModelCard, load_network, read_card
-from lss.params import PredictParams
-from lss.progress import progress
-from lss.schemas import CLASSIFICATION, REPORT, SEGMENTATION
-from lss.torch_setup import resolve_device, set_deterministic
+from lss.project.manifest import write_manifest
+from lss.project.params import PredictParams
+from lss.runtime.progress import progress
+from lss.runtime.torch_setup import resolve_device, set_deterministic
+from lss.storage.io import write_parquet
+from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION
 from lss.training.data import BatchLoader, Samples
 from lss.training.task import Batch
 
@@ -54,7 +54,7 @@ def run(
         weights: folder of the backbone's checkpoint; None for a baseline.
         segmentation: model folder of the segmentation network (task report); None for other tasks.
         shards: paths of the test part.
-        predictions: gets the table; its schema is lss.schemas.CLASSIFICATION, SEGMENTATION or REPORT.
+        predictions: gets the table; its schema is lss.storage.schemas.CLASSIFICATION, SEGMENTATION or REPORT.
         manifest: gets the stage's manifest.
 
     Raises LssError on a missing or foreign file.

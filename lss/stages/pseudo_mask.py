@@ -14,12 +14,12 @@ import pyarrow as pa
 from lss.imaging.codec import encode_png, pixels_from_bytes
 from lss.imaging.pseudo_mask import steps
 from lss.imaging.roi import region_of_interest
-from lss.io import parquet_writer
-from lss.manifest import write_manifest
-from lss.params import PseudoMaskParams
-from lss.progress import progress
-from lss.schemas import PSEUDO_MASKS
+from lss.project.manifest import write_manifest
+from lss.project.params import PseudoMaskParams
+from lss.runtime.progress import progress
 from lss.stages._slices import read_split, side_by_side, spacing_mm, used_slices
+from lss.storage.io import parquet_writer
+from lss.storage.schemas import PSEUDO_MASKS
 
 _ROWS_PER_WRITE = 256
 _SLICE_COLUMNS = ["slice_key", "weighting", "grade", "rows", "columns", "row_spacing_mm", "column_spacing_mm"]

@@ -16,20 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lss.grades import GRADE_LABELS, GRADES, parse_level_grades
-from lss.imaging.area import affected_area
+from lss.domain.area import affected_area
+from lss.domain.grades import GRADE_LABELS, GRADES, parse_level_grades
 from lss.imaging.augment import Augmentation, augment, draw, moved
 from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes
 from lss.imaging.geometry import edge_letters, field_of_view
-from lss.io import parquet_writer, read_parquet
-from lss.manifest import write_manifest
 from lss.notes.reference import RULES_VERSION, reference_report, swap_sides
-from lss.params import ShardParams
-from lss.progress import progress
-from lss.schemas import SHARD_VERSION, SPLIT
-from lss.shards import self_describing_schema
+from lss.project.manifest import write_manifest
+from lss.project.params import ShardParams
+from lss.runtime.progress import progress
 from lss.stages._slices import side_by_side, spacing_mm, used_slices
+from lss.storage.io import parquet_writer, read_parquet
+from lss.storage.schemas import SHARD_VERSION, SPLIT
+from lss.storage.shards import self_describing_schema
 
 _SLICE_COLUMNS = ["slice_key", "patient_key", "level", "level_grades", "grade", "note", "rows", "columns",
                   "row_spacing_mm", "column_spacing_mm", "orientation", "source_sha256"]  # fmt: skip

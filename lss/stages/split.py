@@ -25,15 +25,15 @@ from lss.cohorts.partition import (
     persons,
     read_split_file,
 )
+from lss.domain.grades import GRADES, worst
 from lss.errors import LssError
-from lss.grades import GRADES, worst
 from lss.imaging.perceptual_hash import perceptual_hash
-from lss.io import read_parquet, write_parquet
-from lss.layout import PRIVATE_REJECTS, SUBSETS
-from lss.manifest import write_manifest
-from lss.params import SplitParams
-from lss.progress import progress
-from lss.schemas import REJECTS, SLICES, SPLIT
+from lss.project.layout import PRIVATE_REJECTS, SUBSETS
+from lss.project.manifest import write_manifest
+from lss.project.params import SplitParams
+from lss.runtime.progress import progress
+from lss.storage.io import read_parquet, write_parquet
+from lss.storage.schemas import REJECTS, SLICES, SPLIT
 
 _COLUMNS = ["slice_key", "patient_key", "study_key", "image_key", "person_key", "plane", "weighting", "level", "grade",
             "grade_reason", "note_grade", "rows", "columns", "pixels", "source_sha256"]  # fmt: skip
@@ -56,7 +56,7 @@ def run(
         seed: of params.yaml.
         slices: slice tables of all batches, in order.
         rejects: tables of rejects of all batches.
-        split: output, table `lss.schemas.SPLIT`.
+        split: output, table `lss.storage.schemas.SPLIT`.
         all_rejects: output, all rejects in one table; with those of this stage, whose `file_key` is a slice key.
         manifest: output.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lss.io import read_json, write_text
-from lss.manifest import write_manifest
-from lss.params import TableParams
+from lss.project.manifest import write_manifest
+from lss.project.params import TableParams
 from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.ablation_table import ablation_table
 from lss.reporting.names import spell_out
+from lss.reporting.table_rows import build_tables
 from lss.reporting.table_text import to_csv, to_latex, to_markdown
-from lss.reporting.tables import build_tables
+from lss.storage.io import read_json, write_text
 
 
 def run(

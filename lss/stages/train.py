@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lss.backbones.files import summarise_tensors
-from lss.io import read_json
-from lss.manifest import write_manifest
 from lss.model.network import network_config
 from lss.model.saved import ModelCard, save_model
-from lss.params import TrainParams
-from lss.runs import Run
-from lss.seeding import derive_seed
+from lss.project.manifest import write_manifest
+from lss.project.models import Run
+from lss.project.params import TrainParams
+from lss.runtime.seeding import derive_seed
+from lss.storage.io import read_json
 from lss.training.data import Subsets
 from lss.training.fit import Fitted, fit, training_key
 

@@ -9,10 +9,10 @@ from typing import Any
 from lss.backbones.files import copy_checkpoint, require_safetensors
 from lss.errors import LssError
 from lss.fetch.sources import weights_remedy
-from lss.io import atomic_folder, read_json, sha256_file, write_json
-from lss.manifest import write_manifest
-from lss.params import CheckpointParams, HubParams, WeightParams
-from lss.progress import progress
+from lss.project.manifest import write_manifest
+from lss.project.params import CheckpointParams, HubParams, WeightParams
+from lss.runtime.progress import progress
+from lss.storage.io import atomic_folder, read_json, sha256_file, write_json
 
 TINY_NOTE = (
     "Random weights, seeded; nothing is learnt. The patch embedding keeps all of a grey patch, attention averages "

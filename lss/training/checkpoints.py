@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lss.io import atomic_path
 from lss.model.saved import new_tensors
+from lss.storage.io import atomic_path
 
 NAME = "checkpoint.safetensors"
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 from lss.model.network import ClassificationNetwork, network_config
 from lss.training.task import Batch, Setup, Task, add_vision_adapters, grade_term
 

@@ -13,17 +13,17 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 from lss.imaging.augment import Augmentation, transform
 from lss.imaging.augment import draw as draw_change
 from lss.imaging.geometry import resample_mask
-from lss.memory import memory_limit
 from lss.model.prompt_bank import questions
 from lss.notes.prompts import TRAINING_WORDINGS
-from lss.params import AugmentParams
-from lss.schemas import SHARD
-from lss.seeding import derive_seed
-from lss.shards import ShardReader, decode_image, decode_mask, epoch_order, to_model_input
+from lss.project.params import AugmentParams
+from lss.runtime.memory import memory_limit
+from lss.runtime.seeding import derive_seed
+from lss.storage.schemas import SHARD
+from lss.storage.shards import ShardReader, decode_image, decode_mask, epoch_order, to_model_input
 from lss.training.task import Batch
 
 CACHE_BYTES = memory_limit() // 8

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lss.io import atomic_path
+from lss.storage.io import atomic_path
 
 
 def write_events(folder: Path, history: list[dict[str, float]]) -> None:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lss.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
+import lss.runtime.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
 import torch
 
 from lss.backbones import load_backbone
 from lss.backbones.qlora import quantised_summary, weight_count
-from lss.code import code_hashes
-from lss.io import sha256_file
-from lss.manifest import versions
-from lss.params import TrainParams
-from lss.runs import Run
-from lss.seeding import derive_seed
-from lss.torch_setup import set_deterministic
+from lss.project.code import code_hashes
+from lss.project.manifest import versions
+from lss.project.models import Run
+from lss.project.params import TrainParams
+from lss.runtime.seeding import derive_seed
+from lss.runtime.torch_setup import set_deterministic
+from lss.storage.io import sha256_file
 from lss.training.checkpoints import Progress, fingerprint
 from lss.training.data import BatchLoader, Subsets, change_by_epoch
 from lss.training.loop import LoopSettings, train

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 
 from lss.errors import LssError
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from lss.errors import LssError
-from lss.io import write_text
-from lss.progress import progress as bar
+from lss.runtime.progress import progress as bar
+from lss.storage.io import write_text
 from lss.training.checkpoints import (
     Progress,
     load_checkpoint,

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from torch import Tensor, nn
 
 from lss.errors import LssError
-from lss.torch_setup import resolve_device
+from lss.runtime.torch_setup import resolve_device
 from lss.training.task import Batch, Task
 
 Loss = Callable[[Batch], Tensor]

@@ -15,10 +15,10 @@ from lss.model.report_encoder import Evidence, Location
 from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.saved import ADAPTER, ModelCard, load_frozen, load_tensors
 from lss.model.severity import grade_by_area
-from lss.notes.consistency import check_report
 from lss.notes.reference import severity_sentence
-from lss.params import PredictParams, ReportParams
-from lss.seeding import generator
+from lss.notes.report_consistency import check_report
+from lss.project.params import PredictParams, ReportParams
+from lss.runtime.seeding import generator
 from lss.training.report_task import untrained
 from lss.training.task import Batch
 
@@ -32,7 +32,7 @@ def predict(
     device: torch.device,
     batches: Iterable[Batch],
 ) -> Iterator[dict[str, Any]]:
-    """Rows of lss.schemas.REPORT, one per sample, from the model folder and the backbone's checkpoint."""
+    """Rows of lss.storage.schemas.REPORT, one per sample, from the model folder and the backbone's checkpoint."""
     backbone = load_frozen(card, weights, device)
     network = untrained(backbone, card.network_config, ReportParams.model_validate(card.train["report"]))
     qlora.load_adapters(backbone, model / ADAPTER)

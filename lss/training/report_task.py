@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from lss.backbones import qlora
 from lss.backbones.base import Backbone
+from lss.domain.grades import GRADES
 from lss.errors import LssError
-from lss.grades import GRADES
 from lss.metrics.language import cider_d
 from lss.model.network import NetworkConfig, SegmentationNetwork, network_config
 from lss.model.report_encoder import Evidence, Location, join
@@ -25,9 +25,9 @@ from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.report_text import state_area
 from lss.model.saved import ADAPTER, load_tensors, read_card
 from lss.model.severity import PAPER_THRESHOLDS, Thresholds, calibrate_thresholds, unreached_grades
-from lss.notes.consistency import check_report
-from lss.params import ReportParams
-from lss.torch_setup import to_device
+from lss.notes.report_consistency import check_report
+from lss.project.params import ReportParams
+from lss.runtime.torch_setup import to_device
 from lss.training.task import Batch, Setup, Task, split_parameters
 
 FITTED_ON = "predicted masks of the validation part"

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from lss.backbones.base import Backbone
 from lss.losses.base import MaskLoss
-from lss.losses.masks import make_mask_loss
+from lss.losses.mask_losses import make_mask_loss
 from lss.model.network import SegmentationNetwork, network_config
-from lss.params import SegmentationParams, TrainParams
+from lss.project.params import SegmentationParams, TrainParams
 from lss.training.task import Batch, Setup, Task, add_vision_adapters, grade_term, split_parameters
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lss.backbones import qlora
 from lss.backbones.base import Backbone
 from lss.model.network import Output
-from lss.params import TrainParams
+from lss.project.params import TrainParams
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Batch:
         image_B1YX: grey image in [0, 1], float32, at the backbone's image size; without pixels (B, 1, 0, 0) in a
             batch of samples that are all known to the task.
         mask_B1YX: 0 or 1, float32, at the mask size; without pixels likewise.
-        grade_B: index into lss.grades.GRADES, int64.
+        grade_B: index into lss.domain.grades.GRADES, int64.
         report: reference texts.
         rows: the remaining columns of each sample (keys, level, grade).
         asked_B3: the prompts' level and wording, `lss.model.prompt_bank.questions`; None: level unknown.

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from lss.backbones import NAMES, backbone_class
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 from lss.backbones.tiny_init import cosine_basis, patch_filters, positions
-from lss.io import sha256_file
+from lss.storage.io import sha256_file
 
 PUBLISHED_FILES = {
     "biomedclip": {"open_clip_config.json", "open_clip_model.safetensors", "vocab.txt", "tokenizer_config.json"},

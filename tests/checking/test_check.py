@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from lss.checking.cohort import Checked, check_cohort
 from lss.checking.problems import Weight
 from lss.cli import app
-from lss.io import read_parquet
-from lss.params import Params, load_params
-from lss.schemas import REJECTS, SPLIT
+from lss.project.params import Params, load_params
 from lss.stages import ingest, split
+from lss.storage.io import read_parquet
+from lss.storage.schemas import REJECTS, SPLIT
 
 NOTES = {
     "A": "L3-L4: no significant compression. L4-L5: no significant compression. L5-S1: no significant compression.",

@@ -15,7 +15,7 @@ from PIL import Image
 from lss.checking.cohort import check_cohort
 from lss.checking.report import summary
 from lss.checking.sheet import MOST_OF_A_GROUP, SIDE, ContactSheet, thumbnail_pixels
-from lss.params import load_params
+from lss.project.params import load_params
 
 
 @pytest.mark.parametrize(

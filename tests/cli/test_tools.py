@@ -13,9 +13,9 @@ from lss import cli
 from lss.cli import app
 from lss.cohorts.privacy import pseudonyms
 from lss.errors import LssError
-from lss.io import write_parquet
-from lss.params import load_params
-from lss.schemas import REJECTS, SLICES
+from lss.project.params import load_params
+from lss.storage.io import write_parquet
+from lss.storage.schemas import REJECTS, SLICES
 
 
 def call(*words: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from dicom_files import write_notes
 
-from lss.cohorts.tables import numbered_rows, read_cells, read_table
+from lss.cohorts.spreadsheets import numbered_rows, read_cells, read_table
 from lss.errors import LssError
 from lss.notes.grade_file import grade_file
 

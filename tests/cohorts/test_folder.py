@@ -15,7 +15,7 @@ from PIL import Image
 from lss.cohorts.base import NO_FAULT_OF_A_FILE
 from lss.cohorts.folder import FolderDataset, patient_of, patients_of
 from lss.errors import LssError
-from lss.params import FolderParams
+from lss.project.params import FolderParams
 
 
 def params(**changes: str | None) -> FolderParams:

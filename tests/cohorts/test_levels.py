@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lss.cohorts.base import Geometry, RawSlice
 from lss.cohorts.blocks import find_blocks
-from lss.cohorts.levels import assign_levels
-from lss.grades import LEVELS
+from lss.cohorts.slice_levels import assign_levels
+from lss.domain.grades import LEVELS
 
 
 def make_slice(file: str, height: float, tilt: float, index: int = 0, series: str = "4", frame: str = "f") -> RawSlice:

@@ -20,11 +20,11 @@ from lss.cohorts.base import NO_FAULT_OF_A_FILE, UnusableError, natural_key
 from lss.cohorts.folder import FolderDataset
 from lss.cohorts.label_masks import label_mask
 from lss.cohorts.lss_dataset import LssDataset
-from lss.cohorts.pictures import read_picture
-from lss.cohorts.tables import read_table
+from lss.cohorts.picture_files import read_picture
+from lss.cohorts.spreadsheets import read_table
 from lss.cohorts.volumes import read_volume
 from lss.errors import LssError
-from lss.params import FolderParams
+from lss.project.params import FolderParams
 
 FOLDER = FolderParams.model_validate(
     {"table": None, "patient_column": "patient_id", "note_column": None, "grade_column": None, "plane_column": None,

@@ -15,7 +15,7 @@ from dicom_files import smooth_pixels, write_dicom, write_notes
 
 from lss.cohorts.privacy import MATCHED, PLAIN, REPLACED, Pseudonyms, pseudonyms
 from lss.errors import LssError
-from lss.params import load_params
+from lss.project.params import load_params
 from lss.stages import denoise, ingest, pseudo_mask, shards, split
 
 HEADER = {

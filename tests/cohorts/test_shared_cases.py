@@ -18,10 +18,10 @@ from PIL import Image
 from lss.checking.opening import _usable_table
 from lss.cohorts.base import PatientRecord
 from lss.cohorts.folder import FolderDataset
-from lss.cohorts.pictures import read_picture
-from lss.cohorts.tables import read_cells
+from lss.cohorts.picture_files import read_picture
+from lss.cohorts.spreadsheets import read_cells
 from lss.errors import LssError
-from lss.params import FolderParams
+from lss.project.params import FolderParams
 
 
 def reader(root: Path, assumed_spacing_mm: float | None = None, **settings: str | None) -> FolderDataset:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lss.cohorts.base import UnusableError, natural_key, patient_number
-from lss.cohorts.tree import MAX_ZIP_RATIO, FolderTree, ZipTree, check_zip_entry
+from lss.cohorts.file_tree import MAX_ZIP_RATIO, FolderTree, ZipTree, check_zip_entry
 from lss.errors import LssError
 
 
@@ -160,7 +160,7 @@ def test_listing_one_patient_does_not_go_through_all_names(tmp_path: Path, monke
         seen.append(name)
         return natural_key(name)
 
-    monkeypatch.setattr("lss.cohorts.tree.natural_key", count)
+    monkeypatch.setattr("lss.cohorts.file_tree.natural_key", count)
     assert [tree.files(f"p{number}") for number in range(50)] == [[f"p{number}/s/a.ima"] for number in range(50)]
     assert len(seen) == 50
 

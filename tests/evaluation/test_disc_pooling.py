@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lss.evaluation.cases import TestCases
-from lss.evaluation.discs import choose_reports, disc_part, discs_of, pool_answers
+from lss.evaluation.disc_pooling import choose_reports, disc_part, discs_of, pool_answers
 from lss.evaluation.grades import answers_of_area, answers_of_head, answers_of_text
 from lss.metrics.bootstrap import PatientBootstrap
 

@@ -9,7 +9,7 @@ import pytest
 from lss.evaluation.measures import find
 from lss.evaluation.report_checks import masks_by_stated_grade
 from lss.metrics.bootstrap import PatientBootstrap
-from lss.metrics.consistency import ImpossibleMetricsError
+from lss.metrics.plausibility import ImpossibleMetricsError
 
 
 def rows(overlaps: list[tuple[float, float]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -233,7 +233,7 @@ def test_source_code_without_the_table(publisher: Publisher, tmp_path: Path) -> 
 
 def test_the_reader_of_the_archive_finds_what_was_fetched(publisher: Publisher, tmp_path: Path) -> None:
     from lss.cohorts.lss_dataset import LssDataset
-    from lss.cohorts.phantom.workbook import write_notes
+    from lss.phantom.workbook import write_notes
 
     write_notes(tmp_path / "book.xlsx", {1: "Normal.", 7: "L4-L5: disc bulge."})
     for what, files in (

@@ -9,7 +9,7 @@ import pytest
 from mendeley_server import Publisher
 from project_copy import make_copy, run
 
-from lss.presets import apply_preset, write_settings
+from lss.project.presets import apply_preset, write_settings
 
 pytestmark = pytest.mark.workflow
 

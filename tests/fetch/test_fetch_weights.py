@@ -17,8 +17,8 @@ import yaml
 from hub_server import Hub, running
 from safetensors.torch import save
 
-from lss.params import load_params
-from lss.presets import write_settings
+from lss.project.params import load_params
+from lss.project.presets import write_settings
 
 BERT, CLIP = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract", "openai/clip-vit-large-patch14-336"
 BIOMEDCLIP, LLAVA = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224", "microsoft/llava-med-v1.5-mistral-7b"

@@ -14,9 +14,9 @@ from lss.errors import LssError
 from lss.losses.cross_entropy import cross_entropy
 from lss.losses.dice_cross_entropy import dice_cross_entropy
 from lss.losses.focal import IGNORED, focal_nll
-from lss.losses.masks import make_mask_loss
+from lss.losses.mask_losses import make_mask_loss
 from lss.losses.tversky import focal_tversky, tversky_index
-from lss.params import MaskLoss, load_params
+from lss.project.params import MaskLoss, load_params
 
 NAMES = get_args(MaskLoss)
 

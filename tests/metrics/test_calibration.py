@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import lss.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
+import lss.runtime.torch_setup  # noqa: F401  isort: skip  (before anything imports torchvision)
 import numpy as np
 import pytest
 import torch

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lss.metrics.consistency import (
+from lss.metrics.plausibility import (
     ImpossibleMetricsError,
     check_accuracy,
     check_confusion,

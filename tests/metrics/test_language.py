@@ -17,11 +17,11 @@ from rouge_score import rouge_scorer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
-from lss.java import java_on_path
 from lss.metrics.language import METRICS, LanguageScores, score_systems
 from lss.metrics.language_meteor import MeteorProcess, meteor_from_statistics
 from lss.metrics.language_ngrams import bleu, bleu_from_statistics, distinct, jaccard, rouge_n, tfidf_cosine
 from lss.metrics.language_tokens import clean_text, ptb_tokenise
+from lss.runtime.java import java_on_path
 
 LONG = "L4-L5: broad based disc bulge compressing the thecal sac and both exit canals. " * 30
 PAIRS = [

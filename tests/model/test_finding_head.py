@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-import lss.torch_setup  # noqa: F401
+import lss.runtime.torch_setup  # noqa: F401
 from lss.metrics.report_score import compare_findings
 from lss.model.finding_head import STATEMENTS, FindingHead, expected_score, statements_of, supported
 from lss.model.report_encoder import CELLS, Evidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 from lss.model.mask_encoder import COVERAGE_SIZE, TOKENS_PER_SIDE, MaskEncoder, mask_coverage
 from lss.model.report_encoder import CELLS, Evidence, ReportEncoder, area_digits, grade_index, join, pool_patches
 from lss.model.severity import Thresholds, grade_by_area

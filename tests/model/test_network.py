@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lss.backbones.base import Backbone
-from lss.grades import LEVELS
+from lss.domain.grades import LEVELS
 from lss.model.network import ClassificationNetwork, NetworkConfig, SegmentationNetwork
 from lss.model.prompt_bank import PromptBank, questions
 from lss.notes.prompts import GRADE_PROMPTS, TEST_WORDING, prompt_text

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from lss.model.report_text import state_area, tidy
-from lss.notes.consistency import stated_area
 from lss.notes.reference import SEVERITY_TEMPLATES, reference_report
+from lss.notes.report_consistency import stated_area
 
 NOTE = """LSS MRI. Feature of muscle spasm: loss of lumbar lordosis.
 L4-L5: diffuse disc bulge (3.5 mm) compressing the thecal sac, both exit canals & Schmorl's nodes; L5/S1 disc bulge."""

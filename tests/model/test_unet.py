@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lss.model.unet import UNet
-from lss.params import UNET_SMALLEST
+from lss.project.params import UNET_SMALLEST
 
 
 @pytest.mark.parametrize("size", [32, 50])

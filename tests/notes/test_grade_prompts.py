@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lss.grades import GRADES, LEVELS
+from lss.domain.grades import GRADES, LEVELS
 from lss.notes.prompts import GRADE_PROMPTS, PROMPT_GRADES, TEST_WORDING, TRAINING_WORDINGS, level_index, prompt_text
 
 

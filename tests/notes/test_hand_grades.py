@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lss.grades import parse_level_grades
+from lss.domain.grades import parse_level_grades
 from lss.notes.grading import NoteGrade, grade_note
 
 LEAST_NOTE_AGREEMENT = 0.98

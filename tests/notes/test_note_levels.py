@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lss.grades import LEVELS
+from lss.domain.grades import LEVELS
 from lss.notes.clauses import tokenise
-from lss.notes.levels import OUTSIDE, TRANSITIONAL
+from lss.notes.level_names import OUTSIDE, TRANSITIONAL
 from lss.notes.spelling import write_out
 
 

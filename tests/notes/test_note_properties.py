@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lss.grades import GRADES, LEVELS, worst
+from lss.domain.grades import GRADES, LEVELS, worst
 from lss.notes.grading import grade_note, grade_report
 
 _SUBJECTS = ["Disc bulge", "Diffuse disc bulge", "Rt paracentral disc protrusion", "Central disc extrusion"]

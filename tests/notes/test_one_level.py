@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lss.grades import LEVELS
+from lss.domain.grades import LEVELS
 from lss.notes.grading import grade_note
 from lss.notes.reference import findings_of_level, reference_report
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lss.grades import format_level_grades, parse_level_grades
+from lss.domain.grades import format_level_grades, parse_level_grades
 from lss.notes.doubt import doubtful_words
 from lss.notes.grading import grade_note
 from lss.notes.spelling import write_out

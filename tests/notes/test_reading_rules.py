@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lss.grades import format_level_grades
+from lss.domain.grades import format_level_grades
 from lss.notes.grading import grade_note
 
 GRADE_A = [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lss.grades import GRADES
+from lss.domain.grades import GRADES
 from lss.notes.grading import grade_report, read_report
 from lss.notes.reference import reference_report, severity_sentence, swap_sides
 

@@ -10,11 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lss.grades import LEVELS
-from lss.notes.consistency import CONTRADICTIONS, ReportCheck, check_report, stated_area, stated_levels, stated_sides
+from lss.domain.grades import LEVELS
 from lss.notes.grading import grade_note
-from lss.notes.levels import OUTSIDE
+from lss.notes.level_names import OUTSIDE
 from lss.notes.reference import SEVERITY_TEMPLATES, reference_report, severity_sentence, swap_sides
+from lss.notes.report_consistency import (
+    CONTRADICTIONS,
+    ReportCheck,
+    check_report,
+    stated_area,
+    stated_levels,
+    stated_sides,
+)
 
 TEXT = "Severe spinal canal stenosis, 31.2 % of the region is affected. L4-L5: Protrusion largely compressing the sac."
 BULGE = "Mild to moderate spinal canal compression, 3.0 % of the region is affected. Bulge compressing the sac"

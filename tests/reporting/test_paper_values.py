@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lss.reporting.names import BACKBONES
-from lss.reporting.paper import impossible_in_paper, paper_values
+from lss.reporting.paper_values import impossible_in_paper, paper_values
 
 CODES = {name: code for code, name in BACKBONES.items()}
 COLUMNS = {"grade_a": "A", "grade_bc": "BC", "grade_d": "D", "macro_average": "macro"}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from synthetic_results import Evaluated, make, run_evaluate
 
-from lss.kept_runs import keep
 from lss.metrics.language_meteor import MeteorProcess
+from lss.tools.kept_runs import keep
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from lss.io import write_parquet
-from lss.params import check_params, load_params
-from lss.schemas import SHARD, TRUTH
+from lss.project.params import check_params, load_params
+from lss.storage.io import write_parquet
+from lss.storage.schemas import SHARD, TRUTH
 
 GRADES = ("A", "BC", "D")
 

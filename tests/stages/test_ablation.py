@@ -10,9 +10,9 @@ import torch
 from small_study import params, write_shards, write_truth
 
 from lss.errors import LssError
-from lss.runs import Arm, ablation_arms
-from lss.schemas import ABLATION_CASES
+from lss.project.models import Arm, ablation_arms
 from lss.stages import ablation, weights
+from lss.storage.schemas import ABLATION_CASES
 from lss.training import fit
 from lss.training.checkpoints import trained_tensors
 

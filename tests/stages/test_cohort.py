@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from dicom_files import write_notes
 
-from lss import schemas
 from lss.cohorts.lss_dataset import LssDataset
-from lss.cohorts.needed import missing_files
-from lss.cohorts.phantom import archive
+from lss.cohorts.needed_files import missing_files
 from lss.errors import LssError
-from lss.io import read_parquet
-from lss.params import CohortParams, load_params
+from lss.phantom import archive
+from lss.project.params import CohortParams, load_params
 from lss.stages import cohort
+from lss.storage import schemas
+from lss.storage.io import read_parquet
 
 LAYOUT = re.compile(
     r"01_MRI_Data/\d{4}/[A-Z]-SPINE_[A-Z_-]+_\d{8}_\d{6}_\d{6}/"

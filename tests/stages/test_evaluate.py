@@ -15,11 +15,11 @@ from lss.errors import LssError
 from lss.evaluation.cases import CASE_SCHEMAS
 from lss.evaluation.grades import Prevalence
 from lss.evaluation.measures import find
-from lss.io import write_json
 from lss.metrics.bootstrap import NOT_SAMPLED
 from lss.reporting.table_grid import grid_of
-from lss.reporting.tables import build_tables
-from lss.schemas import TRUTH
+from lss.reporting.table_rows import build_tables
+from lss.storage.io import write_json
+from lss.storage.schemas import TRUTH
 
 GRADES = ["A", "BC", "D"]
 

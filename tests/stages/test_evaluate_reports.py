@@ -14,22 +14,22 @@ import pytest
 from sklearn import metrics as sk
 from synthetic_results import BACKBONES, Evaluated, make, run_evaluate
 
+from lss.domain.grades import GRADES
 from lss.evaluation.measures import find
 from lss.evaluation.report_checks import evaluate_checks
 from lss.evaluation.reports import FINDINGS_METRICS
-from lss.grades import GRADES
-from lss.io import write_json
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.metrics.language import METRICS
 from lss.metrics.report_baselines import most_frequent_report
 from lss.model.severity import Thresholds, grade_by_area
-from lss.notes.consistency import CONTRADICTIONS
 from lss.notes.grading import grade_report
+from lss.notes.report_consistency import CONTRADICTIONS
 from lss.reporting.names import SOURCES
 from lss.reporting.table_grid import grid_of
+from lss.reporting.table_rows import build_tables
 from lss.reporting.table_text import remarks
-from lss.reporting.tables import build_tables
-from lss.schemas import REPORT
+from lss.storage.io import write_json
+from lss.storage.schemas import REPORT
 
 BASELINES = ("shuffled", "most_frequent", "most_frequent_level", "level_grade", "central", "nearest_image",
              "nearest_level", "template")  # fmt: skip

@@ -14,15 +14,15 @@ from lss.errors import LssError
 from lss.imaging.codec import pixels_from_bytes, pixels_to_bytes
 from lss.imaging.denoise import denoise
 from lss.imaging.denoise_gpu import cuda_available
-from lss.io import read_json, write_parquet
 from lss.model.severity import lateral_side
 from lss.notes.reference import RULES_VERSION
-from lss.params import DenoiseParams, Params, PseudoMaskParams, ShardParams, load_params
-from lss.schemas import DENOISED, PSEUDO_MASKS, SHARD, SHARD_VERSION, SLICES, SPLIT
-from lss.shards import decode_image, decode_mask
+from lss.project.params import DenoiseParams, Params, PseudoMaskParams, ShardParams, load_params
 from lss.stages import denoise as denoise_stage
 from lss.stages import pseudo_mask as mask_stage
 from lss.stages import shards as shards_stage
+from lss.storage.io import read_json, write_parquet
+from lss.storage.schemas import DENOISED, PSEUDO_MASKS, SHARD, SHARD_VERSION, SLICES, SPLIT
+from lss.storage.shards import decode_image, decode_mask
 
 SIDE = 160
 NOTE = "L4-L5: broad based disc bulge with left foraminal stenosis."

@@ -19,12 +19,12 @@ from dicom_files import smooth_pixels, write_dicom, write_notes, write_patient
 from real_slices import link_real_slices
 
 from lss.cohorts.privacy import pseudonyms
-from lss.grades import worst
+from lss.domain.grades import worst
 from lss.imaging.geometry import SlicePlane
-from lss.inspect import fingerprint_table, inspect_cohort
-from lss.params import CohortParams, load_params
-from lss.schemas import REJECTS, SLICES
+from lss.project.params import CohortParams, load_params
 from lss.stages import ingest, split
+from lss.storage.schemas import REJECTS, SLICES
+from lss.tools.inspect import fingerprint_table, inspect_cohort
 
 SETTINGS = load_params(Path(__file__).resolve().parents[2] / "params.yaml")
 

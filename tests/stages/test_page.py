@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_results import SEED, Evaluated, make, run_evaluate, write_page
 
-from lss import layout
-from lss.io import write_json
+from lss.project import layout
 from lss.reporting.cards import Card
 from lss.reporting.overview import overview
 from lss.reporting.page import Picture, render_page
-from lss.schemas import REPORT
+from lss.storage.io import write_json
+from lss.storage.schemas import REPORT
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,13 +15,13 @@ import torch
 from small_study import png, sample
 from torch import nn
 
-from lss import layout
-from lss.io import write_parquet
 from lss.model.network import Output
-from lss.params import Params, load_params
-from lss.runs import Arm
-from lss.schemas import SHARD, TRUTH
+from lss.project import layout
+from lss.project.models import Arm
+from lss.project.params import Params, load_params
 from lss.stages import ablation, evaluate, predict
+from lss.storage.io import write_parquet
+from lss.storage.schemas import SHARD, TRUTH
 from lss.training import fit
 from lss.training.data import Samples
 

@@ -7,8 +7,8 @@ import pytest
 from small_study import params, write_shards
 
 from lss.errors import LssError
-from lss.schemas import CLASSIFICATION, SEGMENTATION
 from lss.stages import predict, train, weights
+from lss.storage.schemas import CLASSIFICATION, SEGMENTATION
 
 LOSSES = {"classification": "cross_entropy", "segmentation": "cross_entropy"}
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from lss.errors import LssError
-from lss.io import parquet_writer
 from lss.stages._slices import iterate_rows, spacing_mm
+from lss.storage.io import parquet_writer
 
 SCHEMA = pa.schema([("slice_key", pa.string()), ("pixels", pa.binary())])
 PIXEL_BYTES = 200_000

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from lss.cohorts.partition import assign_folds, assign_stratified, persons
 from lss.errors import LssError
-from lss.io import write_parquet
-from lss.params import FractionParams, SplitParams, load_params
-from lss.schemas import REJECTS, SLICES, SPLIT
+from lss.project.params import FractionParams, SplitParams, load_params
 from lss.stages import split
 from lss.stages._slices import read_split
+from lss.storage.io import write_parquet
+from lss.storage.schemas import REJECTS, SLICES, SPLIT
 
 SETTINGS = load_params(Path(__file__).resolve().parents[2] / "params.yaml").split
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}

@@ -12,13 +12,13 @@ import pytest
 from synthetic_results import SEED, Evaluated
 
 from lss.evaluation.measures import find
-from lss.io import write_json
-from lss.params import TableParams
+from lss.project.params import TableParams
 from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.table_grid import grid_of
+from lss.reporting.table_rows import COLUMNS, TEST_COLUMNS, TESTS, build_tables
 from lss.reporting.table_text import escape
-from lss.reporting.tables import COLUMNS, TEST_COLUMNS, TESTS, build_tables
 from lss.stages import tables
+from lss.storage.io import write_json
 
 CAVEAT = 'Notes & images were paired at random: 100 % of {them}, by \\hand_1 ~ <once> ^ #2 $ | "so".'
 

@@ -9,8 +9,8 @@ import pytest
 from safetensors import safe_open
 from small_study import params, write_shards
 
-from lss.code import code_hashes
-from lss.runs import Run
+from lss.project.code import code_hashes
+from lss.project.models import Run
 from lss.stages import train, weights
 from lss.training import fit
 from lss.training.fit import training_key
@@ -109,7 +109,7 @@ def test_what_a_training_depends_on(study, monkeypatch, project_root):
         patch.setattr(fit, "code_hashes", lambda stage: {"lss/training/loop.py": "edited"})
         assert key(params(project_root)) != before
     with monkeypatch.context() as patch:
-        patch.setattr("lss.manifest.version", lambda package: "0.0")
+        patch.setattr("lss.project.manifest.version", lambda package: "0.0")
         assert key(params(project_root)) != before
     assert key(params(project_root)) == before
 

@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 
 from lss.backbones import load_backbone
 from lss.errors import LssError
-from lss.io import sha256_file
-from lss.params import WeightParams
+from lss.project.params import WeightParams
 from lss.stages import weights
+from lss.storage.io import sha256_file
 
 COMMIT = "0" * 40
 

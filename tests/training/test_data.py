@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from lss.io import write_parquet
 from lss.notes.prompts import TEST_WORDING, TRAINING_WORDINGS
-from lss.params import AugmentParams
-from lss.schemas import SHARD
+from lss.project.params import AugmentParams
+from lss.storage.io import write_parquet
+from lss.storage.schemas import SHARD
 from lss.training import data
 from lss.training.data import BatchLoader, Samples, Subsets, change_by_epoch
 from lss.training.task import Batch

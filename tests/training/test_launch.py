@@ -11,10 +11,10 @@ import pytest
 sys.path.append(str(Path(__file__).parent.parent / "stages"))
 from small_study import write_shards
 
-from lss import layout
-from lss.io import read_json
-from lss.params import load_params
+from lss.project import layout
+from lss.project.params import load_params
 from lss.stages import weights
+from lss.storage.io import read_json
 
 pytestmark = pytest.mark.slow
 

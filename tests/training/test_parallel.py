@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from toy_task import ToyBatches, ToyTask
 
 from lss.errors import LssError
-from lss.io import read_json, write_json
+from lss.storage.io import read_json, write_json
 from lss.training.checkpoints import trained_tensors
 from lss.training.loop import LoopSettings, train
 from lss.training.parallel import Alone, Several, join

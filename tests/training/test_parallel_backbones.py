@@ -16,8 +16,8 @@ from small_study import params, write_shards
 
 from lss.backbones import load_backbone
 from lss.backbones.qlora import add_adapters
-from lss.io import read_json, write_json
 from lss.stages import train, weights
+from lss.storage.io import read_json, write_json
 from lss.training.parallel import Several
 
 SMALL = {

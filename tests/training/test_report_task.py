@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import lss.torch_setup  # noqa: F401  isort: skip
+import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import numpy as np
 import pytest
 import torch
@@ -15,7 +15,6 @@ import torch
 from lss.backbones import load_backbone, qlora
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 from lss.errors import LssError
-from lss.io import write_json
 from lss.losses.focal import IGNORED
 from lss.model.finding_head import statements_of, supported
 from lss.model.network import SegmentationNetwork, network_config
@@ -25,9 +24,10 @@ from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.report_text import state_area, tidy
 from lss.model.saved import ModelCard, load_network, save_model
 from lss.model.severity import PAPER_THRESHOLDS, area_percent, calibrate_thresholds, grade_by_area
-from lss.notes.consistency import check_report
 from lss.notes.reference import severity_sentence
-from lss.params import PredictParams, TrainParams, load_params
+from lss.notes.report_consistency import check_report
+from lss.project.params import PredictParams, TrainParams, load_params
+from lss.storage.io import write_json
 from lss.training import report_prediction, report_task
 from lss.training.task import Batch, Setup
 

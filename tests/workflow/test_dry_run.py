@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from project_copy import make_copy, run
 
-from lss.presets import apply_preset
+from lss.project.presets import apply_preset
 
 pytestmark = pytest.mark.workflow
 

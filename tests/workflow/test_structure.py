@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 from typer.testing import CliRunner
 
-from lss import layout
 from lss.cli import app
+from lss.project import layout
 from lss.stages import cohort
 
 STAGES = ["cohort", "ingest", "split", "denoise", "pseudo_mask", "shards", "weights", "train", "predict",

@@ -1,0 +1,169 @@
+"""Disc level of axial slices, from known slices or from the blocks in which they were planned.
+
+Axial slices of the lumbar spine are planned in blocks of 4 or 5 parallel slices, one block per disc; the block
+of the last disc follows the sacrum and is the most angled. From the tail upwards the blocks are L5-S1, L4-L5, ...
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lss.cohorts.base import RawSlice
+from lss.cohorts.blocks import (
+    HEAD_3,
+    MAX_BLOCK_MM,
+    MAX_DISC_MM,
+    MIN_DISC_MM,
+    PARALLEL_DEGREES,
+    along,
+    angle,
+    find_blocks,
+    height,
+    length,
+    normal,
+)
+from lss.cohorts.contrast import NO_ANATOMY
+from lss.domain.grades import LEVELS
+
+MIN_SACRUM_DEGREES = 15.0
+"""A lowest block tilted less may not be L5-S1's: lumbosacral angles are 18 to 71 degrees, the sacral slope in stenosis
+13.8 to 66.9; the discs above lie flatter."""
+
+USUAL_DISCS = range(3, 6)
+"""Discs that a lumbar study covers: the three lowest at least, the five lumbar ones at most."""
+
+Level = tuple[str | None, str]
+"""A level, None where unknown, and its reason."""
+
+
+def assign_levels(
+    slices: Sequence[RawSlice], known: Mapping[str, tuple[str, str]] | None = None, *, only_known: bool = False
+) -> None:
+    """Set `level` and `level_reason` of every axial slice of one patient, in place.
+
+    Blocks of all weightings at one frame of reference are counted together: a disc that only T1 shows counts too.
+    A reason that says "doubtful" asks for a look at the slice.
+
+    Args:
+        slices: all slices of the patient, of any plane.
+        known: level and its source of some slices (a companion table, labels), by their `file`, or by `file#instance`
+            where one file holds several: they fix the level of their block, or of the nearest slices where a block has
+            several or is too long for one disc. Where the count of the blocks says another level, the reason says so
+            and "doubtful": the table may mean another study.
+        only_known: count no blocks; where `known` names no slice nearby, the level stays unknown.
+    """
+    known = known or {}
+    groups: dict[tuple[str, str], dict[str, list[RawSlice]]] = defaultdict(lambda: defaultdict(list))
+    for item in slices:
+        if item.plane != "axial":
+            continue
+        if item.weighting in NO_ANATOMY:
+            item.level, item.level_reason = None, f"not sought: {item.weighting}"
+        elif item.geometry is None:
+            item.level, item.level_reason = _known(item, known) or (None, "no position in the header")
+        else:
+            groups[item.study, item.geometry.frame][item.weighting].append(item)
+    frames = Counter(study for study, _ in groups)
+    for (study, _), group in groups.items():
+        rows = [find_blocks(of_weighting) for of_weighting in group.values()]
+        counted = _count_discs(rows, "the study has axial blocks in another frame too" if frames[study] > 1 else "")
+        for blocks in rows:
+            if only_known or any(_known(item, known) for block in blocks for item in block):
+                by_count = [None if only_known else counted[id(block)][0] for block in blocks]
+                _levels_from_known(blocks, known, by_count)
+            else:
+                for block in blocks:
+                    _set(block, *counted[id(block)])
+
+
+def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Level]:
+    """Level of each block by its `id`, discs being counted from the tail; `rows` holds the blocks of each weighting.
+
+    A block beside another one (a repeated scan, another weighting) shows the same disc.
+    """
+    problems = [_not_planned(blocks) for blocks in rows]
+    levels: dict[int, Level] = {
+        id(block): (None, f"block {index} of {len(blocks)} from the tail; {problem}")
+        for blocks, problem in zip(rows, problems, strict=True)
+        for index, block in enumerate(blocks, start=1)
+    }
+    blocks = [block for row, problem in zip(rows, problems, strict=True) if not problem for block in row]
+    blocks.sort(key=height)
+    if not blocks:
+        return levels
+    rises = [0.0, *np.diff([height(block) for block in blocks])]
+    discs = np.cumsum([rise >= MIN_DISC_MM for rise in rises])
+    tilts = [angle(normal(block[0]), HEAD_3) for block in blocks]
+    gap = next((index for index, rise in enumerate(rises) if rise > MAX_DISC_MM), len(blocks))
+    count = int(discs[-1]) + 1
+    doubts = [doubt, *_doubts(tilts, [int(disc) for disc in discs])] if count > 1 else []
+    if gap < len(blocks):
+        doubts.append(f"a gap of {rises[gap]:.0f} mm in the count")
+    said = "".join(f"; doubtful: {words}" for words in doubts if words)
+    for index, block in enumerate(blocks):
+        where = f"disc {discs[index] + 1} of {count} from the tail, tilted {tilts[index]:.0f} degrees"
+        if count == 1:
+            levels[id(block)] = None, f"{where}; only one disc, and nothing says which"
+        elif index >= gap:
+            levels[id(block)] = None, f"{where}; {rises[gap]:.0f} mm above the one below: a disc may be missing"
+        elif discs[index] >= len(LEVELS):
+            levels[id(block)] = None, f"{where}; more blocks than lumbar discs"
+        else:
+            levels[id(block)] = LEVELS[-1 - int(discs[index])], where + said
+    return levels
+
+
+def _doubts(tilts: list[float], discs: list[int]) -> list[str]:
+    """Why the count may not begin at L5-S1, or may have skipped or invented a disc."""
+    lowest, count, found = max(t for t, disc in zip(tilts, discs, strict=True) if disc == 0), discs[-1] + 1, []
+    if lowest < max(tilts):
+        found.append("the lowest block is not the most angled")
+    if lowest < MIN_SACRUM_DEGREES:
+        found.append(f"the lowest block is tilted by only {lowest:.0f} degrees: L5-S1 may be missing")
+    if count not in USUAL_DISCS:
+        usual = f"{USUAL_DISCS.start} to {USUAL_DISCS.stop - 1}"
+        found.append(f"{'fewer' if count < USUAL_DISCS.start else 'more'} discs than the usual {usual}")
+    return found
+
+
+def _not_planned(blocks: list[list[RawSlice]]) -> str:
+    """Why no block of this weighting can be counted; empty where they can."""
+    if any(length(block) > MAX_BLOCK_MM for block in blocks):
+        return "a block covers more than one disc"
+    if all(len(block) == 1 and angle(normal(block[0]), normal(blocks[0][0])) < PARALLEL_DEGREES for block in blocks):
+        return "single parallel slices, planned for no disc"
+    return ""
+
+
+def _levels_from_known(
+    blocks: list[list[RawSlice]], known: Mapping[str, tuple[str, str]], counted: list[str | None]
+) -> None:
+    for block, by_count in zip(blocks, counted, strict=True):
+        anchors = [(item, *found) for item in block if (found := _known(item, known))]
+        if not anchors:
+            _set(block, None, "no slice of this block has a known level")
+            continue
+        normal_3 = normal(block[0])
+        several = len({level for _, level, _ in anchors}) > 1 or length(block) > MAX_BLOCK_MM
+        for item in block:
+            distances = [abs(along(anchor, normal_3) - along(item, normal_3)) for anchor, *_ in anchors]
+            _, level, source = anchors[int(np.argmin(distances))]
+            if several and min(distances) > MIN_DISC_MM:
+                _set([item], None, f"{min(distances):.0f} mm from the nearest slice of known level")
+            else:
+                away = f", {min(distances):.1f} mm away" if min(distances) else ""
+                doubt = f"; doubtful: the blocks say {by_count}" if by_count not in (None, level) else ""
+                _set([item], level, f"{source}{away}{doubt}")
+
+
+def _known(item: RawSlice, known: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """What is known of a slice's level, and its source."""
+    return known.get(f"{item.file}#{item.instance}") or known.get(item.file)
+
+
+def _set(block: list[RawSlice], level: str | None, reason: str) -> None:
+    for item in block:
+        item.level, item.level_reason = level, reason

@@ -1,0 +1,1 @@
+"""The vocabularies and formulas that every part shares: grades, disc levels, affected area."""

@@ -1,0 +1,90 @@
+"""What is said of a disc of a patient: the slices through it pooled, as a reader wants it, beside what is said of each.
+
+Rules:
+- grade: the one of the highest mean over the slices of the head's probability, or of the votes where there are none
+  (mask area, text); of equals the worse;
+- report: the one whose findings agree best with those of the disc's other reports (`lss.metrics.report_score`, mean),
+  the first of equals. No reference is looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lss.domain.grades import GRADES
+from lss.evaluation.cases import TestCases
+from lss.evaluation.grades import Answers
+from lss.metrics.bootstrap import PatientBootstrap
+from lss.metrics.report_score import compare_findings
+
+Discs = list[list[int]]
+"""Places of the slices through each disc."""
+
+
+def discs_of(cases: TestCases) -> Discs:
+    """Slices by patient and disc level, in the order of their first ones; a slice of unknown level is in none."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for place, (patient, level) in enumerate(zip(cases.patients, cases.levels, strict=True)):
+        if level is not None:
+            found.setdefault((patient, level), []).append(place)
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class DiscPart:
+    """The discs of the test part.
+
+    Attributes:
+        places: of the slices through each.
+        classes: index of each disc's grade, the worst of its slices.
+        named: whether the note names it.
+        bootstrap: over the same patients.
+    """
+
+    places: Discs
+    classes: NDArray[np.intp]
+    named: list[bool]
+    bootstrap: PatientBootstrap
+
+
+def disc_part(cases: TestCases, of_images: PatientBootstrap) -> DiscPart | None:
+    """The discs of these cases, to be resampled as their images are; None where no level is known."""
+    discs = discs_of(cases)
+    if not discs:
+        return None
+    return DiscPart(
+        discs,
+        np.array([cases.classes[places].max() for places in discs]),
+        [any(cases.named[place] for place in places) for places in discs],
+        of_images.of([cases.patients[places[0]] for places in discs]),
+    )
+
+
+def pool_answers(answers: Answers, discs: Discs) -> Answers:
+    """One answer per disc from those of its slices."""
+    votes_N3 = np.array([[float(grade == name) for name in GRADES] for grade in answers.grades])
+    scores_N3 = votes_N3 if answers.probabilities is None else answers.scores
+    scores_M3 = _means(scores_N3, discs)
+    worst_first = scores_M3[:, ::-1]
+    grades = [GRADES[len(GRADES) - 1 - int(of_disc.argmax())] if of_disc.any() else None for of_disc in worst_first]
+    probabilities = None if answers.probabilities is None else _means(answers.probabilities, discs)
+    return Answers(grades, scores_M3, probabilities)
+
+
+def _means(values_N3: NDArray[np.float64], discs: Discs) -> NDArray[np.float64]:
+    return np.stack([values_N3[places].mean(axis=0) for places in discs])
+
+
+def choose_reports(reports: list[str], levels: list[str | None], discs: Discs) -> list[int]:
+    """Place of the slice whose report stands for each disc."""
+    chosen = []
+    for places in discs:
+        agreement = [
+            sum(compare_findings(reports[place], reports[other], levels[place]).score for other in places)
+            for place in places
+        ]
+        chosen.append(places[int(np.argmax(agreement))])
+    return chosen

@@ -1,0 +1,165 @@
+"""What a run with these settings still lacks: raw data, weights, files that settings name, a GPU.
+
+Looks at the disk only and imports nothing heavy, but for torch where a setting insists on a GPU.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from lss.cohorts.needed_files import missing_files
+from lss.errors import LssError
+from lss.fetch.sources import COHORT_REMEDY, weights_remedy
+from lss.project import layout
+from lss.project.params import CheckpointParams, Params, WeightParams
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Something that is not there.
+
+    Attributes:
+        jobs: of the workflow that cannot do without it: a rule, or a rule and a backbone ("weights smolvlm").
+        what: it is, and where it is expected.
+        remedy: how to get it, or what to set instead.
+    """
+
+    jobs: tuple[str, ...]
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.remedy}"
+
+
+def has_gpu(device: str) -> bool:
+    """Whether trainings will use a CUDA card under this setting of `device` (auto, cpu, cuda)."""
+    return device == "cuda" or (device == "auto" and shutil.which("nvidia-smi") is not None)
+
+
+@cache
+def gpu_count() -> int:
+    """CUDA devices that torch can use; it is imported only where it is not built for the CPU alone."""
+    try:
+        if version("torch").endswith("+cpu"):
+            return 0
+    except PackageNotFoundError:
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def lacks(params: Params) -> list[Lack]:
+    """All that is missing. Empty for the embedded default."""
+    return [*_missing_inputs(params), *missing_gpus(params)]
+
+
+def require(params: Params, jobs: set[str], *, gpus: bool = True) -> None:
+    """Raise LssError, which lists them all, where one of `jobs` cannot do without something that is missing.
+
+    Args:
+        params: the settings.
+        jobs: that are about to run, as in `Lack`.
+        gpus: whether they run on this machine, whose GPUs then count.
+    """
+    found = [*_missing_inputs(params), *(missing_gpus(params) if gpus else [])]
+    if due := [str(lack) for lack in found if jobs.intersection(lack.jobs)]:
+        raise LssError(f"nothing was started, since {len(due)} thing(s) are missing\n  " + "\n  ".join(due))
+
+
+def _missing_inputs(params: Params) -> list[Lack]:
+    found = []
+    cohort, key, split, kept = params.cohort, params.ingest.pseudonym_key_file, params.split.file, params.evaluate
+    if cohort.name != "phantom" and (lack := missing_files(cohort)):
+        found.append(
+            Lack(("cohort", "ingest"), f"cohort '{cohort.name}' in {cohort.root}/: {lack}", COHORT_REMEDY[cohort.name])
+        )
+    if key is not None and not key.is_file():
+        found.append(
+            Lack(
+                ("ingest",),
+                f"{layout.PARAMS}: ingest.pseudonym_key_file: there is no file {key}",
+                "Put the key there, or null: pseudonyms then come from the seed.",
+            )
+        )
+    if split is not None and not split.is_file():
+        found.append(
+            Lack(
+                ("split",),
+                f"{layout.PARAMS}: split.file: there is no file {split}",
+                "Make it (`lss pseudonyms --help` says how), correct its path, or set null: the split is then drawn.",
+            )
+        )
+    if params.weights.source == "published":
+        weights = [_missing_weights(params.weights, backbone) for backbone in params.train.backbones]
+        found += [lack for lack in weights if lack]
+    if kept.compare_with and not Path(layout.KEPT.format(name=kept.compare_with)).is_dir():
+        found.append(
+            Lack(
+                ("evaluate",),
+                f"the run {kept.compare_with} in {layout.KEPT.format(name=kept.compare_with)}/ (evaluate.compare_with)",
+                "`lss keep REVISION` makes it from the git revision or DVC experiment it came from; null compares with "
+                "nothing.",
+            )
+        )
+    return found
+
+
+def _missing_weights(weights: WeightParams, backbone: str) -> Lack | None:
+    checkpoint, folder = _published(weights, backbone)
+    if any(folder.glob("*.safetensors")):
+        return None
+    remedy = weights_remedy(checkpoint.hub_id, checkpoint.revision, folder)
+    if any(folder.glob("*.bin")):
+        remedy = f"The files there are pickles: convert them once with `lss convert-weights {folder}`."
+    return Lack((f"weights {backbone}",), f"weights of {backbone} in {folder}/", remedy)
+
+
+def missing_gpus(params: Params) -> list[Lack]:
+    """Where a setting insists on more GPUs than torch finds here."""
+    train, denoise = params.train, params.denoise
+    wanted = [
+        ("train", train.device, train.processes, ("train", "ablation_arm")),
+        ("predict", params.predict.device, 1, ("predict",)),
+        ("denoise", denoise.device if denoise.method == "nlm" else "cpu", 1, ("denoise",)),
+    ]
+    found = []
+    for section, device, cards, rules in wanted:
+        if device != "cuda" or gpu_count() >= cards:
+            continue
+        if gpu_count() == 0:
+            what = f"{layout.PARAMS}: {section}.device: is cuda, but {_why_no_gpu()}"
+            found.append(Lack(rules, what, f"Set {section}.device to auto or cpu; `lss doctor` says more."))
+        else:
+            what = f"{layout.PARAMS}: train.processes: is {cards}, but torch finds {gpu_count()} GPU(s) here"
+            found.append(Lack(rules, what, "A training takes a GPU per process: set it to as many as there are."))
+    return found
+
+
+def _why_no_gpu() -> str:
+    built = version("torch")
+    if built.endswith("+cpu") and shutil.which("nvidia-smi"):
+        return f"torch {built} is built without CUDA: install the CUDA build of the pinned version"
+    return "torch finds no GPU here"
+
+
+def published_files(params: WeightParams, backbone: str) -> dict[str, int] | None:
+    """Sizes of the published files that the stage `weights` reads, by name; None where it reads none.
+
+    By this Snakemake sees that files were put there or exchanged, without reading gigabytes at every start.
+    """
+    if params.source == "tiny":
+        return None
+    _, folder = _published(params, backbone)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+def _published(params: WeightParams, backbone: str) -> tuple[CheckpointParams, Path]:
+    checkpoint: CheckpointParams = getattr(params, backbone)
+    return checkpoint, checkpoint.folder or Path(layout.PUBLISHED.format(backbone=backbone))

@@ -1,0 +1,96 @@
+"""What a stage leaves beside its outputs: from what, with what, on what they were made."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lss import BEGAN, __version__
+from lss.storage.io import read_json, sha256_file, write_json
+
+_PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "open_clip_torch", "timm", "opencv-python-headless",
+             "scikit-image", "numpy", "pandas", "pyarrow", "pycocoevalcap")  # fmt: skip
+
+
+def write_manifest(
+    path: Path | str,
+    stage: str,
+    *,
+    inputs: list[Path],
+    outputs: list[Path],
+    params: dict[str, Any],
+    seed: int,
+    started: datetime,
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Write a stage's manifest.
+
+    Args:
+        path: where; by convention `results/manifests/<stage>[/<wildcards>].json`.
+        stage: name of the stage.
+        inputs: data files read (not code); each with its SHA-256.
+        outputs: files written; each with size and SHA-256.
+        params: the stage's own section of params.yaml.
+        seed: the seed of params.yaml.
+        started: when the stage began (UTC); the manifest adds the seconds it took, and those of the whole process.
+        facts: counts and caveats of this run that the page or a reader wants (JSON values).
+    """
+    now = datetime.now(UTC)
+    write_json(
+        path,
+        {
+            "stage": stage,
+            "inputs": {str(file): sha256_file(file) for file in inputs},
+            "outputs": {
+                str(file): {"sha256": sha256_file(file), "bytes": Path(file).stat().st_size} for file in outputs
+            },
+            "params": params,
+            "seed": seed,
+            "facts": facts or {},
+            "finished": now.isoformat(timespec="seconds"),
+            "seconds": round((now - started).total_seconds(), 1),
+            "process_seconds": round(time.monotonic() - BEGAN, 1),  # with imports: what the next run will wait
+            "machine": machine(),
+        },
+    )
+
+
+def read_manifest(path: Path | str) -> dict[str, Any]:
+    """Read a manifest; LssError when it is missing or broken."""
+    return read_json(path)
+
+
+def machine() -> dict[str, Any]:
+    """Versions and hardware that numbers may depend on."""
+    return {
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "versions": versions(),
+        "commit": commit(),
+    }
+
+
+def commit() -> str | None:
+    """Commit of this program's source, "-dirty" where it was edited since; None outside a git repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def versions() -> dict[str, str]:
+    """Versions of what numbers may depend on. Reads package metadata only: imports nothing heavy."""
+    found = {"lss": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,80 @@
+"""Which models are trained: backbone x task x loss, in one list for workflow, command line and evaluation."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import NamedTuple
+
+from lss.project import layout
+from lss.project.params import AblationParams, MaskLoss, Params, TrainParams
+
+TASKS = ("classification", "segmentation", "report")
+
+
+class Run(NamedTuple):
+    """One model."""
+
+    backbone: str
+    task: str
+    loss: str
+
+
+def model_runs(train: TrainParams) -> list[Run]:
+    """All models of these settings, segmentation before report, which builds on it; baselines last."""
+    of_backbones = [
+        Run(backbone, task, loss)
+        for backbone in train.backbones
+        for task in TASKS
+        for loss in getattr(train, task).losses
+    ]
+    return of_backbones + [
+        Run(baseline, "segmentation", loss) for baseline in train.baselines for loss in train.segmentation.losses
+    ]
+
+
+class Arm(NamedTuple):
+    """Models of the ablation that are trained one after the other: one per loss."""
+
+    backbone: str
+    fusion: str
+    repeat: int
+
+
+def ablation_arms(ablation: AblationParams) -> list[Arm]:
+    """All arms of these settings; the U-Net, which has no prompts, last."""
+    kinds: list[tuple[str, str]] = list(product(ablation.backbones, ablation.fusions))
+    if ablation.unet_losses:
+        kinds.append(("unet", "none"))
+    return [Arm(*kind, repeat) for kind in kinds for repeat in range(1, ablation.repeats + 1)]
+
+
+def losses_of(ablation: AblationParams, backbone: str, fusion: str) -> list[MaskLoss]:
+    """Losses that an arm is trained with: all with the first fusion, the first with every other."""
+    if backbone == "unet":
+        return ablation.unet_losses
+    return ablation.losses if fusion == ablation.fusions[0] else ablation.losses[:1]
+
+
+def segmentation_run(train: TrainParams, backbone: str) -> Run:
+    """The segmentation model from whose mask `backbone`'s report is written: the first loss listed."""
+    return Run(backbone, "segmentation", train.segmentation.losses[0])
+
+
+def stage_manifests(params: Params) -> list[str]:
+    """Paths of the manifests of all stages before the page, in the order of the chain."""
+    batches = [f"batch-{batch}" for batch in layout.batch_names(params.cohort.batches)]
+    models = ["-".join(run) for run in model_runs(params.train)]
+    arms = ["-".join(map(str, arm)) for arm in ablation_arms(params.ablation)]
+    names = [
+        "cohort",
+        *(f"ingest/{batch}" for batch in batches),
+        "split",
+        *(f"{stage}/{batch}" for stage in ("denoise", "pseudo_mask", "shards") for batch in batches),
+        *(f"weights/{backbone}" for backbone in params.train.backbones),
+        *(f"{stage}/{model}" for stage in ("train", "predict") for model in models),
+        "evaluate",
+        *(f"ablation/{arm}" for arm in (*arms, "comparison")),
+        "tables",
+        "figures",
+    ]
+    return [layout.MANIFEST.format(name=name) for name in names]

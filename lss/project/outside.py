@@ -1,0 +1,114 @@
+"""What the chain reads but does not make: the raw archive, the pseudonyms' key, the user's own split.
+
+None of them need be there, so they can be neither inputs of a rule nor dependencies of DVC. Instead one hash of each is
+recorded in one small file, which both compare: Snakemake as a parameter of a rule, DVC as one of a stage. Every plan
+of Snakemake looks anew; DVC alone sees what was recorded last.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lss.cohorts.file_tree import FolderTree
+from lss.cohorts.needed_files import files_elsewhere
+from lss.errors import LssError
+from lss.project.params import CohortParams, Params
+from lss.runtime.progress import progress
+from lss.storage.io import OWNER_ONLY, sha256_file, write_csv, write_text
+
+_HEAD = "# What the chain reads but does not make, as Snakemake last saw it: written by it; commit it with dvc.lock.\n"
+_NONE = "none named"
+
+
+def recorded(path: Path) -> dict[str, str]:
+    """State by stage (cohort, ingest, split) as it stands in `path`."""
+    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {stage: str(found.get(stage, "not seen yet")) for stage in ("cohort", "ingest", "split")}
+
+
+def look(params: Params, path: Path, listing: Path) -> dict[str, str]:
+    """State by stage as it is now, recorded in `path` where it has changed; the raw archive's by `list_files`.
+
+    What is absent counts as unchanged: whoever got the results without the raw archive can still redraw a figure.
+    """
+    before = recorded(path)
+    now = {
+        "cohort": _archive(params.cohort, listing),
+        "ingest": _key(params),
+        "split": _file(params.split.file),
+    }
+    state = {stage: before[stage] if value is None else value for stage, value in now.items()}
+    if state != before or not path.is_file():
+        write_text(path, _HEAD + "".join(f"{stage}: {json.dumps(value)}\n" for stage, value in state.items()))
+    return state
+
+
+def list_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
+    """Every file of a cohort, in natural order: path, bytes, time of change (ns), SHA-256, what is wrong with it.
+
+    The list is kept in the CSV `listing`, which names patients and only its owner may read: a file whose size and time
+    are as they were there is not read again, since to hash an archive takes minutes.
+    """
+    known: dict[str, dict[str, Any]] = {}
+    if listing.is_file():
+        with listing.open(encoding="utf-8", errors="surrogateescape", newline="") as table:
+            known = {row["file"]: row for row in csv.DictReader(table)}
+    listed, changed = [], []
+    paths = [f"{cohort.root}/{file}" for file in FolderTree(cohort.root).files()]
+    for path in [*paths, *map(str, files_elsewhere(cohort))]:
+        row = {"file": path, "bytes": "0", "time_ns": "0", "sha256": "", "problem": ""}
+        try:
+            status = Path(path).stat()
+            row |= {"bytes": str(status.st_size), "time_ns": str(status.st_mtime_ns)}
+        except OSError as error:  # the reader gives it its line in the table of rejects
+            row["problem"] = error.strerror or type(error).__name__
+        before = known.get(path, {})
+        if before.get("sha256") and all(row[key] == before[key] for key in ("bytes", "time_ns")):
+            row["sha256"] = before["sha256"]
+        elif not row["problem"]:
+            changed.append(row)
+        listed.append(row)
+    for row in progress(changed, "hashing raw files", unit="file") if changed else ():
+        try:
+            row["sha256"] = sha256_file(row["file"])
+        except OSError as error:
+            row["problem"] = error.strerror or type(error).__name__
+    if listed != list(known.values()) or not listing.is_file():
+        write_csv(listing, listed, ["file", "bytes", "time_ns", "sha256", "problem"], mode=OWNER_ONLY)
+    return [row | {"file": row["file"].removeprefix(f"{cohort.root}/"), "bytes": int(row["bytes"])} for row in listed]
+
+
+def hash_of_all(listed: list[dict[str, Any]]) -> str:
+    """One SHA-256 over paths and hashes of `list_files`: the same wherever the same files lie."""
+    lines = (f"{row['sha256'] or row['problem']} {row['file']}\n" for row in listed)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _archive(cohort: CohortParams, listing: Path) -> str | None:
+    if cohort.name == "phantom":
+        return "made by the stage"
+    return hash_of_all(list_files(cohort, listing)) if cohort.root.is_dir() else None
+
+
+def _key(params: Params) -> str | None:
+    """A pseudonym made with the key: the key itself can no more be told from it than from any other."""
+    from lss.cohorts.privacy import pseudonyms
+
+    if params.ingest.pseudonym_key_file is None:
+        return _NONE
+    try:
+        return pseudonyms(params.ingest.pseudonym_key_file, params.seed).file("the key")
+    except LssError:
+        return None
+
+
+def _file(path: Path | None) -> str | None:
+    if path is None:
+        return _NONE
+    return sha256_file(path) if path.is_file() else None

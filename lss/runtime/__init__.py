@@ -1,0 +1,1 @@
+"""What a process needs to run: seeds, threads, memory, progress, Java."""

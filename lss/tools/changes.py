@@ -1,0 +1,266 @@
+"""`lss changes`: what an edit of params.yaml, of code or of files will run again, and about how long that takes.
+
+Snakemake's own plan (`snakemake --summary`) says which jobs. Why is seen by comparing settings with those in the
+manifests of what is there, and code and files with dvc.lock. The manifests also say how long a job took last time.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import yaml
+
+from lss.errors import LssError
+from lss.project import layout
+from lss.project.availability import has_gpu
+from lss.project.code import dvc_stages
+from lss.project.models import stage_manifests
+from lss.project.outside import recorded
+from lss.project.params import Params, PredictParams, TrainParams
+from lss.runtime.progress import duration
+from lss.storage.io import read_json
+
+_PAGE = layout.MANIFEST.format(name="page")
+_NOUNS = {
+    "weights": ("checkpoint", "checkpoints"),
+    "train": ("training", "trainings"),
+    "predict": ("prediction", "predictions"),
+    "ablation_arm": ("training of the ablation", "trainings of the ablation"),
+}
+_OUTSIDE = {
+    "cohort": "the raw archive (cohort.root)",
+    "ingest": "the pseudonyms' key (ingest.pseudonym_key_file)",
+    "split": "the table of split.file",
+}
+_OF_BATCHES = ("ingest", "denoise", "pseudo_mask", "shards")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that Snakemake would run.
+
+    Attributes:
+        rule: of the workflow.
+        manifest: that it writes; every job of a stage has one.
+        status: of what is there now, in Snakemake's words: "ok" where only what it is made from changes.
+    """
+
+    rule: str
+    manifest: str
+    status: str
+
+    @property
+    def stage(self) -> str:
+        """Its stage in dvc.yaml, where the ablation's two rules are one."""
+        return "ablation" if self.rule == "ablation_arm" else self.rule
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was edited, in words, and the stages that read it."""
+
+    what: str
+    stages: frozenset[str]
+
+
+def changes_text(root: Path, params: Params, cores: int) -> str:
+    """The answer for the project at `root` with the settings `params`, on so many cores.
+
+    Raises LssError where Snakemake cannot plan.
+    """
+    jobs = pending(_summary(root))
+    if not jobs:
+        return "Nothing to run: the results are up to date with params.yaml and with this code."
+    manifests = _manifests(root, params)
+    found = [*setting_changes(manifests, params), *code_changes(root), *outside_changes(root)] if manifests else []
+    groups: dict[tuple[Job, ...], list[str]] = {}
+    for change in found:
+        reached = _downstream(change.stages)
+        if due := tuple(job for job in jobs if job.stage in reached):
+            groups.setdefault(due, []).append(change.what)
+    explained = {job for due in groups for job in due}
+    if rest := tuple(job for job in jobs if job not in explained):
+        groups[rest] = [_without_change(rest) if manifests else "no run yet"]
+    times = {path: manifest.get("process_seconds", manifest["seconds"]) for path, manifest in manifests.items()}
+    lines = []
+    for due, causes in groups.items():
+        *others, last = causes
+        lines += [*others, f"{last}: {_counted(due)}; {_about(due, times, params, cores)}"]
+    if len(groups) > 1:
+        lines.append(f"together: {_counted(jobs)}; {_about(jobs, times, params, cores)}")
+    return "\n".join(lines)
+
+
+def _summary(root: Path) -> str:
+    """Snakemake's table of all files: tab-separated, with a header."""
+    snakemake = str(Path(sys.executable).parent / "snakemake")
+    done = subprocess.run([snakemake, "--summary", "--", "all"], cwd=root, capture_output=True, text=True)
+    if done.returncode:
+        raise LssError(f"snakemake cannot plan:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def pending(summary: str) -> list[Job]:
+    """The jobs to run, of Snakemake's table, in the order of the chain: those whose manifest awaits an update."""
+    rows = csv.DictReader(summary.splitlines(), delimiter="\t")
+    jobs = [
+        Job(row["rule"], row["output_file"], row["status"])
+        for row in rows
+        if row["plan"] == "update pending" and row["output_file"].startswith(f"{layout.MANIFESTS}/")
+    ]
+    order = list(dvc_stages())
+    return sorted(jobs, key=lambda job: (order.index(job.stage), job.rule != "ablation_arm", job.manifest))
+
+
+def _manifests(root: Path, params: Params) -> dict[str, dict[str, Any]]:
+    """What the jobs of these settings left, by path; of some there may be nothing."""
+    return {path: read_json(root / path) for path in [*stage_manifests(params), _PAGE] if (root / path).is_file()}
+
+
+def setting_changes(manifests: dict[str, dict[str, Any]], params: Params) -> list[Change]:
+    """Settings that differ from those that what is there was made with."""
+    now = params.model_dump(mode="json")
+    before: dict[str, dict[str, None]] = defaultdict(dict)  # values by setting, in the order found, each once
+    current = _flat(now)
+    for path, manifest in manifests.items():
+        stage = manifest["stage"]
+        if stage == "ingest":
+            then = manifest["params"]
+        elif stage == "ablation" and not path.endswith("/comparison.json"):
+            then = {"train": manifest["params"]}
+        else:
+            then = {stage: manifest["params"]}
+        flat = _flat({"seed": manifest["seed"], **then})
+        sections = {name: now[name] for name in ("seed", *then)}
+        for name in flat.keys() | _flat(sections).keys():
+            if flat.get(name, "absent") != current.get(name, "absent"):
+                before[name][flat.get(name, "absent")] = None
+    order = {name: place for place, name in enumerate(current)}
+    return [
+        Change(f"{name}: {' or '.join(before[name])} -> {current.get(name, 'absent')}", _readers(name.split(".")[0]))
+        for name in sorted(before, key=lambda name: order.get(name, -1))
+    ]
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Values by dotted name, as YAML writes them."""
+    found: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = (
+                yaml.safe_dump(value, default_flow_style=True, width=10**6).split("\n...")[0].strip()
+            )
+    return found
+
+
+def code_changes(root: Path) -> list[Change]:
+    """Modules that differ from those of the last complete run."""
+    readers: dict[str, set[str]] = defaultdict(set)
+    for stage, entry in _locked(root).items():
+        for dependency in entry.get("deps", ()):
+            path = dependency["path"]
+            if path.startswith("lss/") and dependency["md5"] != _md5(root / path):
+                readers[path].add(stage)
+    return [Change(f"{path}: changed", frozenset(stages)) for path, stages in sorted(readers.items())]
+
+
+def _md5(path: Path) -> str | None:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.is_file() else None
+
+
+def outside_changes(root: Path) -> list[Change]:
+    """Files of the user's own that differ from those of the last complete run."""
+    before, now = _locked(root), recorded(root / layout.OUTSIDE)
+    return [
+        Change(f"{what}: changed", frozenset({stage}))
+        for stage, what in _OUTSIDE.items()
+        if stage in before and before[stage]["params"].get(layout.OUTSIDE, {}).get(stage, now[stage]) != now[stage]
+    ]
+
+
+def _locked(root: Path) -> dict[str, Any]:
+    """What dvc.lock recorded of each stage at the end of the last complete run; empty before the first."""
+    lock = root / "dvc.lock"
+    if not lock.is_file():
+        return {}
+    return yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
+
+
+def _readers(section: str) -> frozenset[str]:
+    """Stages that read a section of params.yaml."""
+    return frozenset(stage for stage, entry in dvc_stages().items() if section in entry.get("params", ()))
+
+
+def _downstream(stages: Iterable[str]) -> set[str]:
+    """These stages and all that use what they make."""
+    reached = set(stages)
+    made: set[str] = set()
+    for stage, entry in dvc_stages().items():  # in the order of the chain
+        if stage in reached or made.intersection(_paths(entry["deps"])):
+            reached.add(stage)
+            made.update(path for kind in ("outs", "metrics", "plots") for path in _paths(entry.get(kind, ())))
+    return reached
+
+
+def _paths(entries: Iterable[Any]) -> list[str]:
+    """Of a list in dvc.yaml, where an entry is a path, or a path with options."""
+    return [path for entry in entries for path in ([entry] if isinstance(entry, str) else entry)]
+
+
+def _without_change(jobs: tuple[Job, ...]) -> str:
+    """Why jobs run although nothing was edited, in Snakemake's words."""
+    reasons = sorted({job.status for job in jobs} - {"ok"})
+    return ", ".join(reasons) if reasons else "not up to date"
+
+
+def _counted(jobs: Iterable[Job]) -> str:
+    """Jobs in words: "4 x ingest, 12 trainings, evaluate"."""
+    counts: dict[str, int] = defaultdict(int)
+    for job in jobs:
+        counts[job.rule] += 1
+    return ", ".join(
+        f"{count} {_NOUNS[rule][count > 1]}" if rule in _NOUNS else f"{count} x {rule}" if rule in _OF_BATCHES else rule
+        for rule, count in counts.items()
+    )
+
+
+def _about(jobs: Iterable[Job], times: dict[str, float], params: Params, cores: int) -> str:
+    """About how long the jobs take: one rule after the other, as many jobs at a time as there are cores for.
+
+    A job that never ran is taken to last as long as the others of its stage.
+    """
+    of_rule: dict[str, list[float]] = defaultdict(list)
+    unknown: dict[str, int] = defaultdict(int)
+    for job in jobs:
+        folder = Path(job.manifest).parent
+        alike = [seconds for path, seconds in times.items() if Path(path).parent == folder != Path(layout.MANIFESTS)]
+        if job.manifest in times:
+            of_rule[job.rule].append(times[job.manifest])
+        elif alike:
+            of_rule[job.rule].append(mean(alike))
+        else:
+            unknown[job.rule] += 1
+    if not of_rule:
+        return "no times known yet"
+    total = sum(max(max(seconds), sum(seconds) / _at_once(rule, params, cores)) for rule, seconds in of_rule.items())
+    without = f" without {', '.join(unknown)}, of which no time is known" if unknown else ""
+    return f"about {duration(total)}{without}"
+
+
+def _at_once(rule: str, params: Params, cores: int) -> int:
+    """Jobs of a rule that run at a time."""
+    if rule not in ("train", "ablation_arm", "predict"):
+        return cores
+    settings: TrainParams | PredictParams = params.predict if rule == "predict" else params.train
+    return 1 if has_gpu(settings.device) else max(1, cores // settings.threads)

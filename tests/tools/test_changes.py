@@ -1,0 +1,168 @@
+"""What `lss changes` says, on the table that Snakemake prints and on manifests of a run."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import yaml
+
+from lss.project import layout
+from lss.project.code import dvc_stages
+from lss.project.models import model_runs, stage_manifests
+from lss.project.params import check_params, load_params
+from lss.storage.io import write_json
+from lss.tools import changes
+from lss.tools.changes import Job, changes_text, code_changes, outside_changes, pending, setting_changes
+
+HEADER = "output_file\tdate\trule\tlog-file(s)\tstatus\tplan\n"
+
+
+@pytest.fixture
+def params(project_root):
+    return load_params(project_root / "params.yaml")
+
+
+def changed(params, **sections):
+    raw = params.model_dump(mode="json")
+    for section, values in sections.items():
+        raw[section] = raw[section] | values if isinstance(values, dict) else values
+    return check_params(raw)
+
+
+def rule_of(path):
+    """Rule that writes a manifest."""
+    name = path.removeprefix(f"{layout.MANIFESTS}/").removesuffix(".json").split("/")
+    return "ablation_arm" if name[0] == "ablation" and name[1] != "comparison" else name[0]
+
+
+@pytest.fixture
+def finished(params, tmp_path):
+    """A project whose run took 10 s a job, and Snakemake's table for it; by default nothing is due."""
+    paths = [*stage_manifests(params), layout.MANIFEST.format(name="page")]
+    for path in paths:
+        stage = path.removeprefix(f"{layout.MANIFESTS}/").split("/")[0].removesuffix(".json")
+        section = params.model_dump(mode="json")[stage]
+        if stage == "ingest":
+            section = {"cohort": params.model_dump(mode="json")["cohort"], "ingest": section}
+        write_json(
+            tmp_path / path,
+            {"stage": stage, "seed": params.seed, "params": section, "seconds": 4.0, "process_seconds": 10.0},
+        )
+
+    def table(due=(), status="ok"):
+        return HEADER + "".join(
+            f"{path}\tnow\t{rule_of(path)}\tx.log\t{status if rule_of(path) in due else 'ok'}\t"
+            f"{'update pending' if rule_of(path) in due else 'no update'}\n"
+            for path in reversed(paths)
+        )
+
+    return table
+
+
+AFTER_TRAIN = ("train", "predict", "evaluate", "ablation", "tables", "figures", "page")
+
+
+def say(monkeypatch, tmp_path, params, table, cores=2):
+    monkeypatch.setattr(changes, "_summary", lambda root: table)
+    return changes_text(tmp_path, params, cores)
+
+
+def test_an_exponent_reruns_trainings_and_what_follows(finished, params, tmp_path, monkeypatch):
+    """12 trainings of 10 s two at a time, 12 predictions likewise, then five single jobs: 60 + 60 + 50 s."""
+    text = say(monkeypatch, tmp_path, changed(params, train={"gamma": 2.0}), finished(AFTER_TRAIN))
+    jobs = "12 trainings, 12 predictions, evaluate, ablation, tables, figures, page"
+    assert text == f"train.gamma: 0.75 -> 2.0: {jobs}; about 2.8 min"
+
+
+def test_each_change_gets_its_own_jobs(finished, params, tmp_path, monkeypatch):
+    edited = changed(
+        params, train={"gamma": 2.0, "pid": params.train.pid.model_dump() | {"kp": 0.5}}, figures={"dpi": 100}
+    )
+    lines = say(monkeypatch, tmp_path, edited, finished(AFTER_TRAIN), cores=12).splitlines()
+    assert lines[0] == "train.gamma: 0.75 -> 2.0"
+    assert lines[1].startswith("train.pid.kp: 0.05 -> 0.5: 12 trainings, 12 predictions, evaluate")
+    assert lines[2] == "figures.dpi: 150 -> 100: figures, page; about 20 s"
+    assert lines[3].startswith("together: 12 trainings") and lines[3].endswith("about 70 s") and len(lines) == 4
+
+
+def test_missing_results_are_said_without_an_edit(finished, params, tmp_path, monkeypatch):
+    text = say(monkeypatch, tmp_path, params, finished(("tables", "page"), status="missing"))
+    assert text == "missing: tables, page; about 20 s"
+
+
+def test_nothing_to_run(finished, params, tmp_path, monkeypatch):
+    assert say(monkeypatch, tmp_path, params, finished()).startswith("Nothing to run")
+
+
+def test_before_the_first_run(finished, params, tmp_path, monkeypatch):
+    table = finished({rule_of(path) for path in stage_manifests(params)} | {"page"}, status="missing")
+    text = say(monkeypatch, tmp_path / "elsewhere", params, table)
+    assert text.startswith("no run yet: cohort, 4 x ingest, split, 4 x denoise") and text.endswith("no times known yet")
+
+
+def test_a_new_job_is_taken_to_last_as_long_as_those_of_its_stage(finished, params, tmp_path, monkeypatch):
+    (tmp_path / layout.MANIFEST.format(name="train/smolvlm-report-focal")).unlink()
+    text = say(monkeypatch, tmp_path, params, finished(("train",), status="missing"), cores=1)
+    assert text == "missing: 12 trainings; about 2.0 min"
+
+
+def test_settings_of_half_a_run(finished, params):
+    """Some trainings were made with other settings than the rest: both values stand there."""
+    train = params.train.model_dump(mode="json")
+    made = {
+        layout.MANIFEST.format(name="train/" + "-".join(run)): {
+            "stage": "train",
+            "seed": seed,
+            "params": train | {"gamma": gamma},
+        }
+        for run, gamma, seed in zip(model_runs(params.train), (0.75, 1.0, 2.0), (params.seed, 7, 7), strict=False)
+    }
+    found = {change.what: change.stages for change in setting_changes(made, params)}
+    assert list(found) == [f"seed: 7 -> {params.seed}", "train.gamma: 1.0 or 2.0 -> 0.75"]
+    assert "train" in found["train.gamma: 1.0 or 2.0 -> 0.75"] and "cohort" in found[f"seed: 7 -> {params.seed}"]
+
+
+def test_settings_that_came_or_went(params):
+    evaluate = params.evaluate.model_dump(mode="json")
+    del evaluate["interval"]
+    path = layout.MANIFEST.format(name="evaluate")
+    found = setting_changes(
+        {path: {"stage": "evaluate", "seed": params.seed, "params": evaluate | {"old": [1]}}}, params
+    )
+    assert [change.what for change in found] == ["evaluate.old: [1] -> absent", "evaluate.interval: absent -> bca"]
+
+
+def test_jobs_come_in_the_order_of_the_chain(finished):
+    jobs = pending(finished(("page", "train", "split")))
+    assert [job.rule for job in jobs] == ["split", *["train"] * 12, "page"]
+    assert Job("ablation_arm", "m", "ok").stage == "ablation"
+
+
+def test_code_and_files_are_held_against_the_lock(tmp_path):
+    (tmp_path / "lss").mkdir()
+    (tmp_path / "data").mkdir()
+    lines = {"lss/same.py": b"same", "lss/edited.py": b"before", "lss/gone.py": b"gone"}
+    deps = [{"path": path, "md5": hashlib.md5(text).hexdigest()} for path, text in lines.items()]
+    outside = {"cohort": "a", "ingest": "b", "split": "c"}
+    stages = {
+        "train": {"deps": [*deps, {"path": "data/shards", "md5": "1.dir"}]},
+        "split": {"deps": deps[:1], "params": {layout.OUTSIDE: {"split": "c"}}},
+        "cohort": {"deps": deps[1:2], "params": {layout.OUTSIDE: {"cohort": "a"}}},
+        "ingest": {"deps": [], "params": {layout.OUTSIDE: {"ingest": "b"}}},
+    }
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    (tmp_path / "lss/same.py").write_bytes(b"same")
+    (tmp_path / "lss/edited.py").write_bytes(b"after")
+    found = {change.what: change.stages for change in code_changes(tmp_path)}
+    assert found == {"lss/edited.py: changed": {"train", "cohort"}, "lss/gone.py: changed": {"train"}}
+    (tmp_path / layout.OUTSIDE).write_text(yaml.safe_dump(outside))
+    assert outside_changes(tmp_path) == []
+    (tmp_path / layout.OUTSIDE).write_text(yaml.safe_dump(outside | {"split": "other"}))
+    assert [(change.what, change.stages) for change in outside_changes(tmp_path)] == [
+        ("the table of split.file: changed", {"split"})
+    ]
+
+
+def test_all_stages_have_a_place_in_the_words():
+    assert set(changes._NOUNS) | set(changes._OF_BATCHES) <= {*dvc_stages(), "ablation_arm"}
