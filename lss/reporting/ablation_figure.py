@@ -48,6 +48,7 @@ def draw_ablation(comparison: dict[str, Any]) -> Figure:
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             if column != "beta":
                 panel.set_yscale("log")
+                panel.yaxis.set_major_formatter("{x:g}")  # not as a formula: figures print those as they stand
         axes[0].set_title(title, loc="left")
         axes[-1].legend(*axes[1].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.02, 0.5),
                         frameon=False, handlelength=3)  # fmt: skip

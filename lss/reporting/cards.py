@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from lss.project.layout import SUBSETS
 
 NOT_STATED = "not stated"
 _WORDS = {"qlora": "QLoRA", "roi": "ROI", "pid": "PID", "bf16": "bfloat16", "t2": "T2", "val": "validation"}
+_MARKUP = re.compile(r"[\\`*\[\]<]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])")
 
 Manifest = dict[str, Any]
 Facts = list[tuple[str, str]]
@@ -35,8 +37,18 @@ def to_markdown(card: Card) -> str:
     parts = [f"# {card.title}"]
     for heading, facts in card.sections:
         parts.append(f"## {heading}")
-        parts.append("\n".join(f"- **{name}**: {' '.join(text.split())}" for name, text in facts))
+        lines = ((escape_markdown(name), escape_markdown(" ".join(text.split()))) for name, text in facts)
+        parts.append("\n".join(f"- **{name}**: {text}" for name, text in lines))
     return "\n\n".join(parts) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    r"""A text as Markdown prints it: no markup, link or HTML of its own (CommonMark 0.31, 2.4 and 2.5).
+
+    >>> print(escape_markdown("encoder.layers.* <b> &amp; a_b"))
+    encoder.layers.\* \<b> \&amp; a_b
+    """
+    return _MARKUP.sub(r"\\\g<0>", text)
 
 
 def told(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ DARK = "_dark"
 
 _DARK_INK, _DARK_PAPER = to_rgb("#e4e8ec"), to_rgb("#14181d")  # of the page (page.css)
 
+_NO_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")  # XML 1.0, production 2
+
 _CHARACTERS_PER_INCH = 17  # of the line under a figure
 
 _GAP_INCHES = 0.06  # above it
@@ -48,6 +51,7 @@ _RC: Any = {
     "savefig.bbox": "tight",
     "svg.hashsalt": "lss",
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a report's dollars are no formula
 }
 
 
@@ -70,7 +74,7 @@ def sign(figure: Figure, about: dict[str, Any]) -> None:
     lines = [f"{cohort}{weights}. Research software: a radiologist decides."]
     if about["cohort_caveat"]:
         lines += textwrap.wrap(about["cohort_caveat"], int(_CHARACTERS_PER_INCH * figure.get_figwidth()))
-    text = "\n".join(lines).replace("$", r"\$")  # else matplotlib reads formulas
+    text = "\n".join(lines)
     figure.draw_without_rendering()  # only then is known how far down a legend below the panels reaches
     below = (figure.get_tightbbox().y0 - _GAP_INCHES) / figure.get_figheight()
     figure.text(0.5, min(below, 0), text, ha="center", va="top", fontsize=7, color="0.35")
@@ -118,6 +122,8 @@ def _turned(colour: Any) -> Any:
 
 
 def _write(figure: Figure, path: Path, dpi: int) -> None:
+    for artist in figure.findobj(Text):  # a note may hold what no XML file may
+        artist.set_text(_NO_XML.sub("\ufffd", artist.get_text()))  # type: ignore[attr-defined]
     metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], dpi=dpi, metadata=metadata)

@@ -8,6 +8,7 @@ import re
 
 from tabulate import tabulate
 
+from lss.reporting.cards import escape_markdown
 from lss.reporting.table_grid import Cell, Grid, grid_of, remarks
 from lss.reporting.table_rows import Table
 
@@ -35,14 +36,16 @@ def to_markdown(table: Table, digits: int, caveats: list[str]) -> str:
     grid = grid_of(table, digits)
     body = [[_plain(cell) for cell in line] for line in grid.lines]
     text = tabulate(body, [_plain(cell, ", ") for cell in grid.headings], tablefmt="pipe", disable_numparse=True)
-    notes = "\n".join(f"- {note}" for note in [*table.notes, *remarks(table), *caveats])
+    notes = "\n".join(
+        f"- {escape_markdown(' '.join(note.split()))}" for note in [*table.notes, *remarks(table), *caveats]
+    )
     grid_text = f"{text}\n\n" if body else ""  # nothing was measured: the notes say why
     return f"# Table {table.number}. {table.title}\n\n{grid_text}{notes}\n"
 
 
 def _plain(cell: Cell, between: str = " ") -> str:
     text = between.join(part for part in (cell.text, cell.small) if part)
-    return (f"{text} †" if cell.note else text).replace("|", "\\|")
+    return escape_markdown(f"{text} †" if cell.note else text).replace("|", "\\|")
 
 
 def to_latex(table: Table, digits: int, caveats: list[str]) -> str:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lss.errors import LssError
+from lss.storage.table_checks import check_table
 
 OWNER_ONLY = 0o600
 """Rights of a file that names patients."""
@@ -66,9 +67,12 @@ def _folder_beside(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path | str, text: str, mode: int = 0o644) -> None:
-    """Write UTF-8 text atomically; what names patients with `mode=OWNER_ONLY`."""
+    """Write UTF-8 text atomically; what names patients with `mode=OWNER_ONLY`.
+
+    A byte of a file's name that is no UTF-8 is written as `\\udc..`, which is an escape of JSON too.
+    """
     with atomic_path(path, mode) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_csv(path: Path | str, rows: list[dict[str, Any]], columns: list[str], mode: int = 0o644) -> None:
@@ -112,14 +116,12 @@ def parquet_writer(path: Path | str, schema: pa.Schema) -> Iterator[pq.ParquetWr
 
 
 def read_parquet(path: Path | str, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
-    """Read a table written with `schema`; LssError names the file and the columns that are missing."""
+    """Read a table written with `schema`; LssError names the file and what is missing or wrong in it."""
     try:
         table = pq.read_table(path, columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise LssError(f"{path}: cannot be read as Parquet ({error}). Rerun the stage that writes it.") from error
-    missing = [name for name in (columns or schema.names) if name not in table.schema.names]
-    if missing:
-        raise LssError(f"{path}: columns {missing} are missing. It was written by another version: rerun its stage.")
+    check_table(table, schema, str(path), columns)
     return table
 
 

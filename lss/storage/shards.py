@@ -6,7 +6,8 @@ import json
 import os
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lss.imaging.codec import decode_png
 from lss.imaging.geometry import resample_image
 from lss.runtime.seeding import generator
 from lss.storage.schemas import IMAGE, SHARD
+from lss.storage.table_checks import check_table
 
 WINDOW_GROUPS = 16
 """Row groups that are shuffled together, and held in memory: 80 MB of whole 320 x 320 slices in groups of 64."""
@@ -87,7 +89,7 @@ class ShardReader:
         values: list[Any] = []
         for path in self.paths:
             with _open(path, [name]) as file:
-                values += file.read(columns=[name])[name].to_pylist()
+                values += _checked(file.read, path, [name])[name].to_pylist()
         return values
 
     def _read_group(self, place: int) -> pa.Table:
@@ -99,7 +101,8 @@ class ShardReader:
         number, group = self._groups[place]
         if number not in self._files:
             self._files[number] = _open(self.paths[number], self.columns)
-        table = self._files[number].read_row_group(group, columns=self.columns)
+        read = partial(self._files[number].read_row_group, group)
+        table = _checked(read, f"{self.paths[number]}: row group {group}", self.columns)
         self._cache[place] = table
         if len(self._cache) > WINDOW_GROUPS:
             self._cache.popitem(last=False)
@@ -120,6 +123,16 @@ def _open(path: Path, columns: Sequence[str]) -> pq.ParquetFile:
     if missing:
         raise LssError(f"{path}: columns {missing} are missing. It was written by another version: rerun shards.")
     return file
+
+
+def _checked(read: Callable[..., pa.Table], where: Path | str, columns: list[str]) -> pa.Table:
+    """What `read` gives of some columns; LssError where it is damaged or holds what no shard does."""
+    try:
+        table = read(columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise LssError(f"{where}: cannot be read as a shard ({error}). Rerun the stage shards.") from error
+    check_table(table, SHARD, str(where), columns)
+    return table
 
 
 def epoch_order(group_sizes: Sequence[int], seed: int, epoch: int) -> NDArray[np.int64]:

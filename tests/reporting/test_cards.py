@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -68,7 +70,7 @@ def card(manifests: list[dict[str, Any]]) -> str:
      "**Id on the hub**: HuggingFaceTB/SmolVLM-256M-Instruct", "**Revision**: deadbeef", "a/b: c0ffee",
      "**Licence of the weights**: Apache 2.0", "**Parameters**: 256,484,001", "**Trained parameters**: 777,001",
      "**Quantised**: vision: (layers: 72)",
-     "**Tensors of the weights not used**: vision_model.encoder.layers.* (16)",
+     "**Tensors of the weights not used**: vision_model.encoder.layers.\\* (16)",
      "**Epochs run**: 29", "**Epochs, as set**: 30", "**Best epoch**: 23",
      "**Best validation score**: 0.8123", "**Device**: cuda:7", "**Train samples**: 1,357",
      "**Validation samples**: 246",
@@ -76,7 +78,7 @@ def card(manifests: list[dict[str, Any]]) -> str:
      "**Resample grid**: none", "**Mask size**: not stated", "**Seed**: 424242", "torch 2.99", "Linux-9",
      "**Part train**: patients: 31, slices: (A: 200, B&C: 65)", "**Plane and weighting**: axial, T2",
      "**Dice, non-empty reference**: 0.654 (0.500 to 0.700); 37 images of 10 patients", "**Dice**: not stated",
-     "**Leak**: yes: it was given the prompt of the true grade", "Paired <arbitrarily>.", "not a medical device",
+     "**Leak**: yes: it was given the prompt of the true grade", "Paired \\<arbitrarily>.", "not a medical device",
      "95 %, percentile over patients, 77 draws"],
 )  # fmt: skip
 def test_model_card_tells(fact: str) -> None:
@@ -85,7 +87,7 @@ def test_model_card_tells(fact: str) -> None:
 
 @pytest.mark.parametrize(
     "fact",
-    ["**Licence**: not stated", "**Owner's caveat**: Paired <arbitrarily>.", "**Files**: 4,321", "**Bytes**: 987,654",
+    ["**Licence**: not stated", "**Owner's caveat**: Paired \\<arbitrarily>.", "**Files**: 4,321", "**Bytes**: 987,654",
      "**Slices read**: 5,005", "**Slices in use**: 303", "**Test images by level**: L4-L5: 60",
      "**Key of the pseudonyms**: a secret file", "**Discs that a note does not name**: none",
      "**Region of interest**: canal found: 300, centre: 13", "**Empty masks**: 115", "**Kernel severe**: 9",
@@ -118,3 +120,17 @@ def test_what_is_missing_says_so() -> None:
 
 def test_a_line_of_markdown_stays_one_line() -> None:
     assert "- **Name**: first second\n" in to_markdown(Card("T", [("H", [("Name", "first\n\nsecond")])]))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["<script>alert(1)</script>", "![x](javascript:alert(1))", "*a* **b** _c_ __d__ e_f", "`code` ``x``", "&lt;b&gt; &#60;",
+     "<!--<script>", "\\<b>", "a | b", "[x]: javascript:y"],
+)  # fmt: skip
+def test_what_a_user_wrote_is_text_in_markdown(hostile: str) -> None:
+    """Rendered by an independent CommonMark parser."""
+    markdown = pytest.importorskip("markdown_it").MarkdownIt("commonmark")
+    html = markdown.render(to_markdown(Card("T", [("H", [("Caveat", f"a {hostile} b")])])))
+    (line,) = re.findall(r"<li>(.*?)</li>", html)
+    assert unescape(line) == f"<strong>Caveat</strong>: a {hostile} b"
+    assert re.sub(r"</?(strong|li)>", "", line).count("<") == 0

@@ -35,6 +35,8 @@ def row(number: int) -> dict:
         "image": {"bytes": encode_png(IMAGES[number]), "path": f"{number}.png"},
         "mask": {"bytes": encode_png(IMAGES[number] > 2000), "path": f"{number}.mask.png"},
         "sample_key": f"s{number}",
+        "slice_key": f"s{number}",
+        "patient_key": f"p{number // 4}",
         "grade": "BC",
         "copy": 0,
     }
