@@ -1,4 +1,4 @@
-"""Pages made of texts that are markup, opened in headless Chromium: they are shown as text, and nothing of them runs."""
+"""Pages made of texts that are markup, opened in headless Chromium: shown as text, and nothing of them runs."""
 
 from __future__ import annotations
 
