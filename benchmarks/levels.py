@@ -1,0 +1,63 @@
+"""Levels of axial slices by source: counted from the blocks, from the sagittal slice, and the two together.
+
+    python benchmarks/levels.py [--patients 24] [--seed 1]
+
+Phantom patients, usual and unusual (transitional anatomy, missing blocks, scans that start elsewhere). Per source: the
+share of slices with the right level, with a wrong one, and with none. The rival of the anatomy is the count. No axial
+picture is drawn: a level depends on where slices lie.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+
+from _phantom_spines import study
+
+from lss.levels.axial import compare_levels
+from lss.levels.spine import find_spine
+from lss.phantom import archive
+from lss.runtime.progress import progress
+
+
+def verdict(level: str | None, truth: str) -> str:
+    return "none" if level is None else "right" if level == truth else "wrong"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patients", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--verbose", action="store_true")
+    args = parser.parse_args()
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    plans, _ = archive.plan_cohort(args.patients, args.seed, 0.7)
+    for plan in progress(plans, "patients", total=len(plans), unit="patient"):
+        usual = not plan.anatomy and plan.blocks == archive.IMAGED_LEVELS
+        kind = "usual" if usual else plan.anatomy or "blocks " + " ".join(plan.blocks)
+        _, slices, truth = study(plan, args.seed)
+        spine = find_spine(slices)
+        axials = [s for s in slices if s.plane == "axial"]
+        settled = compare_levels(axials, spine)
+        if args.verbose:
+            print(plan.number, kind, spine and [d.level for d in spine.discs], spine and spine.doubts)
+        for item, said, level in zip(axials, settled, truth, strict=True):
+            for source, found in (
+                ("blocks", item.level),
+                ("blocks, doubts out", None if "doubtful" in item.level_reason else item.level),
+                ("sagittal", said.by_anatomy),
+                ("both agree", said.level),
+            ):
+                for group in (kind, "unusual" if kind != "usual" else "all usual"):
+                    counts.setdefault((group, source), Counter())[verdict(found, level)] += 1
+    for (kind, source), tally in sorted(counts.items()):
+        total = tally.total()
+        print(
+            f"{kind:40} {source:20} "
+            + "  ".join(f"{v} {tally[v] / total:.3f}" for v in ("right", "wrong", "none"))
+            + f"  of {total} slices"
+        )
+
+
+if __name__ == "__main__":
+    main()

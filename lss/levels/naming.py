@@ -1,0 +1,106 @@
+"""Names of the discs of a chain, counted from the sacrum up, and whatever makes the count doubtful.
+
+The disc L5-S1 is the last full one: below it come rudiments between segments that have grown together, thin and
+short, on a sacrum that leans backwards. 4 to 30 % of people, by the definition taken, have a transitional vertebra
+between the two (Konin and Walz 2010); a picture of the lumbar spine alone then cannot say which number is right. Such
+a spine is called doubtful, and its levels are for a reader to settle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lss.domain.grades import LEVELS
+from lss.levels.discs import FoundDisc, spacings
+
+RUDIMENT, RUDIMENT_TO_NEXT = 0.52, 0.58
+"""Share of the usual darkness, and of that of the disc above, below which a disc is a rudiment of the sacrum."""
+
+DOUBTFUL_RUDIMENT = 0.45
+"""A rudiment above this share of the usual darkness is so well formed that its segment may be a free one."""
+
+MIN_SACRAL_TILT_DEG = 12.0
+"""A last full disc tilted less is seldom L5-S1's: lumbosacral angles are 18 to 71 degrees."""
+
+SURE_SACRAL_TILT_DEG = 20.0
+"""A last full disc without a rudiment below it is L5-S1's if it is tilted by as much."""
+
+MAX_L4_TILT_DEG = 26.0
+"""A second disc from the sacrum tilted more asks whether it is L5-S1 and S1 is free."""
+
+MIN_BELOW_MM = 22.0
+"""Less of the picture below the last full disc does not show the sacrum."""
+
+MAX_UNEVEN = 1.45
+"""Largest credible distance between neighbouring discs, in those above it."""
+
+
+@dataclass(frozen=True)
+class NamedDiscs:
+    """The discs from above downwards, the level of each (None above T12-L1 and in the sacrum), and the doubts."""
+
+    discs: list[FoundDisc]
+    levels: list[str | None]
+    doubts: list[str]
+
+
+def name_discs(discs: list[FoundDisc], rows: int) -> NamedDiscs:
+    """Name a chain of discs on an image of so many rows of 1 mm.
+
+    Returns no levels, and says so, where no disc can be the last above the sacrum.
+    """
+    if len(discs) < 3:
+        return NamedDiscs(discs, [None] * len(discs), ["fewer than three discs found"])
+    last = _last_full(discs)
+    levels: list[str | None] = [None] * len(discs)
+    for index in range(last + 1):
+        above = last - index
+        levels[index] = LEVELS[-1 - above] if above < len(LEVELS) else None
+    return NamedDiscs(discs, levels, _doubts(discs, last, rows))
+
+
+def _last_full(discs: list[FoundDisc]) -> int:
+    """Index of the last disc above the first rudiment; rudiments are looked for below the third disc only."""
+    usual = _usual_darkness(discs)
+    for index in range(3, len(discs)):
+        disc, above = discs[index], discs[index - 1]
+        little = disc.dark_mm2 < RUDIMENT * usual or disc.dark_mm2 < RUDIMENT_TO_NEXT * above.dark_mm2
+        if little and max(disc.tilt, above.tilt) > MIN_SACRAL_TILT_DEG:
+            return index - 1
+    # the sacrum leans back ever more: a chain that turns forward again has left it
+    steepest = max(range(len(discs)), key=lambda i: discs[i].tilt)
+    return steepest if steepest >= 2 else len(discs) - 1
+
+
+def _usual_darkness(discs: list[FoundDisc]) -> float:
+    flat = [disc.dark_mm2 for disc in discs if disc.tilt <= MIN_SACRAL_TILT_DEG]
+    return float(np.median(flat or [disc.dark_mm2 for disc in discs]))
+
+
+def _doubts(discs: list[FoundDisc], last: int, rows: int) -> list[str]:
+    """What makes the count from the sacrum doubtful, in words."""
+    found = []
+    disc, usual = discs[last], _usual_darkness(discs)
+    if last < 2:
+        found.append("fewer than three discs above the sacrum")
+    if disc.tilt < MIN_SACRAL_TILT_DEG:
+        found.append(
+            f"the last full disc is tilted by only {disc.tilt:.0f} degrees: the sacrum may be out of view, "
+            "or L5 may have grown together with it"
+        )
+    elif last + 1 == len(discs) and disc.tilt < SURE_SACRAL_TILT_DEG:
+        found.append(f"no disc of the sacrum is seen below the last one, which is tilted by {disc.tilt:.0f} degrees")
+    if last >= 1 and discs[last - 1].tilt > MAX_L4_TILT_DEG:
+        found.append(f"two discs are steep ({discs[last - 1].tilt:.0f}, {disc.tilt:.0f} degrees): S1 may be free")
+    below = discs[last + 1].dark_mm2 / usual if last + 1 < len(discs) else 0.0
+    if below >= DOUBTFUL_RUDIMENT:
+        found.append(f"the disc below the last full one has {100 * below:.0f} % of its darkness: S1 may be free")
+    if rows - disc.row < MIN_BELOW_MM:
+        found.append("the picture ends below the last disc: the sacrum is not in view")
+    gaps = spacings(discs[: last + 1])
+    middle = float(np.median(gaps)) if gaps else 0.0
+    if gaps and (max(gaps) > MAX_UNEVEN * middle or min(gaps) < middle / MAX_UNEVEN):
+        found.append(f"uneven distances between discs ({min(gaps):.0f} to {max(gaps):.0f} mm): one may be missing")
+    return found
