@@ -95,8 +95,8 @@ def find_discs(image: Image) -> list[FoundDisc]:
 def _smooth(image: Image) -> Image:
     """Grey levels with the coil's slow shading taken out, as far as a wide mean shows it."""
     blurred = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.8)
-    blurred = blurred / max(float(np.percentile(blurred, 99)), 1e-6)
-    return blurred / (cv2.GaussianBlur(blurred, (0, 0), SHADING_MM) + 0.05)
+    bright = max(float(np.percentile(blurred, 99)), 1e-6)
+    return blurred / (cv2.GaussianBlur(blurred, (0, 0), SHADING_MM) + 0.05 * bright)
 
 
 def _candidates(image: Image) -> list[FoundDisc]:
