@@ -20,7 +20,7 @@ from lss.model.report_encoder import Evidence, Location, ReportEncoder
 from lss.model.report_generator import ReportGenerator
 from lss.model.report_text import state_area
 from lss.notes.findings import findings_part
-from lss.notes.reference import swap_sides
+from lss.notes.sides import swap_sides, translate_sides
 from lss.runtime.seeding import generator
 from lss.training.report_task import ReportTask, build
 from lss.training.task import Batch, Setup
@@ -180,7 +180,8 @@ class ArmTask(ReportTask):
             torch.cat([part.coverage_B1SS for part in parts]),
             torch.cat([part.projected_BML for part in parts]),
             [part.area_percent[0] for part in parts],
-            [part.sides[0] for part in parts],
+            [part.mask_sides[0] for part in parts],
+            [part.view_sides[0] for part in parts],
             [part.levels[0] for part in parts],
             torch.stack([self.of_key[key].disc[key] for key in keys]),
             torch.stack(mean),
@@ -218,7 +219,10 @@ class ArmTask(ReportTask):
 
     def nll(self, evidence: MoreEvidence, reports: list[str]) -> Tensor:
         """Mean negative log-likelihood per token of each report, (B,)."""
-        stated = [state_area(*pair) for pair in zip(reports, evidence.area_percent, strict=True)]
+        stated = [
+            translate_sides(state_area(report, area), sides)
+            for report, area, sides in zip(reports, evidence.area_percent, evidence.view_sides, strict=True)
+        ]
         ids_BT, target_BT = self.module.teaching_ids(stated)
         features_BRL, _ = self.module.encoder(evidence)
         context_BRL = self.module.writer.context(features_BRL, evidence.projected_BML)

@@ -27,6 +27,9 @@ STATEMENTS: tuple[tuple[str, bool, str | None], ...] = (
 )
 """Structure, whether denied, side (None: whichever); what the head gives a probability for."""
 _PLACE = {statement: place for place, statement in enumerate(STATEMENTS)}
+_SWAPPED = {"left": "right", "right": "left"}
+OTHER_SIDE = [_PLACE[structure, negated, _SWAPPED.get(side or "", side)] for structure, negated, side in STATEMENTS]
+"""Place of each statement's mirror image in `STATEMENTS`."""
 MASK_CELLS = 8
 """Cells per side in which the head sees the mask."""
 

@@ -28,16 +28,18 @@ class Location:
         level: disc level, or None.
         region_share: size of eq. 10's target region, in fields of view.
         canal_column: of the found canal's centre, from 0 (left edge of the image) to 1; None where none was found.
+        sides: the patient's at the image's left and right edge, "RL"; None where they are not known.
     """
 
     level: str | None
     region_share: float = 1.0
     canal_column: float | None = None
+    sides: str | None = None
 
     @classmethod
     def of_sample(cls, row: dict[str, Any]) -> Location:
         """From a row of a shard (lss.storage.schemas.SHARD)."""
-        return cls(row["level"], row["region_share"], row["canal_column"])
+        return cls(row["level"], row["region_share"], row["canal_column"], row["sides"])
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,10 @@ class Evidence:
         projected_BML: the image as the published projector puts it before the backbone's language model
             (`pool_projected`); no part of f_r. (B, 0, 0) where the backbone has none.
         area_percent: of the predicted mask at its full size (eq. 10), one per image.
-        sides: the patient's side on which that mask clearly lies (`lss.model.severity.lateral_side`), or None; no part
-            of f_r, for checks of the text.
+        mask_sides: the patient's side on which that mask clearly lies (`lss.model.severity.lateral_side`), or None; no
+            part of f_r, for checks of the text.
+        view_sides: the patient's sides at the image's left and right edge (`Location.sides`); no part of f_r, texts are
+            translated by them (`lss.notes.sides`).
         levels: disc level of each image, or None; where it was taken, not what is seen on it.
     """
 
@@ -59,7 +63,8 @@ class Evidence:
     coverage_B1SS: Tensor
     projected_BML: Tensor
     area_percent: list[float]
-    sides: list[str | None]
+    mask_sides: list[str | None]
+    view_sides: list[str | None]
     levels: list[str | None]
 
     def __len__(self) -> int:
@@ -72,7 +77,8 @@ class Evidence:
             self.coverage_B1SS[places],
             self.projected_BML[places],
             [self.area_percent[place] for place in places],
-            [self.sides[place] for place in places],
+            [self.mask_sides[place] for place in places],
+            [self.view_sides[place] for place in places],
             [self.levels[place] for place in places],
         )
 
@@ -84,7 +90,8 @@ def join(parts: list[Evidence]) -> Evidence:
         torch.cat([part.coverage_B1SS for part in parts]),
         torch.cat([part.projected_BML for part in parts]),
         [area for part in parts for area in part.area_percent],
-        [side for part in parts for side in part.sides],
+        [side for part in parts for side in part.mask_sides],
+        [sides for part in parts for sides in part.view_sides],
         [level for part in parts for level in part.levels],
     )
 

@@ -21,7 +21,7 @@ from lss.backbones.base import Backbone, GenerativeBackbone
 from lss.domain.grades import GRADES
 from lss.losses.focal import IGNORED, focal_nll
 from lss.model import decoding
-from lss.model.finding_head import FindingHead, statements_of
+from lss.model.finding_head import OTHER_SIDE, FindingHead, statements_of
 from lss.model.mask_encoder import mask_coverage
 from lss.model.network import SegmentationNetwork
 from lss.model.prompt_bank import questions
@@ -31,6 +31,7 @@ from lss.model.report_text import tidy
 from lss.model.report_writer import DecoderWriter, PrefixWriter
 from lss.model.severity import area_percent, lateral_side
 from lss.notes.reference import SEVERITY_TEMPLATES
+from lss.notes.sides import MIRRORED, translate_sides
 from lss.runtime.torch_setup import to_device
 
 
@@ -106,9 +107,15 @@ class ReportGenerator(nn.Module):
         mask_B1YX = torch.cat(masks)
         areas = area_percent(mask_B1YX, [place.region_share for place in places])
         drawn = zip(mask_B1YX[:, 0].cpu().numpy(), places, strict=True)
-        sides = [lateral_side(mask_YX, place.canal_column) for mask_YX, place in drawn]
-        levels = [place.level for place in places]
-        return Evidence(torch.cat(visual), torch.cat(coverage), torch.cat(projected), areas, sides, levels)
+        return Evidence(
+            torch.cat(visual),
+            torch.cat(coverage),
+            torch.cat(projected),
+            areas,
+            mask_sides=[lateral_side(mask_YX, place.canal_column, place.sides) for mask_YX, place in drawn],
+            view_sides=[place.sides for place in places],
+            levels=[place.level for place in places],
+        )
 
     @torch.no_grad()
     def find(
@@ -130,8 +137,8 @@ class ReportGenerator(nn.Module):
     def loss(
         self, evidence: Evidence, reports: list[str], grade_B: Tensor, gamma: float, grade_weight: float
     ) -> Tensor:
-        """`forward` on the texts of the reports."""
-        return self(evidence, *self.teaching_ids(reports), grade_B, gamma, grade_weight)
+        """`forward` on the texts of the reports, which name the patient's sides."""
+        return self(evidence, *self.teaching_ids(_of_view(reports, evidence)), grade_B, gamma, grade_weight)
 
     def forward(
         self,
@@ -153,14 +160,18 @@ class ReportGenerator(nn.Module):
 
     def finding_loss(self, evidence: Evidence, reports: list[str]) -> Tensor:
         """Cross-entropy of the finding head, mean over `STATEMENTS`, by what the reports state."""
-        said_BF = torch.stack([statements_of(*of) for of in zip(reports, evidence.levels, strict=True)])
+        seen = _of_view(reports, evidence)
+        said_BF = torch.stack([statements_of(*of) for of in zip(seen, evidence.levels, strict=True)])
         logits_BF = self.finding_head(evidence)
         return nn.functional.binary_cross_entropy_with_logits(logits_BF, to_device(said_BF, logits_BF.device))
 
     @torch.no_grad()
     def finding_chances(self, evidence: Evidence) -> NDArray[np.float64]:
-        """Probability of each of `STATEMENTS` by the finding head: (B, F)."""
-        return self.finding_head(evidence).sigmoid().double().cpu().numpy()  # type: ignore[no-any-return]
+        """Probability of each of `STATEMENTS`, of the patient's sides, by the finding head: (B, F)."""
+        chances_BF = self.finding_head(evidence).sigmoid().double().cpu().numpy()
+        mirrored_B = [sides == MIRRORED for sides in evidence.view_sides]
+        chances_BF[mirrored_B] = chances_BF[mirrored_B][:, OTHER_SIDE]
+        return chances_BF  # type: ignore[no-any-return]
 
     def teaching_ids(self, reports: list[str]) -> tuple[Tensor, Tensor]:
         """Inputs (begin, w1, ... wn) and targets (w1, ... wn, end), (B, T) int64.
@@ -189,7 +200,7 @@ class ReportGenerator(nn.Module):
     def write(
         self, evidence: Evidence, how: Decoding, generators: list[np.random.Generator] | None = None
     ) -> list[str]:
-        """Reports on what was found. `generators`, one per image, are for sampling."""
+        """Reports on what was found, of the patient's sides. `generators`, one per image, are for sampling."""
         features_BRL, _ = self.encoder(evidence)
         context_BRL = self.writer.context(features_BRL, evidence.projected_BML)
         if how.method == "beam":
@@ -200,4 +211,11 @@ class ReportGenerator(nn.Module):
             written = decoding.sample(self.writer, context_BRL, self.max_tokens, how.temperature, generators)
         else:
             written = decoding.greedy(self.writer, context_BRL, self.max_tokens)
-        return [tidy(self.backbone.tokenizer.decode(ids, skip_special_tokens=True)) for ids in written]
+        return _of_view(
+            [tidy(self.backbone.tokenizer.decode(ids, skip_special_tokens=True)) for ids in written], evidence
+        )
+
+
+def _of_view(reports: list[str], evidence: Evidence) -> list[str]:
+    """Reports of the patient's sides as those of the images', or back: the network sees nothing but the images."""
+    return [translate_sides(*of) for of in zip(reports, evidence.view_sides, strict=True)]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lss.domain.area import affected_area
 from lss.domain.grades import GRADES
+from lss.notes.sides import AS_SEEN, MIRRORED
 
 
 class Thresholds(NamedTuple):
@@ -103,21 +104,23 @@ def unreached_grades(thresholds: Thresholds, areas: Iterable[float]) -> list[str
     return [grade for grade in GRADES if grade not in reached]
 
 
-def lateral_side(mask: np.ndarray, canal_column: float | None) -> str | None:
+def lateral_side(mask: np.ndarray, canal_column: float | None, sides: str | None) -> str | None:
     """The patient's side of the canal on which a mask clearly lies: "left", "right", or None.
 
-    Images are shown as radiologists look at them, from the feet: image left is the patient's right. A side counts
-    where at least `SIDE_SHARE` of the mask's pixels lie beyond the canal's centre.
+    A side counts where at least `SIDE_SHARE` of the mask's pixels lie beyond the canal's centre.
 
     Args:
         mask: (Y, X), pixels above 0.5 count.
         canal_column: of the canal's centre, from 0 (left edge of the image) to 1; None where no canal was found: then
             nothing is said of sides.
+        sides: the patient's at the image's left and right edge, column `sides` of the shards: "RL" as radiologists look
+            at it, "LR" stored mirrored. Of any other (a sagittal slice, None without a header) nothing is said.
     """
-    if canal_column is None:
+    if canal_column is None or sides not in (AS_SEEN, MIRRORED):
         return None
     columns = (np.asarray(mask) > 0.5).sum(axis=0)
     offset = np.arange(columns.size) + 0.5 - canal_column * columns.size  # of each column's centre, in pixels
-    beyond = {"right": int(columns[offset < 0].sum()), "left": int(columns[offset > 0].sum())}
+    at_edges = ("right", "left") if sides == AS_SEEN else ("left", "right")
+    beyond = dict(zip(at_edges, (int(columns[offset < 0].sum()), int(columns[offset > 0].sum())), strict=True))
     side = max(beyond, key=beyond.__getitem__)
     return side if columns.any() and beyond[side] >= SIDE_SHARE * int(columns.sum()) else None

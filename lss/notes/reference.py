@@ -40,8 +40,6 @@ NOTHING_NOTED = "No disc lesion is noted at {level}."
 _ALWAYS_CORRECTED = (*EFFECTS, Word.SAC, Word.CANAL, Word.FORAMEN, Word.NERVE, Word.BULGE, Word.ABUT, Word.STRONG)
 _ACRONYMS = (Word.EXAMINATION, Word.LUMBAR, Word.CSF, Word.ELSEWHERE)
 _SIDE_NAMES = {"lt": "left", "rt": "right"}
-_SIDES = {"left": "right", "right": "left", "lt": "rt", "rt": "lt"}
-_SIDE = re.compile(r"\b(left|right|lt|rt)(?=\b|sided?\b|wards?\b)", re.IGNORECASE)
 
 
 def severity_sentence(grade: str, area_percent: float) -> str:
@@ -83,16 +81,6 @@ def findings_of_level(note: str | None, level: str | None, grade: str) -> list[s
     if silent and level is not None and grade == "A":
         kept.append(NOTHING_NOTED.format(level=level))
     return list(dict.fromkeys(sentence for sentence in kept if sentence))
-
-
-def swap_sides(text: str) -> str:
-    """Exchange left and right, Lt and Rt, keeping the case of the word: what a flipped image's text must say."""
-
-    def other(match: re.Match[str]) -> str:
-        word = _SIDES[match[1].lower()]
-        return word.upper() if match[1].isupper() else word.capitalize() if match[1][0].isupper() else word
-
-    return _SIDE.sub(other, text)
 
 
 def _only_advises(statement: Statement) -> bool:

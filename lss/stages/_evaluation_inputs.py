@@ -23,7 +23,6 @@ from lss.metrics.report_baselines import (
     thumbnail_features,
 )
 from lss.model.severity import calibrate_thresholds, unreached_grades
-from lss.notes.reference import swap_sides
 from lss.storage.io import read_parquet
 from lss.storage.schemas import TRUTH
 from lss.storage.shards import ShardReader, decode_image
@@ -35,7 +34,7 @@ class TrainingPart:
     """What the evaluation takes from the training part: one augmented copy per slice.
 
     Attributes:
-        reports: reference reports, one per slice, with the sides of the original.
+        reports: reference reports, one per slice.
         levels, grades: of the slices with these reports.
         prevalence: natural shares of the grades (over different slices) and those of the balanced samples.
         grade_a_empty: whether all its masks of grade A are empty.
@@ -44,12 +43,12 @@ class TrainingPart:
     """
 
     def __init__(self, shards: list[Path]) -> None:
-        reader = ShardReader(shards, ["copy", "slice_key", "level", "grade", "area_percent", "report", "flipped"])
+        reader = ShardReader(shards, ["copy", "slice_key", "level", "grade", "area_percent", "report"])
         samples = list(reader.iterate(range(len(reader))))
         rows = [row for row in samples if row["copy"] == 1]
         if not rows:
             raise LssError("evaluate: the training shards hold no slice. Rerun shards.")
-        self.reports = [swap_sides(row["report"]) if row["flipped"] else row["report"] for row in rows]
+        self.reports = [row["report"] for row in rows]
         self.levels = [row["level"] for row in rows]
         self.grades = [row["grade"] for row in rows]
         slices = {row["slice_key"]: row["grade"] for row in samples}

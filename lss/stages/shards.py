@@ -22,7 +22,7 @@ from lss.imaging.augment import Augmentation, augment, draw, moved
 from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes
 from lss.imaging.geometry import edge_letters, field_of_view
-from lss.notes.reference import RULES_VERSION, reference_report, swap_sides
+from lss.notes.reference import RULES_VERSION, reference_report
 from lss.project.manifest import write_manifest
 from lss.project.params import ShardParams
 from lss.runtime.progress import progress
@@ -175,7 +175,6 @@ def _sample(
     """The columns of a sample that depend on its pixels."""
     key = f"{row['slice_key']}~{copy}" if copy else row["slice_key"]
     area_percent = affected_area(float(mask.mean()), region_share)
-    report = reference_report(row["grade"], area_percent, row["note"], row["level"])
     return {
         "image": {"bytes": encode_png(image), "path": f"{key}.png"},
         "mask": {"bytes": encode_png(mask), "path": f"{key}.mask.png"},
@@ -185,7 +184,7 @@ def _sample(
         "level": row["level"],
         "level_named": row["level"] in parse_level_grades(row["level_grades"]),
         "grade": row["grade"],
-        "report": swap_sides(report) if change.flip else report,
+        "report": reference_report(row["grade"], area_percent, row["note"], row["level"]),
         "area_percent": area_percent,
         "region_share": region_share,
         "copy": copy,

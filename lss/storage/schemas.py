@@ -99,7 +99,7 @@ PSEUDO_MASKS = pa.schema(
     ]
 )
 
-SHARD_VERSION = 3
+SHARD_VERSION = 4
 """Goes up with every change of `SHARD` or of what one of its columns means; stands in the shards' manifests."""
 
 SHARD = pa.schema(
@@ -112,7 +112,7 @@ SHARD = pa.schema(
         ("level", pa.string()),
         ("level_named", pa.bool_()),  # the note or the labels name this disc; else its grade follows from their silence
         ("grade", pa.string()),
-        ("report", pa.string()),  # reference text
+        ("report", pa.string()),  # reference text; of the patient's sides, which `sides` places on the image
         ("area_percent", pa.float32()),  # of the target region, eq. 10; see `shards.area_of`
         ("region_share", pa.float32()),  # size of that region, in fields of view; 1 with `area_of: view`
         ("canal_column", pa.float32()),  # of the canal's centre: 0 left, 1 right edge of the image; null if not found
@@ -120,7 +120,7 @@ SHARD = pa.schema(
         ("column_spacing_mm", pa.float32()),
         ("sides", pa.string()),  # the patient's sides at the image's left and right edge, "RL"; null if not known
         ("copy", pa.int32()),  # 0: an original (val, test); 1, 2, ...: augmented copies (train)
-        ("flipped", pa.bool_()),
+        ("flipped", pa.bool_()),  # mirrored by augmentation: `sides` is exchanged, `report` is not
         ("canal_found", pa.bool_()),
         ("source_sha256", pa.string()),
         (

@@ -183,7 +183,8 @@ def _evidence(network: ReportGenerator, images: int) -> Evidence:
         torch.zeros(images, 1, COVERAGE_SIZE, COVERAGE_SIZE, dtype=torch.half),
         torch.zeros(images, CELLS if language else 0, language, dtype=torch.half),
         area_percent=[0.0] * images,
-        sides=[None] * images,
+        mask_sides=[None] * images,
+        view_sides=[None] * images,
         levels=[None] * images,
     )
 

@@ -51,7 +51,7 @@ def predict(
                 "reference": row["report"],
                 "area_percent": evidence.area_percent[place],
                 "mask_grade": grades[place],
-                "mask_side": evidence.sides[place],
+                "mask_side": evidence.mask_sides[place],
                 "origin": report.origin,
                 "attempts": report.attempts,
                 "first_report": report.first_report,
@@ -90,7 +90,7 @@ def write(
             area_percent=evidence.area_percent[row],
             mask_grade=grades[row],
             level=evidence.levels[row],
-            mask_side=evidence.sides[row],
+            mask_side=evidence.mask_sides[row],
         ).contradicts
 
     def rewrite(rows: list[int], attempt: int) -> list[str]:

@@ -64,16 +64,17 @@ class EvidenceCache:
                     coverage[place],
                     projected[place],
                     found.area_percent[place],
-                    found.sides[place],
+                    found.mask_sides[place],
                 )
-        visual_, coverage_, projected_, areas, sides = zip(*(self.kept[key] for key in keys), strict=True)
+        visual_, coverage_, projected_, areas, mask_sides = zip(*(self.kept[key] for key in keys), strict=True)
         device = batch.image_B1YX.device
         return Evidence(
             to_device(torch.stack(visual_), device),
             to_device(torch.stack(coverage_), device),
             to_device(torch.stack(projected_), device),
             list(areas),
-            list(sides),
+            list(mask_sides),
+            [row["sides"] for row in batch.rows],
             [row["level"] for row in batch.rows],
         )
 
@@ -155,7 +156,7 @@ class ReportTask(Task):
         checks = [
             check_report(text, area_percent=area, mask_grade=None, level=level, mask_side=side)
             for text, area, level, side in zip(
-                written, evidence.area_percent, evidence.levels, evidence.sides, strict=True
+                written, evidence.area_percent, evidence.levels, evidence.mask_sides, strict=True
             )
         ]
         states_grade = [check.text_grade == grades[place] for check, place in zip(checks, places, strict=True)]

@@ -83,7 +83,7 @@ def test_head_learns_what_a_cell_and_the_level_show_and_no_image_depends_on_anot
         for of, level in zip(visual, levels, strict=True)
     ]  # fmt: skip
     evidence = Evidence(visual, torch.zeros(images, 1, 64, 64), torch.zeros(images, 0, 0), [0.0] * images,
-                        [None] * images, list(levels))  # fmt: skip
+                        [None] * images, [None] * images, list(levels))  # fmt: skip
     target = torch.stack([statements_of(*of) for of in zip(reports, levels, strict=True)])
     torch.manual_seed(0)
     head = FindingHead(width)

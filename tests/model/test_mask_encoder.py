@@ -54,7 +54,7 @@ def test_grade_of_areas_on_the_device_is_that_of_the_template(thresholds):
 
 def _evidence(area: float, level: str | None = "L4-L5") -> Evidence:
     visual, coverage = torch.zeros(1, CELLS, 8), torch.zeros(1, 1, COVERAGE_SIZE, COVERAGE_SIZE)
-    return Evidence(visual, coverage, torch.zeros(1, 0, 0), [area], [None], [level])
+    return Evidence(visual, coverage, torch.zeros(1, 0, 0), [area], [None], [None], [level])
 
 
 def test_f_r_holds_area_template_and_level():

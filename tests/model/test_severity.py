@@ -69,27 +69,31 @@ def _disc(column: int, columns: int = 41) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("column", "side"), [(10, "right"), (30, "left"), (20, None), (19, None), (22, None)])
-def test_image_left_is_the_patient_s_right(column, side):
-    assert lateral_side(_disc(column), 0.5) == side
-    mirrored = {"left": "right", "right": "left", None: None}[side]
-    assert lateral_side(_disc(column)[:, ::-1], 0.5) == mirrored
+def test_on_the_left_of_an_image_is_the_side_that_its_left_edge_shows(column, side):
+    other = {"left": "right", "right": "left", None: None}[side]
+    assert lateral_side(_disc(column), 0.5, "RL") == side
+    assert lateral_side(_disc(column)[:, ::-1], 0.5, "RL") == other
+    assert lateral_side(_disc(column), 0.5, "LR") == other
+    assert lateral_side(_disc(column)[:, ::-1], 0.5, "LR") == side, "the same patient, stored mirrored"
+    for unknown in (None, "AP", "PA", "HF"):
+        assert lateral_side(_disc(column), 0.5, unknown) is None
 
 
 def test_a_mask_is_lateral_from_three_quarters_on():
     mask = np.zeros((4, 10))
     mask[0, :3], mask[0, 9] = 1, 1
-    assert lateral_side(mask, 0.5) == "right"
+    assert lateral_side(mask, 0.5, "RL") == "right"
     mask[1, 9] = 1
-    assert lateral_side(mask, 0.5) is None
-    assert lateral_side(np.zeros((4, 10)), 0.5) is None
+    assert lateral_side(mask, 0.5, "RL") is None
+    assert lateral_side(np.zeros((4, 10)), 0.5, "RL") is None
 
 
 @pytest.mark.parametrize("canal", [6, 20, 33])
 def test_sides_are_those_of_the_canal_wherever_it_lies_in_the_image(canal):
     """A mask in the image's left half is on the left of the patient if the canal lies further to the image's left."""
     at = (canal + 0.5) / 41
-    assert lateral_side(_disc(canal - 5), at) == "right" and lateral_side(_disc(canal + 5), at) == "left"
-    assert lateral_side(_disc(canal), at) is None
+    assert lateral_side(_disc(canal - 5), at, "RL") == "right" and lateral_side(_disc(canal + 5), at, "RL") == "left"
+    assert lateral_side(_disc(canal), at, "RL") is None
     flipped = _disc(canal - 5)[:, ::-1]
-    assert lateral_side(flipped, 1 - at) == "left"
-    assert lateral_side(_disc(canal - 5), None) is None
+    assert lateral_side(flipped, 1 - at, "RL") == "left"
+    assert lateral_side(_disc(canal - 5), None, "RL") is None

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from lss.domain.grades import GRADES
 from lss.notes.grading import grade_report, read_report
-from lss.notes.reference import reference_report, severity_sentence, swap_sides
+from lss.notes.reference import reference_report, severity_sentence
+from lss.notes.sides import swap_sides
 
 NOTE = (
     "LSS MRI :\nFeature of muscle spasm.\nLt paracentral disc protrusion noted at L4/L5 level, compresing the thecal "

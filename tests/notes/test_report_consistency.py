@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lss.domain.grades import LEVELS
 from lss.notes.grading import grade_note
 from lss.notes.level_names import OUTSIDE
-from lss.notes.reference import SEVERITY_TEMPLATES, reference_report, severity_sentence, swap_sides
+from lss.notes.reference import SEVERITY_TEMPLATES, reference_report, severity_sentence
 from lss.notes.report_consistency import (
     CONTRADICTIONS,
     ReportCheck,
@@ -22,6 +22,7 @@ from lss.notes.report_consistency import (
     stated_levels,
     stated_sides,
 )
+from lss.notes.sides import swap_sides
 
 TEXT = "Severe spinal canal stenosis, 31.2 % of the region is affected. L4-L5: Protrusion largely compressing the sac."
 BULGE = "Mild to moderate spinal canal compression, 3.0 % of the region is affected. Bulge compressing the sac"

@@ -54,6 +54,7 @@ def slice_row(number: int, key: str) -> dict[str, Any]:
         "level": "L4-L5",
         "rows": SIDE,
         "columns": SIDE,
+        "orientation": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
         "row_spacing_mm": 1.375,
         "column_spacing_mm": 1.375,
         "bits": 12,
@@ -177,7 +178,7 @@ def test_versions_are_recorded_and_counts_are_told(tables: Path, params: Params,
 
 def test_a_change_of_the_columns_is_a_new_version() -> None:
     digest = hashlib.sha256(str(SHARD).encode()).hexdigest()
-    assert (SHARD_VERSION, digest[:16]) == (3, "7258d11978bc1b0c"), "raise SHARD_VERSION, and write the new pair here"
+    assert (SHARD_VERSION, digest[:16]) == (4, "7258d11978bc1b0c"), "raise SHARD_VERSION, and write the new pair here"
 
 
 def test_samples_are_consistent(tables: Path, params: Params) -> None:
@@ -188,7 +189,7 @@ def test_samples_are_consistent(tables: Path, params: Params) -> None:
         assert row["area_percent"] == pytest.approx(min(100, 100 * mask.mean() / row["region_share"]), rel=1e-4)
         assert 0.005 < row["region_share"] < 0.2 and row["canal_column"] == pytest.approx(0.5, abs=0.03)
         assert f"{row['area_percent']:.1f} %" in row["report"]
-        assert ("right foram" in row["report"].lower()) == row["flipped"], row["report"]
+        assert "left foram" in row["report"].lower() and row["sides"] == ("LR" if row["flipped"] else "RL")
 
 
 def test_the_original_is_the_denoised_crop_and_copies_differ(tables: Path) -> None:
@@ -230,10 +231,13 @@ def test_sides_are_told_about_a_canal_off_the_centre_in_flipped_copies_too(
         at = (np.nonzero(mask)[1].mean() + 0.5) / SIDE
         assert row["canal_column"] == pytest.approx(at, abs=0.02)
         assert abs(row["canal_column"] - 0.5) > 0.06 and (at > 0.5) == ((off_mm > 0) != row["flipped"])
-        assert lateral_side(mask, row["canal_column"]) is None, "a mask of the whole canal lies on no side"
-        assert lateral_side(mask, 0.5) == ("left" if at > 0.5 else "right"), "which the image's centre would give"
+        assert lateral_side(mask, row["canal_column"], row["sides"]) is None, (
+            "a mask of the whole canal lies on no side"
+        )
+        assert lateral_side(mask, 0.5, "RL") == ("left" if at > 0.5 else "right"), "which the image's centre would give"
         beside = np.roll(mask, 9, axis=1)
-        assert lateral_side(beside, row["canal_column"]) == "left"
+        on_the_right_of_the_image = "right" if row["flipped"] else "left"
+        assert lateral_side(beside, row["canal_column"], row["sides"]) == on_the_right_of_the_image
 
 
 def test_where_no_canal_is_found_nothing_is_said_of_sides(params: Params, tmp_path: Path) -> None:

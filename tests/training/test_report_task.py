@@ -16,7 +16,7 @@ from lss.backbones import load_backbone, qlora
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 from lss.errors import LssError
 from lss.losses.focal import IGNORED
-from lss.model.finding_head import statements_of, supported
+from lss.model.finding_head import STATEMENTS, statements_of, supported
 from lss.model.network import SegmentationNetwork, network_config
 from lss.model.prompt_bank import questions
 from lss.model.report_encoder import Location
@@ -32,7 +32,7 @@ from lss.training import report_prediction, report_task
 from lss.training.task import Batch, Setup
 
 CPU = torch.device("cpu")
-PLACE = Location("L4-L5", region_share=0.25, canal_column=0.4)
+PLACE = Location("L4-L5", region_share=0.25, canal_column=0.4, sides="RL")
 REPORTS = [
     "No significant spinal canal stenosis, 0.0 % of the region is affected. Feature of muscle spasm.",
     "Mild to moderate spinal canal compression, 1.5 % of the region is affected.",
@@ -239,6 +239,50 @@ def test_the_language_model_reads_the_image_through_the_published_projector(trai
     torch.testing.assert_close(given[0][:, :16], torch.stack(cells, dim=1), atol=1e-4, rtol=1e-4)
     assert given[0].shape[1] == network.prefix_tokens + 1  # and the token that opens a report
     assert not torch.allclose(given[0][0, :16], given[0][2, :16], atol=1e-4)  # another image, other tokens
+
+
+def test_a_slice_stored_mirrored_gets_the_other_side_and_one_of_unknown_sides_none(
+    trained_segmentation, params, tmp_path
+):
+    """Taught on both ways of storing, from training to the checked row: the pixels are the same, the sides are not."""
+    name, weights, _ = trained_segmentation
+    task = _task(trained_segmentation, params)
+    one = _batch(task)
+    views = ["RL", "LR", None, "AP"]
+    said = {"RL": "Left", "LR": "Right", None: "Left", "AP": "Right"}  # what the note says, not what may be said of it
+    texts = [
+        f"Severe spinal canal stenosis, 3.0 % of the region is affected. {said[of]} foraminal narrowing."
+        for of in views
+    ]
+    rows = [one.rows[2] | {"sample_key": f"v{of}", "slice_key": f"v{of}", "sides": of, "report": text}
+            for of, text in zip(views, texts, strict=True)]  # fmt: skip
+    batch = Batch(
+        one.image_B1YX[2:].repeat(4, 1, 1, 1), one.mask_B1YX[2:].repeat(4, 1, 1, 1), torch.full((4,), 2), texts, rows
+    )
+    network, known = task.module, [0, 1]
+    taught = Batch(batch.image_B1YX[known], batch.mask_B1YX[known], batch.grade_B[known], texts[:2], rows[:2])
+    parts = [part for group in task.parameter_groups() for part in group["params"]]
+    optimiser = torch.optim.AdamW(parts, lr=5e-3)
+    network.eval()  # no dropout: learnt sooner
+    with torch.no_grad():
+        mirrored = Batch(batch.image_B1YX[1:2], batch.mask_B1YX[1:2], batch.grade_B[1:2], texts[1:2], rows[1:2])
+        as_seen = Batch(batch.image_B1YX[:1], batch.mask_B1YX[:1], batch.grade_B[:1], texts[:1], rows[:1])
+        assert task.loss(mirrored) == task.loss(as_seen), "to the network it is one image with one text"
+    for _ in range(60):
+        optimiser.zero_grad()
+        task.loss(taught).backward()
+        optimiser.step()
+    card = _card(params, name, "report", task.backbone.grid)
+    save_model(tmp_path, card, network, task.backbone)
+    written = _predict(card, tmp_path, weights, [batch], "keep")
+    assert [row["report"].split(". ")[1] for row in written] == [
+        "Left foraminal narrowing.", "Right foraminal narrowing.", "Foraminal narrowing.", "Foraminal narrowing.",
+    ]  # fmt: skip
+    sides = [row["mask_side"] for row in written]
+    assert sides[1] == {"left": "right", "right": "left", None: None}[sides[0]] and sides[2:] == [None, None]
+    chances = network.finding_chances(task._look(batch))
+    left, right = (STATEMENTS.index(("foraminal narrowing", False, side)) for side in ("left", "right"))
+    assert chances[0, left] > 0.5 > chances[0, right] and chances[1, right] > 0.5 > chances[1, left]
 
 
 def test_pixels_are_looked_at_once(trained_segmentation, params, monkeypatch):
