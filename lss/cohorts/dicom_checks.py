@@ -13,6 +13,9 @@ from lss.cohorts.privacy import MATCHED
 
 MAX_PIXELS = 4096 * 4096
 
+GREY = ("MONOCHROME1", "MONOCHROME2")
+"""PhotometricInterpretation of grey levels: the lowest is white, or black."""
+
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _OTHER_MODALITIES = frozenset({"CT", "CR", "DX", "MG", "NM", "OT", "PR", "PT", "RF", "SC", "SEG", "SR", "US", "XA"})
 _NO_IMAGES = frozenset({"SR", "PR", "KO", "DOC", "AU", "REG", "RTSTRUCT"})
@@ -54,8 +57,10 @@ def check_file(header: pydicom.Dataset) -> None:
         raise UnusableError("truncated file", "ends before the pixels", AGAIN)
     if int(number(header, "SamplesPerPixel") or 1) != 1:
         raise UnusableError("colour image", "several samples per pixel", _SENDER_REMEDY)
-    if header.get("PhotometricInterpretation") == "PALETTE COLOR":
-        raise UnusableError("colour image", "its values are numbers of a palette", _SENDER_REMEDY)
+    colours = str(header.get("PhotometricInterpretation", "") or "").strip().upper()
+    if colours not in ("", *GREY):
+        detail = "its values are numbers of a palette" if colours == "PALETTE COLOR" else "no MONOCHROME1 or 2"
+        raise UnusableError("colour image", detail, _SENDER_REMEDY)
     if not 0 < int(header.Rows) * int(header.Columns) <= MAX_PIXELS:
         raise UnusableError("image too large", f"{header.Rows} x {header.Columns} pixels", _SENDER_REMEDY)
     tiles = images_in_mosaic(header)

@@ -59,7 +59,7 @@ def frame_pixels(header: pydicom.Dataset, frame: pydicom.Dataset, index: int) ->
         _down(stored, bits, shift) if shift else stored,
         bits=bits,
         signed=int(number(header, "PixelRepresentation") or 0) == 1,
-        inverted=header.get("PhotometricInterpretation") == "MONOCHROME1",
+        inverted=str(header.get("PhotometricInterpretation", "")).strip().upper() == "MONOCHROME1",
         slope=number(frame, "RescaleSlope"),
         intercept=number(frame, "RescaleIntercept"),
     )

@@ -11,13 +11,17 @@ from PIL import Image, UnidentifiedImageError
 from lss.cohorts.base import UnusableError
 
 MAX_PIXELS = 4096 * 4096
+_AS = {"1": "L", "LA": "L", "P": "RGB", "PA": "RGB"}
+"""Modes of Pillow that are unpacked: the numbers of a palette are no grey levels, its colours may be."""
+
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # tag of TIFF and its value
 
 
 def read_picture(data: bytes) -> tuple[np.ndarray, int]:
     """A grey PNG or TIFF as (rows, columns) uint16, and its bits (8 or 16).
 
-    RGB with three equal channels counts as grey. A TIFF in which 0 is white is inverted, so that bright is high.
+    RGB with three equal channels, and a palette of greys, count as grey. A TIFF in which 0 is white is inverted, so
+    that bright is high.
 
     Raises UnusableError.
     """
@@ -30,7 +34,9 @@ def read_picture(data: bytes) -> tuple[np.ndarray, int]:
             if (pages := getattr(picture, "n_frames", 1)) > 1:
                 raise UnusableError("several pages", f"{pages} pages in one file", "Save one file a slice.")
             mode = picture.mode
-            pixels = np.asarray(picture.convert("L") if mode in ("1", "P", "LA") else picture)
+            if mode not in _AS and not mode.startswith("I") and mode not in ("F", "L", "RGB", "RGBA"):
+                raise UnusableError("colour image", f"its mode is {mode}", "Save it as a grey image.")
+            pixels = np.asarray(picture.convert(_AS[mode]) if mode in _AS else picture)
             # Pillow itself inverts 8 bits
             inverted = mode.startswith("I") and getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
     except UnidentifiedImageError as error:

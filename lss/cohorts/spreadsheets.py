@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from pathlib import Path
 
 from lss.errors import LssError
@@ -15,6 +16,7 @@ Row = dict[str, str]
 TABLES = (".csv", ".tsv", ".xlsx")
 """Endings of the tables that `read_cells` reads."""
 
+_MARK_REMEDY = "A quotation mark in it opens a cell that no other closes there: remove it, or write it twice."
 _SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 
 
@@ -42,9 +44,7 @@ def numbered_rows(path: Path, columns: list[str], optional: tuple[str, ...] = ()
             f"{', '.join(map(repr, filter(None, header))) or 'none'}. {_where_else(path, cells, columns)}"
             "Rename them, or name yours in params.yaml."
         )
-    plain_names = [plain(name) for name in header]
-    if double := [name for name in columns if plain_names.count(plain(name)) > 1]:
-        raise LssError(f"{path}: several columns are called {', '.join(map(repr, double))}. Rename all but one.")
+    refuse_double_columns(path, header)
     wanted = {plain(name): name for name in (*columns, *optional)}
     names = [(index, wanted.get(plain, header[index])) for plain, index in found.items()]
     table = ({name: row[index] if index < len(row) else "" for index, name in names} for row in rows)
@@ -65,6 +65,13 @@ def read_cells(path: Path) -> list[list[str]]:
         raise LssError(f"{path}: there is no such file.")
     rows = _read_excel(path) if path.suffix.lower() == ".xlsx" else _read_csv(path)
     return [[cell.strip() for cell in row] for row in rows]
+
+
+def refuse_double_columns(path: Path, header: list[str]) -> None:
+    """Raise LssError where two columns of a table have one name: a row could hold one of them only."""
+    counts = Counter(plain(name) for name in header if name)
+    if double := [name for name in header if counts[plain(name)] > 1]:
+        raise LssError(f"{path}: several columns are called {double[0]!r}. Rename all but one, or remove them.")
 
 
 def _where_else(path: Path, cells: list[list[str]], columns: list[str]) -> str:
@@ -93,14 +100,57 @@ def _read_csv(path: Path) -> list[list[str]]:
     except UnicodeDecodeError as error:
         encoding = "UTF-8" if error.encoding == "utf-8" else "UTF-16"
         raise LssError(f"{path}: is not {encoding} (byte {error.start}). Save it as CSV UTF-8, or as .xlsx.") from error
+    if said := _SEPARATOR.match(text):
+        text, signs = text[said.end() :], said[1]  # a spreadsheet does not show that line, so the header stays row 1
+    else:
+        signs = ",;\t|"
+    parted = {sign: _parted(path, text, sign, strict=False) for sign in signs}
+    sign = max(parted, key=lambda sign: _share_as_wide_as_the_header(parted[sign]))
+    return _parted(path, text, sign, strict=True, first_line=2 if said else 1)
+
+
+def _parted(path: Path, text: str, sign: str, *, strict: bool, first_line: int = 1) -> list[list[str]]:
+    """Rows of a CSV text. `strict` raises LssError with the line where a quotation mark or a sign is out of place.
+
+    One mark too many makes all rows up to the next one a single cell: a note would hold other patients' rows.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=strict)
+    rows: list[list[str]] = []
+    starts: list[int] = []  # line of the file in which each row begins
+    start = first_line
     try:
-        if said := _SEPARATOR.match(text):
-            # a spreadsheet does not show that line, so the header stays row 1
-            return list(csv.reader(io.StringIO(text[said.end() :], newline=""), delimiter=said[1]))
-        parted = [list(csv.reader(io.StringIO(text, newline=""), delimiter=sign)) for sign in ",;\t|"]
-        return max(parted, key=_share_as_wide_as_the_header)
+        for row in reader:
+            rows.append(row)
+            starts.append(start)
+            start = reader.line_num + first_line
     except csv.Error as error:
-        raise LssError(f"{path}: is no CSV table ({error}). Save it again as CSV UTF-8, or as .xlsx.") from error
+        raise LssError(
+            f"{path}: line {start}: is no row of a CSV table ({error}). {_MARK_REMEDY} Or save the table as .xlsx."
+        ) from error
+    if strict:
+        width = len(rows[0]) if rows else 0
+        shapes = {_shape(row[0]) for row in rows[1:] if row}
+        for row, line in zip(rows, starts, strict=True):
+            if width > 1 and any(row[width:]):
+                raise LssError(
+                    f"{path}: line {line}: has {len(row)} cells, the header {width}. Put a cell that holds {sign!r} "
+                    "into quotation marks, or save the table as .xlsx."
+                )
+            if any(_holds_a_row(cell, sign, width, shapes) for cell in row):
+                raise LssError(f"{path}: line {line}: holds other rows of the table in one cell. {_MARK_REMEDY}")
+    return rows
+
+
+def _holds_a_row(cell: str, sign: str, width: int, shapes: set[str]) -> bool:
+    """Whether a line within a cell looks like a row: as many cells as the header, the first one an id like others."""
+    lines = cell.splitlines()[1:]
+    parts = [line.split(sign) for line in lines if line.count(sign) >= width - 1]
+    return width > 1 and any(_shape(part[0]) in shapes for part in parts if part[0].strip())
+
+
+def _shape(cell: str) -> str:
+    """What an id looks like: its letters as "a", its digits as one "9"; text of several words has none of an id."""
+    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]", "a", cell.strip().strip('"')))
 
 
 def _share_as_wide_as_the_header(rows: list[list[str]]) -> tuple[float, int]:

@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from lss.cohorts.spreadsheets import read_cells
+from lss.cohorts.spreadsheets import read_cells, refuse_double_columns
 from lss.domain.grades import GRADE_LABELS, GRADES, format_level_grades
 from lss.errors import LssError
 from lss.notes.doubt import doubtful_words
@@ -61,6 +61,7 @@ def grade_file(
     if source.suffix.lower() not in (".xlsx", ".csv"):
         raise LssError(f"{source}: is neither .xlsx nor .csv. Save the notes in one of these formats.")
     header, *rows = read_cells(source) or [[]]
+    refuse_double_columns(source, header)
     patient = _column(header, source, patient_column, PATIENT_COLUMNS, "--patient-column")
     note = _column(header, source, note_column, NOTE_COLUMNS, "--note-column")
     patients, notes = (

@@ -27,13 +27,24 @@ def read_settings(path: Path | str) -> tuple[dict[str, Any], Lines]:
         raise LssError(f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
     lines: Lines = {}
     try:
+        _refuse_aliases(text, str(path))
         _walk(yaml.compose(text, yaml.SafeLoader), (), lines, str(path))
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise LssError(f"{path}{_where(error)}: is not valid YAML: {_said(error)}") from error
+    except (ValueError, OverflowError, RecursionError) as error:  # of 2020-13-45, a number of 5,000 digits, [[[[...
+        raise LssError(f"{path}: holds a value that cannot be read ({error}). Correct it.") from error
     if not isinstance(raw, dict):
         raise LssError(f"{path}: should hold sections such as 'train:', found {type(raw).__name__}")
     return raw, lines
+
+
+def _refuse_aliases(text: str, path: str) -> None:
+    """Raise LssError for *names of YAML: a few lines of them stand for more than any memory holds."""
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            where = f", line {event.start_mark.line + 1}" if event.start_mark else ""
+            raise LssError(f"{path}{where}: *{event.anchor} stands for another part. Write the part out.")
 
 
 def _walk(node: yaml.Node | None, keys: tuple[str, ...], lines: Lines, path: str) -> None:

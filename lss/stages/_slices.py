@@ -7,11 +7,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from lss.errors import LssError
 from lss.storage.io import read_parquet
-from lss.storage.schemas import SPLIT
+from lss.storage.parquet_files import TableReader
+from lss.storage.schemas import SLICES, SPLIT
 
 _ROWS_AT_A_TIME = 32  # as Python objects
 _ASSUMED_FIELD_OF_VIEW_MM = 220.0
@@ -31,9 +30,9 @@ def iterate_rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
 
     Not `ParquetFile.iter_batches`: it keeps what it has read until the end, so its memory grows with the file.
     """
-    with _open(path, columns) as file:
-        for group in range(file.num_row_groups):
-            for batch in file.read_row_group(group, columns=columns).to_batches(_ROWS_AT_A_TIME):
+    with TableReader(path, columns) as table:
+        for group in table.groups():
+            for batch in group.to_batches(_ROWS_AT_A_TIME):
                 yield from batch.to_pylist()
 
 
@@ -42,8 +41,7 @@ def used_slices(slices: Path, subsets: dict[str, str], columns: list[str]) -> tu
 
     Raises LssError for a slice that the split does not know.
     """
-    with _open(slices, ["slice_key"]) as file:
-        keys = file.read(columns=["slice_key"])["slice_key"].to_pylist()
+    keys = read_parquet(slices, SLICES, columns=["slice_key"])["slice_key"].to_pylist()
     unknown = [key for key in keys if key not in subsets]
     if unknown:
         raise LssError(f"{slices}: slice {unknown[0]} and {len(unknown) - 1} others are not in the split. Rerun split.")
@@ -76,14 +74,3 @@ def spacing_mm(row: dict[str, Any]) -> tuple[float, float]:
     """
     assumed = _ASSUMED_FIELD_OF_VIEW_MM / max(row["rows"], row["columns"])
     return row["row_spacing_mm"] or assumed, row["column_spacing_mm"] or assumed
-
-
-def _open(path: Path, columns: list[str]) -> pq.ParquetFile:
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, ValueError) as error:
-        raise LssError(f"{path}: cannot be read as Parquet ({error}). Rerun the stage that writes it.") from error
-    missing = [name for name in columns if name not in file.schema_arrow.names]
-    if missing:
-        raise LssError(f"{path}: columns {missing} are missing. It was written by another version: rerun its stage.")
-    return file

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from lss.cohorts.base import NO_FAULT_OF_A_FILE
 from lss.cohorts.partition import (
@@ -33,6 +32,7 @@ from lss.project.manifest import write_manifest
 from lss.project.params import SplitParams
 from lss.runtime.progress import progress
 from lss.storage.io import read_parquet, write_parquet
+from lss.storage.parquet_files import TableReader
 from lss.storage.schemas import REJECTS, SLICES, SPLIT
 
 _COLUMNS = ["slice_key", "patient_key", "study_key", "image_key", "person_key", "plane", "weighting", "level", "grade",
@@ -105,11 +105,10 @@ def run(
 def _read_slices(path: Path, params: SplitParams) -> list[dict[str, Any]]:
     """Rows of `SPLIT` but for the subset, read one row group at a time: pixels are hashed and dropped."""
     rows = []
-    read_parquet(path, SLICES, columns=["slice_key"])  # names a broken file
     batch = path.stem.removeprefix("batch-")
-    with pq.ParquetFile(path) as file:
-        for group in progress(range(file.num_row_groups), f"split {path.stem}", unit="group"):
-            for row in file.read_row_group(group, columns=_COLUMNS).to_pylist():
+    with TableReader(path, _COLUMNS, schema=SLICES) as table:
+        for group in progress(table.groups(), f"split {path.stem}", total=len(table.group_sizes), unit="group"):
+            for row in group.to_pylist():
                 reason = why_unused(row, params)
                 row["batch"], row["reason"], row["perceptual_hash"] = batch, reason, None
                 pixels = row.pop("pixels")

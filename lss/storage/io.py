@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lss.errors import LssError
-from lss.storage.table_checks import check_table
+from lss.storage.parquet_files import TableReader, seal
 
 OWNER_ONLY = 0o600
 """Rights of a file that names patients."""
@@ -110,19 +110,17 @@ def write_parquet(path: Path | str, rows: list[dict[str, Any]], schema: pa.Schem
 
 @contextmanager
 def parquet_writer(path: Path | str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Streaming Parquet writer (zstd) whose file appears at `path` only when the block succeeds."""
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        yield writer
+    """Streaming Parquet writer (zstd, checksums) whose file appears at `path` only when the block succeeds."""
+    with atomic_path(path) as temporary:
+        with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
+            yield writer
+        seal(temporary)
 
 
 def read_parquet(path: Path | str, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
-    """Read a table written with `schema`; LssError names the file and what is missing or wrong in it."""
-    try:
-        table = pq.read_table(path, columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise LssError(f"{path}: cannot be read as Parquet ({error}). Rerun the stage that writes it.") from error
-    check_table(table, schema, str(path), columns)
-    return table
+    """Read a table written with `schema`; LssError names the file and what is missing, damaged or wrong in it."""
+    with TableReader(path, columns, schema=schema) as table:
+        return table.read()
 
 
 def sha256_file(path: Path | str) -> str:

@@ -6,23 +6,20 @@ import json
 import os
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lss.errors import LssError
 from lss.imaging.codec import decode_png
 from lss.imaging.geometry import resample_image
 from lss.runtime.seeding import generator
+from lss.storage.parquet_files import TableReader
 from lss.storage.schemas import IMAGE, SHARD
-from lss.storage.table_checks import check_table
 
 WINDOW_GROUPS = 16
 """Row groups that are shuffled together, and held in memory: 80 MB of whole 320 x 320 slices in groups of 64."""
@@ -61,10 +58,10 @@ class ShardReader:
         sizes = []
         for number, path in enumerate(self.paths):
             with _open(path, self.columns) as file:
-                for group in range(file.num_row_groups):
-                    if file.metadata.row_group(group).num_rows:
+                for group, size in enumerate(file.group_sizes):
+                    if size:
                         self._groups.append((number, group))
-                        sizes.append(file.metadata.row_group(group).num_rows)
+                        sizes.append(size)
         self.group_sizes: tuple[int, ...] = tuple(sizes)  # rows of every row group, in order
         self._starts = [0, *accumulate(sizes)]
         self._forget()
@@ -89,7 +86,7 @@ class ShardReader:
         values: list[Any] = []
         for path in self.paths:
             with _open(path, [name]) as file:
-                values += _checked(file.read, path, [name])[name].to_pylist()
+                values += file.read()[name].to_pylist()
         return values
 
     def _read_group(self, place: int) -> pa.Table:
@@ -101,8 +98,7 @@ class ShardReader:
         number, group = self._groups[place]
         if number not in self._files:
             self._files[number] = _open(self.paths[number], self.columns)
-        read = partial(self._files[number].read_row_group, group)
-        table = _checked(read, f"{self.paths[number]}: row group {group}", self.columns)
+        table = self._files[number].group(group)
         self._cache[place] = table
         if len(self._cache) > WINDOW_GROUPS:
             self._cache.popitem(last=False)
@@ -110,29 +106,12 @@ class ShardReader:
 
     def _forget(self) -> None:
         self._process = os.getpid()
-        self._files: dict[int, pq.ParquetFile] = {}
+        self._files: dict[int, TableReader] = {}
         self._cache: OrderedDict[int, pa.Table] = OrderedDict()
 
 
-def _open(path: Path, columns: Sequence[str]) -> pq.ParquetFile:
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        raise LssError(f"{path}: cannot be read as a shard ({error}). Rerun the stage shards.") from error
-    missing = [name for name in columns if name not in file.schema_arrow.names]
-    if missing:
-        raise LssError(f"{path}: columns {missing} are missing. It was written by another version: rerun shards.")
-    return file
-
-
-def _checked(read: Callable[..., pa.Table], where: Path | str, columns: list[str]) -> pa.Table:
-    """What `read` gives of some columns; LssError where it is damaged or holds what no shard does."""
-    try:
-        table = read(columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise LssError(f"{where}: cannot be read as a shard ({error}). Rerun the stage shards.") from error
-    check_table(table, SHARD, str(where), columns)
-    return table
+def _open(path: Path, columns: Sequence[str]) -> TableReader:
+    return TableReader(path, columns, schema=SHARD, remedy="Rerun the stage shards.")
 
 
 def epoch_order(group_sizes: Sequence[int], seed: int, epoch: int) -> NDArray[np.int64]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from tabulate import tabulate
 
 from lss.cohorts.contrast import NO_ANATOMY
 from lss.domain.grades import GRADE_LABELS, GRADES, LEVELS
 from lss.storage.io import read_parquet
+from lss.storage.parquet_files import TableReader
 from lss.storage.schemas import REJECTS, SLICES
 
 _PAIRING = ("note without images", "images without a note", "empty note")
@@ -57,10 +57,9 @@ def inspect_cohort(slices: list[Path], rejects: list[Path]) -> dict[str, Any]:
     levels: Counter[str] = Counter()
     doubtful: Counter[str] = Counter()
     for path in slices:
-        read_parquet(path, SLICES, columns=["slice_key"])  # names a broken file
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                for row in file.read_row_group(group, columns=_COLUMNS).to_pylist():
+        with TableReader(path, _COLUMNS) as table:
+            for group in table.groups():
+                for row in group.to_pylist():
                     names[row["cohort"]] += 1
                     for key in ("patient_key", "study_key", "series_key"):
                         keys[key].add(row[key])

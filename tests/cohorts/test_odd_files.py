@@ -21,7 +21,6 @@ from lss.cohorts.folder import FolderDataset
 from lss.cohorts.label_masks import label_mask
 from lss.cohorts.lss_dataset import LssDataset
 from lss.cohorts.picture_files import read_picture
-from lss.cohorts.spreadsheets import read_table
 from lss.cohorts.volumes import read_volume
 from lss.errors import LssError
 from lss.project.params import FolderParams
@@ -136,6 +135,8 @@ def test_spacing_spelt_oddly(text: bytes) -> None:
     ("attributes", "reason"),
     [
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "colour image"),
+        ({"PhotometricInterpretation": "palette color "}, "colour image"),
+        ({"PhotometricInterpretation": "YBR_FULL"}, "colour image"),
         ({"PixelSpacing": [0.0101, 0.0101]}, "missing pixel spacing"),
         ({"SeriesDescription": "t2_tse_tra_knee"}, "not a lumbar study"),
         ({"SeriesDescription": "t2 tra", "ProtocolName": "SHOULDER left"}, "not a lumbar study"),
@@ -230,10 +231,21 @@ def test_a_damaged_tiff_directory_is_refused() -> None:
         read_picture(b"II*\0\x08\0\0\0\x01\0\x06\x01\x03\0\x01\0\0\0\x01\0\0\0\0\0\0\0")
 
 
-def test_two_columns_of_one_name(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("id,note,Note\n1,a,b\n")
-    with pytest.raises(LssError, match="several columns are called 'note'"):
-        read_table(tmp_path / "t.csv", ["id", "note"])
+def test_numbers_of_a_palette_are_no_grey_levels() -> None:
+    numbers = np.random.default_rng(2).integers(0, 256, (40, 30)).astype(np.uint8)
+    for colours, fault in ((np.repeat(np.arange(256)[::-1], 3), None), (np.arange(768) % 256, "colour image")):
+        picture, buffer = Image.fromarray(numbers, "P"), io.BytesIO()
+        picture.putpalette(colours.astype(np.uint8).tobytes())
+        picture.save(buffer, "PNG")
+        if fault is None:
+            assert np.array_equal(read_picture(buffer.getvalue())[0], 255 - numbers)
+        else:
+            with pytest.raises(UnusableError, match=fault):
+                read_picture(buffer.getvalue())
+    buffer = io.BytesIO()
+    Image.fromarray(numbers).convert("CMYK").save(buffer, "TIFF")
+    with pytest.raises(UnusableError, match="its mode is CMYK"):
+        read_picture(buffer.getvalue())
 
 
 @pytest.mark.parametrize("attributes", [{"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}, {"tiles": 36}])

@@ -88,6 +88,7 @@ def test_a_key_given_twice_is_named_with_both_lines(edited, old, new, name):
         ("gamma: 0.75", "gamma: .nan", "train.gamma: Input should be a finite number"),
         ("kp: 0.05", "kp: nan", "train.pid.kp: Input should be a finite number"),
         ("crop_mm: 88", "crop_mm: .inf", "shards.crop_mm: Input should be a finite number"),
+        ("h_factor: 1.2", "h_factor: .inf", "denoise.h_factor: Input should be a finite number"),
         ("focal_gamma: 2.0", "focal_gamma: yes", "train.report.focal_gamma: is no switch"),
         ("batches: 4", "batches: true", "cohort.batches: is no switch"),
         (
@@ -109,6 +110,23 @@ def test_a_value_that_cannot_be_is_refused_with_line_and_field(edited, old, new,
     said = refusal(path)
     assert f"{path}: 1 wrong setting(s)" in said and message in said
     assert message.startswith("split: ") or f"line {line}: {message}" in said  # of two settings: the section's line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a [1, 1]\nb: &b [*a, *a]\nc: [*b, *b]", "line 2: *a stands for another part. Write the part out."),
+        ("a: &a\n  b: *a", "line 2: *a stands for another part"),
+        ("a: " + "[" * 5000 + "]" * 5000, "holds a value that cannot be read (maximum recursion"),
+        ("seed: 2020-13-45", "holds a value that cannot be read (month must be in 1..12)"),
+        ("seed: " + "9" * 5000, "holds a value that cannot be read"),
+        ("seed: !!python/object/apply:os.system [ls]", "could not determine a constructor for the tag"),
+        ("- a\n- b", "should hold sections such as 'train:', found list"),
+    ],
+)
+def test_yaml_that_no_settings_need_is_refused(tmp_path, text, message):
+    (tmp_path / "params.yaml").write_text(text)
+    assert message in refusal(tmp_path / "params.yaml")
 
 
 def test_numbers_as_people_write_them_are_taken(edited):
