@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lss.errors import LssError
+from lss.imaging.codec import encode_png
 from lss.stages._slices import iterate_rows
 from lss.storage.io import read_parquet, write_parquet
 from lss.storage.schemas import DENOISED, SHARD, SLICES, SPLIT
@@ -24,7 +25,10 @@ def rows(schema: pa.Schema, count: int) -> list[dict[str, Any]]:
     """Rows with a value or a null in every column."""
     draw = np.random.default_rng(5)
 
-    def value(kind: pa.DataType, number: int) -> Any:
+    def value(field: pa.Field, number: int) -> Any:
+        kind = field.type
+        if "grade" in field.name:
+            return ("A", "BC", "D")[number % 3]
         if kind == pa.string():
             return f"text {number % 3}"
         if kind == pa.binary():
@@ -34,14 +38,19 @@ def rows(schema: pa.Schema, count: int) -> list[dict[str, Any]]:
         if pa.types.is_list(kind):
             return [1.5, 2.5]
         if pa.types.is_struct(kind):
-            return {"bytes": draw.bytes(30), "path": None}
+            return {"bytes": encode_png(draw.integers(0, 9, (6, 5)).astype(np.uint16)), "path": None}
         return number * 7
 
+    def is_null(field: pa.Field, place: int) -> bool:
+        return place % 5 == 0 and not field.name.endswith("_key") and field.name not in ("image", "mask")
+
     return [
-        {field.name: None if (number + place) % 5 == 0 else value(field.type, number)
-         for place, field in enumerate(schema)}
+        {
+            field.name: None if is_null(field, number + place) else value(field, number)
+            for place, field in enumerate(schema)
+        }
         for number in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def flipped(data: bytes, path: Path, places: Iterator[int]) -> Iterator[int]:
@@ -61,12 +70,11 @@ def test_no_flipped_bit_changes_what_is_read(name: str, tmp_path: Path) -> None:
     data, whole = path.read_bytes(), read_parquet(path, schema)
     assert whole.equals(pq.read_table(path)) and whole.num_rows == 12  # other readers see nothing of the seal
     caught = same = 0
+    ways = [lambda: read_parquet(path, schema).to_pylist(), lambda: list(iterate_rows(path, schema.names))]
+    if schema is SHARD:
+        ways.append(lambda: list(ShardReader([path]).iterate(range(12))))
     for _ in flipped(data, path, iter(np.random.default_rng(1).integers(0, 8 * len(data), 150).tolist())):
-        for read in (
-            lambda: read_parquet(path, schema).to_pylist(),
-            lambda: list(iterate_rows(path, schema.names)),
-            lambda: list(ShardReader([path], schema.names).iterate(range(12))),
-        ):
+        for read in ways:
             try:
                 assert read() == whole.to_pylist()
                 same += 1
