@@ -1,15 +1,59 @@
-"""What the scanner makes of the tissues: coil shading, saturation, blur, Rician noise, 12 bits."""
+"""What the scanner makes of the tissues: coil shading, saturation, a part of k-space, noise, 12 bits."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+import scipy.fft
 
 BITS = 12
 
-_ACROSS, _DOWN = 0.30, 0.45
-"""Neighbour weights of the noise, from the raw filter and the zero filling of the scanner: they reproduce the
-correlation of the noise in the air of real slices (0.3 between columns, 0.5 between rows)."""
+COILS = (1.0, 0.6)
+"""Noise of the coils whose magnitudes are combined as a root of the sum of squares: with it the air has a mean of 2.5
+standard deviations as in real slices, between one coil (Rayleigh, 1.9) and two alike (2.7)."""
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How far k-space was filled, along rows (across) and columns (down): cycles per pixel from where the filter falls
+    from 1 to 0, as a raised cosine. The rest is filled with zeros, which is how scanners make the matrix square.
+
+    The edges are those of the spectra of real slices of the paper's archive.
+    """
+
+    across: tuple[float, float]
+    down: tuple[float, float]
+
+    def window(self, shape: tuple[int, int]) -> np.ndarray:
+        """Factor for each frequency as `scipy.fft.rfft2` orders them, (rows, columns // 2 + 1) float32.
+
+        It undoes the mean over a pixel that `canvas.downsample` took, which a scanner does not take.
+        """
+        rows, columns = np.abs(scipy.fft.fftfreq(shape[0])), scipy.fft.rfftfreq(shape[1])
+        down, across = (
+            _raised_cosine(rows, *self.down) / np.sinc(rows),
+            _raised_cosine(columns, *self.across) / np.sinc(columns),
+        )
+        return np.outer(down, across).astype(np.float32)
+
+    @staticmethod
+    def kernel(edge: tuple[float, float]) -> np.ndarray:
+        """Taps of the filter with that edge in one direction, (2 * _REACH + 1,) float64 with a sum of squares of 1."""
+        frequency = np.abs(scipy.fft.fftfreq(64))
+        taps = np.fft.fftshift(np.fft.ifft(_raised_cosine(frequency, *edge)).real)[32 - _REACH : 33 + _REACH]
+        return taps / np.linalg.norm(taps)
+
+
+_REACH = 5  # pixels to each side, of the kernel for the noise
+
+AXIAL = Readout(across=(0.43, 0.52), down=(0.30, 0.41))
+SAGITTAL = Readout(across=(0.36, 0.50), down=(0.22, 0.36))
+
+
+def _raised_cosine(frequency: np.ndarray, start: float, stop: float) -> np.ndarray:
+    return 0.5 * (1 + np.cos(np.pi * np.clip((frequency - start) / (stop - start), 0, 1)))
 
 
 def spine_coil(
@@ -56,22 +100,32 @@ def corrected_border(shape: tuple[int, int], draw: np.random.Generator) -> np.nd
     return (columns >= left) & (columns < shape[1] - right) & (rows < shape[0] - low)
 
 
+def acquired(signal: np.ndarray, readout: Readout) -> np.ndarray:
+    """What that part of k-space holds of the signal: its point spread and its ringing at sharp edges; float32 >= 0."""
+    spectrum = scipy.fft.rfft2(signal.astype(np.float32, copy=False))
+    spectrum *= readout.window(signal.shape)
+    return np.abs(scipy.fft.irfft2(spectrum, s=signal.shape))
+
+
 def blurred(signal: np.ndarray, sigma_px: float) -> np.ndarray:
-    """Point spread of the acquisition, as a Gaussian."""
+    """The signal with a Gaussian point spread, of a coarser sequence."""
     return cv2.GaussianBlur(signal, (0, 0), sigma_px)
 
 
-def noisy(clean: np.ndarray, sigma: float, draw: np.random.Generator) -> np.ndarray:
-    """Rician noise: the magnitude of the signal with Gaussian noise of `sigma` in both channels; float32."""
-    real, imaginary = (sigma * _correlated(clean.shape, draw) for _ in range(2))
-    return np.hypot(clean + real, imaginary)
+def noisy(clean: np.ndarray, sigma: float, readout: Readout, draw: np.random.Generator) -> np.ndarray:
+    """Magnitude of the signal with Gaussian noise of `sigma` times COILS in both channels of each coil; float32.
 
-
-def _correlated(shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
-    white = draw.standard_normal(shape, dtype=np.float32)
-    kernels = [np.array([weight, 1, weight]) for weight in (_ACROSS, _DOWN)]
-    across, down = (kernel / np.linalg.norm(kernel) for kernel in kernels)
-    return cv2.sepFilter2D(white, cv2.CV_32F, across, down, borderType=cv2.BORDER_REFLECT_101)
+    The noise is white within the filled part of k-space, so that it is correlated between neighbouring pixels. Of one
+    coil this is Rician, of more noncentral chi noise.
+    """
+    across, down = (readout.kernel(edge) for edge in (readout.across, readout.down))
+    squares = np.zeros_like(clean)
+    for coil, weight in enumerate(COILS):
+        for channel in range(2):
+            white = draw.standard_normal(clean.shape, dtype=np.float32)
+            noise = cv2.sepFilter2D(white, cv2.CV_32F, across, sigma * weight * down)
+            squares += np.square(noise + clean if coil == channel == 0 else noise)
+    return np.sqrt(squares)
 
 
 def to_stored(signal: np.ndarray, receiver: float) -> np.ndarray:

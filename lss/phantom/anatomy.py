@@ -121,6 +121,7 @@ class Patient:
     tarlov: bool  # cyst behind S2
     haemangioma: bool  # in L2
     anatomy: str = ""  # one of ANATOMIES
+    kidneys: tuple[float, float] = (4.0, 14.0)  # height above the disc L3-L4 of the lower pole, right and left
 
     def turn_at(self, level: str) -> float:
         """Turn of the body in the axial slices of that disc, degrees."""
@@ -166,6 +167,7 @@ def draw_patient(number: int, grades: dict[str, str], seed: int, anatomy: str = 
     spasm = bool(finds.random() < 0.45)
     discs = _draw_discs(grades, size, age, spasm, anatomy, draw, finds)
     worn = float(np.clip((age - 38) / 40, 0, 1))
+    body = generator(seed, "phantom", "body", number)
     return Patient(
         number=number,
         female=female,
@@ -180,7 +182,7 @@ def draw_patient(number: int, grades: dict[str, str], seed: int, anatomy: str = 
         saturation=float(draw.uniform(23, 42)),
         shift_mm=(float(draw.normal(0, 3)), float(draw.normal(-20, 8)), float(draw.normal(0, 10))),
         receiver=float(draw.uniform(480, 1250)),
-        noise=float(draw.uniform(0.013, 0.021)),
+        noise=float(draw.uniform(0.009, 0.017)),
         discs=discs,
         spasm=spasm,
         spondylosis=bool(finds.random() < 0.5 * worn),
@@ -191,6 +193,7 @@ def draw_patient(number: int, grades: dict[str, str], seed: int, anatomy: str = 
         tarlov=bool(finds.random() < 0.05),
         haemangioma=bool(finds.random() < 0.05),
         anatomy=anatomy,
+        kidneys=(float(body.normal(4, 11)), float(body.normal(14, 11))),
     )
 
 

@@ -197,7 +197,7 @@ class _Writer:
         clean = axial_image(self.patient, level, section, is_t2, generator(self.seed, *names, level))
         noise = generator(self.seed, *names, instance)
         border = acquisition.corrected_border(clean.shape, generator(self.seed, *names, level, "border"))
-        image = acquisition.noisy(clean, self.patient.noise, noise) * border
+        image = acquisition.noisy(clean, self.patient.noise, acquisition.AXIAL, noise) * border
         pixels = acquisition.to_stored(image, self.patient.receiver)
         data = headers.dicom_bytes(pixels, plane, protocol, self.patient, study, series, instance, self.seed)
         if self.plan.truncated_file and not is_t2 and instance == 1:
@@ -254,11 +254,11 @@ def axial_image(
     coil = acquisition.spine_coil(shape, axial.SPACING_MM, row_of(section.skin_mm), (shape[1] - 1) / 2)
     edge = row_of(-patient.saturation - (8 if level == "L5-S1" else 0) + draw.normal(0, 2))
     band = acquisition.saturation(shape, edge, draw.normal(0, 0.015), draw.uniform(2.5, 5.5), draw.uniform(0.03, 0.08))
-    image = acquisition.blurred(section.signal["T2" if is_t2 else "T1"], 0.45) * coil * band
+    image = section.signal["T2" if is_t2 else "T1"] * coil * band
     if level != "L3-L4" and draw.random() < 0.3:
         row = row_of(draw.uniform(48, 78))
         image = image * acquisition.crossing_band(shape, row, draw.uniform(5, 9), draw.uniform(0.3, 0.8))
-    return image.astype(np.float32)
+    return acquisition.acquired(image, acquisition.AXIAL)
 
 
 def sagittal_image(
@@ -270,7 +270,7 @@ def sagittal_image(
         fluid = np.sqrt(np.maximum(section.signal["T2"], 0))
         signal = acquisition.blurred(0.55 * section.signal["T1"] + 0.25 * fluid, 1.1)
     else:
-        signal = acquisition.blurred(section.signal["T1" if protocol is headers.SAGITTAL_T1 else "T2"], 0.45)
+        signal = section.signal["T1" if protocol is headers.SAGITTAL_T1 else "T2"]
     shape = signal.shape
     # the same shading as in axial slices, with the back at the right instead of below
     coil = acquisition.spine_coil(shape, spacing_mm, section.skin_columns, (shape[0] - 1) / 2).T
@@ -279,8 +279,9 @@ def sagittal_image(
         edge = section.saturation_column + draw.normal(0, 2)
         image = image * acquisition.saturation(shape, edge, 0.02, 3.5, 0.04).T
     border = acquisition.corrected_border(shape, generator(patient.number, "border"))
-    sigma = patient.noise * (0.6 if protocol is headers.LOCALIZER else 1.0)
-    return acquisition.noisy(image.astype(np.float32), sigma, draw) * border
+    # thicker voxels and more averages than the axial series: a lower noise
+    clean = acquisition.acquired(image, acquisition.SAGITTAL)
+    return acquisition.noisy(clean, 0.55 * patient.noise, acquisition.SAGITTAL, draw) * border
 
 
 def _draw_study(draw: np.random.Generator, year: int) -> Study:

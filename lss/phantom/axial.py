@@ -79,7 +79,8 @@ def draw_section(
 
     canvas = Canvas(ROWS, columns, SPACING_MM, centre, textures, weightings, patient.turn_at(level))
     textures.shift(here, canvas.rows, canvas.columns)
-    draw_torso(canvas, disc, patient, caudal, generator(seed, *names, "torso"), here)
+    body = generator(seed, "phantom", "section", patient.number, "body")
+    draw_torso(canvas, disc, patient, caudal, disc.centre_2[1] + offset, body, generator(seed, *names, "torso"), here)
     draw_exiting_roots(canvas, disc, patient, generator(seed, *names, "roots", index))
     canvas.fill(canal_outline(disc, patient.size), tissue.EPIDURAL_FAT, soft_mm=0.4)
     shapes = generator(seed, *names, "shapes")

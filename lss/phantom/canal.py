@@ -24,7 +24,7 @@ def sac_outline(disc: Disc, relief: float, draw: np.random.Generator) -> np.ndar
         relief: 0 in the disc's plane, 1 at the far end of the block, where a narrow sac is a little wider.
         draw: asymmetry of this level.
     """
-    narrowing = draw.uniform(0.2, 0.65) + 0.1 * disc.tightness  # towards the back
+    narrowing = draw.uniform(0.3, 0.8) * (1 - 0.25 * disc.tightness)  # towards the back
     pinch = 0.03 + 0.16 * disc.tightness  # by the facets
     if disc.level == "L5-S1":
         narrowing += 0.12

@@ -13,6 +13,7 @@ import numpy as np
 from lss.phantom.tissue import Textures, Tissue
 
 OVERSAMPLING = 2
+_OWN_SOFTNESS_MM = 0.25  # of an edge that OpenCV fills up to
 _FRACTION_BITS = 4  # of the fixed-point coordinates OpenCV draws with
 
 
@@ -83,6 +84,31 @@ class Canvas:
         window, mask = self._raster(points, 3 * soft_mm + width_mm + self.pixel_mm, (width_mm, closed))
         self._blend(window, mask, tissue, alpha, soft_mm, speckle)
 
+    def strokes(
+        self,
+        lines: list[tuple[np.ndarray, float, float]],
+        tissue: Tissue,
+        *,
+        soft_mm: float = 0.0,
+        speckle: float = 0.0,
+    ) -> None:
+        """Draw many lines at once, much faster than one by one: points, width in mm and opacity of each.
+
+        Where lines cross, the most opaque one shows.
+        """
+        if not lines:
+            return
+        widest = max(width for _, width, _ in lines)
+        window, mask = self._raster(np.vstack([points for points, _, _ in lines]), 3 * soft_mm + widest, None)
+        mask[:] = 0
+        if mask.size:
+            low = window[1].start, window[0].start
+            for points, width, alpha in sorted(lines, key=lambda line: line[2]):
+                thickness = max(1, round(width / self.pixel_mm))
+                fixed = _fixed(self._pixels(points) - low)
+                cv2.polylines(mask, [fixed], False, 255 * min(alpha, 1.0), thickness, cv2.LINE_8, _FRACTION_BITS)
+        self._blend(window, mask, tissue, 1.0, soft_mm, speckle)
+
     def coverage(self, points: np.ndarray) -> np.ndarray:
         """Share of each image pixel inside a polygon, (rows, columns) of the image, float32 in [0, 1]."""
         mask = np.zeros((self.rows, self.columns), np.uint8)
@@ -128,8 +154,9 @@ class Canvas:
     ) -> None:
         if not mask.size:
             return
-        if soft_mm:
-            mask = cv2.GaussianBlur(mask, (0, 0), soft_mm / self.pixel_mm)
+        if soft_mm > _OWN_SOFTNESS_MM:
+            added = np.sqrt(soft_mm**2 - _OWN_SOFTNESS_MM**2)
+            mask = cv2.GaussianBlur(mask, (0, 0), added / self.pixel_mm)
         opacity = np.multiply(mask, np.float32(alpha / 255), dtype=np.float32)
         if speckle:
             patches = self._textures.patches(self.rows, self.columns)[window]

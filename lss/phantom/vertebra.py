@@ -56,8 +56,17 @@ def draw_body(canvas: Canvas, disc: Disc, patient: Patient, draw: np.random.Gene
     outline = body_outline(disc, 0.0, draw)
     outline = outline * (0.97 if above else 0.98) + np.array([0.0, -0.75 * disc.slip if above else 0.25 * disc.slip])
     marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
-    canvas.fill(grown(outline, 0.7), tissue.CORTEX, soft_mm=0.5)
-    canvas.fill(grown(outline, -0.5), marrow.scaled(1.1, 1.2), soft_mm=0.7)
+    canvas.fill(grown(uneven(outline, draw, 0.35, waves=9), 0.5), tissue.CORTEX, soft_mm=0.5)
+    # the ligament along the front is thickest in the midline
+    front = outline[(outline[:, 1] < 0) & (np.abs(outline[:, 0]) < 0.36 * disc.width)]
+    canvas.stroke(front - [0.0, 0.4], float(draw.uniform(1.2, 2.6)), tissue.FASCIA, soft_mm=0.6, alpha=0.8)
+    canvas.fill(grown(uneven(outline, draw, 0.3, waves=12), -0.6), marrow.scaled(1.1, 1.2), soft_mm=0.8)
+    if above:  # the basivertebral veins meet behind the middle of the body
+        behind = float(outline[:, 1].max())
+        for x in (-5.0, 0.0, 5.0):
+            vein = np.array([(x, 0.25 * behind), (0.4 * x, 0.6 * behind), (0.1 * x, behind)])
+            vein = smooth_open(vein + draw.normal(0, 1.0, vein.shape))
+            canvas.stroke(vein, 1.6, marrow.scaled(0.7, 1.35), alpha=float(draw.uniform(0.0, 0.5)), soft_mm=0.8)
     if patient.endplates:  # fatty marrow beside the endplate (Modic type 2), in patches
         bright = marrow.scaled(1.55, 1.9)
         for x, y in ((-0.22, -0.2), (0.2, 0.05), (-0.05, 0.25)):
@@ -84,7 +93,7 @@ def draw_posterior_elements(
     spinous process; below it the ligamenta flava meet in the midline and a ligament takes the place of the bone.
     """
     size, back = patient.size, disc.depth / 2
-    marrow = tissue.MARROW.scaled(patient.marrow_t1 * 0.95, patient.marrow_t2 * 0.95)
+    marrow = tissue.MARROW.scaled(patient.marrow_t1 * 0.95, patient.marrow_t2 * 0.9)
     facet = disc.facets * (1.0 - 0.018 * abs(offset_mm + 1))
     for side in (-1, 1):
         superior = np.array(
@@ -114,8 +123,8 @@ def draw_posterior_elements(
              (8.5, 27.0), (3.2, 26.5), (2.4, 23.0), (7.6, 17.0)]
         )  # fmt: skip
         inferior = placed(inferior) * size * np.array([facet * own, 1]) + np.array([0, back])
-        _bone(canvas, smooth_closed(mirrored(superior, side)), marrow, draw.uniform(1.0, 1.8))
-        _bone(canvas, smooth_closed(mirrored(inferior, side)), marrow, draw.uniform(1.1, 1.9))
+        _bone(canvas, smooth_closed(mirrored(superior, side)), marrow, draw.uniform(1.4, 2.3))
+        _bone(canvas, smooth_closed(mirrored(inferior, side)), marrow, draw.uniform(1.6, 2.6))
         joint = smooth_open(mirrored((superior[[8, 7, 6, 5]] + inferior[[0, 1, 2, 3]]) / 2, side))
         canvas.stroke(joint, 2.0, tissue.CORTEX, soft_mm=0.3, alpha=0.9)
         fluid = 0.5 + 0.4 * disc.tightness
@@ -171,7 +180,7 @@ def draw_exiting_roots(canvas: Canvas, disc: Disc, patient: Patient, draw: np.ra
 
 
 def _bone(canvas: Canvas, outline: np.ndarray, marrow: Tissue, cortex_mm: float) -> None:
-    canvas.fill(grown(outline, 0.2), tissue.CORTEX, soft_mm=0.55, alpha=0.9)
-    canvas.fill(grown(outline, -cortex_mm), marrow.scaled(1.1, 1.15), soft_mm=0.9)
-    canvas.fill(grown(outline, -cortex_mm - 0.5), marrow.scaled(1.35, 1.7), speckle=0.3, alpha=0.8, soft_mm=0.7)
-    canvas.fill(grown(outline, -cortex_mm + 0.5), tissue.CORTEX, speckle=0.2, alpha=0.5, soft_mm=0.5)
+    canvas.fill(grown(outline, 0.3), tissue.CORTEX, soft_mm=0.45, alpha=0.95)
+    canvas.fill(grown(outline, -cortex_mm), marrow, soft_mm=0.9, alpha=0.95)
+    canvas.fill(grown(outline, -cortex_mm - 0.5), marrow.scaled(1.3, 1.5), speckle=0.25, alpha=0.5, soft_mm=0.7)
+    canvas.fill(grown(outline, -cortex_mm + 0.5), tissue.CORTEX, speckle=0.25, alpha=0.5, soft_mm=0.5)
