@@ -1,0 +1,127 @@
+"""Measurements as a TID 1500 report: one group per slice, each with the outline (SCOORD) that it was measured on.
+
+Viewers show no group without coordinates (OHIF#3390). Coordinates are (column, row) with the upper left corner of the
+first pixel at 0, so that its centre is at 0.5 (PS3.3 C.18.6.1.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from highdicom import sr
+from numpy.typing import NDArray
+from pydicom.sr.codedict import codes
+from skimage.measure import find_contours
+
+from lss import __version__
+from lss.dicom_out import vocabulary as words
+from lss.dicom_out.provenance import ALGORITHM, MANUFACTURER, MODEL, RESEARCH, Provenance
+from lss.dicom_out.segmentation import SERIES
+from lss.dicom_out.source import SourceImage
+from lss.errors import LssError
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on one slice.
+
+    `mask` (rows, columns) bool is the sac's; `level` and `grade` may be None where uncertain. `diameter_ends_22` are
+    the ends (row, column) in pixels of the anteroposterior diameter.
+    """
+
+    source: SourceImage
+    mask: NDArray[np.bool_]
+    area_mm2: float
+    diameter_mm: float | None
+    diameter_ends_22: NDArray[np.float64] | None
+    level: str | None
+    grade: str | None
+
+
+def measurement_report(measured: Sequence[Measured], by: Provenance) -> sr.ComprehensiveSR:
+    """The measurements of a study as a Comprehensive SR, unverified and preliminary.
+
+    Raises LssError where there is nothing to measure on any slice.
+    """
+    groups = [
+        group for index, item in enumerate(measured, start=1) if item.mask.any() for group in _groups(item, index, by)
+    ]
+    if not groups:
+        raise LssError("no mask on any slice: a measurement report would be empty")
+    observer = sr.ObserverContext(
+        codes.DCM.Device,
+        sr.DeviceObserverIdentifyingAttributes(
+            by.uid("device"),
+            name=ALGORITHM,
+            manufacturer_name=MANUFACTURER,
+            model_name=MODEL,
+            serial_number=by.serial_number,
+        ),
+    )
+    content = sr.MeasurementReport(
+        observation_context=sr.ObservationContext(observer_device_context=observer),
+        procedure_reported=codes.LN.MRIUnspecifiedBodyRegion,
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    evidence = {str(item.source.data.SOPInstanceUID): item.source.data for item in measured if item.mask.any()}
+    made = sr.ComprehensiveSR(
+        evidence=list(evidence.values()),
+        content=content,
+        series_instance_uid=by.uid("series", "report"),
+        series_number=SERIES,
+        sop_instance_uid=by.uid("report"),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL,
+        software_versions=__version__,
+        device_serial_number=by.serial_number,
+        series_description=f"lss measurements. {RESEARCH}"[:64],
+    )
+    by.stamp(made)
+    return made
+
+
+def _groups(item: Measured, index: int, by: Provenance) -> list[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
+    """The group of the sac's area and grade, and the group of its diameter."""
+    image = sr.SourceImageForRegion(
+        item.source.data.SOPClassUID,
+        item.source.data.SOPInstanceUID,
+        [item.source.frame] if item.source.frame is not None else None,
+    )
+    sites = [sr.FindingSite(words.DISC_LEVELS[item.level])] if item.level else [sr.FindingSite(words.LUMBAR_SPINE)]
+    named = f"slice {index}, {item.level or 'level uncertain'}"
+    algorithm = sr.AlgorithmIdentification(ALGORITHM, __version__, parameters=[f"model: {by.model}"])
+    grade = [sr.QualitativeEvaluation(words.STENOSIS_GRADE, words.GRADES[item.grade])] if item.grade else None
+    area = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(by.uid("tracking", index, "area"), f"Thecal sac, {named}"),
+        referenced_region=sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, outline(item.mask), image),
+        finding_type=words.SPINAL_CANAL,
+        algorithm_id=algorithm,
+        finding_sites=sites,
+        measurements=[sr.Measurement(words.AREA, round(item.area_mm2, 1), codes.UCUM.SquareMillimeter)],
+        qualitative_evaluations=grade,
+    )
+    if item.diameter_mm is None or item.diameter_ends_22 is None:
+        return [area]
+    diameter = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(by.uid("tracking", index, "diameter"), f"Sac front to back, {named}"),
+        referenced_region=sr.ImageRegion(
+            sr.GraphicTypeValues.POLYLINE, np.asarray(item.diameter_ends_22)[:, ::-1] + 0.5, image
+        ),
+        finding_type=words.SPINAL_CANAL,
+        algorithm_id=algorithm,
+        finding_sites=sites,
+        measurements=[sr.Measurement(words.DIAMETER, round(item.diameter_mm, 1), codes.UCUM.Millimeter)],
+    )  # fmt: skip
+    return [area, diameter]
+
+
+def outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The closed outline of the largest part of a mask, (n, 2) as (column, row) in DICOM's coordinates."""
+    padded = np.pad(mask.astype(np.float64), 1)
+    longest = max(find_contours(padded, 0.5), key=len)
+    points = np.clip(longest[:, ::-1] - 1 + 0.5, 0, [mask.shape[1], mask.shape[0]])
+    return points if np.array_equal(points[0], points[-1]) else np.vstack([points, points[:1]])

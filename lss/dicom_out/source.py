@@ -1,0 +1,71 @@
+"""The source images of an object: whole headers, since patient, study and geometry are taken from them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import highdicom as hd
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from lss.errors import LssError
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """One slice as stored: the data set it stands in, and its frame from 1 where that holds several."""
+
+    data: Dataset
+    frame: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return int(self.data.Rows), int(self.data.Columns)
+
+    def position(self) -> hd.PlanePositionSequence:
+        """Where the slice lies in the patient."""
+        if self.frame is None:
+            corner = self.data.ImagePositionPatient
+        else:
+            corner = self._group("PlanePositionSequence").ImagePositionPatient
+        return hd.PlanePositionSequence(hd.CoordinateSystemNames.PATIENT, [float(value) for value in corner])
+
+    def orientation(self) -> np.ndarray:
+        """Unit vectors along a row and down a column, (6,)."""
+        if self.frame is None:
+            values = self.data.ImageOrientationPatient
+        else:
+            values = self._group("PlaneOrientationSequence").ImageOrientationPatient
+        return np.array([float(value) for value in values])
+
+    def _group(self, name: str) -> Dataset:
+        """The item of a functional group that holds for the frame: its own, or the one that all share."""
+        own = self.data.PerFrameFunctionalGroupsSequence[(self.frame or 1) - 1]
+        groups = own if name in own else self.data.SharedFunctionalGroupsSequence[0]
+        return groups[name].value[0]
+
+
+def read_source(data: bytes, frame: int | None = None) -> SourceImage:
+    """The source image in a DICOM file; `frame` counts from 1 in a multi-frame one, None for a single image.
+
+    Raises LssError for a file without what an object has to refer to.
+    """
+    try:
+        header = pydicom.dcmread(io.BytesIO(data), force=data[128:132] != b"DICM")
+    except Exception as error:  # whatever a broken header makes pydicom raise
+        raise LssError(f"no DICOM objects can be made from a broken header ({type(error).__name__})") from error
+    lack = [name for name in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows")
+            if name not in header]  # fmt: skip
+    if lack:
+        raise LssError(f"no DICOM objects can refer to an image without {', '.join(lack)}")
+    for name in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+                 "AccessionNumber", "ReferringPhysicianName"):  # fmt: skip
+        if name not in header:  # of type 2: empty where unknown, but present
+            setattr(header, name, "")
+    if not getattr(header.file_meta, "TransferSyntaxUID", None):
+        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return SourceImage(header, frame if "NumberOfFrames" in header and header.NumberOfFrames > 1 else None)
