@@ -23,7 +23,7 @@ from lss.domain.grades import LEVELS
 from lss.model.network import ClassificationNetwork, Output, SegmentationNetwork, network_config
 from lss.model.prompt_bank import questions
 from lss.notes.prompts import GRADE_PROMPTS, prompt_text
-from lss.project.params import TrainParams
+from lss.project.params import TrainParams, load_params
 from lss.runtime.progress import progress
 from lss.runtime.torch_setup import set_deterministic
 from lss.training.classification_task import ClassificationTask
@@ -113,7 +113,7 @@ def fitted(arm: Arm, task: str, seed: int, params: TrainParams, towers: dict[str
     torch.manual_seed(seed)
     backbone = Remembered(towers[arm.vision].backbone, towers[arm.text].backbone.embeddings)
     settings = getattr(params, task)
-    setup = Setup(backbone, params, settings.losses[0], seed, CPU, None, Path())
+    setup = Setup(backbone, params, settings.losses[0], seed, CPU, None, Path(), load_params().execution)
     built: Task
     if task == "segmentation":
         built = make_task(SegmentationNetwork(backbone, network_config(params)), setup)

@@ -23,7 +23,7 @@ from lss.backbones import load_backbone
 from lss.model.report_encoder import Location
 from lss.model.report_generator import ReportGenerator
 from lss.project.models import Run
-from lss.project.params import TrainParams
+from lss.project.params import Params
 from lss.runtime.torch_setup import resolve_device
 from lss.training import classification_task, fit, report_task, segmentation_task
 from lss.training.data import BatchLoader, Samples, Subsets, collate
@@ -83,10 +83,11 @@ def limit_memory(device: torch.device, gib: float | None) -> None:
 
 
 def with_lss(
-    params: TrainParams, model: Run, shards: dict[str, list[Path]], weights: Path, segmentation: Path | None
+    of_all: Params, model: Run, shards: dict[str, list[Path]], weights: Path, segmentation: Path | None
 ) -> dict[str, float]:
     """`lss.training.fit`, which is what `lss train` runs, with a clock in its loaders."""
-    clock = Clock(resolve_device(params.device))
+    params, execution = of_all.train, of_all.execution
+    clock = Clock(resolve_device(execution.device))
 
     class Timed(BatchLoader):
         def batches(self, epoch: int = 0, *arguments: Any, **named: Any) -> Iterator[Batch]:
@@ -96,10 +97,10 @@ def with_lss(
                 clock.start()
             yield from clock.watch(super().batches(epoch, *arguments, **named))
 
-    data = Subsets(shards, params.workers)
+    data = Subsets(shards, execution.workers)
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(fit, "BatchLoader", Timed):
         fit.fit(
-            params, 1, model, data,
+            params, 1, model, data, execution=execution,
             weights=weights, segmentation=segmentation, state=Path(folder) / "state", key="benchmark",
             epochs_csv=Path(folder) / "epochs.csv",
         )  # fmt: skip
@@ -141,17 +142,18 @@ class ForTrainer(nn.Module):
 
 
 def with_trainer(
-    params: TrainParams, model: Run, shards: dict[str, list[Path]], weights: Path, segmentation: Path | None
+    of_all: Params, model: Run, shards: dict[str, list[Path]], weights: Path, segmentation: Path | None
 ) -> dict[str, float]:
     """transformers' Trainer with peft's adapters: same network, weights, micro-batches, accumulation, precision."""
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
-    device = resolve_device(params.device)
-    torch.set_num_threads(params.threads)
+    params, execution = of_all.train, of_all.execution
+    device = resolve_device(execution.device)
+    torch.set_num_threads(execution.threads)
     torch.manual_seed(1)
-    task = build_task(params, model, weights, segmentation, device)
+    task = build_task(of_all, model, weights, segmentation, device)
     task.module.train()
-    samples = Samples(shards["train"], task.backbone.image_size, params.mask_size, keep=params.workers == 0)
+    samples = Samples(shards["train"], task.backbone.image_size, params.mask_size, keep=execution.workers == 0)
     clock = Clock(device)
 
     class Timing(TrainerCallback):
@@ -176,8 +178,8 @@ def with_trainer(
                 max_grad_norm=params.gradient_clip,
                 bf16=params.bf16,
                 use_cpu=device.type == "cpu",
-                dataloader_num_workers=params.workers,
-                dataloader_persistent_workers=params.workers > 0,
+                dataloader_num_workers=execution.workers,
+                dataloader_persistent_workers=execution.workers > 0,
                 report_to=[],
                 save_strategy="no",
                 logging_strategy="no",
@@ -191,8 +193,9 @@ def with_trainer(
     return clock.result(len(samples))
 
 
-def build_task(params: TrainParams, model: Run, weights: Path, segmentation: Path | None, device: torch.device) -> Task:
+def build_task(of_all: Params, model: Run, weights: Path, segmentation: Path | None, device: torch.device) -> Task:
     """The task as `lss` builds it."""
+    params = of_all.train
     backbone = load_backbone(
         model.backbone,
         weights,
@@ -200,10 +203,10 @@ def build_task(params: TrainParams, model: Run, weights: Path, segmentation: Pat
         device=device,
         dtype=torch.bfloat16 if params.bf16 else torch.float32,
     )
-    backbone.set_gradient_checkpointing(params.gradient_checkpointing)
+    backbone.set_gradient_checkpointing(of_all.execution.gradient_checkpointing)
     build = {
         "classification": classification_task.build,
         "segmentation": segmentation_task.build,
         "report": report_task.build,
     }
-    return build[model.task](Setup(backbone, params, model.loss, 1, device, segmentation, weights))
+    return build[model.task](Setup(backbone, params, model.loss, 1, device, segmentation, weights, of_all.execution))

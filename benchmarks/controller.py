@@ -53,6 +53,7 @@ def main() -> None:
                     derive_seed(params.seed, "controller", str(seed)),
                     Run(given.backbone, "segmentation", loss),
                     data,
+                    execution=params.execution,
                     weights=Path(layout.WEIGHTS.format(backbone=given.backbone)),
                     segmentation=None,
                     state=Path(folder) / "state",

@@ -80,14 +80,15 @@ def train_arms(params: Params, backbone: str, repeat: int, arms: list[Arm]) -> N
         weights = Path(layout.WEIGHTS.format(backbone=backbone))
         loaded = load_backbone(backbone, weights, quantise=params.train.qlora.quantise, device=CPU, dtype=torch.float32)
         segmentation = Path(layout.MODEL.format(**segmentation_run(params.train, backbone)._asdict()))
-        setup = Setup(loaded, params.train, params.train.report.losses[0], seed, CPU, segmentation, weights)
+        setup = Setup(loaded, params.train, params.train.report.losses[0], seed, CPU, segmentation, weights,
+                      params.execution)  # fmt: skip
         sizes = (loaded.image_size, params.train.mask_size)
         if not seen:
             seen |= looked(setup, data, sizes)
             torch.manual_seed(seed)
             loaded = load_backbone(backbone, weights, quantise=params.train.qlora.quantise, device=CPU,
                                    dtype=torch.float32)  # fmt: skip
-            setup = Setup(loaded, params.train, setup.loss, seed, CPU, segmentation, weights)
+            setup = Setup(loaded, params.train, setup.loss, seed, CPU, segmentation, weights, params.execution)
         task = build_arm(setup, arm, seen)
         began = time.perf_counter()
         history = fitted(task, params, data, sizes, seed)

@@ -34,7 +34,7 @@ from lss.model.network import network_config
 from lss.model.saved import ModelCard, save_model
 from lss.notes.reference import reference_report
 from lss.project.models import TASKS, Run
-from lss.project.params import Params, TrainParams, load_params
+from lss.project.params import Params, load_params
 from lss.project.presets import apply_preset
 from lss.runtime.torch_setup import resolve_device
 from lss.storage.io import write_parquet
@@ -71,7 +71,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--backbones", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--steps", type=int, default=20, help="optimiser steps of an epoch")
-    parser.add_argument("--compile", action="store_true", help="train.compile on the side of lss")
+    parser.add_argument("--compile", action="store_true", help="execution.compile on the side of lss")
     parser.add_argument("--memory-limit-gib", type=float, help="refuse more on the GPU, as a smaller card would")
     parser.add_argument("--folder", help="where checkpoints and shards are put for the while; the system's by default")
     for hidden in ("side", "backbone", "task", "prepared"):
@@ -149,28 +149,31 @@ def in_process(arguments: argparse.Namespace, folder: Path, backbone: str, task:
 def measure(arguments: argparse.Namespace) -> dict[str, float]:
     """One side, in this process; empty where the memory does not suffice. Side `masks` makes what reports need."""
     folder, task = Path(arguments.prepared), arguments.task
-    train = settings(arguments, folder).train
-    of_task = getattr(train, task).model_copy(update={"epochs": 2, "patience": 2})
+    params = settings(arguments, folder)
+    of_task = getattr(params.train, task).model_copy(update={"epochs": 2, "patience": 2})
     compiles = arguments.compile and arguments.side == "lss"
-    train = train.model_copy(update={task: of_task, "compile": compiles})
-    weights, device = folder / arguments.backbone, resolve_device(train.device)
+    execution = params.execution.model_copy(update={"compile": compiles})
+    train = params.train.model_copy(update={task: of_task})
+    params = params.model_copy(update={"train": train, "execution": execution})
+    weights, device = folder / arguments.backbone, resolve_device(execution.device)
     limit_memory(device, arguments.memory_limit_gib)
     shards = {subset: [folder / f"{subset}.parquet"] for subset in ("train", "val")}
     masks = folder / f"{arguments.backbone}-masks"
     try:
         if arguments.side == "masks":
-            save_untrained(train, arguments.backbone, weights, masks)
+            save_untrained(params, arguments.backbone, weights, masks)
             return {}
         model = Run(arguments.backbone, task, of_task.losses[0])
-        return SIDES[arguments.side](train, model, shards, weights, masks if task == "report" else None)
+        return SIDES[arguments.side](params, model, shards, weights, masks if task == "report" else None)
     except torch.OutOfMemoryError:
         return {}
 
 
-def save_untrained(train: TrainParams, name: str, weights: Path, folder: Path) -> None:
+def save_untrained(params: Params, name: str, weights: Path, folder: Path) -> None:
     """A segmentation model to write reports from; for timing an untrained one will do."""
+    train = params.train
     run = Run(name, "segmentation", train.segmentation.losses[0])
-    task = build_task(train, run, weights, None, resolve_device(train.device))
+    task = build_task(params, run, weights, None, resolve_device(params.execution.device))
     card = ModelCard(
         backbone=name, task=run.task, loss=run.loss, quantise=train.qlora.quantise, bf16=train.bf16, image_size=0,
         grid=list(task.backbone.grid), network=asdict(network_config(train)), leak=False, best_epoch=1,

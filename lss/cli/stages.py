@@ -175,6 +175,7 @@ def denoise(batch: Batch) -> None:
     stage.run(
         params.denoise,
         params.seed,
+        execution=params.execution,
         slices=Path(layout.SLICES.format(batch=batch)),
         split=Path(layout.SPLIT),
         denoised=Path(layout.DENOISED.format(batch=batch)),
@@ -258,7 +259,7 @@ def weights(backbone: Backbone) -> None:
 def train(backbone: Backbone, task: Task, loss: Loss) -> None:
     """Train one backbone for one task with one loss; a run that was killed goes on where it was.
 
-    With `train.processes` above 1 it starts so many of itself, one GPU each.
+    With `execution.processes` above 1 it starts so many of itself, one GPU each.
 
     **Reads** `data/shards/train-*.parquet`, `val-*.parquet`, `data/interim/weights/BACKBONE/`; for the task report
     also the backbone's segmentation model.
@@ -271,14 +272,15 @@ def train(backbone: Backbone, task: Task, loss: Loss) -> None:
     params = _settings("train")
     _check_run(params, backbone, task, loss)
     names = {"backbone": backbone, "task": task, "loss": loss}
-    if params.train.processes > 1 and not is_process():
-        launch(params.train.processes, ["train", *(f"--{option}={value}" for option, value in names.items())])
+    if params.execution.processes > 1 and not is_process():
+        launch(params.execution.processes, ["train", *(f"--{option}={value}" for option, value in names.items())])
         return
     from lss.stages import train as stage
 
     stage.run(
         params.train,
         params.seed,
+        execution=params.execution,
         **names,
         weights=_weights(backbone),
         shards=_shards(params, "train", "val"),
@@ -308,6 +310,7 @@ def predict(backbone: Backbone, task: Task, loss: Loss) -> None:
     stage.run(
         params.predict,
         params.seed,
+        execution=params.execution,
         model=Path(layout.MODEL.format(**names)),
         weights=_weights(backbone),
         segmentation=_segmentation_model(params, backbone, task),
@@ -389,6 +392,7 @@ def ablation(
         params.train,
         list(losses_of(params.ablation, arm.backbone, arm.fusion)),
         params.seed,
+        execution=params.execution,
         arm=arm,
         weights=_weights(arm.backbone),
         shards=_shards(params, *layout.SUBSETS),

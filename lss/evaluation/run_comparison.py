@@ -43,8 +43,14 @@ def settings_of(manifests: list[dict[str, Any]]) -> dict[str, Any]:
             params = entry["params"]
             section = dict(params.get(entry["stage"], params))  # ingest lists two sections
             section.pop("compare_with", None)
-            found.setdefault(entry["stage"], section)
+            found[entry["stage"]] = _joined(found.get(entry["stage"], {}), section)
     return found
+
+
+def _joined(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Settings of two jobs of a stage: each training states what it read, which others may not."""
+    both = {name: _joined(one[name], other[name]) for name in one.keys() & other.keys() if isinstance(one[name], dict)}
+    return other | one | both
 
 
 def changed_settings(here: dict[str, Any], there: dict[str, Any]) -> list[dict[str, str]]:

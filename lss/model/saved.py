@@ -32,7 +32,7 @@ class ModelCard:
         network: NetworkConfig as a dict.
         leak: true where the oracle prompt told the network the true grade; shown wherever its results are.
         best_epoch, best_score: of the validation, epochs from 1.
-        train: the train section it was trained with, for the record.
+        train: what it read of the train section, `lss.project.models.training_settings`.
         facts: `weights`, what the stage weights says of the checkpoint; `unused_weights`, how many tensors of its files
             are not in the model, by name; and `Task.facts`, e.g. the area thresholds of a report model.
     """

@@ -122,23 +122,16 @@ def _missing_weights(weights: WeightParams, backbone: str) -> Lack | None:
 
 def missing_gpus(params: Params) -> list[Lack]:
     """Where a setting insists on more GPUs than torch finds here."""
-    train, denoise = params.train, params.denoise
-    wanted = [
-        ("train", train.device, train.processes, ("train", "ablation_arm")),
-        ("predict", params.predict.device, 1, ("predict",)),
-        ("denoise", denoise.device if denoise.method == "nlm" else "cpu", 1, ("denoise",)),
-    ]
-    found = []
-    for section, device, cards, rules in wanted:
-        if device != "cuda" or gpu_count() >= cards:
-            continue
-        if gpu_count() == 0:
-            what = f"{layout.PARAMS}: {section}.device: is cuda, but {_why_no_gpu()}"
-            found.append(Lack(rules, what, f"Set {section}.device to auto or cpu; `lss doctor` says more."))
-        else:
-            what = f"{layout.PARAMS}: train.processes: is {cards}, but torch finds {gpu_count()} GPU(s) here"
-            found.append(Lack(rules, what, "A training takes a GPU per process: set it to as many as there are."))
-    return found
+    if params.execution.device != "cuda" or gpu_count() >= params.execution.processes:
+        return []
+    trainings = ("train", "ablation_arm")
+    if gpu_count() == 0:
+        jobs = (*trainings, "predict", *(("denoise",) if params.denoise.method == "nlm" else ()))
+        what = f"{layout.PARAMS}: execution.device: is cuda, but {_why_no_gpu()}"
+        return [Lack(jobs, what, "Set it to auto or cpu; `lss doctor` says more.")]
+    wanted = params.execution.processes
+    what = f"{layout.PARAMS}: execution.processes: is {wanted}, but torch finds {gpu_count()} GPU(s) here"
+    return [Lack(trainings, what, "A training takes a GPU per process: set it to as many as there are.")]
 
 
 def _why_no_gpu() -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from lss.project import layout
-from lss.project.params import AblationParams, MaskLoss, Params, TrainParams
+from lss.project.params import AblationParams, Fusion, MaskLoss, Params, TrainParams
 
 TASKS = ("classification", "segmentation", "report")
 
@@ -32,6 +32,20 @@ def model_runs(train: TrainParams) -> list[Run]:
     ]
 
 
+def training_settings(train: TrainParams, run: Run) -> dict[str, Any]:
+    """What one training reads of the train section, as JSON values: an edit elsewhere in it retrains nothing here."""
+    unread = {"backbones", "baselines", *TASKS}
+    if not run.loss.startswith("pid_tversky"):
+        unread |= {"gamma", "pid"}
+    elif run.loss in ("pid_tversky_low", "pid_tversky_high"):  # without a controller
+        unread |= {"pid"}
+    if run.task == "report":  # its images are the shards' own, its grade head has a weight of its own
+        unread |= {"augment", "grade_weight"}
+    unread_of_task = {"losses"} if run.loss == "focal" else {"losses", "focal_gamma"}
+    own = getattr(train, run.task).model_dump(mode="json", exclude=unread_of_task)
+    return train.model_dump(mode="json", exclude=unread) | {run.task: own}
+
+
 class Arm(NamedTuple):
     """Models of the ablation that are trained one after the other: one per loss."""
 
@@ -53,6 +67,20 @@ def losses_of(ablation: AblationParams, backbone: str, fusion: str) -> list[Mask
     if backbone == "unet":
         return ablation.unet_losses
     return ablation.losses if fusion == ablation.fusions[0] else ablation.losses[:1]
+
+
+def guided(train: TrainParams, name: str) -> TrainParams:
+    """The train section with what a name in `ablation.fusions` stands for: a fusion, or a control, fused spatially."""
+    fusion, queries = (name, "text") if name in get_args(Fusion) else ("spatial", name)
+    return train.model_copy(update={"fusion": fusion, "queries": queries})
+
+
+def arm_settings(train: TrainParams, arm: Arm, losses: list[MaskLoss] | list[str]) -> dict[str, Any]:
+    """What the trainings of an arm read of the train section, as JSON values."""
+    settings: dict[str, Any] = {}
+    for loss in losses:
+        settings |= training_settings(guided(train, arm.fusion), Run(arm.backbone, "segmentation", loss))
+    return settings
 
 
 def segmentation_run(train: TrainParams, backbone: str) -> Run:

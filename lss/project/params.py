@@ -167,7 +167,6 @@ class DenoiseParams(Section):
     """Non-local means."""
 
     method: Literal["nlm", "skimage", "skimage_slow", "none"]
-    device: Device
     patch_size: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)]
     search_radius: Annotated[int, Field(ge=1, le=50)]
     h_factor: Positive
@@ -288,7 +287,6 @@ class ReportParams(Section):
     learning_rate: Positive
     weight_decay: Annotated[float, Field(ge=0)]
     max_tokens: Count
-    write_batch_size: Count
     decoder_width: Annotated[int, Field(ge=8, multiple_of=4)]
     grade_weight: Annotated[float, Field(ge=0)]
     thresholds: Literal["paper", "calibrated"]
@@ -300,16 +298,9 @@ class TrainParams(Section):
 
     backbones: Names[Backbone]
     baselines: Names[Literal["unet"]]
-    device: Device
-    threads: Count
     batch_size: Count
     micro_batch_size: Count
     bf16: bool
-    gradient_checkpointing: bool
-    compile: bool
-    processes: Count
-    sharding: Literal["ddp", "fsdp"]
-    workers: Annotated[int, Field(ge=0)]
     gradient_clip: Positive
     schedule: Literal["cosine", "constant"]
     mask_size: Annotated[int, Field(ge=16)]
@@ -332,10 +323,9 @@ class TrainParams(Section):
     def _fits_together(self) -> TrainParams:
         if not self.backbones:
             raise ValueError("backbones must name at least one backbone")
-        if self.batch_size % (self.micro_batch_size * self.processes):
+        if self.batch_size % self.micro_batch_size:
             raise ValueError(
-                f"batch_size ({self.batch_size}) must be a multiple of micro_batch_size ({self.micro_batch_size}) "
-                f"times processes ({self.processes})"
+                f"batch_size ({self.batch_size}) must be a multiple of micro_batch_size ({self.micro_batch_size})"
             )
         if self.d_shared % self.heads:
             raise ValueError(f"d_shared ({self.d_shared}) must be a multiple of heads ({self.heads})")
@@ -349,9 +339,6 @@ class TrainParams(Section):
 class PredictParams(Section):
     """Inference on the test part."""
 
-    batch_size: Count
-    device: Device
-    threads: Count
     decoding: Literal["greedy", "beam", "sample"]
     beams: Count
     temperature: Positive
@@ -377,6 +364,20 @@ class AblationParams(Section):
     losses: Annotated[Names[MaskLoss], Field(min_length=1)]
     fusions: Annotated[Names[Guidance], Field(min_length=1)]
     unet_losses: Names[MaskLoss]
+
+
+class ExecutionParams(Section):
+    """How and where work is done. No stage runs again for it; manifests record it as a fact."""
+
+    device: Device
+    threads: Count
+    workers: Annotated[int, Field(ge=0)]
+    processes: Count
+    sharding: Literal["ddp", "fsdp"]
+    gradient_checkpointing: bool
+    compile: bool
+    predict_batch_size: Count
+    write_batch_size: Count
 
 
 class TableParams(Section):
@@ -405,6 +406,7 @@ class Params(Section):
 
     preset: Literal["phantom", "paper", "paper-literal"]
     seed: Annotated[int, Field(ge=0)]
+    execution: ExecutionParams
     cohort: CohortParams
     ingest: IngestParams
     split: SplitParams
@@ -421,7 +423,7 @@ class Params(Section):
     page: PageParams
 
     @model_validator(mode="after")
-    def _ablates_what_it_has(self) -> Params:
+    def _sections_fit_together(self) -> Params:
         strange = sorted(set(self.ablation.backbones) - set(self.train.backbones))
         if self.ablation.repeats and strange:
             raise ValueError(
@@ -432,6 +434,12 @@ class Params(Section):
             raise ValueError(
                 f"train.mask_size ({self.train.mask_size}) must be at least {UNET_SMALLEST} for the U-Net of "
                 "ablation.unet_losses; [] leaves it out"
+            )
+        train, processes = self.train, self.execution.processes
+        if train.batch_size % (train.micro_batch_size * processes):
+            raise ValueError(
+                f"train.batch_size ({train.batch_size}) must be a multiple of train.micro_batch_size "
+                f"({train.micro_batch_size}) times execution.processes ({processes})"
             )
         patients = self.cohort.phantom.patients
         if self.cohort.name == "phantom" and self.split.folds is not None and self.split.folds > patients:

@@ -62,7 +62,7 @@ def model_card(trained: Manifest, manifests: list[Manifest], statistics: dict[st
     backbone, task, loss = facts["backbone"], facts["task"], facts["loss"]
     title = f"{model_name(backbone)}, {task}, {LOSSES.get(loss, loss)}"
     own = ("epochs", "best_epoch", "best_val_score", "train_samples", "val_samples", "device", "parameters",
-           "trained_parameters")  # fmt: skip
+           "trained_parameters", "execution")  # fmt: skip
     known = {"backbone", "task", "loss", "weights", "unused_weights", "leak", *own}
     return Card(
         f"Model card: {title}",
@@ -75,7 +75,7 @@ def model_card(trained: Manifest, manifests: list[Manifest], statistics: dict[st
             ("Intended use", _use()),
             ("Training data", _data(manifests, facts)),
             ("Training", [("Epochs run", entry(facts, "epochs")),
-                          *listed(facts, ("best_epoch", "best_val_score", "device")),
+                          *listed(facts, ("best_epoch", "best_val_score", "device", "execution")),
                           *_settings(task, loss, trained["params"]), ("Seed", str(trained.get("seed", NOT_STATED))),
                           ("Made with", _versions(trained))]),
             ("Results on the test part", _results(backbone, task, loss, statistics)),

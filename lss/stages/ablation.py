@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from lss.evaluation.attention import attention_inside
 from lss.evaluation.cases import TestCases
 from lss.metrics.segmentation import overlap, pixel_counts
 from lss.project.manifest import write_manifest
-from lss.project.models import Arm, Run
-from lss.project.params import AblationParams, EvaluateParams, Fusion, TrainParams
+from lss.project.models import Arm, Run, arm_settings, guided
+from lss.project.params import AblationParams, EvaluateParams, ExecutionParams, TrainParams
 from lss.runtime.seeding import derive_seed
 from lss.stages._evaluation_inputs import TrainingPart, read_cases
 from lss.storage.io import read_parquet, write_json, write_parquet
@@ -36,6 +36,7 @@ def train_arm(
     losses: list[str],
     seed: int,
     *,
+    execution: ExecutionParams,
     arm: Arm,
     weights: Path | None,
     shards: dict[str, list[Path]],
@@ -52,6 +53,7 @@ def train_arm(
         losses: which losses.
         seed: of params.yaml. All losses and fusions of a backbone's repeat start from the same weights, where they
             have the same parts, and see the samples in the same order.
+        execution: the execution section.
         arm: backbone (or `unet`), fusion and repeat.
         weights: folder of the backbone's checkpoint; None for the U-Net.
         shards: paths per subset, all three.
@@ -69,8 +71,9 @@ def train_arm(
 
     started = datetime.now(UTC)
     own_seed = derive_seed(seed, "ablation", arm.backbone, arm.repeat)
-    params = params.model_copy(update=guidance(arm.fusion))
-    data = Subsets(shards, params.workers)
+    settings = arm_settings(params, arm, losses)
+    params = guided(params, arm.fusion)
+    data = Subsets(shards, execution.workers)
     size = (params.mask_size, params.mask_size)
     test = read_cases(shards["test"], truth, size, TrainingPart(shards["train"]).grade_a_empty)
     case_rows: Rows = []
@@ -82,10 +85,11 @@ def train_arm(
             own_seed,
             model,
             data,
+            execution=execution,
             weights=weights,
             segmentation=None,
             state=state / loss,
-            key=training_key("train", params, own_seed, model, weights, shards),
+            key=training_key("train", params, own_seed, model, weights, shards, processes=execution.processes),
             epochs_csv=state / loss / "epochs.csv",
         )
         samples = data.samples("test", fitted.image_size, params.mask_size)
@@ -98,20 +102,14 @@ def train_arm(
         "ablation",
         inputs=[*shards["train"], *shards["val"], *shards["test"], truth],
         outputs=[cases, epochs],
-        params=params.model_dump(mode="json"),
+        params=settings,
         seed=seed,
         started=started,
-        facts={**arm._asdict(), "losses": losses, "device": str(fitted.device), "parameters": fitted.parameters,
+        facts={**arm._asdict(), "losses": losses, "device": str(fitted.device),
+               "execution": execution.model_dump(mode="json"), "parameters": fitted.parameters,
                "trained_parameters": fitted.trained_parameters},
     )  # fmt: skip
     shutil.rmtree(state, ignore_errors=True)
-
-
-def guidance(name: str) -> dict[str, str]:
-    """Settings that a name in `ablation.fusions` stands for: a fusion, or a control fused as `spatial`."""
-    if name in get_args(Fusion):
-        return {"fusion": name, "queries": "text"}
-    return {"fusion": "spatial", "queries": name}
 
 
 def _score(fitted: Fitted, samples: Samples, test: TestCases, params: TrainParams) -> Iterator[dict[str, Any]]:

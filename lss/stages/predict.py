@@ -23,7 +23,7 @@ from lss.model.network import Output, SegmentationNetwork
 from lss.model.prompt_bank import questions
 from lss.model.saved import CONFIG, ModelCard, load_network, read_card
 from lss.project.manifest import write_manifest
-from lss.project.params import PredictParams
+from lss.project.params import ExecutionParams, PredictParams
 from lss.runtime.progress import progress
 from lss.runtime.torch_setup import resolve_device, set_deterministic
 from lss.storage.io import write_parquet
@@ -38,6 +38,7 @@ def run(
     params: PredictParams,
     seed: int,
     *,
+    execution: ExecutionParams,
     model: Path,
     weights: Path | None,
     segmentation: Path | None,
@@ -50,6 +51,7 @@ def run(
     Args:
         params: the predict section.
         seed: of params.yaml; used where reports are sampled or written anew.
+        execution: the execution section.
         model: folder that `train` wrote.
         weights: folder of the backbone's checkpoint; None for a baseline.
         segmentation: model folder of the segmentation network (task report); None for other tasks.
@@ -60,11 +62,11 @@ def run(
     Raises LssError on a missing or foreign file.
     """
     started = datetime.now(UTC)
-    device = resolve_device(params.device)
-    set_deterministic(params.threads, device)
+    device = resolve_device(execution.device)
+    set_deterministic(execution.threads, device)
     card = read_card(model)
     samples = Samples(shards, card.image_size, card.network_config.mask_size)
-    loader = BatchLoader(samples, params.batch_size, seed=None)
+    loader = BatchLoader(samples, execution.predict_batch_size, seed=None)
     batches = progress(loader.batches(), f"predict {card.backbone} {card.task}", len(loader), "batch")
     rows = list(_predict(card, model, weights, segmentation, params, seed, device, batches))
     write_parquet(predictions, rows, SCHEMAS[card.task])
@@ -82,6 +84,7 @@ def run(
             "loss": card.loss,
             "slices": len(rows),
             "device": str(device),
+            "execution": execution.model_dump(mode="json"),
             "leak": card.leak,
             **({"origins": _origins(rows)} if card.task == "report" else {}),
         },

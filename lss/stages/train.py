@@ -12,8 +12,8 @@ from lss.backbones.files import summarise_tensors
 from lss.model.network import network_config
 from lss.model.saved import ModelCard, save_model
 from lss.project.manifest import write_manifest
-from lss.project.models import Run
-from lss.project.params import TrainParams
+from lss.project.models import Run, training_settings
+from lss.project.params import ExecutionParams, TrainParams
 from lss.runtime.seeding import derive_seed
 from lss.storage.io import read_json
 from lss.training.data import Subsets
@@ -24,6 +24,7 @@ def run(
     params: TrainParams,
     seed: int,
     *,
+    execution: ExecutionParams,
     backbone: str,
     task: str,
     loss: str,
@@ -40,6 +41,7 @@ def run(
     Args:
         params: the train section.
         seed: of params.yaml. Trainings of one backbone and task start from the same weights.
+        execution: the execution section.
         backbone, task, loss: which training.
         weights: folder of the backbone's checkpoint; None for a baseline.
         shards: paths of the subsets `train` and `val`.
@@ -53,16 +55,17 @@ def run(
     """
     started = datetime.now(UTC)
     model, own_seed = Run(backbone, task, loss), derive_seed(seed, "train", backbone, task)
-    data = Subsets(shards, params.workers)
+    data = Subsets(shards, execution.workers)
     fitted = fit(
         params,
         own_seed,
         model,
         data,
+        execution=execution,
         weights=weights,
         segmentation=segmentation,
         state=state,
-        key=training_key("train", params, own_seed, model, weights, shards, segmentation),
+        key=training_key("train", params, own_seed, model, weights, shards, segmentation, execution.processes),
         epochs_csv=folder / "epochs.csv",
         events=events,
     )
@@ -75,7 +78,7 @@ def run(
         "train",
         inputs=[*shards["train"], *shards["val"]],
         outputs=[*files, folder / "epochs.csv"],
-        params=params.model_dump(mode="json"),
+        params=training_settings(params, model),
         seed=seed,
         started=started,
         facts={
@@ -83,6 +86,7 @@ def run(
             "task": task,
             "loss": loss,
             "device": str(fitted.device),
+            "execution": execution.model_dump(mode="json"),
             "train_samples": len(data.samples("train", *sizes)),
             "val_samples": len(data.samples("val", *sizes)),
             "epochs": len(course.history),
@@ -92,7 +96,7 @@ def run(
             "parameters": fitted.parameters,
             "quantised": fitted.quantised,
             "weights": _origin(weights),
-            "leak": _leaks(params, model),
+            "leak": _leaks(params, weights),
             **_loaded(fitted),
             **_at_bound(course.history),
             **fitted.task.facts(),
@@ -108,9 +112,9 @@ def _origin(weights: Path | None) -> dict[str, Any]:
     return {name: value for name, value in read_json(weights / "manifest.json").items() if name != "files"}
 
 
-def _leaks(params: TrainParams, model: Run) -> bool:
+def _leaks(params: TrainParams, weights: Path | None) -> bool:
     """Whether the model is told the true grade; a baseline is told nothing."""
-    return params.prompt == "oracle" and model.backbone in params.backbones
+    return params.prompt == "oracle" and weights is not None
 
 
 def _at_bound(history: list[dict[str, Any]]) -> dict[str, int]:
@@ -131,10 +135,10 @@ def _card(params: TrainParams, model: Run, fitted: Fitted, weights: Path | None)
         image_size=fitted.image_size,
         grid=list(backbone.grid) if backbone else [],
         network=asdict(network_config(params)),
-        leak=_leaks(params, model),
+        leak=_leaks(params, weights),
         best_epoch=fitted.course.best_epoch + 1,
         best_score=fitted.course.best_score or 0.0,
-        train=params.model_dump(mode="json"),
+        train=training_settings(params, model),
         # without the folder: the same model is the same bytes on every machine
         facts={"weights": {**_origin(weights), "folder": None}, **_loaded(fitted), **fitted.task.facts()},
     )

@@ -23,9 +23,9 @@ from lss.errors import LssError
 from lss.project import layout
 from lss.project.availability import has_gpu
 from lss.project.code import dvc_stages
-from lss.project.models import stage_manifests
+from lss.project.models import Arm, Run, arm_settings, losses_of, stage_manifests, training_settings
 from lss.project.outside import recorded
-from lss.project.params import Params, PredictParams, TrainParams
+from lss.project.params import Params
 from lss.runtime.progress import duration
 from lss.storage.io import read_json
 
@@ -132,21 +132,24 @@ def setting_changes(manifests: dict[str, dict[str, Any]], params: Params) -> lis
     before: dict[str, dict[str, None]] = defaultdict(dict)  # values by setting, in the order found, each once
     current = _flat(now)
     for path, manifest in manifests.items():
-        stage = manifest["stage"]
+        stage, facts = manifest["stage"], manifest.get("facts", {})
+        then, sections = {stage: manifest["params"]}, {stage: now[stage]}
         if stage == "ingest":
-            then = manifest["params"]
+            then, sections = manifest["params"], {name: now[name] for name in ("cohort", "ingest")}
+        elif stage == "train":
+            run = Run(facts["backbone"], facts["task"], facts["loss"])
+            sections = {"train": training_settings(params.train, run)}
         elif stage == "ablation" and not path.endswith("/comparison.json"):
-            then = {"train": manifest["params"]}
-        else:
-            then = {stage: manifest["params"]}
-        flat = _flat({"seed": manifest["seed"], **then})
-        sections = {name: now[name] for name in ("seed", *then)}
-        for name in flat.keys() | _flat(sections).keys():
-            if flat.get(name, "absent") != current.get(name, "absent"):
-                before[name][flat.get(name, "absent")] = None
+            arm = Arm(facts["backbone"], facts["fusion"], facts["repeat"])
+            losses = losses_of(params.ablation, arm.backbone, arm.fusion)
+            then, sections = {"train": manifest["params"]}, {"train": arm_settings(params.train, arm, losses)}
+        was, is_now = _flat({"seed": manifest["seed"], **then}), _flat({"seed": now["seed"], **sections})
+        for name in was.keys() | is_now.keys():
+            if was.get(name, "absent") != is_now.get(name, "absent"):
+                before[name][was.get(name, "absent")] = None
     order = {name: place for place, name in enumerate(current)}
     return [
-        Change(f"{name}: {' or '.join(before[name])} -> {current.get(name, 'absent')}", _readers(name.split(".")[0]))
+        Change(f"{name}: {' or '.join(before[name])} -> {current.get(name, 'absent')}", _readers(name))
         for name in sorted(before, key=lambda name: order.get(name, -1))
     ]
 
@@ -197,9 +200,13 @@ def _locked(root: Path) -> dict[str, Any]:
     return yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
 
 
-def _readers(section: str) -> frozenset[str]:
-    """Stages that read a section of params.yaml."""
-    return frozenset(stage for stage, entry in dvc_stages().items() if section in entry.get("params", ()))
+def _readers(setting: str) -> frozenset[str]:
+    """Stages that read a setting (train.pid.kp): DVC lists it, or what it is part of."""
+    parts = setting.split(".")
+    names = {".".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+    return frozenset(
+        stage for stage, entry in dvc_stages().items() if any(param in names for param in map(str, entry["params"]))
+    )
 
 
 def _downstream(stages: Iterable[str]) -> set[str]:
@@ -262,5 +269,4 @@ def _at_once(rule: str, params: Params, cores: int) -> int:
     """Jobs of a rule that run at a time."""
     if rule not in ("train", "ablation_arm", "predict"):
         return cores
-    settings: TrainParams | PredictParams = params.predict if rule == "predict" else params.train
-    return 1 if has_gpu(settings.device) else max(1, cores // settings.threads)
+    return 1 if has_gpu(params.execution.device) else max(1, cores // params.execution.threads)

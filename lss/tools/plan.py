@@ -99,7 +99,7 @@ def plan_text(params: Params, tflops: float) -> str:
     train, card, images = params.train, card_gib(), shard_images(params)
     runs = [(name, task) for name in train.backbones for task in TASKS]
     backbones = {name: empty_backbone(name, params) for name in train.backbones}
-    needs = {run: estimate(backbones[run[0]], run[1], train) for run in progress(runs, "plan", unit="training")}
+    needs = {run: estimate(backbones[run[0]], run[1], params) for run in progress(runs, "plan", unit="training")}
     counts = [[*run, *_count_cells(need)] for run, need in needs.items()]
     count_header = ["backbone", "task", "parameters (M)", "trained (M)", "%", "4-bit layers", "4-bit weights (M)",
                     "patch tokens", "text tokens"]  # fmt: skip
@@ -178,14 +178,15 @@ def shard_images(params: Params) -> tuple[int, int] | None:
     return train, val
 
 
-def estimate(empty: Backbone, task: str, train: TrainParams) -> Need:
+def estimate(empty: Backbone, task: str, params: Params) -> Need:
     """Count and estimate for one empty backbone, which stays as it is, and one of `lss.project.models.TASKS`."""
-    one, two = (rehearse(empty, task, train, images) for images in (1, 2))
+    train = params.train
+    one, two = (rehearse(empty, task, params, images) for images in (1, 2))
     backbone = copy.deepcopy(empty)
     published = {id(part): part.numel() for part in backbone.parameters()}
     quantised = [layer.weight for layer in quantised_layers(backbone)] if train.qlora.quantise else []
     loading = stored_bytes(backbone, backbone, train.qlora.quantise)
-    network = build(backbone, task, train)  # which gives back the text tower, where it is not needed any more
+    network = build(backbone, task, params)  # which gives back the text tower, where it is not needed any more
     added = [part for part in network.parameters() if id(part) not in published]
     trained = sum(part.numel() for part in added if part.requires_grad)
     held = {id(part) for part in network.parameters()}
@@ -202,7 +203,7 @@ def estimate(empty: Backbone, task: str, train: TrainParams) -> Need:
         passes={key: (one[key], two[key]) for key in one},
         recounts=task == "segmentation" and train.pid.count == "epoch_end",
         longest_report=train.report.max_tokens if task == "report" else 0,
-        written_at_once=train.report.write_batch_size,
+        written_at_once=params.execution.write_batch_size,
     )
 
 

@@ -33,7 +33,7 @@ from lss.model.network import ClassificationNetwork, SegmentationNetwork
 from lss.model.report_encoder import CELLS, Evidence
 from lss.model.report_generator import ReportGenerator
 from lss.project import layout
-from lss.project.params import CheckpointParams, Params, ReportParams, TrainParams
+from lss.project.params import CheckpointParams, Params
 from lss.training import classification_task, report_task, segmentation_task
 from lss.training.task import Batch, Setup
 
@@ -102,7 +102,7 @@ def empty_backbone(name: str, params: Params) -> Backbone:
     return backbone.requires_grad_(False)
 
 
-def build(backbone: Backbone, task: str, train: TrainParams) -> Network:
+def build(backbone: Backbone, task: str, params: Params) -> Network:
     """The network that training builds for `task`, on "meta": right in sizes, types, and in what is trained.
 
     `backbone` is an empty one, and part of it afterwards.
@@ -110,45 +110,49 @@ def build(backbone: Backbone, task: str, train: TrainParams) -> Network:
     # no tokenizer is at hand, and nothing may be asked of a tower without weights: answers of the right shape do
     backbone.tokenizer = _Words(_vocabulary(backbone))
     backbone.prompt_embeddings = lambda prompts: torch.zeros(len(prompts), backbone.text_width, device=CPU)  # type: ignore[method-assign]
-    backbone.set_gradient_checkpointing(train.gradient_checkpointing)
-    loss = getattr(train, task).losses[0]
+    backbone.set_gradient_checkpointing(params.execution.gradient_checkpointing)
     with META:
-        return BUILD[task](Setup(backbone, train, loss, 0, META, None, Path()))
+        return BUILD[task](_setup(backbone, task, params, META))
 
 
-def rehearse(backbone: Backbone, task: str, train: TrainParams, images: int) -> dict[str, Step]:
+def _setup(backbone: Backbone, task: str, params: Params, device: torch.device) -> Setup:
+    loss = getattr(params.train, task).losses[0]
+    return Setup(backbone, params.train, loss, 0, device, None, Path(), params.execution)
+
+
+def rehearse(backbone: Backbone, task: str, params: Params, images: int) -> dict[str, Step]:
     """What every pass of a training takes, by name, with micro-batches of `images`.
 
     Keys: `learn`, the pass that is learnt from; `validate`, the same without gradients. For reports also `look`, which
-    every image gets once, and `write`: the last token of `train.report.write_batch_size` reports that are as long as
+    every image gets once, and `write`: the last token of `execution.write_batch_size` reports that are as long as
     they may get, with all that is kept of the tokens before. `backbone` is an empty one, and stays as it is.
     """
-    one, two = (rehearse_layers(count, backbone, task, train, images) for count in (1, 2))
+    one, two = (rehearse_layers(count, backbone, task, params, images) for count in (1, 2))
     of_task: Tower = "language" if task == "report" else "vision"
     tower: dict[str, Tower] = {"learn": of_task, "validate": of_task, "write": of_task, "look": "vision"}
     more = {key: len(backbone.layers(tower[key])) - 1 for key in one}
     return {key: one[key] + (two[key] + one[key] * -1) * more[key] for key in one}
 
 
-def rehearse_layers(count: int, backbone: Backbone, task: str, train: TrainParams, images: int) -> dict[str, Step]:
+def rehearse_layers(count: int, backbone: Backbone, task: str, params: Params, images: int) -> dict[str, Step]:
     """`rehearse` with towers of at most `count` layers."""
     backbone = copy.deepcopy(backbone)
     for tower in TOWERS:
         del backbone.layers(tower)[count:]
-    network = build(backbone, task, train)
+    network = build(backbone, task, params)
     with FakeTensorMode(allow_non_fake_inputs=True):
         _on_cpu_without_memory(network)
         for parameter in network.parameters():
             if parameter.requires_grad:
                 parameter.grad = torch.zeros_like(parameter)  # of the micro-batches before
         network.train()
-        return {key: count_step(run, train.bf16) for key, run in passes(network, task, train, images)}
+        return {key: count_step(run, params.train.bf16) for key, run in passes(network, task, params, images)}
 
 
-def passes(network: Network, task: str, train: TrainParams, images: int) -> Iterator[tuple[str, Callable[[], Any]]]:
+def passes(network: Network, task: str, params: Params, images: int) -> Iterator[tuple[str, Callable[[], Any]]]:
     """What training does, by name (see `rehearse`); reports are as long as they may get."""
     backbone = network.backbone if isinstance(network, ReportGenerator) else network.encoder.backbone
-    setup = Setup(backbone, train, getattr(train, task).losses[0], 0, CPU, None, Path())
+    setup, train = _setup(backbone, task, params, CPU), params.train
     image = torch.zeros(images, 1, backbone.image_size, backbone.image_size)
     mask = torch.zeros(images, 1, train.mask_size, train.mask_size)
     batch = Batch(image, mask, torch.zeros(images, dtype=torch.long))
@@ -172,7 +176,7 @@ def passes(network: Network, task: str, train: TrainParams, images: int) -> Iter
         yield "learn", lambda: loss().backward()
         yield "validate", _without_gradients(network, loss)
         yield "look", lambda: network.find(image, batch.grade_B, None)
-        yield "write", _without_gradients(network, _last_token(network, train.report))
+        yield "write", _without_gradients(network, _last_token(network, params))
 
 
 def _evidence(network: ReportGenerator, images: int) -> Evidence:
@@ -189,14 +193,14 @@ def _evidence(network: ReportGenerator, images: int) -> Evidence:
     )
 
 
-def _last_token(network: ReportGenerator, settings: ReportParams) -> Callable[[], Any]:
+def _last_token(network: ReportGenerator, params: Params) -> Callable[[], Any]:
     """The last step of writing; what the steps before have left in the cache is taken anew, so that it is counted."""
-    reports, writer = settings.write_batch_size, network.writer
+    reports, writer = params.execution.write_batch_size, network.writer
     network.eval()  # in training, recomputed layers keep no cache
     with torch.no_grad():
         evidence = _evidence(network, reports)
         features_BRL, _ = network.encoder(evidence)
-        words_BT = torch.zeros(reports, max(0, settings.max_tokens - 2), dtype=torch.long)
+        words_BT = torch.zeros(reports, max(0, params.train.report.max_tokens - 2), dtype=torch.long)
         _, cache = writer.open(writer.context(features_BRL, evidence.projected_BML), words_BT)
     network.train()
 

@@ -14,8 +14,8 @@ from lss.backbones import load_backbone
 from lss.backbones.qlora import quantised_summary, weight_count
 from lss.project.code import code_hashes
 from lss.project.manifest import versions
-from lss.project.models import Run
-from lss.project.params import TrainParams
+from lss.project.models import Run, training_settings
+from lss.project.params import ExecutionParams, TrainParams
 from lss.runtime.seeding import derive_seed
 from lss.runtime.torch_setup import set_deterministic
 from lss.storage.io import sha256_file
@@ -59,6 +59,7 @@ def fit(
     model: Run,
     data: Subsets,
     *,
+    execution: ExecutionParams,
     weights: Path | None,
     segmentation: Path | None,
     state: Path,
@@ -73,6 +74,7 @@ def fit(
         seed: of this training. Two models that differ in nothing that draws start from the same weights.
         model: which backbone (or baseline), task and loss.
         data: the subsets `train` and `val`.
+        execution: the execution section.
         weights: folder of the backbone's checkpoint; None for a baseline.
         segmentation: folder of the segmentation model the report is written from; None for other tasks.
         state: folder of the rolling checkpoint; a killed training goes on from it.
@@ -82,9 +84,9 @@ def fit(
 
     Raises LssError on a broken file, a setting that does not fit, or a loss that is no longer finite.
     """
-    parallel = join(params.processes, params.device, params.sharding)
+    parallel = join(execution.processes, execution.device, execution.sharding)
     device = parallel.device
-    set_deterministic(params.threads, device)
+    set_deterministic(execution.threads, device)
     torch.manual_seed(seed)
 
     published: dict[int, int] = {}
@@ -100,14 +102,15 @@ def fit(
             device=device,
             dtype=torch.bfloat16 if params.bf16 else torch.float32,
         )
-        backbone.set_gradient_checkpointing(params.gradient_checkpointing)
+        backbone.set_gradient_checkpointing(execution.gradient_checkpointing)
         image_size = backbone.image_size
         published = {id(part): weight_count(part) for part in backbone.parameters()}
         quantised = quantised_summary(backbone)
         if parallel.main:
             print(_describe(quantised), file=sys.stderr)
-        task = _build_task(model.task, Setup(backbone, params, model.loss, seed, device, segmentation, weights))
-        if params.compile:
+        setup = Setup(backbone, params, model.loss, seed, device, segmentation, weights, execution)
+        task = _build_task(model.task, setup)
+        if execution.compile:
             writes = model.task == "report" and backbone.language_model is not None
             backbone.compile_layers(("vision", "language") if writes else ("vision",))
     added = [part for part in task.module.parameters() if id(part) not in published]
@@ -120,8 +123,8 @@ def fit(
     change = None if model.task == "report" else change_by_epoch(params.augment, seed)
     course = train(
         task,
-        BatchLoader(data.samples("train", *sizes, change), params.micro_batch_size, seed, params.workers),
-        BatchLoader(data.samples("val", *sizes), params.micro_batch_size, None, params.workers),
+        BatchLoader(data.samples("train", *sizes, change), params.micro_batch_size, seed, execution.workers),
+        BatchLoader(data.samples("val", *sizes), params.micro_batch_size, None, execution.workers),
         LoopSettings(
             epochs=of_task.epochs,
             patience=of_task.patience,
@@ -150,12 +153,6 @@ def fit(
     )
 
 
-_NO_MATTER = {
-    "backbones", "baselines", "classification", "segmentation", "report", "workers", "gradient_checkpointing"
-}  # fmt: skip
-"""Settings of other tasks, and such as change no byte of what is trained."""
-
-
 def training_key(
     stage: str,
     params: TrainParams,
@@ -164,6 +161,7 @@ def training_key(
     weights: Path | None,
     shards: dict[str, list[Path]],
     segmentation: Path | None = None,
+    processes: int = 1,
 ) -> str:
     """Fingerprint of everything a trained model depends on: settings, data, weights, this program's code, libraries.
 
@@ -171,16 +169,16 @@ def training_key(
         stage: whose code counts.
         params, seed, model, weights, segmentation: as of `fit`.
         shards: paths by subset, `train` and `val`.
+        processes: of the execution section alone these count, since a checkpoint holds a state of each of them.
     """
-    settings = params.model_dump(mode="json", exclude=_NO_MATTER)
-    own = getattr(params, model.task).model_dump(mode="json", exclude={"losses"})
+    settings = training_settings(params, model)
     files = [*shards["train"], *shards["val"]]
     if weights is not None:
         files.append(weights / "manifest.json")
     if segmentation is not None:
         files += sorted(path for path in segmentation.rglob("*") if path.is_file())
     hashes = [sha256_file(path) for path in files]
-    return fingerprint([settings, own, seed, model, hashes, code_hashes(stage), versions()])
+    return fingerprint([settings, processes, seed, model, hashes, code_hashes(stage), versions()])
 
 
 def _describe(quantised: dict[str, dict[str, Any]]) -> str:

@@ -210,7 +210,7 @@ def join(processes: int, device: str, sharding: Literal["ddp", "fsdp"]) -> Alone
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != processes:
         raise LssError(
-            f"params.yaml: train.processes is {processes}, but this is one of {started}. Start the training with "
+            f"params.yaml: execution.processes is {processes}, but this is one of {started}. Start the training with "
             "`lss train`, which starts them."
         )
     return Alone(resolve_device(device)) if processes == 1 else Several(processes, device, sharding)

@@ -17,7 +17,7 @@ from lss.model.saved import ADAPTER, ModelCard, load_frozen, load_tensors
 from lss.model.severity import grade_by_area
 from lss.notes.reference import severity_sentence
 from lss.notes.report_consistency import check_report
-from lss.project.params import PredictParams, ReportParams
+from lss.project.params import PredictParams
 from lss.runtime.seeding import generator
 from lss.training.report_task import untrained
 from lss.training.task import Batch
@@ -34,7 +34,8 @@ def predict(
 ) -> Iterator[dict[str, Any]]:
     """Rows of lss.storage.schemas.REPORT, one per sample, from the model folder and the backbone's checkpoint."""
     backbone = load_frozen(card, weights, device)
-    network = untrained(backbone, card.network_config, ReportParams.model_validate(card.train["report"]))
+    trained = card.train["report"]
+    network = untrained(backbone, card.network_config, trained["decoder_width"], trained["max_tokens"])
     qlora.load_adapters(backbone, model / ADAPTER)
     load_tensors(network, model)
     network.to(device).eval().requires_grad_(False)

@@ -26,7 +26,6 @@ from lss.model.report_text import state_area
 from lss.model.saved import ADAPTER, load_tensors, read_card
 from lss.model.severity import PAPER_THRESHOLDS, Thresholds, calibrate_thresholds, unreached_grades
 from lss.notes.report_consistency import check_report
-from lss.project.params import ReportParams
 from lss.runtime.torch_setup import to_device
 from lss.training.task import Batch, Setup, Task, split_parameters
 
@@ -88,6 +87,7 @@ class ReportTask(Task):
         self.module = network
         self.backbone = setup.backbone
         self.settings = setup.params.report
+        self.write_batch_size = setup.execution.write_batch_size
         self.gamma = self.settings.focal_gamma if setup.loss == "focal" else 0.0
         self._look = EvidenceCache(network)
         self._calibrated: Thresholds | None = None
@@ -177,7 +177,7 @@ class ReportTask(Task):
 
     def _write(self, evidence: Evidence) -> list[str]:
         """Reports written greedily, so many at once that the plan's memory holds."""
-        at_once = self.settings.write_batch_size
+        at_once = self.write_batch_size
         parts = [list(range(len(evidence)))[first : first + at_once] for first in range(0, len(evidence), at_once)]
         return [text for part in parts for text in self.module.write(evidence.at(part), Decoding())]
 
@@ -251,7 +251,7 @@ def build_network(setup: Setup) -> ReportGenerator:
     """A generator whose segmentation network is frozen, nothing of it loaded yet: fresh encoder and writer, new
     adapters of the language model, if there is one, and frozen ones of the vision tower."""
     backbone, settings = setup.backbone, setup.params.report
-    network = untrained(backbone, network_config(setup.params), settings)
+    network = untrained(backbone, network_config(setup.params), settings.decoder_width, settings.max_tokens)
     network.requires_grad_(False)
     network.encoder.requires_grad_(True)
     network.finding_head.requires_grad_(True)
@@ -269,10 +269,10 @@ def build_network(setup: Setup) -> ReportGenerator:
     return network.to(setup.device)
 
 
-def untrained(backbone: Backbone, config: NetworkConfig, settings: ReportParams) -> ReportGenerator:
+def untrained(backbone: Backbone, config: NetworkConfig, decoder_width: int, max_tokens: int) -> ReportGenerator:
     """On a backbone that has no adapters yet: what its text tower says of prompts is asked now."""
     segmentation = SegmentationNetwork(backbone, config)
-    return ReportGenerator(segmentation, settings.decoder_width, settings.max_tokens)
+    return ReportGenerator(segmentation, decoder_width, max_tokens)
 
 
 def _vision_adapters(backbone: Backbone) -> dict[str, nn.Parameter]:

@@ -153,9 +153,9 @@ def build(setup: Setup) -> SegmentationTask:
 def make_task(network: SegmentationNetwork, setup: Setup) -> SegmentationTask:
     """The task on a given network, with the loss that the setup names."""
     mask_loss = make_mask_loss(setup.loss, setup.params)
-    params = setup.params
+    params, recount = setup.params, _recount(mask_loss, setup.params)
     return SegmentationTask(
-        network, setup.backbone, mask_loss, params.segmentation, setup.device, params.grade_weight, _recount(params)
+        network, setup.backbone, mask_loss, params.segmentation, setup.device, params.grade_weight, recount
     )
 
 
@@ -165,8 +165,9 @@ def build_unet(params: TrainParams, loss: str, device: torch.device) -> Segmenta
 
     network = UNet(params.mask_size, params.d_shared).to(device)
     mask_loss = make_mask_loss(loss, params)
-    return SegmentationTask(network, None, mask_loss, params.segmentation, device, recount=_recount(params))
+    recount = _recount(mask_loss, params)
+    return SegmentationTask(network, None, mask_loss, params.segmentation, device, recount=recount)
 
 
-def _recount(params: TrainParams) -> bool:
-    return params.pid.count == "epoch_end"
+def _recount(mask_loss: MaskLoss, params: TrainParams) -> bool:
+    return mask_loss.adaptive and params.pid.count == "epoch_end"

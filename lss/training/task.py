@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lss.backbones import qlora
 from lss.backbones.base import Backbone
 from lss.model.network import Output
-from lss.project.params import TrainParams
+from lss.project.params import ExecutionParams, TrainParams
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Setup:
         device: where the backbone lies.
         segmentation: model folder of the trained segmentation network (task report only).
         weights: folder of the backbone's checkpoint.
+        execution: the execution section.
     """
 
     backbone: Backbone
@@ -84,6 +85,7 @@ class Setup:
     device: torch.device
     segmentation: Path | None
     weights: Path
+    execution: ExecutionParams
 
 
 class Task:

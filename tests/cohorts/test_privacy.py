@@ -102,7 +102,10 @@ def test_no_identifier_leaves_ingest(
         params.split, 1, slices=[table], rejects=[rejects], split=where, all_rejects=tmp_path / "all.parquet",
         manifest=tmp_path / "s.json",
     )  # fmt: skip
-    denoise.run(params.denoise, 1, slices=table, split=where, denoised=clean, manifest=tmp_path / "d.json")
+    denoise.run(
+        params.denoise, 1, execution=params.execution, slices=table, split=where, denoised=clean,
+        manifest=tmp_path / "d.json",
+    )  # fmt: skip
     pseudo_mask.run(
         params.pseudo_mask, 1, slices=table, split=where, denoised=clean, masks=masks, manifest=tmp_path / "p.json"
     )

@@ -64,11 +64,10 @@ def test_weights_are_missed_by_their_own_backbone_alone(changed, tmp_path):
 def test_gpus_are_counted_by_each_setting(changed, monkeypatch, cards, refused):
     """Machines with and without GPUs: their count is the one thing that is put in place of this machine's."""
     monkeypatch.setattr(availability, "gpu_count", lambda: cards)
-    cuda = {"device": "cuda"}
-    params = changed(train={**cuda, "processes": 2, "micro_batch_size": 4}, predict=cuda, denoise=cuda)
+    params = changed(execution={"device": "cuda", "processes": 2}, train={"micro_batch_size": 4})
     for job in ("train", "predict", "denoise"):
         if job in refused:
-            with pytest.raises(LssError, match="train.processes" if cards else f"{job}.device: is cuda"):
+            with pytest.raises(LssError, match="execution.processes" if cards else "execution.device: is cuda"):
                 require(params, {job})
             require(params, {job}, gpus=False)  # it runs on another machine
         else:
@@ -77,4 +76,6 @@ def test_gpus_are_counted_by_each_setting(changed, monkeypatch, cards, refused):
 
 def test_a_method_that_knows_no_gpu_asks_for_none(changed, monkeypatch):
     monkeypatch.setattr(availability, "gpu_count", lambda: 0)
-    assert lacks(changed(denoise={"method": "skimage", "device": "cuda"})) == []
+    assert [lack.jobs for lack in lacks(changed(denoise={"method": "skimage"}, execution={"device": "cuda"}))] == [
+        ("train", "ablation_arm", "predict")
+    ]

@@ -72,10 +72,11 @@ def write_shards(folder, train=48, val=12, test=15):
 
 
 def params(project_root, **changes):
-    """The settings of params.yaml with `task__key=value` changes in the train section."""
+    """The settings of params.yaml with `task__key=value` changes in the train section, `execution__key` in that one."""
     raw = load_params(project_root / "params.yaml").model_dump(mode="json")
     for name, value in changes.items():
         *tasks, key = name.split("__")
-        section = raw["train"][tasks[0]] if tasks else raw["train"]
+        section = raw["train"] if tasks[:1] != ["execution"] else raw
+        section = section[tasks[0]] if tasks else section
         section[key] = value
     return check_params(raw)

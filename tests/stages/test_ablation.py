@@ -49,6 +49,7 @@ def train(study, out, arm, losses=LOSSES):
         settings.train,
         losses,
         SEED,
+        execution=settings.execution,
         arm=arm,
         weights=None if arm.backbone == "unet" else folder / arm.backbone,
         shards=shards,

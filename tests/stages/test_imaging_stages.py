@@ -99,10 +99,11 @@ def run_all(
 ) -> None:
     at = {name: folder / f"{out}{name}-{batch}.parquet" for name in ("denoised", "masks", "train", "val", "test")}
     slices, split = folder / f"slices-{batch}.parquet", folder / "split.parquet"
-    denoising = denoising.model_copy(update={"device": "cpu"})
+    execution = load_params().execution.model_copy(update={"device": "cpu"})
     denoise_stage.run(
-        denoising, 1, slices=slices, split=split, denoised=at["denoised"], manifest=folder / f"{out}d-{batch}.json"
-    )
+        denoising, 1, execution=execution, slices=slices, split=split, denoised=at["denoised"],
+        manifest=folder / f"{out}d-{batch}.json",
+    )  # fmt: skip
     mask_stage.run(
         masking,
         1,
@@ -295,6 +296,7 @@ def test_a_slice_the_split_does_not_know_is_refused(tables: Path, params: Params
         denoise_stage.run(
             params.denoise,
             1,
+            execution=params.execution,
             slices=tables / "slices-00.parquet",
             split=tmp_path / "split.parquet",
             denoised=tmp_path / "d.parquet",
@@ -305,10 +307,11 @@ def test_a_slice_the_split_does_not_know_is_refused(tables: Path, params: Params
 def test_cuda_is_refused_where_there_is_none(tables: Path, params: Params, tmp_path: Path) -> None:
     if cuda_available():
         pytest.skip("this machine has a CUDA device")
-    with pytest.raises(LssError, match=r"denoise\.device"):
+    with pytest.raises(LssError, match=r"execution\.device"):
         denoise_stage.run(
-            params.denoise.model_copy(update={"device": "cuda"}),
+            params.denoise,
             1,
+            execution=params.execution.model_copy(update={"device": "cuda"}),
             slices=tables / "slices-00.parquet",
             split=tables / "split.parquet",
             denoised=tmp_path / "d.parquet",

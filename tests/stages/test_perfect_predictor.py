@@ -87,8 +87,10 @@ def test_evaluation_of_a_backbone_and_of_the_u_net(perfect: SimpleNamespace, mon
         monkeypatch.setattr(predict, "read_card", lambda _, card=card: card)
         monkeypatch.setattr(predict, "load_network", lambda *_, card=card: (perfect.network, card))
         path = perfect.folder / f"{backbone}.parquet"
-        predict.run(params.predict, 1, model=perfect.folder / backbone, weights=None, segmentation=None,
-                    shards=perfect.shards["test"], predictions=path, manifest=perfect.folder / "p.json")  # fmt: skip
+        predict.run(
+            params.predict, 1, execution=params.execution, model=perfect.folder / backbone, weights=None,
+            segmentation=None, shards=perfect.shards["test"], predictions=path, manifest=perfect.folder / "p.json",
+        )  # fmt: skip
         predictions[backbone, "segmentation", "pid_tversky"] = path
     cases = {task: perfect.folder / layout.CASES.format(task=task) for task in ("classification", "segmentation",
                                                                                 "report")}  # fmt: skip
@@ -120,6 +122,7 @@ def test_an_arm_of_the_ablation(perfect: SimpleNamespace, monkeypatch: pytest.Mo
         perfect.params.train.model_copy(update={"mask_size": MASK}),
         ["pid_tversky"],
         1,
+        execution=perfect.params.execution,
         arm=arm,
         weights=None,
         shards=perfect.shards,

@@ -27,6 +27,7 @@ def study(tmp_path_factory, project_root):
         train.run(
             settings.train,
             3,
+            execution=settings.execution,
             backbone="biomedclip",
             task=task,
             loss=loss,
@@ -40,11 +41,12 @@ def study(tmp_path_factory, project_root):
     return folder, shards, settings
 
 
-def run(study, task, out, **changes):
+def run(study, task, out, **execution):
     folder, shards, settings = study
     predict.run(
-        settings.predict.model_copy(update=changes),
+        settings.predict,
         3,
+        execution=settings.execution.model_copy(update=execution),
         model=folder / task,
         weights=folder / "biomedclip",
         segmentation=None,
@@ -91,7 +93,7 @@ def test_segmentation_finds_what_it_was_taught(study, tmp_path):
 def test_batch_size_does_not_matter_and_bytes_repeat(study, tmp_path):
     whole = run(study, "segmentation", tmp_path / "a.parquet")
     again = run(study, "segmentation", tmp_path / "b.parquet")
-    single = run(study, "segmentation", tmp_path / "c.parquet", batch_size=4)
+    single = run(study, "segmentation", tmp_path / "c.parquet", predict_batch_size=4)
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert whole.equals(again)
     areas = [np.array(table["area_percent"]) for table in (whole, single)]
@@ -104,6 +106,7 @@ def test_a_model_without_its_card_is_named(study, tmp_path):
         predict.run(
             settings.predict,
             3,
+            execution=settings.execution,
             model=tmp_path,
             weights=folder / "biomedclip",
             segmentation=None,

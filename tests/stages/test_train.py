@@ -33,6 +33,7 @@ def run(study, out: Path, settings, task="segmentation", loss="pid_tversky", bac
     train.run(
         settings.train,
         settings.seed,
+        execution=settings.execution,
         backbone=backbone,
         task=task,
         loss=loss,
@@ -101,7 +102,7 @@ def test_what_a_training_depends_on(study, monkeypatch, project_root):
         return training_key("train", settings.train, 1, model, folder / "biomedclip", shards)
 
     before = key(params(project_root))
-    assert key(params(project_root, workers=3, gradient_checkpointing=True)) == before
+    assert key(params(project_root, execution__workers=3, execution__compile=True)) == before
     assert key(params(project_root, report__epochs=3, classification__learning_rate=0.5)) == before
     assert key(params(project_root, segmentation__decoder_learning_rate=0.5)) != before
     assert key(params(project_root, gamma=0.5)) != before

@@ -38,6 +38,7 @@ def run_stage(study: Path, out: Path, settings, task: str, shards, checkpoint_se
     train.run(
         settings.train,
         settings.seed,
+        execution=settings.execution,
         backbone="biomedclip",
         task=task,
         loss=LOSSES[task],

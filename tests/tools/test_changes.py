@@ -9,7 +9,7 @@ import yaml
 
 from lss.project import layout
 from lss.project.code import dvc_stages
-from lss.project.models import model_runs, stage_manifests
+from lss.project.models import model_runs, stage_manifests, training_settings
 from lss.project.params import check_params, load_params
 from lss.storage.io import write_json
 from lss.tools import changes
@@ -42,13 +42,14 @@ def finished(params, tmp_path):
     paths = [*stage_manifests(params), layout.MANIFEST.format(name="page")]
     for path in paths:
         stage = path.removeprefix(f"{layout.MANIFESTS}/").split("/")[0].removesuffix(".json")
-        section = params.model_dump(mode="json")[stage]
+        section, facts = params.model_dump(mode="json")[stage], {}
         if stage == "ingest":
             section = {"cohort": params.model_dump(mode="json")["cohort"], "ingest": section}
-        write_json(
-            tmp_path / path,
-            {"stage": stage, "seed": params.seed, "params": section, "seconds": 4.0, "process_seconds": 10.0},
-        )
+        if stage == "train":
+            run = next(run for run in model_runs(params.train) if path.endswith(f"/{'-'.join(run)}.json"))
+            section, facts = training_settings(params.train, run), run._asdict()
+        left = {"stage": stage, "seed": params.seed, "params": section, "facts": facts}
+        write_json(tmp_path / path, left | {"seconds": 4.0, "process_seconds": 10.0})
 
     def table(due=(), status="ok"):
         return HEADER + "".join(
@@ -109,14 +110,15 @@ def test_a_new_job_is_taken_to_last_as_long_as_those_of_its_stage(finished, para
 
 def test_settings_of_half_a_run(finished, params):
     """Some trainings were made with other settings than the rest: both values stand there."""
-    train = params.train.model_dump(mode="json")
+    runs = [run for run in model_runs(params.train) if run.loss == "pid_tversky"]
     made = {
         layout.MANIFEST.format(name="train/" + "-".join(run)): {
             "stage": "train",
             "seed": seed,
-            "params": train | {"gamma": gamma},
+            "params": training_settings(params.train, run) | {"gamma": gamma},
+            "facts": run._asdict(),
         }
-        for run, gamma, seed in zip(model_runs(params.train), (0.75, 1.0, 2.0), (params.seed, 7, 7), strict=False)
+        for run, gamma, seed in zip(runs, (0.75, 1.0, 2.0), (params.seed, 7, 7), strict=True)
     }
     found = {change.what: change.stages for change in setting_changes(made, params)}
     assert list(found) == [f"seed: 7 -> {params.seed}", "train.gamma: 1.0 or 2.0 -> 0.75"]

@@ -69,7 +69,8 @@ def study(
         ]
         write_parquet(layout.SPLIT, rows, SPLIT)
         common = {"slices": paths["SLICES"], "split": Path(layout.SPLIT), "denoised": paths["DENOISED"]}
-        denoise.run(params.denoise.model_copy(update={"device": "cpu"}), 1, **common, manifest=Path("d.json"))
+        execution = params.execution.model_copy(update={"device": "cpu"})
+        denoise.run(params.denoise, 1, execution=execution, **common, manifest=Path("d.json"))
         pseudo_mask.run(params.pseudo_mask, 1, **common, masks=paths["PSEUDO_MASKS"], manifest=Path("p.json"))
         yield root, params, _labelled(slices, {row["source_sha256"]: row for row in truth})
 

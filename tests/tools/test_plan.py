@@ -85,8 +85,8 @@ def test_counts_and_bytes_are_those_of_a_network_that_exists(name, task, params,
     backbone = load_backbone(name, tmp_path, quantise=True, device=CPU, dtype=torch.float32)
     published = {part: _count(part) for part in backbone.parameters()}
     four_bits = _in_four_bits(backbone)
-    real = BUILD[task](Setup(backbone, train, getattr(train, task).losses[0], 0, CPU, None, tmp_path))
-    need = estimate(empty_backbone(name, params), task, train)
+    real = BUILD[task](Setup(backbone, train, getattr(train, task).losses[0], 0, CPU, None, tmp_path, params.execution))
+    need = estimate(empty_backbone(name, params), task, params)
 
     added = [part for part in real.parameters() if part not in published]
     assert need.parameters == sum(published.values()) + sum(map(_count, added))
@@ -103,8 +103,8 @@ def test_bfloat16_halves_what_is_frozen_and_not_in_4_bits(name, params, tmp_path
     write_tiny_checkpoint(name, tmp_path, params.seed)
     backbone = load_backbone(name, tmp_path, quantise=True, device=CPU, dtype=torch.bfloat16)
     backbone.drop_text_tower()  # as a classification does
-    train = params.train.model_copy(update={"bf16": True})
-    network = build(empty_backbone(name, params.model_copy(update={"train": train})), "classification", train)
+    params = params.model_copy(update={"train": params.train.model_copy(update={"bf16": True})})
+    network = build(empty_backbone(name, params), "classification", params)
     frozen = network.encoder.backbone
     adapters = sum(part.numel() * 4 for part in frozen.parameters() if part.requires_grad)
     assert stored_bytes(frozen, frozen, quantise=True) - adapters == _bytes(backbone)
@@ -144,7 +144,7 @@ def test_nf4_by_hand():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_papers_settings_fit_its_card(name, task, paper):
     train = paper.train
-    need = estimate(empty_backbone(name, paper), task, train)
+    need = estimate(empty_backbone(name, paper), task, paper)
     assert (train.batch_size, train.bf16, train.qlora.quantise) == (8, True, True)
     assert CONTEXT_BYTES < need.peak_bytes(train.micro_batch_size) < 12 * GIB
     assert need.largest_batch(12 * GIB, train.batch_size) >= train.micro_batch_size

@@ -45,17 +45,20 @@ def test_counting_by_hand():
     ],
 )
 def test_a_step_takes_what_was_rehearsed(name, task, bf16, params, tmp_path):
-    train = params.train.model_copy(update={"bf16": bf16, "gradient_checkpointing": bf16})
-    rehearsed = rehearse(empty_backbone(name, params.model_copy(update={"train": train})), task, train, images=3)
+    train = params.train.model_copy(update={"bf16": bf16})
+    execution = params.execution.model_copy(update={"gradient_checkpointing": bf16})
+    params = params.model_copy(update={"train": train, "execution": execution})
+    rehearsed = rehearse(empty_backbone(name, params), task, params, images=3)
     write_tiny_checkpoint(name, tmp_path, params.seed)
     dtype = torch.bfloat16 if bf16 else torch.float32
     backbone = load_backbone(name, tmp_path, quantise=False, device=CPU, dtype=dtype)
-    backbone.set_gradient_checkpointing(train.gradient_checkpointing)
-    network = BUILD[task](Setup(backbone, train, getattr(train, task).losses[0], 0, CPU, None, tmp_path)).train()
+    backbone.set_gradient_checkpointing(bf16)
+    loss = getattr(train, task).losses[0]
+    network = BUILD[task](Setup(backbone, train, loss, 0, CPU, None, tmp_path, execution)).train()
     for parameter in network.parameters():
         if parameter.requires_grad:
             parameter.grad = torch.zeros_like(parameter)
-    taken = {key: count_step(run, bf16) for key, run in passes(network, task, train, images=3)}
+    taken = {key: count_step(run, bf16) for key, run in passes(network, task, params, images=3)}
     assert taken.keys() == rehearsed.keys()
     for key, step in taken.items():
         assert rehearsed[key].flops == step.flops
@@ -66,10 +69,12 @@ def test_a_step_takes_what_was_rehearsed(name, task, bf16, params, tmp_path):
 
 def test_layers_that_were_not_rehearsed_follow_from_two(params):
     published = params.model_copy(update={"weights": params.weights.model_copy(update={"source": "published"})})
-    train = params.train.model_copy(update={"bf16": True, "gradient_checkpointing": True})
-    empty = empty_backbone("biomedclip", published.model_copy(update={"train": train}))
+    train = params.train.model_copy(update={"bf16": True})
+    execution = params.execution.model_copy(update={"gradient_checkpointing": True})
+    published = published.model_copy(update={"train": train, "execution": execution})
+    empty = empty_backbone("biomedclip", published)
     assert len(empty.layers("vision")) == 12
-    whole = rehearse_layers(12, empty, "segmentation", train, 2)["learn"]
-    followed = rehearse(empty, "segmentation", train, 2)["learn"]
+    whole = rehearse_layers(12, empty, "segmentation", published, 2)["learn"]
+    followed = rehearse(empty, "segmentation", published, 2)["learn"]
     assert followed.flops == whole.flops
     assert followed.live_bytes == pytest.approx(whole.live_bytes, rel=0.02)

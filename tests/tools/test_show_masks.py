@@ -47,7 +47,8 @@ def cohort(project_root: Path, draw_axial, tmp_path: Path, monkeypatch: pytest.M
     write_parquet(paths["SLICES"], slices, SLICES)
     write_parquet(layout.SPLIT, split, SPLIT)
     common = {"slices": paths["SLICES"], "split": Path(layout.SPLIT), "denoised": paths["DENOISED"]}
-    denoise.run(params.denoise.model_copy(update={"device": "cpu"}), 1, **common, manifest=Path("d.json"))
+    execution = params.execution.model_copy(update={"device": "cpu"})
+    denoise.run(params.denoise, 1, execution=execution, **common, manifest=Path("d.json"))
     pseudo_mask.run(params.pseudo_mask, 1, **common, masks=paths["PSEUDO_MASKS"], manifest=Path("m.json"))
     return params
 

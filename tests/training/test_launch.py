@@ -1,4 +1,4 @@
-"""`lss train` with train.processes above 1 starts the processes itself."""
+"""`lss train` with execution.processes above 1 starts the processes itself."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_two_processes_leave_one_model(project):
     assert len((project / layout.EPOCHS.format(**run)).read_text().splitlines()) == 2
     assert len(list((project / layout.EVENTS.format(**run)).iterdir())) == 1
     manifest = read_json(project / layout.MANIFEST.format(name="train/biomedclip-classification-cross_entropy"))
-    assert manifest["params"]["processes"] == 2
+    assert manifest["facts"]["execution"]["processes"] == 2
     assert done.stderr.count("epochs: 100%") == 1  # one of them talks
 
 

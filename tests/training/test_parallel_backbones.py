@@ -52,6 +52,7 @@ def fit(study, settings, backbone: str, task: str, loss: str, out: Path, segment
     train.run(
         settings.train,
         settings.seed,
+        execution=settings.execution,
         backbone=backbone,
         task=task,
         loss=loss,
@@ -71,7 +72,7 @@ def epochs(folder: Path) -> list[dict[str, float]]:
 
 def test_segmentation_dealt_to_two_processes(study, tmp_path, project_root):
     """Batch norm, pooled Tversky counts and the controller included."""
-    one, two = (params(project_root, **SMALL, processes=count) for count in (1, 2))
+    one, two = (params(project_root, **SMALL, execution__processes=count) for count in (1, 2))
     what = ("biomedclip", "segmentation", "pid_tversky")
     fit(study, one, *what, tmp_path / "one")
     assert run_in_processes(2, fit, study, two, *what, tmp_path / "two") == [0, 0]
@@ -86,7 +87,7 @@ def test_reports_of_a_sharded_language_model(study, tmp_path, project_root):
     fit(study, one, "llava_med", "segmentation", "pid_tversky", tmp_path / "masks")
     what = ("llava_med", "report", "focal")
     fit(study, one, *what, tmp_path / "one", tmp_path / "masks")
-    two = params(project_root, **SMALL, processes=2, sharding="fsdp")
+    two = params(project_root, **SMALL, execution__processes=2, execution__sharding="fsdp")
     assert run_in_processes(2, fit, study, two, *what, tmp_path / "two", tmp_path / "masks") == [0, 0]
     for expected, found in zip(epochs(tmp_path / "one"), epochs(tmp_path / "two"), strict=True):
         # the finding head has dropout, which each process draws for itself

@@ -32,6 +32,7 @@ from lss.training import report_prediction, report_task
 from lss.training.task import Batch, Setup
 
 CPU = torch.device("cpu")
+EXECUTION = load_params().execution
 PLACE = Location("L4-L5", region_share=0.25, canal_column=0.4, sides="RL")
 REPORTS = [
     "No significant spinal canal stenosis, 0.0 % of the region is affected. Feature of muscle spasm.",
@@ -80,7 +81,7 @@ def trained_segmentation(request, tmp_path_factory, params) -> tuple[str, Path, 
 def _task(of: tuple[str, Path, Path], params: TrainParams, loss: str = "focal") -> report_task.ReportTask:
     name, weights, folder = of
     torch.manual_seed(1)
-    return report_task.build(Setup(_load(name, weights), params, loss, 0, CPU, folder, weights))
+    return report_task.build(Setup(_load(name, weights), params, loss, 0, CPU, folder, weights, EXECUTION))
 
 
 def _batch(task: report_task.ReportTask) -> Batch:
@@ -101,9 +102,8 @@ def _predict(
     card: ModelCard, model: Path, weights: Path, batches: list[Batch], how: str, unsupported: str = "keep"
 ) -> list[dict[str, Any]]:
     settings = PredictParams(
-        batch_size=3, device="cpu", threads=1, decoding="greedy", beams=1, temperature=1.0, unsupported=unsupported,
-        on_contradiction=how, attempts=2,
-    )  # fmt: skip
+        decoding="greedy", beams=1, temperature=1.0, unsupported=unsupported, on_contradiction=how, attempts=2
+    )
     return list(report_prediction.predict(card, model, weights, settings, 0, CPU, batches))
 
 
@@ -157,7 +157,7 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
     # fresh, not from the float16 cache
     evidence = network.look(batch.image_B1YX, batch.grade_B, [PLACE] * 3)
     written = network.write(evidence, Decoding())
-    task.settings = task.settings.model_copy(update={"write_batch_size": 2})
+    task.write_batch_size = 2
     assert task._write(evidence) == written  # two and one at a time, in the same order
     card = _card(params, name, "report", task.backbone.grid)
     save_model(tmp_path, card, network, task.backbone)
@@ -404,4 +404,4 @@ def test_a_foreign_segmentation_model_is_refused(trained_segmentation, params):
         _task(trained_segmentation, other)
     name, weights, _ = trained_segmentation
     with pytest.raises(LssError, match="name the model that draws it"):
-        report_task.build(Setup(_load(name, weights), params, "focal", 0, CPU, None, weights))
+        report_task.build(Setup(_load(name, weights), params, "focal", 0, CPU, None, weights, EXECUTION))

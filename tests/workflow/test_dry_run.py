@@ -60,13 +60,8 @@ def test_what_is_missing_is_refused_before_the_first_job_that_needs_it(copy: Pat
     (copy / "params.yaml").write_text(params.replace("  device: auto", "  device: cuda"))
     hidden = ["env", "CUDA_VISIBLE_DEVICES="]
     text = run(copy, *hidden, "snakemake", "--cores", "1", "all", check=False)
-    assert "nothing was started, since 4 thing(s) are missing" in text
-    for setting in (
-        "split.file: there is no file mine.csv",
-        "denoise.device: is cuda",
-        "train.device",
-        "predict.device",
-    ):
+    assert "nothing was started, since 2 thing(s) are missing" in text
+    for setting in ("split.file: there is no file mine.csv", "execution.device: is cuda"):
         assert f"params.yaml: {setting}" in text
     assert not (copy / "data/interim").exists() and not (copy / "logs").exists()
     assert "there is no file mine.csv" in run(copy, *hidden, "lss", "split", check=False)

@@ -11,13 +11,15 @@ rule ablation_arm:
         epochs=layout.ABLATION_EPOCHS,
         manifest=layout.MANIFEST.format(name="ablation/{backbone}-{fusion}-{repeat}"),
     params:
-        settings=config["train"],
+        settings=lambda wildcards: arm_settings(
+            PARAMS.train, Arm(*wildcards), losses_of(PARAMS.ablation, wildcards.backbone, wildcards.fusion)
+        ),
         losses=lambda wildcards: losses_of(PARAMS.ablation, wildcards.backbone, wildcards.fusion),
         seed=config["seed"],
     log: "logs/ablation/{backbone}-{fusion}-{repeat}.log",
-    threads: PARAMS.train.threads
+    threads: PARAMS.execution.threads
     resources:
-        gpu=int(has_gpu(PARAMS.train.device)),
+        gpu=int(has_gpu(PARAMS.execution.device)),
         mem_mb=16000 if PARAMS.weights.source == "published" else 4000,
         runtime=2880,
     shell:
@@ -39,7 +41,7 @@ rule ablation:
         manifest=layout.MANIFEST.format(name="ablation/comparison"),
     params:
         settings=config["ablation"],
-        training=config["train"],
+        arms=[arm_settings(PARAMS.train, arm, losses_of(PARAMS.ablation, arm.backbone, arm.fusion)) for arm in ARMS],
         evaluation=config["evaluate"],
         seed=config["seed"],
     log: "logs/ablation/comparison.log",

@@ -14,9 +14,9 @@ rule predict:
         settings=config["predict"],
         seed=config["seed"],
     log: "logs/predict/{backbone}-{task}-{loss}.log",
-    threads: PARAMS.predict.threads
+    threads: PARAMS.execution.threads
     resources:
-        gpu=int(has_gpu(PARAMS.predict.device)),
+        gpu=int(has_gpu(PARAMS.execution.device)),
         mem_mb=16000 if PARAMS.weights.source == "published" else 4000,
         runtime=720,
     shell:

@@ -24,13 +24,13 @@ rule train:
         epochs=report(layout.EPOCHS, category="Training", labels={"model": "{backbone} {task} {loss}"}),
         manifest=layout.MANIFEST.format(name="train/{backbone}-{task}-{loss}"),
     params:
-        settings=config["train"],
+        settings=lambda wildcards: training_settings(PARAMS.train, Run(*wildcards)),  # its own, no other task's
         seed=config["seed"],
     log: "logs/train/{backbone}-{task}-{loss}.log",
-    threads: PARAMS.train.threads * PARAMS.train.processes
+    threads: PARAMS.execution.threads * PARAMS.execution.processes
     resources:
-        gpu=int(has_gpu(PARAMS.train.device)) * PARAMS.train.processes,
-        mem_mb=(16000 if PARAMS.weights.source == "published" else 4000) * PARAMS.train.processes,
+        gpu=int(has_gpu(PARAMS.execution.device)) * PARAMS.execution.processes,
+        mem_mb=(16000 if PARAMS.weights.source == "published" else 4000) * PARAMS.execution.processes,
         runtime=2880,
     shell:
         "lss train --backbone {wildcards.backbone} --task {wildcards.task} --loss {wildcards.loss} 2>&1 | tee {log}"
