@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 NAMES = ("biomedclip", "smolvlm", "llava_med")
 
+_LEAST_SHARE = 0.9
+"""Of a model's token embeddings that its tokenizer knows; some are padded to a round number."""
+
 
 def load_backbone(name: str, folder: Path, *, quantise: bool, device: torch.device, dtype: torch.dtype) -> Backbone:
     """Load the backbone called `name` from a folder in its published format, frozen, in evaluation mode.
@@ -30,19 +33,39 @@ def load_backbone(name: str, folder: Path, *, quantise: bool, device: torch.devi
     Raises:
         LssError: an unknown name, a missing or broken file, a pickled checkpoint, a missing or unexpected weight.
     """
-    from safetensors import SafetensorError
-
+    cls = backbone_class(name)
     try:
-        backbone = backbone_class(name).load(Path(folder), quantise=quantise, device=device, dtype=dtype)
-    except (OSError, SafetensorError) as error:  # transformers raises OSError for files it misses or cannot parse
+        backbone = cls.load(Path(folder), quantise=quantise, device=device, dtype=dtype)
+        _try_tokenizer(backbone)
+    except (LssError, MemoryError):
+        raise
+    except Exception as error:  # the libraries raise whatever a wrong file makes them stumble over
+        if "out of memory" in str(error):
+            raise
+        said = f"{type(error).__name__}: {str(error).strip()}"
         raise LssError(
-            f"{folder}: cannot be loaded ({str(error).strip()}). Is every file of the published repository there and "
+            f"{folder}: cannot be loaded as {name} ({said}). Is every file of the published repository there and "
             "whole? `lss fetch weights` checks them by hash; then run `lss weights`."
         ) from error
     held = backbone.model.state_dict().keys()
     stored = backbone.stored_tensors(Path(folder))
     backbone.unused = tuple(f"{file}: {name}" for file, name, target in stored if target not in held)
     return backbone.requires_grad_(False).eval()
+
+
+def _try_tokenizer(backbone: Backbone) -> None:
+    """Raise ValueError where the tokenizer cannot tell words apart, or is not of the size of the model's embeddings."""
+    found = [tuple(backbone.tokenizer(word).input_ids) for word in ("severe", "no", "L4-L5")]
+    if len(set(found)) < len(found):
+        raise ValueError("its tokenizer cannot tell words apart: are the tokenizer's files empty?")
+    known = len(backbone.tokenizer)
+    for name, module in backbone.model.named_modules():
+        if name.endswith((".word_embeddings", ".embed_tokens")):
+            rows = module.num_embeddings
+            if not _LEAST_SHARE * rows <= known <= rows:
+                raise ValueError(
+                    f"its tokenizer knows {known} tokens, its model {rows}: files of two versions, or cut?"
+                )
 
 
 def backbone_class(name: str) -> type[Backbone]:

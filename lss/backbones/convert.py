@@ -8,6 +8,7 @@ those of v1.5 but for a single linear projector; this module reads v1.5.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def convert_pickled(folder: Path) -> list[Path]:
         raise LssError(f"{folder}: holds no pickled checkpoint ({', '.join(PICKLES)}): nothing to convert.")
     indices = sorted(folder.glob("*.bin.index.json"))
     for index in indices:
-        named = set(read_json(index)["weight_map"].values())
+        named = set(_weight_map(index).values())
         if missing := sorted(name for name in named if not (folder / name).is_file()):
             raise LssError(f"{index}: names files that are not there: {', '.join(missing)}. Fetch them too.")
     return [*(_convert_pickle(path) for path in pickles), *(_convert_index(index) for index in indices)]
@@ -139,22 +140,54 @@ def _convert_pickle(path: Path) -> Path:
             f"{path}: holds more than tensors, or is broken ({type(error).__name__}). Do not load it; fetch the "
             "file again from its publisher."
         ) from error
-    weights = weights.get("state_dict", weights)
-    if not all(isinstance(value, torch.Tensor) for value in weights.values()):
-        raise LssError(f"{path}: should hold tensors by name only. Is it a checkpoint of weights?")
+    if isinstance(weights, dict):
+        weights = weights.get("state_dict", weights)
+    strange = next(_strange(weights), None)
+    if strange:
+        raise LssError(f"{path}: should hold dense tensors by name only, but {strange}. Is it a checkpoint of weights?")
     target = path.with_name(_safe_name(path.name))
     with atomic_path(target) as temporary:
         # clones: safetensors refuses names that share memory
-        save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, temporary)
+        try:
+            save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, temporary)
+        except (KeyError, ValueError, RuntimeError) as error:  # types of numbers that the format does not know
+            raise LssError(f"{path}: holds a tensor that safetensors cannot ({error}). Convert it by hand.") from error
     load_file(target)
     return target
 
 
+def _strange(weights: Any) -> Iterator[str]:
+    """What of an unpickled object is no named dense tensor with values, in words."""
+    if not isinstance(weights, dict):
+        yield f"it is {type(weights).__name__}"
+    elif not weights:
+        yield "it is empty"
+    else:
+        for name, value in weights.items():
+            if not isinstance(name, str):
+                yield f"a name is {type(name).__name__}"
+            elif not isinstance(value, torch.Tensor):
+                yield f"{name} is {type(value).__name__}"
+            elif value.layout != torch.strided or value.is_quantized or value.is_meta:
+                yield f"{name} is a sparse, quantised or empty tensor"
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """Which file holds which weight; LssError where the file is no such index."""
+    found = read_json(index)
+    places = found.get("weight_map") if isinstance(found, dict) else None
+    if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
+        raise LssError(f"{index}: weight_map: is no index of a checkpoint's files. Fetch the checkpoint again.")
+    if outside := next((file for file in places.values() if Path(file).name != file), None):
+        raise LssError(f"{index}: weight_map: names {outside!r}, which is no file beside it. Do not trust it.")
+    return places
+
+
 def _convert_index(path: Path) -> Path:
     """The list of which file holds which weight, for the converted files."""
-    index = read_json(path)
+    index, places = read_json(path), _weight_map(path)
     target = path.with_name(f"{_safe_name(path.name.removesuffix('.index.json'))}.index.json")
-    files = {name: _safe_name(file) for name, file in index["weight_map"].items()}
+    files = {name: _safe_name(file) for name, file in places.items()}
     write_json(target, {"metadata": index.get("metadata", {}), "weight_map": files})
     return target
 

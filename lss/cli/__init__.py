@@ -5,7 +5,6 @@ Stage modules are imported inside their command, so that `lss --help` and small 
 
 from __future__ import annotations
 
-import errno
 import sys
 from typing import Annotated
 
@@ -13,6 +12,7 @@ import typer
 
 from lss import __version__
 from lss.errors import LssError
+from lss.runtime.faults import explain
 
 
 def _show_version(asked: bool) -> None:
@@ -55,8 +55,9 @@ def main() -> None:
     except LssError as error:
         print(f"lss: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except OSError as error:
-        if error.errno != errno.ENOSPC and "No space left" not in str(error):
+    except Exception as error:
+        if (said := explain(error)) is None:
             raise
-        print("lss: no space left on the disk; docs/troubleshooting.md says what can be freed.", file=sys.stderr)
+        where = getattr(error, "filename", None)
+        print(f"lss: {f'{where}: ' if where else ''}{said}", file=sys.stderr)
         raise SystemExit(2) from None

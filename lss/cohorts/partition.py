@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ def assign_stratified(strata: dict[str, str], fractions: dict[str, float], seed:
 def assign_folds(strata: dict[str, str], folds: int, fold: int, seed: int) -> dict[str, str]:
     """Stratified k-fold over patients: `fold` is the test part, the next one validates, the others train.
 
-    Raises LssError when there are fewer than three folds, fewer patients than folds, or no such fold.
+    Raises LssError when there are fewer than three folds, fewer patients of the most frequent grade than folds, or no
+    such fold.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -61,6 +62,12 @@ def assign_folds(strata: dict[str, str], folds: int, fold: int, seed: int) -> di
         raise LssError(f"params.yaml: split.fold: {fold} is not below split.folds = {folds}.")
     if len(strata) < folds:
         raise LssError(f"params.yaml: split.folds: {folds} folds need as many patients; there are {len(strata)}.")
+    largest = max(Counter(strata.values()).values())
+    if folds > largest:
+        raise LssError(
+            f"params.yaml: split.folds: {folds} folds need a worst grade with as many patients; the most frequent has "
+            f"{largest}. Set it to at most {largest}, or to null: split.fractions then hold."
+        )
     patients = sorted(strata)
     # each patient stands once, so that stratified folds of patients are grouped folds of slices
     splitter = StratifiedKFold(folds, shuffle=True, random_state=derive_seed(seed, "folds") % 2**32)

@@ -19,10 +19,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lss.errors import LssError
+from lss.runtime.faults import explain
 from lss.storage.parquet_files import TableReader, seal
 
 OWNER_ONLY = 0o600
 """Rights of a file that names patients."""
+
+
+def _moment(step: str, path: Path) -> None:
+    """Stand for a moment between two steps of writing `path`; tests put a fault in its place."""
 
 
 @contextmanager
@@ -32,15 +37,20 @@ def atomic_path(path: Path | str, mode: int = 0o644) -> Iterator[Path]:
     It lies in a hidden folder of its own beside `path`, which only the owner may read, since some libraries
     (safetensors) write beside a file themselves. What a killed process left of the same file is removed first: nobody
     else would, and DVC would track it. So only one process at a time may write a path; Snakemake sees to that.
+
+    Raises LssError that names `path` and the remedy where the machine does not let it be written.
     """
     path = Path(path)
     with _folder_beside(path) as folder:
         temporary = folder / path.name
         yield temporary
+        _moment("written", path)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())  # else a power cut may leave the new name on an empty file
         temporary.chmod(mode)
+        _moment("synced", path)
         temporary.replace(path)
+        _moment("renamed", path)
 
 
 @contextmanager
@@ -51,19 +61,40 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         temporary = folder / path.name
         temporary.mkdir()
         yield temporary
+        _moment("written", path)
         if path.exists():
             path.replace(folder / "old")
+            _moment("old one aside", path)
         temporary.replace(path)
+        _moment("renamed", path)
 
 
 @contextmanager
 def _folder_beside(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name}."
-    for left in path.parent.glob(f"{glob.escape(prefix)}????????"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as folder:
-        yield Path(folder)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".{path.name}."
+        for left in path.parent.glob(f"{glob.escape(prefix)}????????"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as name:
+            folder = Path(name)
+            _moment("begun", path)
+            yield folder
+    except LssError:
+        raise
+    except Exception as error:
+        if not _is_of_writing(error, path) or (said := explain(error)) is None:
+            raise
+        raise LssError(f"{path}: cannot be written: {said}") from error
+
+
+def _is_of_writing(error: Exception, path: Path) -> bool:
+    """Whether an error names no other file than `path`, what is written beside it, or a folder above."""
+    name = getattr(error, "filename", None)
+    if name is None:
+        return True
+    at = Path(os.fsdecode(name))
+    return at == path or path.is_relative_to(at) or os.fspath(at).startswith(os.fspath(path.parent / f".{path.name}."))
 
 
 def write_text(path: Path | str, text: str, mode: int = 0o644) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,14 @@ def keep(root: Path, revision: str | None) -> Path:
     """
     read, names = _workspace(root) if revision is None else _revision(root, revision)
     manifests = [
-        json.loads(read(name))
+        _manifest(read, name)
         for name in sorted(names(layout.MANIFESTS))
         if Path(name).relative_to(layout.MANIFESTS).parts[0].removesuffix(".json") in SETTINGS_OF
     ]
-    evaluated = json.loads(read(_EVALUATED))
+    evaluated = _manifest(read, _EVALUATED)
     files = {path: read(path) for path in (*_CASES.values(), layout.METRICS)}
     for path, content in files.items():
-        if evaluated["outputs"].get(path, {}).get("sha256") != hashlib.sha256(content).hexdigest():
+        if evaluated.get("outputs", {}).get(path, {}).get("sha256") != hashlib.sha256(content).hexdigest():
             raise LssError(f"{path}: is not what the stage evaluate wrote ({_EVALUATED}). Rerun evaluate, then keep.")
     kept = {str(Path(path).relative_to("results")): content for path, content in files.items()}
     kept["settings.json"] = (json.dumps(settings_of(manifests), indent=2, sort_keys=True) + "\n").encode()
@@ -96,6 +97,17 @@ Reader = tuple[Callable[[str], bytes], Callable[[str], list[str]]]
 """Content of a file, and files below a folder, both by path relative to the project."""
 
 
+def _manifest(read: Callable[[str], bytes], name: str) -> dict[str, Any]:
+    """A manifest; LssError where it is none."""
+    try:
+        found = json.loads(read(name))
+    except ValueError as error:
+        raise LssError(f"{name}: cannot be read as JSON ({error}). Rerun the stage that writes it.") from error
+    if not isinstance(found, dict):
+        raise LssError(f"{name}: is no manifest of a stage. Rerun the stage that writes it.")
+    return found
+
+
 def _workspace(root: Path) -> Reader:
     def read(path: str) -> bytes:
         try:
@@ -116,14 +128,22 @@ def _revision(root: Path, revision: str) -> Reader:
     except DvcException as error:
         raise LssError(f"lss keep: '{revision}' is neither a git revision nor a DVC experiment: {error}") from error
 
-    def read(path: str) -> bytes:
+    @contextmanager
+    def at_hand(path: str) -> Iterator[None]:
         try:
-            with files.open(path, "rb") as file:
-                return file.read()
-        except (OSError, DvcException) as error:
+            yield
+        except Exception as error:  # DVC's own and those of its storage share no base
             raise LssError(
                 f"{path} of '{revision}': is not at hand ({error}). `dvc fetch --all-commits` brings it from a remote; "
                 "a revision whose dvc.lock holds no finished run cannot be kept."
             ) from error
 
-    return read, lambda folder: files.find(folder) if files.isdir(folder) else []
+    def read(path: str) -> bytes:
+        with at_hand(path), files.open(path, "rb") as file:
+            return file.read()
+
+    def names(folder: str) -> list[str]:
+        with at_hand(folder):
+            return files.find(folder) if files.isdir(folder) else []
+
+    return read, names

@@ -99,9 +99,11 @@ def save_checkpoint(
     tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{key}": value for key, value in state.items()}
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     header = {"settings": settings, "progress": json.dumps(asdict(progress)), "own_states": json.dumps(own_states)}
+    header["sha256"] = _digest(header, tensors)
     with atomic_path(folder / NAME) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=header)
+        save_file(tensors, temporary, metadata=header)
 
 
 def load_checkpoint(
@@ -121,7 +123,7 @@ def load_checkpoint(
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         print(f"{path}: cannot be read ({error}); training starts from the beginning.", file=sys.stderr)
         return None
     if header.get("settings") != settings:
@@ -129,6 +131,9 @@ def load_checkpoint(
             f"{path}: belongs to other settings, data, weights or code; refused, training starts anew.",
             file=sys.stderr,
         )
+        return None
+    if header.pop("sha256", "") != _digest(header, tensors):
+        print(f"{path}: was changed since it was written; refused, training starts anew.", file=sys.stderr)
         return None
     if wrong := _unfit(tensors, module, optimiser):
         print(f"{path}: {wrong} does not fit this model; refused, training starts anew.", file=sys.stderr)
@@ -142,6 +147,15 @@ def load_checkpoint(
     optimiser.load_state_dict(state)
     progress = Progress(**json.loads(header["progress"]))
     return progress, _below(tensors, "best/"), json.loads(header["own_states"])
+
+
+def _digest(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over all that a checkpoint holds: one changed bit would train on to another model."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _unfit(tensors: dict[str, Tensor], module: nn.Module, optimiser: torch.optim.Optimizer) -> str | None:

@@ -142,6 +142,12 @@ def test_impossible_folds_are_refused(tmp_path: Path, changes: dict[str, int], m
         run(tmp_path, cohort(["A"] * 6), **changes)
 
 
+def test_more_folds_than_patients_of_the_most_frequent_grade_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(LssError, match=r"the most frequent has 3\. Set it to at most 3"):
+        run(tmp_path, cohort(["A", "BC", "D", "A", "BC", "A"]), folds=4)
+    assert {row["subset"] for row in run(tmp_path, cohort(["A", "BC", "D", "A", "BC", "A"]), folds=3)}
+
+
 def test_what_is_not_worked_on_is_unused_with_the_reason(tmp_path: Path) -> None:
     rows = cohort(["A", "BC", "D", "A", "BC", "A"])
     rows += [
