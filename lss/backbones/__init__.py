@@ -18,6 +18,10 @@ _LEAST_SHARE = 0.9
 """Of a model's token embeddings that its tokenizer knows; some are padded to a round number."""
 
 
+_MOST_TIMES = 2
+"""How many weights a model has for each one stored; more than one where two layers share a tensor."""
+
+
 def load_backbone(name: str, folder: Path, *, quantise: bool, device: torch.device, dtype: torch.dtype) -> Backbone:
     """Load the backbone called `name` from a folder in its published format, frozen, in evaluation mode.
 
@@ -35,6 +39,7 @@ def load_backbone(name: str, folder: Path, *, quantise: bool, device: torch.devi
     """
     cls = backbone_class(name)
     try:
+        _check_size(cls, Path(folder))
         backbone = cls.load(Path(folder), quantise=quantise, device=device, dtype=dtype)
         _try_tokenizer(backbone)
     except (LssError, MemoryError):
@@ -51,6 +56,23 @@ def load_backbone(name: str, folder: Path, *, quantise: bool, device: torch.devi
     stored = backbone.stored_tensors(Path(folder))
     backbone.unused = tuple(f"{file}: {name}" for file, name, target in stored if target not in held)
     return backbone.requires_grad_(False).eval()
+
+
+def _check_size(cls: type[Backbone], folder: Path) -> None:
+    """Raise ValueError where the configuration describes a model far larger than the files hold.
+
+    Libraries fill what a configuration leaves out with that of a published model, whose tens of gigabytes they would
+    ask the machine for before they look at the files.
+    """
+    import torch
+
+    from lss.backbones.files import stored_count
+
+    if stored := stored_count(folder):
+        with torch.device("meta"):
+            wanted = sum(parameter.numel() for parameter in cls.empty(folder).model.parameters())
+        if wanted > _MOST_TIMES * stored:
+            raise ValueError(f"its configuration describes {wanted:,} weights, its files hold {stored:,}")
 
 
 def _try_tokenizer(backbone: Backbone) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -66,10 +67,19 @@ def new_tensors(module: nn.Module) -> dict[str, Tensor]:
 def read_card(folder: Path) -> ModelCard:
     """Read a model folder's model.json; LssError where it is missing or of another version."""
     path = folder / CONFIG
+    values = read_json(path)
     try:
-        card = ModelCard(**read_json(path))
+        if not isinstance(values, dict):
+            raise TypeError(f"it holds {type(values).__name__}")
+        card = ModelCard(**values)
         card.network_config  # noqa: B018  (a network of another version has other settings)
+        TypeAdapter(ModelCard).validate_python(values)
+        TypeAdapter(NetworkConfig).validate_python(card.network)
         return card
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}, found {first['input']!r}"
+        raise LssError(f"{path}: {said}. The file was changed: rerun its training.") from error
     except TypeError as error:
         raise LssError(f"{path}: was written by another version ({error}). Rerun its training.") from error
 

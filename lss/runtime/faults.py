@@ -19,6 +19,7 @@ _KNOWN = {
     errno.ENAMETOOLONG: ("the path is too long", "Move the project to a shorter one."),
     errno.EMFILE: ("too many open files", f"Raise the limit (ulimit -n), or work with fewer cores. {_AGAIN}"),
     errno.ENFILE: ("too many open files on this machine", f"Close other programs. {_AGAIN}"),
+    errno.EEXIST: ("a file is where a folder should be", "Move that file away."),
     errno.ENOTDIR: ("a part of this path is a file", "Move that file away."),
     errno.EISDIR: ("a folder is where a file should be", "Move that folder away."),
     errno.ENOMEM: ("out of memory", f"Work with fewer cores, or give it more memory. {_AGAIN}"),
@@ -28,6 +29,7 @@ _KNOWN = {
 
 _NUMBER = re.compile(r"\(os error (\d+)\)|\[[Ee]rrno (\d+)\]")
 _MEMORY = re.compile(r"out of memory|can't allocate memory|failed to allocate|malloc of size|std::bad_alloc", re.I)
+_THREAD = re.compile(r"can't start new thread|failed to create thread|pthread_create", re.I)
 _WORKER = re.compile(r"terminated abruptly|worker \(pid.*\) (is killed|exited unexpectedly)", re.I)
 
 
@@ -41,6 +43,8 @@ def explain(error: BaseException) -> str | None:
         return f"{_said(errno.ENOMEM)} A training takes less with a smaller train.micro_batch_size."
     if _WORKER.search(text):
         return f"a worker process was killed, most often by the kernel: {_said(errno.ENOMEM)}"
+    if _THREAD.search(text):
+        return _said(errno.EAGAIN)
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _NUMBER.search(text)):
         number = int(found[1] or found[2])

@@ -126,7 +126,7 @@ def read_json(path: Path | str) -> Any:
     """Read a JSON file; LssError names the file when it is missing or broken."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise LssError(f"{path}: cannot be read as JSON ({error}). Rerun the stage that writes it.") from error
 
 
