@@ -115,13 +115,13 @@ def _flipped_page(path: Path) -> None:
 
 
 FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "missing": (lambda path: None, "cannot be read as a shard"),
-    "empty": (lambda path: path.write_bytes(b""), "cannot be read as a shard"),
-    "text": (lambda path: path.write_text("slice_key,grade\n"), "cannot be read as a shard"),
-    "a folder": (lambda path: path.mkdir(), "cannot be read as a shard"),
-    "a pickle": (lambda path: path.write_bytes(b"\x80\x04c__builtin__\neval\n."), "cannot be read as a shard"),
-    "magic numbers alone": (lambda path: path.write_bytes(b"PAR1\0\0\0\0PAR1"), "cannot be read as a shard"),
-    "a page overwritten": (_flipped_page, "cannot be read as a shard"),
+    "missing": (lambda path: None, "cannot be read as Parquet"),
+    "empty": (lambda path: path.write_bytes(b""), "cannot be read as Parquet"),
+    "text": (lambda path: path.write_text("slice_key,grade\n"), "cannot be read as Parquet"),
+    "a folder": (lambda path: path.mkdir(), "cannot be read as Parquet"),
+    "a pickle": (lambda path: path.write_bytes(b"\x80\x04c__builtin__\neval\n."), "cannot be read as Parquet"),
+    "magic numbers alone": (lambda path: path.write_bytes(b"PAR1\0\0\0\0PAR1"), "cannot be read as Parquet"),
+    "a page overwritten": (_flipped_page, "cannot be read as Parquet"),
     "grades as numbers": (_other_type, "column grade: is of type int32, not string"),
     "a column less": (_without_column, "columns ['report'] are missing"),
 }
