@@ -21,7 +21,7 @@ SILENT = {
     for name in (
         *("__init__", "domain/__init__", "project/__init__", "runtime/__init__", "stages/__init__", "storage/__init__"),
         *("errors", "fetch/sources", "runtime/progress"),
-        *(f"project/{name}" for name in ("code", "layout", "manifest", "params", "settings_file")),
+        *(f"project/{name}" for name in ("code", "layout", "manifest", "params", "plan_settings", "settings_file")),
     )
 }
 

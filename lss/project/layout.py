@@ -6,6 +6,7 @@ Braces are Snakemake wildcards; `layout.SLICES.format(batch="00")` fills them. R
 from __future__ import annotations
 
 PARAMS = "params.yaml"
+PLANNED_SETTINGS = ".lss-state/settings/{digest}.yaml"  # its copy for the jobs of the run that is going on
 
 # what the chain reads but does not make, as Snakemake last saw it; in git, beside dvc.lock
 OUTSIDE = "data/outside.yaml"

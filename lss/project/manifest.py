@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lss import BEGAN, __version__
+from lss.project.code import code_hash
 from lss.storage.io import read_json, sha256_file, write_json
 
 _PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "open_clip_torch", "timm", "opencv-python-headless",
@@ -51,6 +52,7 @@ def write_manifest(
             },
             "params": params,
             "seed": seed,
+            "code": code_hash(stage),
             "facts": facts or {},
             "finished": now.isoformat(timespec="seconds"),
             "seconds": round((now - started).total_seconds(), 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from lss.project import layout
@@ -106,3 +107,12 @@ def stage_manifests(params: Params) -> list[str]:
         "figures",
     ]
     return [layout.MANIFEST.format(name=name) for name in names]
+
+
+def manifests_by_stage(params: Params) -> dict[str, list[str]]:
+    """Paths of the manifests of all stages, the page's too, by stage in the order of the chain."""
+    found: dict[str, list[str]] = {}
+    for manifest in [*stage_manifests(params), layout.MANIFEST.format(name="page")]:
+        stage = Path(manifest).relative_to(layout.MANIFESTS).with_suffix("").parts[0]
+        found.setdefault(stage, []).append(manifest)
+    return found

@@ -1,8 +1,9 @@
 """What the chain reads but does not make: the raw archive, the pseudonyms' key, the user's own split.
 
 None of them need be there, so they can be neither inputs of a rule nor dependencies of DVC. Instead one hash of each is
-recorded in one small file, which both compare: Snakemake as a parameter of a rule, DVC as one of a stage. Every plan
-of Snakemake looks anew; DVC alone sees what was recorded last.
+recorded in one small file, which both compare: Snakemake as a parameter of a rule, DVC as one of a stage. Every run of
+Snakemake looks anew and records what it found; DVC alone sees what was recorded last. A mere plan (`snakemake -n`,
+`--summary`) writes nothing and reads no raw file: one that is new, or whose size or time is new, counts as changed.
 """
 
 from __future__ import annotations
@@ -32,21 +33,30 @@ def recorded(path: Path) -> dict[str, str]:
     return {stage: str(found.get(stage, "not seen yet")) for stage in ("cohort", "ingest", "split")}
 
 
-def look(params: Params, path: Path, listing: Path) -> dict[str, str]:
-    """State by stage as it is now, recorded in `path` where it has changed; the raw archive's by `list_files`.
+def look(params: Params, path: Path, listing: Path, *, read: bool = True) -> dict[str, str]:
+    """State by stage as it is now; what is absent counts as it stands in `path`.
 
-    What is absent counts as unchanged: whoever got the results without the raw archive can still redraw a figure.
+    So whoever got the results without the raw archive can still redraw a figure.
+
+    Args:
+        params: the settings.
+        path: where the state was recorded last (`record`).
+        listing: table of the raw files (`list_files`).
+        read: whether raw files that are not in `listing` as they are now are read, and `listing` is brought up to date.
     """
     before = recorded(path)
     now = {
-        "cohort": _archive(params.cohort, listing),
+        "cohort": _archive(params.cohort, listing, read),
         "ingest": _key(params),
         "split": _file(params.split.file),
     }
-    state = {stage: before[stage] if value is None else value for stage, value in now.items()}
-    if state != before or not path.is_file():
+    return {stage: before[stage] if value is None else value for stage, value in now.items()}
+
+
+def record(state: dict[str, str], path: Path) -> None:
+    """Write the state of `look` into `path`, where it has changed."""
+    if state != recorded(path) or not path.is_file():
         write_text(path, _HEAD + "".join(f"{stage}: {json.dumps(value)}\n" for stage, value in state.items()))
-    return state
 
 
 def list_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
@@ -55,11 +65,35 @@ def list_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
     The list is kept in the CSV `listing`, which names patients and only its owner may read: a file whose size and time
     are as they were there is not read again, since to hash an archive takes minutes.
     """
-    known: dict[str, dict[str, Any]] = {}
-    if listing.is_file():
-        with listing.open(encoding="utf-8", errors="surrogateescape", newline="") as table:
-            known = {row["file"]: row for row in csv.DictReader(table)}
-    listed, changed = [], []
+    known = _known(listing)
+    listed = _compared(cohort, known)
+    changed = [row for row in listed if not row["sha256"]]  # one that could not be read is tried again
+    for row in progress(changed, "hashing raw files", unit="file") if changed else ():
+        try:
+            row |= {"sha256": sha256_file(row["file"]), "problem": ""}
+        except OSError as error:
+            row["problem"] = error.strerror or type(error).__name__
+    if listed != list(known.values()) or not listing.is_file():
+        write_csv(listing, listed, ["file", "bytes", "time_ns", "sha256", "problem"], mode=OWNER_ONLY)
+    return _beside(cohort, listed)
+
+
+def listed_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
+    """The rows of `list_files` as they stand in `listing`; no raw file is looked at. Empty where there is no list."""
+    return _beside(cohort, list(_known(listing).values()))
+
+
+def _known(listing: Path) -> dict[str, dict[str, Any]]:
+    """Rows of the table `listing` by path; none before the first run."""
+    if not listing.is_file():
+        return {}
+    with listing.open(encoding="utf-8", errors="surrogateescape", newline="") as table:
+        return {row["file"]: row for row in csv.DictReader(table)}
+
+
+def _compared(cohort: CohortParams, known: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row per file as it is now; hash and problem are the known ones where size and time are, else empty."""
+    listed = []
     paths = [f"{cohort.root}/{file}" for file in FolderTree(cohort.root).files()]
     for path in [*paths, *map(str, files_elsewhere(cohort))]:
         row = {"file": path, "bytes": "0", "time_ns": "0", "sha256": "", "problem": ""}
@@ -69,18 +103,14 @@ def list_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
         except OSError as error:  # the reader gives it its line in the table of rejects
             row["problem"] = error.strerror or type(error).__name__
         before = known.get(path, {})
-        if before.get("sha256") and all(row[key] == before[key] for key in ("bytes", "time_ns")):
-            row["sha256"] = before["sha256"]
-        elif not row["problem"]:
-            changed.append(row)
+        if not row["problem"] and all(row[key] == before.get(key) for key in ("bytes", "time_ns")):
+            row = dict(before)
         listed.append(row)
-    for row in progress(changed, "hashing raw files", unit="file") if changed else ():
-        try:
-            row["sha256"] = sha256_file(row["file"])
-        except OSError as error:
-            row["problem"] = error.strerror or type(error).__name__
-    if listed != list(known.values()) or not listing.is_file():
-        write_csv(listing, listed, ["file", "bytes", "time_ns", "sha256", "problem"], mode=OWNER_ONLY)
+    return listed
+
+
+def _beside(cohort: CohortParams, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with their path within the cohort, and bytes as a number."""
     return [row | {"file": row["file"].removeprefix(f"{cohort.root}/"), "bytes": int(row["bytes"])} for row in listed]
 
 
@@ -90,10 +120,16 @@ def hash_of_all(listed: list[dict[str, Any]]) -> str:
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _archive(cohort: CohortParams, listing: Path) -> str | None:
+def _archive(cohort: CohortParams, listing: Path, read: bool) -> str | None:
     if cohort.name == "phantom":
         return "made by the stage"
-    return hash_of_all(list_files(cohort, listing)) if cohort.root.is_dir() else None
+    if not cohort.root.is_dir():
+        return None
+    if read:
+        return hash_of_all(list_files(cohort, listing))
+    listed = _compared(cohort, _known(listing))
+    unread = sum(not (row["sha256"] or row["problem"]) for row in listed)
+    return f"{unread} raw file(s) not read yet" if unread else hash_of_all(_beside(cohort, listed))
 
 
 def _key(params: Params) -> str | None:

@@ -21,6 +21,7 @@ from pydantic import (
 
 from lss.errors import LssError
 from lss.project import layout
+from lss.project.plan_settings import settings_path
 from lss.project.settings_file import Lines, read_settings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -447,11 +448,12 @@ class Params(Section):
         return self
 
 
-def load_params(path: Path | str = layout.PARAMS) -> Params:
-    """Read and check params.yaml.
+def load_params(path: Path | str | None = None) -> Params:
+    """Read and check the settings in `path`; where not given, in params.yaml or, in a job, as its plan had them.
 
     Raises LssError that lists every wrong key or value with its line and the allowed ones.
     """
+    path = path or settings_path()
     raw, lines = read_settings(path)
     return check_params(raw, str(path), lines)
 

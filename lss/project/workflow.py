@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,37 +10,120 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from lss.errors import LssError
 from lss.project import layout
 from lss.project.code import dvc_stages
-from lss.project.models import stage_manifests
-from lss.project.outside import look
+from lss.project.models import manifests_by_stage
+from lss.project.outside import look, record
 from lss.project.params import Params, load_params
+
+
+def stage_of_dvc() -> str | None:
+    """The stage that DVC runs Snakemake for (`dvc repro`); None where Snakemake was called by itself."""
+    stage = os.environ.get("DVC_STAGE")
+    return stage if stage in dvc_stages() else None
+
+
+def refuse_beside_dvc(root: Path) -> None:
+    """Raise LssError where `dvc repro` is at work in the project at `root`, and it was not what called Snakemake.
+
+    The other way round Snakemake's own lock refuses what DVC starts.
+    """
+    if "DVC_STAGE" in os.environ:
+        return
+    try:
+        held = json.loads((root / ".dvc/tmp/rwlock").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    writers = list(held.get("write", {}).values())
+    if writer := next((writer for writer in writers if psutil.pid_exists(writer["pid"])), None):
+        raise LssError(
+            f"DVC is at work in this folder (process {writer['pid']}: {writer['cmd']}). Nothing was started: wait "
+            "until it has ended, or stop it."
+        )
 
 
 def finish(root: Path, params: Params, current: set[str]) -> None:
     """At the end of a successful run: DVC records the stages that are current, and the user is told where to look.
 
-    Called by DVC itself (`dvc repro`) it leaves the recording to DVC, which holds the lock then.
+    Recorded is what this run made, and what it left as it was and still is what its manifest states. Called by DVC
+    itself (`dvc repro`) it leaves the recording to DVC, which holds the lock then.
 
     Args:
         root: the project's folder.
         params: the settings of the run.
         current: outputs of all jobs in the run's plan, done now or before. A stage of which one is not there, as
             after `snakemake denoise_all`, is not recorded: it may be out of date.
+
+    Raises LssError where DVC must not record what was made, or could not.
     """
     (root / layout.PHANTOM).mkdir(parents=True, exist_ok=True)  # an output for DVC, which knows no optional ones
+    edited = edited_sections(root, params)
+    if stage := stage_of_dvc():
+        if edited.intersection(_sections_of(stage)):
+            raise LssError(
+                f"{layout.PARAMS} was edited while the stage {stage} ran. What was made is of the settings before; so "
+                "that DVC does not record it as made with the new ones, it is told that the stage failed: run it again."
+            )
+        return
     if "DVC_STAGE" in os.environ:
         return
-    due: dict[str, list[str]] = {"page": [layout.MANIFEST.format(name="page")]}
-    for manifest in stage_manifests(params):
-        due.setdefault(Path(manifest).relative_to(layout.MANIFESTS).with_suffix("").parts[0], []).append(manifest)
-    if done := [stage for stage in dvc_stages() if current.issuperset(due[stage])]:
-        subprocess.run([_beside_python("dvc"), "commit", "--force", "--quiet", *done], cwd=root, check=True)
+    _record(root, params, current, edited)
     page = root / layout.PAGE
     if page.is_file():
         print(f"\nResults: {page}\n  tables {root / 'results/tables'}, figures {root / 'results/figures'},"
               f" numbers {root / layout.METRICS}", file=sys.stderr)  # fmt: skip
+
+
+def edited_sections(root: Path, params: Params) -> set[str]:
+    """Sections of params.yaml that do not hold what `params` does any more; all of them where it cannot be read."""
+    planned = params.model_dump(mode="json")
+    try:
+        now = load_params(root / layout.PARAMS).model_dump(mode="json")
+    except LssError:
+        return set(planned)
+    return {name for name, value in planned.items() if now[name] != value}
+
+
+def _sections_of(stage: str) -> set[str]:
+    """Sections of params.yaml that DVC records for a stage."""
+    return {entry for entry in dvc_stages()[stage]["params"] if isinstance(entry, str)}
+
+
+def _record(root: Path, params: Params, current: set[str], edited: set[str]) -> None:
+    """`dvc commit` of the stages that are whole and as their manifests state; a line for each of the others."""
+    from lss.lineage.fresh import outdated
+
+    whole = {
+        stage: due
+        for stage, due in manifests_by_stage(params).items()
+        if current.issuperset(due) and all((root / manifest).is_file() for manifest in due)
+    }
+    wrong = outdated([manifest for due in whole.values() for manifest in due], params, root)
+    due_to = {
+        stage: f"{layout.PARAMS} was edited while this ran ({', '.join(sorted(edited & _sections_of(stage)))})"
+        for stage in whole
+        if edited & _sections_of(stage)
+    }
+    for stage, due in whole.items():
+        if reason := next((f"{manifest}: {wrong[manifest]}" for manifest in due if manifest in wrong), None):
+            due_to.setdefault(stage, reason)
+    for stage, reason in due_to.items():
+        print(
+            f"NOT RECORDED by DVC  {stage}: {reason}. The next run brings it up to date; what was changed by hand is "
+            f"made again by `snakemake --forcerun {stage} -- all`.",
+            file=sys.stderr,
+        )
+    if done := [stage for stage in dvc_stages() if stage in whole and stage not in due_to]:
+        commit = [_beside_python("dvc"), "commit", "--force", "--quiet", *done]
+        made = subprocess.run(commit, cwd=root, capture_output=True, text=True)
+        if made.returncode:
+            raise LssError(
+                "everything was made, but DVC could not record it. When no other DVC is at work here, run "
+                f"`dvc commit --force {' '.join(done)}`.\n{made.stderr.strip()}"
+            )
 
 
 class FailedJob(NamedTuple):
@@ -91,7 +175,8 @@ def sync(root: Path) -> None:
 
     Raises LssError when DVC itself does not call everything current: stamping stale files would hide it.
     """
-    look(load_params(root / layout.PARAMS), root / layout.OUTSIDE, root / layout.PRIVATE_FILES)
+    outside = root / layout.OUTSIDE
+    record(look(load_params(root / layout.PARAMS), outside, root / layout.PRIVATE_FILES), outside)
     status = subprocess.run([_beside_python("dvc"), "status", "--json"], cwd=root, capture_output=True, text=True)
     if status.returncode or status.stdout.strip() != "{}":
         raise LssError(

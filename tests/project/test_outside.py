@@ -35,6 +35,7 @@ def archive(tmp_path: Path) -> Path:
 
 def look(tmp_path: Path, params: Params) -> dict[str, str]:
     state = outside.look(params, tmp_path / "outside.yaml", tmp_path / "files.csv")
+    outside.record(state, tmp_path / "outside.yaml")
     assert outside.recorded(tmp_path / "outside.yaml") == state
     return state
 
@@ -85,6 +86,31 @@ def test_what_has_not_changed_is_not_read_again(archive: Path, tmp_path: Path, m
     look(tmp_path, settings(archive))
     assert read == ["10.ima"]
     assert (tmp_path / "files.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_plan_reads_no_raw_file_and_writes_nothing(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, (recorded, listing) = settings(archive), (tmp_path / "outside.yaml", tmp_path / "files.csv")
+    read: list[str] = []
+    real = outside.sha256_file
+    monkeypatch.setattr(outside, "sha256_file", lambda path: read.append(Path(path).name) or real(path))
+
+    def planned() -> str:
+        return outside.look(params, recorded, listing, read=False)["cohort"]
+
+    (archive / "broken.ima").symlink_to("nowhere")
+    assert planned() == "4 raw file(s) not read yet"
+    assert not read and not recorded.exists() and not listing.exists()
+    state = look(tmp_path, params)["cohort"]
+    assert sorted(read) == ["1.ima", "10.ima", "2.ima", "broken.ima", "notes.csv"]
+    read.clear()
+    assert planned() == state
+    os.utime(archive / "a/2.ima", (1, 1))  # bytes may have changed: only a run looks
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in (recorded, listing)}
+    assert planned() == "1 raw file(s) not read yet" and not read
+    assert before == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in (recorded, listing)}
+    assert look(tmp_path, params)["cohort"] == state == planned() and "2.ima" in read
 
 
 def test_a_file_that_could_not_be_read_is_tried_again(

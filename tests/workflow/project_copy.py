@@ -57,13 +57,17 @@ def run(folder: Path, *command: str, check: bool = True) -> str:
 
     The environment's `lss` imports this checkout's package, so PYTHONPATH puts the copy's own first.
     """
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder)}
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment(folder))
     text = result.stdout + result.stderr
     if check and result.returncode:
         raise RuntimeError(f"{' '.join(command)} failed with {result.returncode}:\n{text[-8000:]}")
     return text
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Variables for a command in `folder`: programs of this environment first, and the copy's own package."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(folder)}
 
 
 def planned(folder: Path, target: str = "all") -> set[str]:

@@ -1,0 +1,61 @@
+"""Whether what a job made is what it would make now: asked before a result is recorded or kept.
+
+DVC does not empty the outputs of a stage (`persist` in dvc.yaml), so that finished trainings outlive a run that failed.
+So what lies there may be of other settings, restored by `dvc checkout`, or edited by hand; Snakemake, which remembers
+its own last jobs, cannot see that. The manifests can.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lss.errors import LssError
+from lss.lineage.hashes import Hashes
+from lss.lineage.records import Record, read_record
+from lss.project import layout
+from lss.project.code import code_hash
+from lss.project.outside import hash_of_all, list_files
+from lss.project.params import Params
+
+
+def outdated(manifests: list[str], params: Params, root: Path = Path()) -> dict[str, str]:
+    """Which of `manifests` are not of the settings `params`, of this code, or of the files here; with the reason.
+
+    Args:
+        manifests: paths relative to `root`; one that does not exist is no answer of this function's.
+        params: the settings now.
+        root: the project's folder.
+    """
+    found: dict[str, str] = {}
+    records = []
+    for manifest in manifests:
+        if not (root / manifest).is_file():
+            continue
+        try:
+            records.append(read_record(manifest, root))
+        except LssError as error:
+            found[manifest] = str(error)
+    hashes = Hashes(root)
+    hashes.read((path for record in records for path in (*record.inputs, *record.outputs)), "checking files")
+    for record in records:
+        if reason := _difference(record, params, hashes, root):
+            found[record.manifest] = reason
+    return found
+
+
+def _difference(record: Record, params: Params, hashes: Hashes, root: Path) -> str | None:
+    now = params.model_dump(mode="json")
+    if record.seed != now["seed"]:
+        return "made with another seed"
+    for section, settings in record.settings.items():
+        if settings != now[section]:
+            return f"made with other settings of {section}"
+    if record.code != code_hash(record.stage):
+        return "made by other code"
+    if record.stage == "cohort" and params.cohort.root.is_dir():
+        if hash_of_all(list_files(params.cohort, root / layout.PRIVATE_FILES)) != record.facts.get("sha256"):
+            return f"the raw files in {params.cohort.root} were changed since"
+    for path, stated in {**record.inputs, **record.outputs}.items():
+        if hashes.of(path) != stated:
+            return f"{path} {'is missing' if hashes.of(path) is None else 'was changed since'}"
+    return None

@@ -1,0 +1,67 @@
+"""What the manifests of a run state, in one place and typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lss.errors import LssError
+from lss.project.manifest import read_manifest
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one job left in its manifest.
+
+    Attributes:
+        manifest: its path, relative to the project's folder as all paths here.
+        stage: of the chain.
+        inputs: SHA-256 by path of the files that the job read.
+        outputs: SHA-256 by path of those that it wrote.
+        settings: sections of params.yaml that it was made with.
+        seed: the seed that it was made with.
+        code: hash of the stage's code; None in a manifest that does not state it.
+        commit: of the program, None where it ran outside a git repository.
+        finished: time in UTC, as ISO 8601.
+        facts: counts and caveats.
+    """
+
+    manifest: str
+    stage: str
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    settings: dict[str, Any]
+    seed: int
+    code: str | None
+    commit: str | None
+    finished: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def read_record(manifest: str, root: Path = Path()) -> Record:
+    """Read the manifest at `root / manifest`. Raises LssError where it is missing, broken, or lacks a key."""
+    found = read_manifest(root / manifest)
+    try:
+        stage = found["stage"]
+        return Record(
+            manifest=manifest,
+            stage=stage,
+            inputs=dict(found["inputs"]),
+            outputs={path: stated["sha256"] for path, stated in found["outputs"].items()},
+            settings=_sections(manifest, stage, found["params"]),
+            seed=found["seed"],
+            code=found.get("code"),
+            commit=found["machine"]["commit"],
+            finished=found["finished"],
+            facts=found["facts"],
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise LssError(f"{manifest}: is no manifest of a stage ({error!r}). Rerun the stage that writes it.") from error
+
+
+def _sections(manifest: str, stage: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Settings by section of params.yaml: most stages record their own alone."""
+    if stage == "ingest":
+        return params
+    return {"train" if stage == "ablation" and not manifest.endswith("/comparison.json") else stage: params}
