@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections import Counter
@@ -62,12 +63,33 @@ def test_a_partial_run_records_what_it_made_and_nothing_of_the_archive(project: 
     assert "data/private" not in run(project, "git", "status", "--short", "--untracked-files=all")
 
 
-def test_an_added_file_is_noticed_by_both_and_taking_it_back_too(project: Path, archive: Path) -> None:
+def snapshot(folder: Path) -> dict[str, tuple[int, int, str]]:
+    """Time, size and hash of every file but those that git, Python, Snakemake and DVC keep for themselves."""
+    own = {".git", ".snakemake", "tmp", "__pycache__"}
+    files = [path for path in folder.rglob("*") if path.is_file() and not own & set(path.relative_to(folder).parts)]
+    return {
+        str(path): (path.stat().st_mtime_ns, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in files
+    }
+
+
+def test_an_added_file_is_noticed_by_a_pure_plan_and_taking_it_back_too(project: Path, archive: Path) -> None:
     added = archive / "01_MRI_Data/0008/new.ima"
     shutil.copy(next((archive / "01_MRI_Data/0001").rglob("T2_TSE_TRA*.ima")), added)
-    assert planned(project, "split") == FIRST and "cohort" in stale(project)
+    before = snapshot(project)
+    assert planned(project, "split") == FIRST
+    assert "update pending" in run(project, "snakemake", "--summary", "--", "split")
+    assert "--config and --configfile do not reach the stages" in run(
+        project, "snakemake", "--config", "seed=1", "--cores", "1", "--", "split", check=False
+    )
+    assert stale(project) == set()  # DVC sees what a run, or lss sync, saw last
+    assert snapshot(project) == before
+    assert "dvc status is not clean" in run(project, "lss", "sync", check=False)
+    assert "cohort" in stale(project)
     added.unlink()
-    assert planned(project, "split") == set() and stale(project) == set()
+    assert planned(project, "split") == set()
+    run(project, "lss", "sync", check=False)  # all else of the chain is not made here
+    assert stale(project) == set()
 
 
 def test_the_users_split_goes_by_pseudonyms_and_folds_take_its_place(project: Path, tmp_path: Path) -> None:
