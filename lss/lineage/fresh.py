@@ -14,6 +14,7 @@ from lss.lineage.hashes import Hashes
 from lss.lineage.records import Record, read_record
 from lss.project import layout
 from lss.project.code import code_hash
+from lss.project.models import manifest_settings
 from lss.project.outside import hash_of_all, list_files
 from lss.project.params import Params
 
@@ -44,11 +45,10 @@ def outdated(manifests: list[str], params: Params, root: Path = Path()) -> dict[
 
 
 def _difference(record: Record, params: Params, hashes: Hashes, root: Path) -> str | None:
-    now = params.model_dump(mode="json")
-    if record.seed != now["seed"]:
+    if record.seed != params.seed:
         return "made with another seed"
-    for section, settings in record.settings.items():
-        if settings != now[section]:
+    for section, settings in manifest_settings(record.manifest, record.facts, params).items():
+        if settings != record.settings.get(section):
             return f"made with other settings of {section}"
     if record.code != code_hash(record.stage):
         return "made by other code"

@@ -8,6 +8,7 @@ from typing import Any
 
 from lss.errors import LssError
 from lss.project.manifest import read_manifest
+from lss.project.models import is_arm
 
 
 @dataclass(frozen=True)
@@ -64,4 +65,4 @@ def _sections(manifest: str, stage: str, params: dict[str, Any]) -> dict[str, An
     """Settings by section of params.yaml: most stages record their own alone."""
     if stage == "ingest":
         return params
-    return {"train" if stage == "ablation" and not manifest.endswith("/comparison.json") else stage: params}
+    return {"train" if is_arm(manifest) else stage: params}

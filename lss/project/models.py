@@ -89,6 +89,36 @@ def segmentation_run(train: TrainParams, backbone: str) -> Run:
     return Run(backbone, "segmentation", train.segmentation.losses[0])
 
 
+def manifest_settings(manifest: str, facts: dict[str, Any], params: Params) -> dict[str, dict[str, Any]]:
+    """Settings by section that the job of a manifest reads now; in the manifest stand those that it was made with.
+
+    Args:
+        manifest: its path.
+        facts: that stand in it, by which a training or an arm is known.
+        params: the settings.
+    """
+    stage = stage_of_manifest(manifest)
+    if stage == "ingest":
+        return {name: getattr(params, name).model_dump(mode="json") for name in ("cohort", "ingest")}
+    if stage == "train":
+        return {stage: training_settings(params.train, Run(facts["backbone"], facts["task"], facts["loss"]))}
+    if is_arm(manifest):
+        arm = Arm(facts["backbone"], facts["fusion"], facts["repeat"])
+        losses = losses_of(params.ablation, arm.backbone, arm.fusion)
+        return {"train": arm_settings(params.train, arm, losses)}
+    return {stage: getattr(params, stage).model_dump(mode="json")}
+
+
+def is_arm(manifest: str) -> bool:
+    """Whether a manifest is of an arm of the ablation, which reads the section `train`; not of their comparison."""
+    return stage_of_manifest(manifest) == "ablation" and Path(manifest).stem != "comparison"
+
+
+def stage_of_manifest(manifest: str) -> str:
+    """The stage that a manifest is of, by its path."""
+    return Path(manifest).relative_to(layout.MANIFESTS).with_suffix("").parts[0]
+
+
 def stage_manifests(params: Params) -> list[str]:
     """Paths of the manifests of all stages before the page, in the order of the chain."""
     batches = [f"batch-{batch}" for batch in layout.batch_names(params.cohort.batches)]
@@ -113,6 +143,5 @@ def manifests_by_stage(params: Params) -> dict[str, list[str]]:
     """Paths of the manifests of all stages, the page's too, by stage in the order of the chain."""
     found: dict[str, list[str]] = {}
     for manifest in [*stage_manifests(params), layout.MANIFEST.format(name="page")]:
-        stage = Path(manifest).relative_to(layout.MANIFESTS).with_suffix("").parts[0]
-        found.setdefault(stage, []).append(manifest)
+        found.setdefault(stage_of_manifest(manifest), []).append(manifest)
     return found

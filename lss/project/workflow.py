@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -60,9 +60,8 @@ def finish(root: Path, params: Params, current: set[str]) -> None:
     Raises LssError where DVC must not record what was made, or could not.
     """
     (root / layout.PHANTOM).mkdir(parents=True, exist_ok=True)  # an output for DVC, which knows no optional ones
-    edited = edited_sections(root, params)
     if stage := stage_of_dvc():
-        if edited.intersection(_sections_of(stage)):
+        if edited_settings(root, params, stage):
             raise LssError(
                 f"{layout.PARAMS} was edited while the stage {stage} ran. What was made is of the settings before; so "
                 "that DVC does not record it as made with the new ones, it is told that the stage failed: run it again."
@@ -70,29 +69,32 @@ def finish(root: Path, params: Params, current: set[str]) -> None:
         return
     if "DVC_STAGE" in os.environ:
         return
-    _record(root, params, current, edited)
+    _record(root, params, current)
     page = root / layout.PAGE
     if page.is_file():
         print(f"\nResults: {page}\n  tables {root / 'results/tables'}, figures {root / 'results/figures'},"
               f" numbers {root / layout.METRICS}", file=sys.stderr)  # fmt: skip
 
 
-def edited_sections(root: Path, params: Params) -> set[str]:
-    """Sections of params.yaml that do not hold what `params` does any more; all of them where it cannot be read."""
+def edited_settings(root: Path, params: Params, stage: str) -> list[str]:
+    """Of the settings that DVC records for `stage`, those that are not in params.yaml as `params` has them any more."""
+    listed = [entry for entry in dvc_stages()[stage]["params"] if isinstance(entry, str)]
     planned = params.model_dump(mode="json")
     try:
         now = load_params(root / layout.PARAMS).model_dump(mode="json")
     except LssError:
-        return set(planned)
-    return {name for name, value in planned.items() if now[name] != value}
+        return listed
+    return [name for name in listed if _setting(now, name) != _setting(planned, name)]
 
 
-def _sections_of(stage: str) -> set[str]:
-    """Sections of params.yaml that DVC records for a stage."""
-    return {entry for entry in dvc_stages()[stage]["params"] if isinstance(entry, str)}
+def _setting(settings: dict[str, Any], name: str) -> Any:
+    """The value, or the section, of a dotted name."""
+    for key in name.split("."):
+        settings = settings[key]
+    return settings
 
 
-def _record(root: Path, params: Params, current: set[str], edited: set[str]) -> None:
+def _record(root: Path, params: Params, current: set[str]) -> None:
     """`dvc commit` of the stages that are whole and as their manifests state; a line for each of the others."""
     from lss.lineage.fresh import outdated
 
@@ -103,9 +105,9 @@ def _record(root: Path, params: Params, current: set[str], edited: set[str]) -> 
     }
     wrong = outdated([manifest for due in whole.values() for manifest in due], params, root)
     due_to = {
-        stage: f"{layout.PARAMS} was edited while this ran ({', '.join(sorted(edited & _sections_of(stage)))})"
+        stage: f"{layout.PARAMS} was edited while this ran ({', '.join(edited)})"
         for stage in whole
-        if edited & _sections_of(stage)
+        if (edited := edited_settings(root, params, stage))
     }
     for stage, due in whole.items():
         if reason := next((f"{manifest}: {wrong[manifest]}" for manifest in due if manifest in wrong), None):

@@ -23,7 +23,7 @@ from lss.errors import LssError
 from lss.project import layout
 from lss.project.availability import has_gpu
 from lss.project.code import dvc_stages
-from lss.project.models import Arm, Run, arm_settings, losses_of, stage_manifests, training_settings
+from lss.project.models import manifest_settings, stage_manifests
 from lss.project.outside import recorded
 from lss.project.params import Params
 from lss.runtime.progress import duration
@@ -132,17 +132,8 @@ def setting_changes(manifests: dict[str, dict[str, Any]], params: Params) -> lis
     before: dict[str, dict[str, None]] = defaultdict(dict)  # values by setting, in the order found, each once
     current = _flat(now)
     for path, manifest in manifests.items():
-        stage, facts = manifest["stage"], manifest.get("facts", {})
-        then, sections = {stage: manifest["params"]}, {stage: now[stage]}
-        if stage == "ingest":
-            then, sections = manifest["params"], {name: now[name] for name in ("cohort", "ingest")}
-        elif stage == "train":
-            run = Run(facts["backbone"], facts["task"], facts["loss"])
-            sections = {"train": training_settings(params.train, run)}
-        elif stage == "ablation" and not path.endswith("/comparison.json"):
-            arm = Arm(facts["backbone"], facts["fusion"], facts["repeat"])
-            losses = losses_of(params.ablation, arm.backbone, arm.fusion)
-            then, sections = {"train": manifest["params"]}, {"train": arm_settings(params.train, arm, losses)}
+        sections = manifest_settings(path, manifest.get("facts", {}), params)
+        then = manifest["params"] if manifest["stage"] == "ingest" else {next(iter(sections)): manifest["params"]}
         was, is_now = _flat({"seed": manifest["seed"], **then}), _flat({"seed": now["seed"], **sections})
         for name in was.keys() | is_now.keys():
             if was.get(name, "absent") != is_now.get(name, "absent"):

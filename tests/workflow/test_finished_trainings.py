@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from lss.project import layout
 from lss.project.manifest import write_manifest
+from lss.project.models import Run, training_settings
 from lss.project.params import load_params
 parser = argparse.ArgumentParser()
 for name in ("backbone", "task", "loss"):
@@ -42,10 +43,10 @@ if Path(f"fail-{names['task']}").exists():
 files = [Path(pattern.format(**names)) for pattern in (layout.MODEL_CONFIG, layout.MODEL_WEIGHTS, layout.EPOCHS)]
 for file in files:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"{names} {params.train.gamma}")
+    file.write_text(f"{names} {params.train.gradient_clip}")
 shards = sorted(Path("data/shards").glob("*"))
 write_manifest(layout.MANIFEST.format(name="train/" + "-".join(names.values())), "train", inputs=shards, outputs=files,
-               params=params.train.model_dump(mode="json"), seed=params.seed, started=started)
+               params=training_settings(params.train, Run(**names)), seed=params.seed, started=started, facts=names)
 """
 MODELS = {"classification-cross_entropy", "segmentation-pid_tversky", "report-focal"}
 REPRO = ("dvc", "repro", "--single-item", "train")
@@ -106,14 +107,14 @@ def up_to_report(project: Path, *command: str) -> subprocess.Popen[str]:
     return running
 
 
-def set_gamma(project: Path, value: float) -> None:
+def set_clip(project: Path, value: float) -> None:
     settings = yaml.safe_load((project / "params.yaml").read_text())
-    settings["train"]["gamma"] = value
+    settings["train"]["gradient_clip"] = value
     (project / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
 
 
-def gammas(project: Path) -> set[float]:
-    return {read_manifest(path)["params"]["gamma"] for path in project.glob("results/manifests/train/*.json")}
+def clips(project: Path) -> set[float]:
+    return {read_manifest(path)["params"]["gradient_clip"] for path in project.glob("results/manifests/train/*.json")}
 
 
 def test_after_a_killed_snakemake_dvc_goes_on_where_it_was(project: Path) -> None:
@@ -133,33 +134,33 @@ def test_after_a_killed_snakemake_dvc_goes_on_where_it_was(project: Path) -> Non
 
 
 def test_beside_a_running_snakemake_nothing_is_removed_and_an_edit_waits_for_the_next_run(project: Path) -> None:
-    set_gamma(project, 0.5)
+    set_clip(project, 0.5)
     running = up_to_report(project, *TRAIN)
     before = models(project)
-    set_gamma(project, 2.0)
+    set_clip(project, 2.0)
     said = run(project, *REPRO, check=False)
     assert "failed to reproduce 'train'" in said and "cannot be locked" in said and models(project) == before
     (project / "wait-report").unlink()
     said = running.communicate()[0]
     assert running.returncode == 0, said
     assert "NOT RECORDED by DVC  train: params.yaml was edited while this ran (train)" in said
-    assert gammas(project) == {0.5} and all(b" 0.5" in model for model in models(project).values())
+    assert clips(project) == {0.5} and all(b" 0.5" in model for model in models(project).values())
     said = run(project, *TRAIN)
-    assert gammas(project) == {2.0} and begun(project) == Counter({name: 2 for name in MODELS})
+    assert clips(project) == {2.0} and begun(project) == Counter({name: 2 for name in MODELS})
     assert "NOT RECORDED" not in said
 
 
 def test_beside_dvc_snakemake_is_refused_and_an_edit_is_not_recorded_for_what_it_did_not_make(project: Path) -> None:
-    set_gamma(project, 0.5)
+    set_clip(project, 0.5)
     running = up_to_report(project, *REPRO)
     before = models(project)
     said = run(project, *TRAIN, "--nolock", check=False)  # whose own lock would refuse it, too
     assert "DVC is at work in this folder (process" in said and models(project) == before
-    set_gamma(project, 2.0)
+    set_clip(project, 2.0)
     (project / "wait-report").unlink()
     said = running.communicate()[0]
     assert running.returncode and "params.yaml was edited while the stage train ran" in said
-    assert gammas(project) == {0.5} and begun(project) == Counter(MODELS)
+    assert clips(project) == {0.5} and begun(project) == Counter(MODELS)
 
 
 def test_a_failed_training_costs_the_finished_ones_nothing_and_a_forged_one_is_not_recorded(project: Path) -> None:
@@ -181,16 +182,16 @@ def test_a_failed_training_costs_the_finished_ones_nothing_and_a_forged_one_is_n
 
 def test_what_dvc_restored_is_not_taken_for_what_snakemake_made_last(project: Path) -> None:
     """Snakemake remembers its last jobs, and the files may be older ones since."""
-    set_gamma(project, 0.5)
+    set_clip(project, 0.5)
     run(project, *REPRO)
     first = (project / "dvc.lock").read_text()
-    set_gamma(project, 2.0)
+    set_clip(project, 2.0)
     run(project, *REPRO)
-    set_gamma(project, 0.5)
+    set_clip(project, 0.5)
     (project / "dvc.lock").write_text(first)
     run(project, "dvc", "checkout", "--force", "train")
-    assert gammas(project) == {0.5} and begun(project).total() == 2 * len(MODELS)
-    set_gamma(project, 2.0)
+    assert clips(project) == {0.5} and begun(project).total() == 2 * len(MODELS)
+    set_clip(project, 2.0)
     said = run(project, *REPRO, "--no-run-cache")
     assert "made with other settings of train" in said
-    assert gammas(project) == {2.0} and all(b" 2.0" in model for model in models(project).values())
+    assert clips(project) == {2.0} and all(b" 2.0" in model for model in models(project).values())
