@@ -22,7 +22,7 @@ class Record:
         outputs: SHA-256 by path of those that it wrote.
         settings: sections of params.yaml that it was made with.
         seed: the seed that it was made with.
-        code: hash of the stage's code; None in a manifest that does not state it.
+        code: what the stage's code consisted of, SHA-256 by name; empty in a manifest that does not state it.
         commit: of the program, None where it ran outside a git repository.
         finished: time in UTC, as ISO 8601.
         facts: counts and caveats.
@@ -34,7 +34,7 @@ class Record:
     outputs: dict[str, str]
     settings: dict[str, Any]
     seed: int
-    code: str | None
+    code: dict[str, str]
     commit: str | None
     finished: str
     facts: dict[str, Any] = field(default_factory=dict)
@@ -52,7 +52,7 @@ def read_record(manifest: str, root: Path = Path()) -> Record:
             outputs={path: stated["sha256"] for path, stated in found["outputs"].items()},
             settings=_sections(manifest, stage, found["params"]),
             seed=found["seed"],
-            code=found.get("code"),
+            code=found.get("code", {}),
             commit=found["machine"]["commit"],
             finished=found["finished"],
             facts=found["facts"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,3 @@ def code_of(stage: str) -> list[str]:
 def code_hashes(stage: str) -> dict[str, str]:
     """SHA-256 of each of those modules: two runs with equal hashes did the same."""
     return {path: sha256_file(ROOT / path) for path in code_of(stage)}
-
-
-@cache
-def code_hash(stage: str) -> str | None:
-    """One SHA-256 over `code_hashes`; None where the package lies outside a checkout, which has no dvc.yaml."""
-    if not (ROOT / "dvc.yaml").is_file():
-        return None
-    lines = (f"{digest} {path}\n" for path, digest in sorted(code_hashes(stage).items()))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()

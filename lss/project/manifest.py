@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lss import BEGAN, __version__
-from lss.project.code import code_hash
+from lss.project.code import code_hashes
 from lss.storage.io import read_json, sha256_file, write_json
 
 _PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "open_clip_torch", "timm", "opencv-python-headless",
@@ -52,7 +52,7 @@ def write_manifest(
             },
             "params": params,
             "seed": seed,
-            "code": code_hash(stage),
+            "code": code_hashes(stage),
             "facts": facts or {},
             "finished": now.isoformat(timespec="seconds"),
             "seconds": round((now - started).total_seconds(), 1),
