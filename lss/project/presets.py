@@ -14,7 +14,7 @@ from lss.errors import LssError
 from lss.project.params import check_params
 from lss.storage.io import write_text
 
-FOLDER = Path(__file__).parent.parent.parent / "workflow" / "presets"
+FOLDER = Path(__file__).parent.parent / "presets"
 
 Setting = tuple[tuple[str, ...], Any]
 """Path of keys, and the value."""

@@ -172,11 +172,21 @@ def last_lines(log: str | None, count: int = 12) -> list[str]:
     return [line for line in lines if line][-count:]
 
 
+def require_workflow(root: Path) -> None:
+    """Raise LssError where the folder `root` holds no workflow, as where `lss` was installed from a wheel."""
+    if not (root / "Snakefile").is_file():
+        raise LssError(
+            f"{root}: holds no Snakefile. The workflow belongs to a checkout of the project, not to the installed "
+            "package: clone it, run `make setup`, and use `lss` in its folder."
+        )
+
+
 def sync(root: Path) -> None:
     """Tell Snakemake that what DVC restored (checkout, pull, run cache) is current.
 
     Raises LssError when DVC itself does not call everything current: stamping stale files would hide it.
     """
+    require_workflow(root)
     outside = root / layout.OUTSIDE
     record(look(load_params(root / layout.PARAMS), outside, root / layout.PRIVATE_FILES), outside)
     status = subprocess.run([_beside_python("dvc"), "status", "--json"], cwd=root, capture_output=True, text=True)

@@ -26,6 +26,7 @@ from lss.project.code import dvc_stages
 from lss.project.models import manifest_settings, stage_manifests
 from lss.project.outside import recorded
 from lss.project.params import Params
+from lss.project.workflow import require_workflow
 from lss.runtime.progress import duration
 from lss.storage.io import read_json
 
@@ -102,6 +103,7 @@ def changes_text(root: Path, params: Params, cores: int) -> str:
 
 def _summary(root: Path) -> str:
     """Snakemake's table of all files: tab-separated, with a header."""
+    require_workflow(root)
     snakemake = str(Path(sys.executable).parent / "snakemake")
     done = subprocess.run([snakemake, "--summary", "--", "all"], cwd=root, capture_output=True, text=True)
     if done.returncode:
