@@ -3,7 +3,8 @@
     python benchmarks/measures.py [--patients 12] [--seed 2]
 
 Outlines are found in the image alone; slices without a clear one are counted and left out. The truth is the drawn
-outline's, before it was cut into pixels. `WALL_MM` and `BIAS_MM` are from seed 2: take another to judge them. Intervals of the bias by bootstrap over patients. The rival is the mean of the other patients' true values.
+outline's, before it was cut into pixels. `WALL_MM` and `BIAS_MM` are from seed 2: take another to judge them. Intervals
+of the bias by bootstrap over patients. The rival is the mean of the other patients' true values.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def main() -> None:
             print(f"| {name}, {unit}, {grade} | {here.sum()} "
                   f"| {off.mean():+.1f} ({ends[0]:+.1f} to {ends[1]:+.1f}) | "
                   f"{off.mean() - 1.96 * off.std():+.1f} to {off.mean() + 1.96 * off.std():+.1f} | {inside:.3f} | "
-                  f"{rival.mean() - 1.96 * rival.std():+.1f} to {rival.mean() + 1.96 * rival.std():+.1f} |")  # fmt: skip
+                  f"{rival.mean() - 1.96 * rival.std():+.1f} to "
+                  f"{rival.mean() + 1.96 * rival.std():+.1f} |")  # fmt: skip
             if grade == "all":
                 print(
                     f"|   (true mask measured), {unit} | | {(exact - true).mean():+.2f} | sd {(exact - true).std():.2f} | | |"
