@@ -102,9 +102,8 @@ def main() -> None:
                   f"{rival.mean() - 1.96 * rival.std():+.1f} to "
                   f"{rival.mean() + 1.96 * rival.std():+.1f} |")  # fmt: skip
             if grade == "all":
-                print(
-                    f"|   (true mask measured), {unit} | | {(exact - true).mean():+.2f} | sd {(exact - true).std():.2f} | | |"
-                )
+                cut = exact - true
+                print(f"|   (true mask measured), {unit} | | {cut.mean():+.2f} | sd {cut.std():.2f} | | |")
     for grade in ("A", "BC", "D"):
         of = [row["area"] > 0 for row in found if row["grade"] == grade]
         print(f"measured of grade {grade}: {sum(of)} of {len(of)} slices")

@@ -1,1 +1,1 @@
-"""Millimetres of the thecal sac: area and diameter with intervals, cut-offs of the literature, change against a prior."""
+"""Millimetres of the thecal sac: area and diameter with intervals, cut-offs, change against a prior study."""

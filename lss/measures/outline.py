@@ -59,7 +59,7 @@ class SacOutline:
 
 
 def find_sac(image: NDArray[np.uint16], region: Roi, spacing_mm: tuple[float, float]) -> SacOutline | None:
-    """Find the sac on a denoised axial T2 slice (rows, columns) near the canal of `region`; None where it is unclear."""
+    """Find the sac on a denoised axial T2 slice (rows, columns) near the canal of `region`; None where unclear."""
     pixel = float(np.sqrt(spacing_mm[0] * spacing_mm[1]))
     side = max(3, 2 * round(CLOSING_MM / pixel / 2) + 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))

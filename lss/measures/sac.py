@@ -66,7 +66,7 @@ def measure_sac(
     # Crofton's perimeter counts pixels: of round shapes the mean of both spacings serves
     outline_mm = float(perimeter_crofton(mask, directions=4)) * float(np.sqrt(down_mm * right_mm))
     area = max(pixels * down_mm * right_mm - bias_mm * outline_mm, 0.0)
-    rows, columns = np.nonzero(mask)
+    columns = np.nonzero(mask)[1]
     middle = float(columns.mean())
     band = [c for c in range(mask.shape[1]) if abs(c - middle) * right_mm <= BAND_MM and mask[:, c].any()]
     band = band or [int(columns[np.argmin(np.abs(columns - middle))])]
