@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lss.losses.focal import IGNORED
+from lss.model.batch import Batch
 from lss.model.report_encoder import Evidence, Location, ReportEncoder
 from lss.model.report_generator import ReportGenerator
 from lss.model.report_text import state_area
@@ -23,7 +24,7 @@ from lss.notes.findings import findings_part
 from lss.notes.sides import swap_sides, translate_sides
 from lss.runtime.seeding import generator
 from lss.training.report_task import ReportTask, build
-from lss.training.task import Batch, Setup
+from lss.training.task import Setup
 
 FIELD_MM = 88.0
 FRONT_MM, BACK_MM, SIDE_MM = 26.0, 18.0, 26.0

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from lss.backbones import load_backbone
+from lss.model.batch import Batch
 from lss.model.report_encoder import Location
 from lss.model.report_generator import ReportGenerator
 from lss.project.models import Run
@@ -27,7 +28,7 @@ from lss.project.params import Params
 from lss.runtime.torch_setup import resolve_device
 from lss.training import classification_task, fit, report_task, segmentation_task
 from lss.training.data import BatchLoader, Samples, Subsets, collate
-from lss.training.task import Batch, Setup, Task
+from lss.training.task import Setup, Task
 
 
 class Clock:

@@ -35,9 +35,14 @@ def load_backbone(name: str, folder: Path, *, quantise: bool, device: torch.devi
         dtype: type of the weights that are not quantised, and of the computation of those that are.
 
     Raises:
-        LssError: an unknown name, a missing or broken file, a pickled checkpoint, a missing or unexpected weight.
+        LssError: an unknown name, a missing or broken file, one that was changed after the stage weights, a pickled
+            checkpoint, a missing or unexpected weight.
     """
     cls = backbone_class(name)
+    from lss.backbones.files import listed_files, refuse_changed
+
+    if (folder / "manifest.json").is_file():  # else the folder is not one of the stage weights
+        refuse_changed(folder, listed_files(folder), "Run `lss weights` again.")
     try:
         _check_size(cls, Path(folder))
         backbone = cls.load(Path(folder), quantise=quantise, device=device, dtype=dtype)

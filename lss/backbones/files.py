@@ -9,9 +9,14 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lss.errors import LssError
-from lss.storage.io import read_json
+from lss.runtime.progress import progress
+from lss.storage.io import read_json, sha256_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TEXT_FILES = ("*.json", "*.txt", "tokenizer.model")
 WEIGHT_FILES = ("*.safetensors",)
@@ -36,6 +41,49 @@ def copy_checkpoint(source: Path, folder: Path) -> None:
                 os.link(file.resolve(), target)
             except OSError:
                 shutil.copyfile(file, target)
+
+
+def listed_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files of a checkpoint that the stage weights left in `folder`, by name, as it listed them.
+
+    Raises LssError where the list is missing or damaged.
+    """
+    path = folder / "manifest.json"
+    try:
+        return {str(name): str(of["sha256"]) for name, of in read_json(path).get("files", {}).items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise LssError(f"{path}: is no list of a checkpoint's files ({error!r}). Run `lss weights` again.") from error
+
+
+def refuse_changed(folder: Path, files: dict[str, str], remedy: str) -> None:
+    """Raise LssError for the first of `files` (SHA-256 by name) that `folder` lacks or holds with other bytes."""
+    for name, expected in progress(sorted(files.items()), f"checking {folder.name}", unit="file", nested=True):
+        try:
+            digest = sha256_file(folder / name)
+        except OSError as error:
+            raise LssError(f"{folder / name}: cannot be read ({error.strerror}). {remedy}") from error
+        if digest != expected:
+            raise LssError(
+                f"{folder / name}: was changed or damaged: its SHA-256 is {digest[:12]}..., it was {expected[:12]}... "
+                f"when it was written. {remedy}"
+            )
+
+
+def refuse_not_finite(path: Path, tensors: Iterable[tuple[str, Tensor]], remedy: str) -> None:
+    """Raise LssError where one of a file's tensors (torch) holds NaN or infinity."""
+    for name, tensor in tensors:
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise LssError(f"{path}: {name}: holds numbers that are not finite (NaN or infinity). {remedy}")
+
+
+def require_finite(folder: Path) -> None:
+    """Raise LssError where a safetensors file of a checkpoint holds NaN or infinity; one tensor in memory at a time."""
+    from safetensors import safe_open  # imported here, as below
+
+    for path in sorted(folder.rglob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            names = progress(list(file.keys()), f"checking {path.name}", unit="tensor", nested=True)
+            refuse_not_finite(path, ((name, file.get_tensor(name)) for name in names), "Fetch it again.")
 
 
 def require(folder: Path, *names: str) -> None:

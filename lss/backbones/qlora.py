@@ -15,12 +15,18 @@ import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import bitsandbytes as bnb
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils import get_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 from transformers import BitsAndBytesConfig
 
 from lss.backbones.base import Backbone, Tower
+from lss.backbones.files import refuse_not_finite
 from lss.errors import LssError
-from lss.storage.io import atomic_folder
+from lss.storage.io import atomic_folder, read_json
+
+_RETRAIN = "Restore it (`dvc checkout`), or rerun its training."
 
 
 def quantisation_config(dtype: torch.dtype, keep: Sequence[str]) -> BitsAndBytesConfig:
@@ -166,14 +172,39 @@ def save_adapters(backbone: Backbone, folder: Path) -> None:
 def load_adapters(backbone: Backbone, folder: Path, *, trainable: bool = False) -> None:
     """Put saved adapters into a freshly loaded backbone, in place.
 
-    Raises LssError when the files are missing or belong to another model.
+    Raises LssError when a file is missing or damaged, is no LoRA adapter in safetensors, holds numbers that are none,
+    or lacks tensors that this backbone's adapters have, or has others.
     """
-    if not (folder / "adapter_config.json").is_file():
+    config, path = folder / "adapter_config.json", folder / "adapter_model.safetensors"
+    if not config.is_file():
         raise LssError(f"{folder}: adapter_config.json: not there. Rerun the stage train.")
+    settings = read_json(config)
+    kind = settings.get("peft_type") if isinstance(settings, dict) else None
+    if kind != "LORA":
+        raise LssError(f"{config}: peft_type: is {kind!r}; only 'LORA' is written and read here. {_RETRAIN}")
+    if not path.is_file():
+        pickled = (
+            "adapter_model.bin beside it is a pickle, which is never loaded. "
+            if (folder / "adapter_model.bin").exists()
+            else ""
+        )
+        raise LssError(f"{path}: not there. {pickled}{_RETRAIN}")
     try:
+        tensors = load_file(path)
         adapted = PeftModel.from_pretrained(backbone.model, folder, is_trainable=trainable)
-    except (ValueError, RuntimeError) as error:
+    except (OSError, SafetensorError) as error:
+        raise LssError(f"{path}: is cut or damaged ({error}). {_RETRAIN}") from error
+    except (ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
         raise LssError(f"{folder}: adapters of another model than this {backbone.name}: {error}") from error
+    wanted = {
+        name: tensor.shape for name, tensor in get_peft_model_state_dict(adapted, save_embedding_layers=False).items()
+    }
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if wrong := sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name)):
+        raise LssError(
+            f"{path}: {len(wrong)} tensors are missing, unexpected or of another shape ({wrong[0]}). {_RETRAIN}"
+        )
+    refuse_not_finite(path, tensors.items(), _RETRAIN)
     _attach(backbone, adapted)
 
 

@@ -23,7 +23,7 @@ from lss.losses.focal import IGNORED, focal_nll
 from lss.model import decoding
 from lss.model.finding_head import OTHER_SIDE, FindingHead, statements_of
 from lss.model.mask_encoder import mask_coverage
-from lss.model.network import SegmentationNetwork
+from lss.model.network import NetworkConfig, SegmentationNetwork
 from lss.model.prompt_bank import questions
 from lss.model.report_decoder import ReportDecoder
 from lss.model.report_encoder import CELLS, Evidence, Location, ReportEncoder, pool_patches, pool_projected
@@ -219,3 +219,11 @@ class ReportGenerator(nn.Module):
 def _of_view(reports: list[str], evidence: Evidence) -> list[str]:
     """Reports of the patient's sides as those of the images', or back: the network sees nothing but the images."""
     return [translate_sides(*of) for of in zip(reports, evidence.view_sides, strict=True)]
+
+
+def build_generator(
+    backbone: Backbone, config: NetworkConfig, decoder_width: int, max_tokens: int
+) -> ReportGenerator:
+    """Put an untrained generator on a backbone that has no adapters yet: its text tower embeds the prompts now."""
+    segmentation = SegmentationNetwork(backbone, config)
+    return ReportGenerator(segmentation, decoder_width, max_tokens)

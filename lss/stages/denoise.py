@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from lss.errors import LssError
 from lss.imaging.codec import pixels_from_bytes, pixels_to_bytes
-from lss.imaging.denoise import Denoised, denoise, denoise_batch
-from lss.imaging.denoise_gpu import cuda_available
+from lss.imaging.denoise import Denoised
+from lss.inference.preparation import denoise_images, denoises_on_gpu, with_settings
 from lss.project.manifest import write_manifest
 from lss.project.params import DenoiseParams, ExecutionParams
 from lss.runtime.progress import progress
@@ -49,16 +48,18 @@ def run(
     """
     started = datetime.now(UTC)
     cv2.setNumThreads(1)  # the workflow runs one batch per core
-    on_gpu = _on_gpu(params, execution)
+    on_gpu = denoises_on_gpu(params, execution.device)
+    schema = with_settings(DENOISED, {"denoise": params.model_dump(mode="json")})
     sigmas: list[float] = []
     total, rows = used_slices(slices, read_split(split), _COLUMNS)
     waiting = progress(rows, "denoise", total=total, unit="slice")
-    with parquet_writer(denoised, DENOISED) as writer:
+    with parquet_writer(denoised, schema) as writer:
         while group := list(islice(waiting, _ROWS_PER_WRITE)):
-            results = _denoise(group, params, on_gpu)
+            images = [pixels_from_bytes(row["pixels"], row["rows"], row["columns"]) for row in group]
+            results = denoise_images(images, params, execution.device)
             sigmas += [result.sigma for result in results]
             table = [_row(row, result) for row, result in zip(group, results, strict=True)]
-            writer.write_table(pa.Table.from_pylist(table, schema=DENOISED))
+            writer.write_table(pa.Table.from_pylist(table, schema=schema))
     write_manifest(
         manifest,
         "denoise",
@@ -75,28 +76,6 @@ def run(
             "sigma_range": [round(min(sigmas), 3), round(max(sigmas), 3)] if sigmas else None,
         },
     )
-
-
-def _on_gpu(params: DenoiseParams, execution: ExecutionParams) -> bool:
-    """Whether torch on a CUDA device does the work."""
-    if params.method != "nlm" or execution.device == "cpu":
-        return False
-    found = cuda_available()
-    if execution.device == "cuda" and not found:
-        raise LssError(
-            "params.yaml: execution.device: 'cuda' is set, but torch finds no CUDA device. Set it to 'auto'."
-        )
-    return found
-
-
-def _denoise(group: list[dict[str, Any]], params: DenoiseParams, on_gpu: bool) -> list[Denoised]:
-    """Filter the slices of some rows."""
-    images = [pixels_from_bytes(row["pixels"], row["rows"], row["columns"]) for row in group]
-    settings = params.model_dump()
-    if on_gpu:
-        settings.pop("method")
-        return denoise_batch(images, **settings)
-    return [denoise(image, **settings) for image in images]
 
 
 def _row(row: dict[str, Any], result: Denoised) -> dict[str, Any]:

@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from lss.imaging.codec import encode_png, pixels_from_bytes
-from lss.imaging.pseudo_mask import steps
-from lss.imaging.roi import region_of_interest
+from lss.inference.preparation import draw_mask, find_region, read_settings_of, with_settings
 from lss.project.manifest import write_manifest
 from lss.project.params import PseudoMaskParams
 from lss.runtime.progress import progress
@@ -46,7 +45,9 @@ def run(
     pairs = side_by_side(slices, rows, {denoised: _DENOISED_COLUMNS})
     reasons: Counter[str] = Counter()
     areas: dict[str, list[float]] = {}
-    with parquet_writer(masks, PSEUDO_MASKS) as writer:
+    settings = {**read_settings_of(denoised), "pseudo_mask": params.model_dump(mode="json")}
+    schema = with_settings(PSEUDO_MASKS, settings)
+    with parquet_writer(masks, schema) as writer:
         pending: list[dict[str, Any]] = []
         for row, image in progress(pairs, "pseudo_mask", total=total, unit="slice"):
             mask = _mask_row(params, row, image)
@@ -54,9 +55,9 @@ def run(
             reasons["canal found" if mask["canal_found"] else mask["roi_reason"].split(" (")[0]] += 1
             areas.setdefault(row["grade"] or "none", []).append(mask["area_mm2"])
             if len(pending) == _ROWS_PER_WRITE:
-                writer.write_table(pa.Table.from_pylist(pending, schema=PSEUDO_MASKS))
+                writer.write_table(pa.Table.from_pylist(pending, schema=schema))
                 pending = []
-        writer.write_table(pa.Table.from_pylist(pending, schema=PSEUDO_MASKS))
+        writer.write_table(pa.Table.from_pylist(pending, schema=schema))
     write_manifest(
         manifest,
         "pseudo_mask",
@@ -77,26 +78,9 @@ def run(
 def _mask_row(params: PseudoMaskParams, row: dict[str, Any], image_row: dict[str, Any]) -> dict[str, Any]:
     """One row of the output."""
     image = pixels_from_bytes(image_row["pixels"], image_row["rows"], image_row["columns"])
-    row_spacing, column_spacing = spacing_mm(row)
-    roi = region_of_interest(
-        image,
-        row_spacing,
-        column_spacing,
-        row["weighting"],
-        params.roi,
-        params.roi_size_mm,
-        params.roi_margin_mm,
-    )
-    mask = steps(
-        image,
-        roi,
-        row["grade"],
-        weighting=row["weighting"],
-        canny_sigma=params.canny_sigma,
-        kernel_severe=params.kernel_severe,
-        kernel_small=params.kernel_small,
-        grade_a=params.grade_a,
-    ).mask
+    spacing = spacing_mm(row)
+    roi = find_region(image, spacing, row["weighting"], params)
+    mask = draw_mask(image, roi, row["grade"], row["weighting"], params).mask
     extent = roi.extent
     return {
         "slice_key": row["slice_key"],
@@ -108,5 +92,5 @@ def _mask_row(params: PseudoMaskParams, row: dict[str, Any], image_row: dict[str
         "roi_rows": extent[0],
         "roi_columns": extent[1],
         "region_pixels": int(roi.region.sum()),
-        "area_mm2": float(mask.sum()) * row_spacing * column_spacing,
+        "area_mm2": float(mask.sum()) * spacing[0] * spacing[1],
     }

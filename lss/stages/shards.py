@@ -21,7 +21,8 @@ from lss.domain.grades import GRADE_LABELS, GRADES, parse_level_grades
 from lss.imaging.augment import Augmentation, augment, draw, moved
 from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes
-from lss.imaging.geometry import edge_letters, field_of_view
+from lss.imaging.geometry import edge_letters
+from lss.inference.preparation import Canal, place_view, read_settings_of, region_share, with_settings
 from lss.notes.reference import RULES_VERSION, reference_report
 from lss.project.manifest import write_manifest
 from lss.project.params import ShardParams
@@ -71,7 +72,8 @@ def run(
     counts = {subset: Counter[str]() for subset in shards}
     facts: Counter[str] = Counter()
     total, rows = used_slices(slices, subsets, _SLICE_COLUMNS)
-    schema = self_describing_schema()
+    settings = {**read_settings_of(masks), "shards": params.model_dump(mode="json")}
+    schema = with_settings(self_describing_schema(), settings)
     with ExitStack() as stack:
         writers = {
             subset: _Writer(stack.enter_context(parquet_writer(path, schema)), params.row_group_size)
@@ -132,13 +134,12 @@ def _samples(
     spacing = spacing_mm(row)
     image = pixels_from_bytes(image_row["pixels"], image_row["rows"], image_row["columns"])
     mask = decode_png(mask_row["mask"]["bytes"]) > 0
-    centre = (mask_row["centre_row"], mask_row["centre_column"]) if params.crop == "canal" else None
-    size_mm = None if params.crop == "none" else params.crop_mm
-    view = field_of_view(image.shape, spacing, centre, size_mm)
+    canal = Canal.of_row(mask_row)
+    view = place_view(image.shape, spacing, canal, params)
     image, mask = view.crop(image), view.crop(mask)
-    region_share = mask_row["region_pixels"] / mask.size if params.area_of == "region" else 1.0
+    unchanged_share = region_share(view, canal, params)
     sides = "".join(edge_letters(row["orientation"]) or ()) or None
-    canal = (mask_row["centre_row"] - view.row, mask_row["centre_column"] - view.column)
+    centre = (canal.row - view.row, canal.column - view.column)
     for copy in [0] if copies is None else range(1, copies + 1):
         change = Augmentation()
         if copy:
@@ -151,14 +152,14 @@ def _samples(
                 contrast=params.contrast,
                 flip=params.flip,
             )
-        share = region_share * change.zoom**2 if params.area_of == "region" else 1.0
-        canal_column = (moved(canal, mask.shape, change)[1] + 0.5) / mask.shape[1]
+        share = unchanged_share * change.zoom**2 if params.area_of == "region" else 1.0
+        canal_column = (moved(centre, mask.shape, change)[1] + 0.5) / mask.shape[1]
         yield _sample(row, *augment(image, mask, change), change, copy, share) | {
-            "canal_column": canal_column if mask_row["canal_found"] else None,
+            "canal_column": canal_column if canal.found else None,
             "row_spacing_mm": spacing[0],
             "column_spacing_mm": spacing[1],
             "sides": sides[::-1] if sides and change.flip else sides,
-            "canal_found": mask_row["canal_found"],
+            "canal_found": canal.found,
             "crop_row": view.row,
             "crop_column": view.column,
         }

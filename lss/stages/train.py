@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lss.backbones.files import summarise_tensors
+from lss.backbones.files import listed_files, summarise_tensors
+from lss.inference.preparation import read_preparation
 from lss.model.network import network_config
-from lss.model.saved import ModelCard, save_model
-from lss.project.manifest import write_manifest
+from lss.model.saved import CONFIG, ModelCard, save_model
+from lss.project.code import code_hashes
+from lss.project.manifest import versions, write_manifest
 from lss.project.models import Run, training_settings
 from lss.project.params import ExecutionParams, TrainParams
 from lss.runtime.seeding import derive_seed
-from lss.storage.io import read_json
+from lss.storage.io import read_json, sha256_file
+from lss.training.checkpoints import fingerprint
 from lss.training.data import Subsets
 from lss.training.fit import Fitted, fit, training_key
 
@@ -56,6 +59,7 @@ def run(
     started = datetime.now(UTC)
     model, own_seed = Run(backbone, task, loss), derive_seed(seed, "train", backbone, task)
     data = Subsets(shards, execution.workers)
+    preparation = read_preparation([*shards["train"], *shards["val"]])
     fitted = fit(
         params,
         own_seed,
@@ -72,7 +76,15 @@ def run(
     if not fitted.main:
         return  # one of several processes; the first one writes
     course, sizes = fitted.course, (fitted.image_size, params.mask_size)
-    files = save_model(folder, _card(params, model, fitted, weights), fitted.task.module, fitted.task.backbone)
+    made_from = {
+        "seed": seed,
+        "shards": {subset: {path.name: sha256_file(path) for path in shards[subset]} for subset in ("train", "val")},
+        "segmentation": None if segmentation is None else sha256_file(segmentation / CONFIG),
+        "code": fingerprint(code_hashes("train")),
+        "versions": versions(),
+    }
+    card = _card(params, model, fitted, weights, preparation, made_from)
+    files = save_model(folder, card, fitted.task.module, fitted.task.backbone)
     write_manifest(
         manifest,
         "train",
@@ -106,14 +118,14 @@ def run(
 
 
 def _origin(weights: Path | None) -> dict[str, Any]:
-    """What the stage weights told of the checkpoint."""
+    """What the stage weights says of the checkpoint, but its files."""
     if weights is None:
         return {"source": "none"}
     return {name: value for name, value in read_json(weights / "manifest.json").items() if name != "files"}
 
 
 def _leaks(params: TrainParams, weights: Path | None) -> bool:
-    """Whether the model is told the true grade; a baseline is told nothing."""
+    """Whether the model sees the true grade; a baseline never does."""
     return params.prompt == "oracle" and weights is not None
 
 
@@ -124,7 +136,14 @@ def _at_bound(history: list[dict[str, Any]]) -> dict[str, int]:
     return {"epochs_at_bound": int(sum(row["at_bound"] for row in history))}
 
 
-def _card(params: TrainParams, model: Run, fitted: Fitted, weights: Path | None) -> ModelCard:
+def _card(
+    params: TrainParams,
+    model: Run,
+    fitted: Fitted,
+    weights: Path | None,
+    preparation: dict[str, Any],
+    made_from: dict[str, Any],
+) -> ModelCard:
     backbone = fitted.task.backbone
     return ModelCard(
         backbone=model.backbone,
@@ -139,8 +158,14 @@ def _card(params: TrainParams, model: Run, fitted: Fitted, weights: Path | None)
         best_epoch=fitted.course.best_epoch + 1,
         best_score=fitted.course.best_score or 0.0,
         train=training_settings(params, model),
+        preparation=preparation,
         # without the folder: the same model is the same bytes on every machine
-        facts={"weights": {**_origin(weights), "folder": None}, **_loaded(fitted), **fitted.task.facts()},
+        facts={
+            "weights": {**_origin(weights), "folder": None, "files": listed_files(weights) if weights else {}},
+            **_loaded(fitted),
+            **fitted.task.facts(),
+        },
+        made_from=made_from,
     )
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lss.backbones.files import copy_checkpoint, require_safetensors
+from lss.backbones.files import copy_checkpoint, require_finite, require_safetensors
 from lss.errors import LssError
-from lss.fetch.sources import weights_remedy
+from lss.fetch.sources import WEIGHT_LICENCES, weights_remedy
 from lss.project.manifest import write_manifest
 from lss.project.params import CheckpointParams, HubParams, WeightParams
 from lss.runtime.progress import progress
@@ -18,6 +18,8 @@ TINY_NOTE = (
     "Random weights, seeded; nothing is learnt. The patch embedding keeps all of a grey patch, attention averages "
     "over neighbourhoods, residuals dominate, so that trained heads and adapters have something to work on."
 )
+
+TINY_LICENCE = "Apache-2.0, as this project"
 
 
 def run(params: WeightParams, seed: int, *, backbone: str, published: Path, folder: Path, manifest: Path) -> None:
@@ -43,7 +45,7 @@ def run(params: WeightParams, seed: int, *, backbone: str, published: Path, fold
             from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 
             write_tiny_checkpoint(backbone, beside, seed)
-            facts["note"] = TINY_NOTE
+            facts |= {"note": TINY_NOTE, "licence": TINY_LICENCE}
         else:
             facts |= _take(checkpoint, checkpoint.folder or published, folder, beside)
         if backbone == "llava_med":
@@ -82,9 +84,11 @@ def _take(checkpoint: CheckpointParams, source: Path, folder: Path, beside: Path
         repositories = read_json(record)["repositories"]
         for repository in filter(None, (checkpoint, checkpoint.companion)):
             commits[repository.hub_id] = _commit(repository, repositories, record)
+    require_finite(source)
     copy_checkpoint(source, beside)
     known = {"commits": commits} if commits else {"commits": None, "note": "copied by hand: their commits are unknown"}
-    return {"folder": str(source), **known}
+    licence = WEIGHT_LICENCES.get(checkpoint.hub_id, "unknown: see its card")
+    return {"folder": str(source), "hub_id": checkpoint.hub_id, "licence": licence, **known}
 
 
 def _commit(repository: HubParams, repositories: dict[str, Any], record: Path) -> str:

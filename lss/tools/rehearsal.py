@@ -28,6 +28,7 @@ from lss.backbones import backbone_class
 from lss.backbones.base import Backbone, Tower
 from lss.backbones.published import write_configuration
 from lss.errors import LssError
+from lss.model.batch import Batch
 from lss.model.mask_encoder import COVERAGE_SIZE
 from lss.model.network import ClassificationNetwork, SegmentationNetwork
 from lss.model.report_encoder import CELLS, Evidence
@@ -35,7 +36,7 @@ from lss.model.report_generator import ReportGenerator
 from lss.project import layout
 from lss.project.params import CheckpointParams, Params
 from lss.training import classification_task, report_task, segmentation_task
-from lss.training.task import Batch, Setup
+from lss.training.task import Setup
 
 Network = ClassificationNetwork | SegmentationNetwork | ReportGenerator
 TOWERS: tuple[Tower, ...] = ("vision", "language")

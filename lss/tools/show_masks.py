@@ -12,8 +12,7 @@ from lss.domain.grades import GRADE_LABELS, GRADES
 from lss.errors import LssError
 from lss.imaging.codec import decode_png, pixels_from_bytes
 from lss.imaging.geometry import edge_letters
-from lss.imaging.pseudo_mask import steps
-from lss.imaging.roi import region_of_interest
+from lss.inference.preparation import draw_mask, find_region
 from lss.project import layout
 from lss.project.params import Params, PseudoMaskParams
 from lss.reporting.mask_sheet import SheetSlice, draw_sheet
@@ -103,11 +102,8 @@ def sheet_slice(
 
     `sides`: the patient's sides at the left and right edge; None where they are not known.
     """
-    roi = region_of_interest(denoised, *spacing, weighting, params.roi, params.roi_size_mm, params.roi_margin_mm)
-    made = steps(
-        denoised, roi, grade, weighting=weighting, canny_sigma=params.canny_sigma,
-        kernel_severe=params.kernel_severe, kernel_small=params.kernel_small, grade_a=params.grade_a,
-    )  # fmt: skip
+    roi = find_region(denoised, spacing, weighting, params)
+    made = draw_mask(denoised, roi, grade, weighting, params)
     return SheetSlice(
         label=label, raw=raw, denoised=denoised, region=roi.region, canal=roi.core, otsu=made.otsu, edges=made.edges,
         mask=made.mask, centre=(roi.centre_row, roi.centre_column), spacing_mm=spacing,

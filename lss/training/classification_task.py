@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lss.domain.grades import GRADES
+from lss.model.batch import Batch
 from lss.model.network import ClassificationNetwork, network_config
-from lss.training.task import Batch, Setup, Task, add_vision_adapters, grade_term
+from lss.training.task import Setup, Task, add_vision_adapters, grade_term
 
 
 class ClassificationTask(Task):

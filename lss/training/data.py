@@ -17,14 +17,14 @@ from lss.domain.grades import GRADES
 from lss.imaging.augment import Augmentation, transform
 from lss.imaging.augment import draw as draw_change
 from lss.imaging.geometry import resample_mask
+from lss.model.batch import Batch, image_tensor
 from lss.model.prompt_bank import questions
 from lss.notes.prompts import TRAINING_WORDINGS
 from lss.project.params import AugmentParams
 from lss.runtime.memory import memory_limit
 from lss.runtime.seeding import derive_seed
 from lss.storage.schemas import SHARD
-from lss.storage.shards import ShardReader, decode_image, decode_mask, epoch_order, to_model_input
-from lss.training.task import Batch
+from lss.storage.shards import ShardReader, decode_image, decode_mask, epoch_order
 
 CACHE_BYTES = memory_limit() // 8
 """Decoded samples are kept when all of them take at most so much memory: an eighth of what there is."""
@@ -33,7 +33,7 @@ CACHE_BYTES = memory_limit() // 8
 class Samples(Dataset[dict[str, Any]]):
     """Samples of some shards at a network's sizes.
 
-    Images are float16 (11 bits in [0.5, 1], the scale of 12-bit data), masks uint8.
+    Images are those of `lss.model.batch.image_tensor`, masks uint8.
     """
 
     def __init__(
@@ -83,9 +83,8 @@ class Samples(Dataset[dict[str, Any]]):
 
     def _decode(self, index: int) -> dict[str, Any]:
         row = dict(self.reader[index])
-        image = to_model_input(decode_image(row.pop("image")["bytes"]), self.image_size)
+        row["image"] = image_tensor(decode_image(row.pop("image")["bytes"]), self.image_size)
         mask = resample_mask(decode_mask(row.pop("mask")["bytes"]), (self.mask_size, self.mask_size))
-        row["image"] = torch.from_numpy(image).half()
         row["mask"] = torch.from_numpy(mask.astype("uint8"))
         return row
 

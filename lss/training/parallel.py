@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from lss.errors import LssError
+from lss.model.batch import Batch
 from lss.runtime.torch_setup import resolve_device
-from lss.training.task import Batch, Task
+from lss.training.task import Task
 
 Loss = Callable[[Batch], Tensor]
 

@@ -19,15 +19,16 @@ from lss.backbones.base import Backbone
 from lss.domain.grades import GRADES
 from lss.errors import LssError
 from lss.metrics.language import cider_d
-from lss.model.network import NetworkConfig, SegmentationNetwork, network_config
+from lss.model.batch import Batch
+from lss.model.network import network_config
 from lss.model.report_encoder import Evidence, Location, join
-from lss.model.report_generator import Decoding, ReportGenerator
+from lss.model.report_generator import Decoding, ReportGenerator, build_generator
 from lss.model.report_text import state_area
-from lss.model.saved import ADAPTER, load_tensors, read_card
+from lss.model.saved import ADAPTER, check_files, load_tensors, read_card
 from lss.model.severity import PAPER_THRESHOLDS, Thresholds, calibrate_thresholds, unreached_grades
 from lss.notes.report_consistency import check_report
 from lss.runtime.torch_setup import to_device
-from lss.training.task import Batch, Setup, Task, split_parameters
+from lss.training.task import Setup, Task, split_parameters
 
 FITTED_ON = "predicted masks of the validation part"
 """What calibrated area thresholds rest on: images that neither network was trained on."""
@@ -241,6 +242,7 @@ def build(setup: Setup) -> ReportTask:
             f"{setup.segmentation}: model.json: is not a segmentation model of the settings in params.yaml (train). "
             "Rerun its training."
         )
+    check_files(setup.segmentation, card)
     network = build_network(setup)
     load_tensors(network.segmentation, setup.segmentation)
     _take_adapters(setup.backbone, setup.segmentation / ADAPTER)
@@ -251,7 +253,7 @@ def build_network(setup: Setup) -> ReportGenerator:
     """A generator whose segmentation network is frozen, nothing of it loaded yet: fresh encoder and writer, new
     adapters of the language model, if there is one, and frozen ones of the vision tower."""
     backbone, settings = setup.backbone, setup.params.report
-    network = untrained(backbone, network_config(setup.params), settings.decoder_width, settings.max_tokens)
+    network = build_generator(backbone, network_config(setup.params), settings.decoder_width, settings.max_tokens)
     network.requires_grad_(False)
     network.encoder.requires_grad_(True)
     network.finding_head.requires_grad_(True)
@@ -267,12 +269,6 @@ def build_network(setup: Setup) -> ReportGenerator:
     for parameter in _vision_adapters(backbone).values():
         parameter.requires_grad_(False)
     return network.to(setup.device)
-
-
-def untrained(backbone: Backbone, config: NetworkConfig, decoder_width: int, max_tokens: int) -> ReportGenerator:
-    """On a backbone that has no adapters yet: what its text tower says of prompts is asked now."""
-    segmentation = SegmentationNetwork(backbone, config)
-    return ReportGenerator(segmentation, decoder_width, max_tokens)
 
 
 def _vision_adapters(backbone: Backbone) -> dict[str, nn.Parameter]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,55 +12,9 @@ from torch import Tensor, nn
 
 from lss.backbones import qlora
 from lss.backbones.base import Backbone
+from lss.model.batch import Batch
 from lss.model.network import Output
 from lss.project.params import ExecutionParams, TrainParams
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Samples of a shard as the networks take them.
-
-    Attributes:
-        image_B1YX: grey image in [0, 1], float32, at the backbone's image size; without pixels (B, 1, 0, 0) in a
-            batch of samples that are all known to the task.
-        mask_B1YX: 0 or 1, float32, at the mask size; without pixels likewise.
-        grade_B: index into lss.domain.grades.GRADES, int64.
-        report: reference texts.
-        rows: the remaining columns of each sample (keys, level, grade).
-        asked_B3: the prompts' level and wording, `lss.model.prompt_bank.questions`; None: level unknown.
-    """
-
-    image_B1YX: Tensor
-    mask_B1YX: Tensor
-    grade_B: Tensor
-    report: list[str] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    asked_B3: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.image_B1YX)
-
-    def to(self, device: torch.device) -> Batch:
-        """The same batch with its tensors on `device`."""
-        return Batch(
-            self.image_B1YX.to(device, non_blocking=True),
-            self.mask_B1YX.to(device, non_blocking=True),
-            self.grade_B.to(device, non_blocking=True),
-            self.report,
-            self.rows,
-            None if self.asked_B3 is None else self.asked_B3.to(device, non_blocking=True),
-        )
-
-    def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory, from which a copy to the GPU does not wait; DataLoader asks for it."""
-        return Batch(
-            self.image_B1YX.pin_memory(),
-            self.mask_B1YX.pin_memory(),
-            self.grade_B.pin_memory(),
-            self.report,
-            self.rows,
-            None if self.asked_B3 is None else self.asked_B3.pin_memory(),
-        )
 
 
 @dataclass(frozen=True)

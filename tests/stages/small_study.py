@@ -1,13 +1,18 @@
 """Shards small enough to train on within a test: a bright canal that narrows from grade A to D."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
+from lss.inference.preparation import with_settings
 from lss.project.params import check_params, load_params
 from lss.storage.io import write_parquet
 from lss.storage.schemas import SHARD, TRUTH
 
 GRADES = ("A", "BC", "D")
+SETTINGS = load_params(Path(__file__).parents[2] / "params.yaml").model_dump(mode="json")
+PREPARED_SHARD = with_settings(SHARD, {stage: SETTINGS[stage] for stage in ("denoise", "pseudo_mask", "shards")})
 
 
 def png(pixels):
@@ -66,8 +71,8 @@ def write_shards(folder, train=48, val=12, test=15):
     paths = {subset: [folder / f"{subset}-00.parquet", folder / f"{subset}-01.parquet"] for subset in spans}
     for subset, (first, last) in spans.items():
         middle = (first + last) // 2
-        write_parquet(paths[subset][0], [sample(index) for index in range(first, middle)], SHARD, 16)
-        write_parquet(paths[subset][1], [sample(index) for index in range(middle, last)], SHARD, 16)
+        write_parquet(paths[subset][0], [sample(index) for index in range(first, middle)], PREPARED_SHARD, 16)
+        write_parquet(paths[subset][1], [sample(index) for index in range(middle, last)], PREPARED_SHARD, 16)
     return paths
 
 

@@ -15,6 +15,7 @@ import torch
 from small_study import png, sample
 from torch import nn
 
+from lss.inference.bundle import Bundle
 from lss.model.network import Output
 from lss.project import layout
 from lss.project.models import Arm
@@ -84,8 +85,8 @@ def test_evaluation_of_a_backbone_and_of_the_u_net(perfect: SimpleNamespace, mon
                                network_config=SimpleNamespace(mask_size=MASK), leak=False)  # fmt: skip
         (perfect.folder / backbone).mkdir()
         (perfect.folder / backbone / predict.CONFIG).write_text("{}")
-        monkeypatch.setattr(predict, "read_card", lambda _, card=card: card)
-        monkeypatch.setattr(predict, "load_network", lambda *_, card=card: (perfect.network, card))
+        bundle = Bundle(perfect.folder, card, perfect.network, torch.device("cpu"))
+        monkeypatch.setattr(predict, "load_bundle", lambda *_, bundle=bundle, **__: bundle)
         path = perfect.folder / f"{backbone}.parquet"
         predict.run(
             params.predict, 1, execution=params.execution, model=perfect.folder / backbone, weights=None,

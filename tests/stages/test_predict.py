@@ -114,17 +114,3 @@ def test_a_model_without_its_card_is_named(study, tmp_path):
             predictions=tmp_path / "p.parquet",
             manifest=tmp_path / "m.json",
         )
-
-
-def test_weights_of_another_size_are_refused(study, tmp_path):
-    """A model folder whose tensors are not those of its card."""
-    import json
-    import shutil
-
-    folder, _, _ = study
-    shutil.copytree(folder / "segmentation", tmp_path / "model")
-    card = json.loads((tmp_path / "model/model.json").read_text())
-    card["network"]["d_shared"] = 32
-    (tmp_path / "model/model.json").write_text(json.dumps(card))
-    with pytest.raises(LssError, match=r"model\.safetensors"):
-        run((folder, study[1], study[2]), tmp_path / "model", tmp_path / "p.parquet")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from lss.model.batch import Batch
 from lss.notes.prompts import TEST_WORDING, TRAINING_WORDINGS
 from lss.project.params import AugmentParams
 from lss.storage.io import write_parquet
 from lss.storage.schemas import SHARD
 from lss.training import data
 from lss.training.data import BatchLoader, Samples, Subsets, change_by_epoch
-from lss.training.task import Batch
 
 
 def png(pixels):

@@ -15,7 +15,9 @@ import torch
 from lss.backbones import load_backbone, qlora
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 from lss.errors import LssError
+from lss.inference.bundle import load_bundle
 from lss.losses.focal import IGNORED
+from lss.model.batch import Batch
 from lss.model.finding_head import STATEMENTS, statements_of, supported
 from lss.model.network import SegmentationNetwork, network_config
 from lss.model.prompt_bank import questions
@@ -27,9 +29,10 @@ from lss.model.severity import PAPER_THRESHOLDS, area_percent, calibrate_thresho
 from lss.notes.reference import severity_sentence
 from lss.notes.report_consistency import check_report
 from lss.project.params import PredictParams, TrainParams, load_params
+from lss.stages.predict import prediction_row
 from lss.storage.io import write_json
-from lss.training import report_prediction, report_task
-from lss.training.task import Batch, Setup
+from lss.training import report_task
+from lss.training.task import Setup
 
 CPU = torch.device("cpu")
 EXECUTION = load_params().execution
@@ -99,12 +102,14 @@ def _batch_of(network: ReportGenerator) -> Batch:
 
 
 def _predict(
-    card: ModelCard, model: Path, weights: Path, batches: list[Batch], how: str, unsupported: str = "keep"
+    model: Path, weights: Path, batches: list[Batch], how: str, unsupported: str = "keep"
 ) -> list[dict[str, Any]]:
     settings = PredictParams(
         decoding="greedy", beams=1, temperature=1.0, unsupported=unsupported, on_contradiction=how, attempts=2
     )
-    return list(report_prediction.predict(card, model, weights, settings, 0, CPU, batches))
+    bundle = load_bundle(model, weights=weights, device="cpu")
+    found = [(batch, bundle.predict(batch, writing=settings)) for batch in batches]
+    return [prediction_row(*pair) for batch, of_batch in found for pair in zip(batch.rows, of_batch, strict=True)]
 
 
 def _one_by_one(batch: Batch) -> list[Batch]:
@@ -162,7 +167,7 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
     card = _card(params, name, "report", task.backbone.grid)
     save_model(tmp_path, card, network, task.backbone)
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()
-    rows = _predict(card, tmp_path, weights, [batch], "keep")
+    rows = _predict(tmp_path, weights, [batch], "keep")
     assert [row["report"] for row in rows] == written
     assert [row["reference"] for row in rows] == REPORTS
     assert [row["area_percent"] for row in rows] == evidence.area_percent
@@ -170,22 +175,22 @@ def test_learns_with_the_segmentation_network_frozen_and_writes_the_same_after_s
 
     assert not any(row["left_out"] for row in rows)
     chances = network.finding_chances(evidence)
-    for row, text, of in zip(_predict(card, tmp_path, weights, [batch], "keep", "drop"), written, chances, strict=True):
+    for row, text, of in zip(_predict(tmp_path, weights, [batch], "keep", "drop"), written, chances, strict=True):
         assert (row["report"], row["left_out"]) == supported(text, "L4-L5", of)
         assert sorted(f"{row['report']} {' '.join(row['left_out'])}".split()) == sorted(text.split())
 
     thresholds = network.encoder.thresholds
     assert [row["mask_grade"] for row in rows] == [grade_by_area(a, thresholds) for a in evidence.area_percent]
     expected = [severity_sentence(row["mask_grade"], row["area_percent"]) for row in rows]
-    settled = _predict(card, tmp_path, weights, [batch], "template")
+    settled = _predict(tmp_path, weights, [batch], "template")
     for row, first, template in zip(settled, written, expected, strict=True):
         replaced = row["origin"] == "template"
         assert (row["report"], row["first_report"]) == ((template, first) if replaced else (first, None))
         assert not check_report(
             row["report"], area_percent=row["area_percent"], mask_grade=row["mask_grade"], level="L4-L5"
         ).contradicts
-    together = _predict(card, tmp_path, weights, [batch], "regenerate")
-    alone = [row for part in _one_by_one(batch) for row in _predict(card, tmp_path, weights, [part], "regenerate")]
+    together = _predict(tmp_path, weights, [batch], "regenerate")
+    alone = [row for part in _one_by_one(batch) for row in _predict(tmp_path, weights, [part], "regenerate")]
     assert together == alone
     assert {row["origin"] for row in together} <= {"first", "regenerated", "template"}
     assert all((row["origin"] == "first") == (row["first_report"] is None) for row in together)

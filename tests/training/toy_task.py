@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from lss.losses.pid_tversky import PidController, PidTverskyLoss
-from lss.training.task import Batch, Task
+from lss.model.batch import Batch
+from lss.training.task import Task
 
 COUNT, SIZE = 24, 12
 

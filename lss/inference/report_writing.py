@@ -2,62 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 
-from lss.backbones import qlora
+from lss.inference.prediction import refuse_not_finite
+from lss.model.batch import Batch
 from lss.model.consistent_writing import Written, settle
 from lss.model.finding_head import supported
 from lss.model.report_encoder import Evidence, Location
 from lss.model.report_generator import Decoding, ReportGenerator
-from lss.model.saved import ADAPTER, ModelCard, load_frozen, load_tensors
 from lss.model.severity import grade_by_area
 from lss.notes.reference import severity_sentence
 from lss.notes.report_consistency import check_report
 from lss.project.params import PredictParams
 from lss.runtime.seeding import generator
-from lss.training.report_task import untrained
-from lss.training.task import Batch
 
 
-def predict(
-    card: ModelCard,
-    model: Path,
-    weights: Path,
-    params: PredictParams,
-    seed: int,
-    device: torch.device,
-    batches: Iterable[Batch],
-) -> Iterator[dict[str, Any]]:
-    """Rows of lss.storage.schemas.REPORT, one per sample, from the model folder and the backbone's checkpoint."""
-    backbone = load_frozen(card, weights, device)
-    trained = card.train["report"]
-    network = untrained(backbone, card.network_config, trained["decoder_width"], trained["max_tokens"])
-    qlora.load_adapters(backbone, model / ADAPTER)
-    load_tensors(network, model)
-    network.to(device).eval().requires_grad_(False)
-    for batch in batches:
-        there = batch.to(device)
-        places = [Location.of_sample(row) for row in batch.rows]
-        with torch.autocast(device.type, torch.bfloat16, enabled=card.bf16):
-            evidence = network.look(there.image_B1YX, there.grade_B, places)
-            grades = [grade_by_area(area, network.encoder.thresholds) for area in evidence.area_percent]
-            written = write(network, evidence, grades, params, seed, [row["slice_key"] for row in batch.rows])
-        for place, (row, (report, left_out)) in enumerate(zip(batch.rows, written, strict=True)):
-            yield {name: row[name] for name in ("slice_key", "patient_key", "level", "grade")} | {
-                "report": report.report,
-                "reference": row["report"],
-                "area_percent": evidence.area_percent[place],
-                "mask_grade": grades[place],
-                "mask_side": evidence.mask_sides[place],
-                "origin": report.origin,
-                "attempts": report.attempts,
-                "first_report": report.first_report,
-                "left_out": left_out,
-            }
+@dataclass(frozen=True)
+class ReportPrediction:
+    """Report of an image.
+
+    Attributes:
+        written: the text that counts, and how it came about.
+        left_out: sentences that it was relieved of (`predict.unsupported`).
+        area_percent: affected area of the mask it was written from, eq. 10.
+        mask_grade: grade that this area stands for, by the model's own thresholds.
+        mask_side: the patient's side that the mask clearly lies on: "left", "right" or None.
+    """
+
+    written: Written
+    left_out: list[str]
+    area_percent: float
+    mask_grade: str
+    mask_side: str | None
+
+
+@torch.no_grad()
+def predict_reports(
+    network: ReportGenerator, batch: Batch, device: torch.device, bf16: bool, params: PredictParams, seed: int
+) -> list[ReportPrediction]:
+    """Write the reports of a batch.
+
+    Args:
+        network: in eval mode.
+        batch: `rows` have the columns slice_key, level, region_share, canal_column and sides.
+        device: where the network lies.
+        bf16: autocast to bfloat16.
+        params: how reports are decoded and what becomes of those that contradict their mask.
+        seed: of params.yaml; used where reports are sampled or written anew.
+
+    Raises LssError where the network's output is not finite.
+    """
+    there = batch.to(device)
+    places = [Location.of_sample(row) for row in batch.rows]
+    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        evidence = network.look(there.image_B1YX, there.grade_B, places)
+        refuse_not_finite(evidence.visual_BMV, batch)
+        grades = [grade_by_area(area, network.encoder.thresholds) for area in evidence.area_percent]
+        written = write(network, evidence, grades, params, seed, [row["slice_key"] for row in batch.rows])
+    return [
+        ReportPrediction(report, left_out, evidence.area_percent[place], grades[place], evidence.mask_sides[place])
+        for place, (report, left_out) in enumerate(written)
+    ]
 
 
 def write(

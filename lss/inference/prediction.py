@@ -1,0 +1,123 @@
+"""What a trained network says of a batch of images, one record per image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lss.domain.area import affected_area
+from lss.domain.grades import GRADES
+from lss.errors import LssError
+from lss.model.batch import Batch
+from lss.model.network import Output, SegmentationNetwork
+from lss.model.prompt_bank import questions
+
+
+@dataclass(frozen=True)
+class GradePrediction:
+    """Grade of an image: the probability of each of GRADES, float32 that sum to 1, and the most probable."""
+
+    probabilities: dict[str, float]
+    predicted: str
+
+
+@dataclass(frozen=True)
+class MaskPrediction:
+    """Mask of an image.
+
+    Attributes:
+        mask: stenotic region (rows, columns) at the network's mask size.
+        area_percent: eq. 10, in percent of the target region.
+        mean_confidence, max_confidence: of the probabilities within the mask; None where it is empty.
+        attention: mean over heads and prompts (grid rows, grid columns), float32, sums to 1; None without prompts.
+        said: masks where the prompts say something else, by its name in SPOKEN; empty where that was not asked for.
+    """
+
+    mask: NDArray[np.bool_]
+    area_percent: float
+    mean_confidence: float | None
+    max_confidence: float | None
+    attention: NDArray[np.float32] | None
+    said: dict[str, NDArray[np.bool_]]
+
+
+@torch.no_grad()
+def predict_grades(network: nn.Module, batch: Batch, device: torch.device, bf16: bool) -> list[GradePrediction]:
+    """Grades by a classification network. Raises LssError where its output is not finite."""
+    output = _run(network, batch.to(device), bf16)
+    probability_BG = output.logits.float().cpu().softmax(dim=-1)
+    return [
+        GradePrediction(dict(zip(GRADES, of_image, strict=True)), GRADES[int(np.argmax(of_image))])
+        for of_image in probability_BG.tolist()
+    ]
+
+
+@torch.no_grad()
+def predict_masks(
+    network: nn.Module, batch: Batch, device: torch.device, bf16: bool, exchange: Sequence[str] = ()
+) -> list[MaskPrediction]:
+    """Masks by a segmentation network.
+
+    Args:
+        network: takes images, grades and questions to `lss.model.network.Output`.
+        batch: `rows` have the column `region_share`, and `level` where prompts are exchanged.
+        device: where the network lies.
+        bf16: autocast to bfloat16.
+        exchange: what prompts are made to say in further masks, by the names of `lss.notes.prompts.SPOKEN`; for
+            evaluation, and only by a network that has prompts.
+
+    Raises LssError where the network's output is not finite.
+    """
+    there = batch.to(device)
+    output = _run(network, there, bf16)
+    said_BYX: dict[str, NDArray[np.bool_]] = {}
+    if exchange and isinstance(network, SegmentationNetwork) and output.attention_BHKN is not None:
+        levels = [row["level"] for row in batch.rows]
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            patches_BND = network.encoder.patches(there.image_B1YX)
+            for words in exchange:
+                asked_B3 = questions(levels, said=words).to(device)
+                logits_B1YX = network.draw(patches_BND, there.grade_B, asked_B3).logits
+                said_BYX[words] = (logits_B1YX[:, 0] > 0).cpu().numpy()
+    probability_BYX = output.logits.float().cpu().sigmoid()[:, 0].numpy()
+    attention_BYX = None
+    if output.attention_BHKN is not None:
+        attention_BYX = output.attention_BHKN.float().mean(dim=(1, 2)).unflatten(-1, output.grid).cpu().numpy()
+    found = []
+    for index, (row, probability_YX) in enumerate(zip(batch.rows, probability_BYX, strict=True)):
+        mask_YX = probability_YX > 0.5
+        inside = probability_YX[mask_YX]
+        found.append(
+            MaskPrediction(
+                mask_YX,
+                affected_area(float(mask_YX.mean()), row["region_share"]),
+                float(inside.mean()) if inside.size else None,
+                float(inside.max()) if inside.size else None,
+                None if attention_BYX is None else attention_BYX[index],
+                {words: masks_BYX[index] for words, masks_BYX in said_BYX.items()},
+            )
+        )
+    return found
+
+
+def _run(network: nn.Module, there: Batch, bf16: bool) -> Output:
+    with torch.autocast(there.image_B1YX.device.type, torch.bfloat16, enabled=bf16):
+        output: Output = network(there.image_B1YX, there.grade_B, there.asked_B3)
+    refuse_not_finite(output.logits, there)
+    return output
+
+
+def refuse_not_finite(outputs: Tensor, batch: Batch) -> None:
+    """Raise LssError for the first image of the batch for which a network's `outputs` (B, ...) are NaN or infinite."""
+    finite_B = torch.isfinite(outputs).flatten(1).all(dim=1)
+    if not finite_B.all():
+        row = batch.rows[int((~finite_B).nonzero()[0])]
+        raise LssError(
+            f"slice {row.get('slice_key')}: the model's output is not finite (NaN or infinity), so it says nothing. "
+            "Its checkpoint may hold such numbers: run `lss weights` and its training again; try train.bf16 false."
+        )
