@@ -1,0 +1,5 @@
+"""Fixtures of the tools' tests."""
+
+from drawn_axial import draw_axial
+
+__all__ = ["draw_axial"]
