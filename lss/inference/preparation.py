@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -24,6 +23,7 @@ from lss.imaging.geometry import FieldOfView, edge_letters, field_of_view
 from lss.imaging.pseudo_mask import Steps, steps
 from lss.imaging.roi import Roi, region_of_interest
 from lss.project.params import DenoiseParams, Device, PseudoMaskParams, ShardParams
+from lss.storage.parquet_files import TableReader
 
 _METADATA = b"lss"
 """Key of a table's Parquet metadata under which it keeps the settings that its images went through."""
@@ -212,13 +212,10 @@ def with_settings(schema: pa.Schema, settings: dict[str, Any]) -> pa.Schema:
 def read_settings_of(path: Path) -> dict[str, Any]:
     """Settings by stage that a table of images keeps in its metadata; {} where it keeps none.
 
-    Raises LssError when the file is missing or no Parquet table.
+    Raises LssError when the file is missing, damaged or no Parquet table.
     """
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-        return json.loads(metadata.get(_METADATA, b"{}"))
-    except (OSError, ValueError) as error:
-        raise LssError(f"{path}: cannot be read as Parquet ({error}). Rerun the stage that writes it.") from error
+    with TableReader(path) as table:
+        return json.loads(table.metadata.get(_METADATA, b"{}"))
 
 
 def read_preparation(shards: list[Path]) -> dict[str, Any]:

@@ -81,6 +81,11 @@ class TableReader:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
+    @property
+    def metadata(self) -> dict[bytes, bytes]:
+        """What the file's schema says beside the columns."""
+        return self._file.schema_arrow.metadata or {}
+
     def group(self, number: int) -> pa.Table:
         """The columns of one row group."""
         try:
@@ -161,7 +166,10 @@ def _read_seal(file: BinaryIO) -> list[int] | None:
 
 def _crc(file: BinaryIO, column: pq.ColumnChunkMetaData) -> int:
     """CRC-32 of a column chunk's bytes, headers and dictionary included."""
-    file.seek(min(filter(None, (column.dictionary_page_offset, column.data_page_offset))))
+    pages = [offset for offset in (column.dictionary_page_offset, column.data_page_offset) if offset]
+    if not pages:
+        return 0  # of a table without rows
+    file.seek(min(pages))
     left, total = column.total_compressed_size, 0
     while left > 0 and (block := file.read(min(left, _BLOCK))):
         total = zlib.crc32(block, total)

@@ -26,7 +26,6 @@ from lss.storage.schemas import DENOISED, PSEUDO_MASKS, SHARD, SHARD_VERSION, SP
 from lss.storage.shards import decode_image, decode_mask
 
 
-
 @pytest.fixture(scope="module")
 def params(project_root: Path) -> Params:
     return load_params(project_root / "params.yaml")
