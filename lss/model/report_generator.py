@@ -221,9 +221,7 @@ def _of_view(reports: list[str], evidence: Evidence) -> list[str]:
     return [translate_sides(*of) for of in zip(reports, evidence.view_sides, strict=True)]
 
 
-def build_generator(
-    backbone: Backbone, config: NetworkConfig, decoder_width: int, max_tokens: int
-) -> ReportGenerator:
+def build_generator(backbone: Backbone, config: NetworkConfig, decoder_width: int, max_tokens: int) -> ReportGenerator:
     """Put an untrained generator on a backbone that has no adapters yet: its text tower embeds the prompts now."""
     segmentation = SegmentationNetwork(backbone, config)
     return ReportGenerator(segmentation, decoder_width, max_tokens)

@@ -193,10 +193,11 @@ def _untrained(folder: Path, card: ModelCard, weights: Path | None, device: torc
         from lss.model.unet import UNet  # imported here: MONAI takes seconds, and hardly anyone needs it
 
         return UNet(config.mask_size, config.d_shared)
+    writer = card.train.get("report", {})
     networks: dict[str, Callable[[Backbone], nn.Module]] = {
         "classification": lambda backbone: ClassificationNetwork(backbone, config),
         "segmentation": lambda backbone: SegmentationNetwork(backbone, config),
-        "report": lambda backbone: build_generator(backbone, config, *(card.train["report"][name] for name in ("decoder_width", "max_tokens"))),
+        "report": lambda backbone: build_generator(backbone, config, writer["decoder_width"], writer["max_tokens"]),
     }
     if card.task not in networks:
         raise LssError(f"{folder / CONFIG}: task: '{card.task}' has no network here; expected {', '.join(networks)}.")

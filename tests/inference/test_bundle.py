@@ -15,6 +15,7 @@ from lss.imaging.codec import encode_png
 from lss.inference.bundle import Bundle, load_bundle
 from lss.inference.prediction import GradePrediction, MaskPrediction
 from lss.inference.preparation import Preparation, SliceImage, prepare_slice, read_settings_of
+from lss.project.models import Run, training_settings
 from lss.project.params import Params, load_params
 from lss.stages import predict, train, weights
 from lss.storage.io import write_parquet
@@ -43,11 +44,13 @@ def chain(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Path:
     for task, loss in RUNS.items():
         segmentation = folder / "segmentation" if task == "report" else None
         train.run(
-            params.train, 3, backbone="biomedclip", task=task, loss=loss, weights=checkpoint, shards=shards,
+            params.train, 3, execution=params.execution,
+            backbone="biomedclip", task=task, loss=loss, weights=checkpoint, shards=shards,
             segmentation=segmentation, folder=folder / task, state=folder / "state", manifest=folder / "t.json",
         )  # fmt: skip
         predict.run(
-            params.predict, 3, model=folder / task, weights=checkpoint, segmentation=segmentation,
+            params.predict, 3, execution=params.execution,
+            model=folder / task, weights=checkpoint, segmentation=segmentation,
             shards=shards["test"], predictions=folder / f"{task}.parquet", manifest=folder / "p.json",
         )  # fmt: skip
     return folder
@@ -134,7 +137,9 @@ def test_what_a_bundle_knows(chain: Path, project_root: Path) -> None:
     params, bundle = settings(project_root), load(chain, "report")
     card = bundle.card
     assert bundle.preparation.denoise.patch_size == params.denoise.patch_size
-    assert bundle.preparation.shards == params.shards and card.train == params.train.model_dump(mode="json")
+    assert bundle.preparation.shards == params.shards and card.train == training_settings(
+        params.train, Run("biomedclip", "report", "focal")
+    )
     assert card.grades == ["A", "BC", "D"] and bundle.thresholds is not None
     assert card.facts["weights"]["licence"].startswith("Apache-2.0") and "open_clip_config.json" in str(card.facts)
     assert {len(digest) for digest in card.made_from["shards"]["train"].values()} == {64}
@@ -149,7 +154,8 @@ def test_shards_that_do_not_say_how_they_were_prepared(tmp_path: Path, chain: Pa
     write_parquet(tmp_path / "train.parquet", rows_of(chain / "train-00.parquet"), SHARD)
     with pytest.raises(LssError, match=r"train\.parquet: does not say how its images were prepared"):
         train.run(
-            params.train, 3, backbone="unet", task="segmentation", loss="pid_tversky", weights=None,
+            params.train, 3, execution=params.execution,
+            backbone="unet", task="segmentation", loss="pid_tversky", weights=None,
             shards={"train": [tmp_path / "train.parquet"], "val": [chain / "val-00.parquet"]},
             segmentation=None, folder=tmp_path / "m", state=tmp_path / "s", manifest=tmp_path / "t.json",
         )  # fmt: skip

@@ -34,7 +34,8 @@ def study(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Path:
         settings.weights, 1, backbone="smolvlm", published=folder, folder=folder / "weights", manifest=folder / "w.json"
     )
     train.run(
-        settings.train, 3, backbone="smolvlm", task="segmentation", loss="cross_entropy", weights=folder / "weights",
+        settings.train, 3, execution=settings.execution,
+            backbone="smolvlm", task="segmentation", loss="cross_entropy", weights=folder / "weights",
         shards=shards, segmentation=None, folder=folder / "model", state=folder / "state", manifest=folder / "t.json",
     )  # fmt: skip
     return folder
@@ -155,9 +156,11 @@ def test_one_flipped_bit_in_the_checkpoint(copy: Path, study: Path, project_root
     with pytest.raises(LssError, match=r"model\.safetensors: was changed or damaged.*lss weights"):
         load_bundle(copy / "model", weights=copy / "weights", device="cpu")
     shards = {name: sorted((study / "shards").glob(f"{name}-*.parquet")) for name in ("train", "val")}
+    settings = params(project_root, segmentation__epochs=1, mask_size=32)
     with pytest.raises(LssError, match=r"model\.safetensors: was changed or damaged.*lss weights"):
         train.run(
-            params(project_root, segmentation__epochs=1, mask_size=32).train, 3, backbone="smolvlm",
+            settings.train, 3, execution=settings.execution,
+            backbone="smolvlm",
             task="segmentation", loss="cross_entropy", weights=copy / "weights", shards=shards, segmentation=None,
             folder=copy / "other", state=copy / "state", manifest=copy / "t.json",
         )  # fmt: skip
@@ -183,9 +186,11 @@ def test_a_checkpoint_of_nan_predicts_nothing(copy: Path, study: Path, project_r
     content["facts"]["weights"]["files"]["model.safetensors"] = listing["files"]["model.safetensors"]["sha256"]
     write_json(copy / "model/model.json", content)
     seal(copy / "model")
+    settings = params(project_root)
     with pytest.raises(LssError, match=r"slice S2000: the model's output is not finite"):
         predict.run(
-            params(project_root).predict, 3, model=copy / "model", weights=copy / "weights", segmentation=None,
+            settings.predict, 3, execution=settings.execution,
+            model=copy / "model", weights=copy / "weights", segmentation=None,
             shards=sorted((study / "shards").glob("test-*.parquet")), predictions=copy / "p.parquet",
             manifest=copy / "p.json",
         )  # fmt: skip
