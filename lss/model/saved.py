@@ -102,7 +102,7 @@ def read_card(folder: Path) -> ModelCard:
         raise LssError(f"{path}: {said}. The file was changed: rerun its training.") from error
     except TypeError as error:
         raise LssError(f"{path}: was written by another version ({error}). Rerun its training.") from error
-    if stated != _fingerprint(content):
+    if stated != card_hash(content):
         raise LssError(f"{path}: was changed after its training: it has not the SHA-256 that it states. {_RESTORE}")
     if card.grades != list(GRADES):
         raise LssError(f"{path}: grades: {', '.join(card.grades)}, but this version has {', '.join(GRADES)}.")
@@ -127,11 +127,12 @@ def save_model(folder: Path, card: ModelCard, module: nn.Module, backbone: Backb
     files = [folder / TENSORS, *sorted(p for p in (folder / ADAPTER).rglob("*") if p.is_file())]
     card = replace(card, files={path.relative_to(folder).as_posix(): sha256_file(path) for path in files})
     content = asdict(card)
-    write_json(folder / CONFIG, {**content, "sha256": _fingerprint(content)})
+    write_json(folder / CONFIG, {**content, "sha256": card_hash(content)})
     return [folder / CONFIG, *files]
 
 
-def _fingerprint(content: dict[str, Any]) -> str:
+def card_hash(content: dict[str, Any]) -> str:
+    """SHA-256 that a model.json of this content states as its own."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lss.errors import LssError
-from lss.model.saved import CONFIG, read_card
+from lss.model.saved import CONFIG, card_hash, read_card
 from lss.project.manifest import read_manifest
 from lss.storage.io import read_json
 from lss.tools.kept_runs import keep, read_kept
@@ -49,7 +49,7 @@ def test_junk_in_a_models_card(name: str, tmp_path: Path) -> None:
 
 
 def test_a_whole_card_is_read(tmp_path: Path) -> None:
-    (tmp_path / CONFIG).write_text(json.dumps(CARD))
+    (tmp_path / CONFIG).write_text(json.dumps(CARD | {"sha256": card_hash(CARD)}))
     assert read_card(tmp_path).network_config.heads == 8
 
 

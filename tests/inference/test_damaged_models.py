@@ -54,7 +54,7 @@ def seal(model: Path) -> None:
     content = read_json(model / "model.json")
     del content["sha256"]
     content["files"] = {name: sha256_file(model / name) for name in content["files"] if (model / name).exists()}
-    write_json(model / "model.json", {**content, "sha256": saved._fingerprint(content)})
+    write_json(model / "model.json", {**content, "sha256": saved.card_hash(content)})
 
 
 def change_tensors(path: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> None:
