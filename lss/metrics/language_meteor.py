@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from pycocoevalcap.meteor.meteor import Meteor
+import pycocoevalcap.meteor.meteor as published
 
 from lss.errors import LssError
-from lss.runtime.java import java_on_path
+from lss.runtime.java import java_command, killed_after
+
+ANSWER_SECONDS = 300.0
+"""So long one answer may take: it takes milliseconds, the first some ten seconds, that on a whole set a minute."""
 
 STATISTICS = 23
 """Numbers METEOR counts per pair; they add up over pairs."""
@@ -30,17 +35,22 @@ class MeteorProcess:
     """
 
     def __enter__(self) -> MeteorProcess:
-        with java_on_path():
-            self._meteor = Meteor()
+        self._process = subprocess.Popen(
+            [*java_command(), "-jar", "-Xmx2G", published.METEOR_JAR, "-", "-", "-stdio", "-l", "en", "-norm"],
+            cwd=Path(published.__file__).parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # nobody reads it, and a full pipe would halt the program
+        )
         self._lines: dict[tuple[str, str], str] = {}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        process = self._meteor.meteor_p
+        process = self._process
         process.kill()
-        for pipe in (process.stdin, process.stdout, process.stderr):
+        for pipe in filter(None, (process.stdin, process.stdout)):
             try:
                 pipe.close()
             except BrokenPipeError:  # it died with something unsent; closed nevertheless
@@ -55,7 +65,7 @@ class MeteorProcess:
 
         The corpus score is METEOR's own: from the summed statistics, not the mean over pairs.
 
-        Raises LssError when the process dies (texts of a thousand and more repeated words exhaust it).
+        Raises LssError when the process hangs or dies (texts of a thousand and more repeated words exhaust it).
         """
         lines = [self._align(*pair) for pair in zip(candidates, references, strict=True)]
         answer = self._ask(" ||| ".join(["EVAL", *lines]), len(lines) + 1, "the whole set")
@@ -73,13 +83,21 @@ class MeteorProcess:
         return self._lines[pair]
 
     def _ask(self, question: str, answers: int, what: str) -> list[str]:
-        process = self._meteor.meteor_p
-        try:
-            process.stdin.write(f"{question}\n".encode())
-            process.stdin.flush()
-            lines = [process.stdout.readline().decode().strip() for _ in range(answers)]
-        except BrokenPipeError:
-            lines = [""]
+        to, back = self._process.stdin, self._process.stdout
+        if to is None or back is None:
+            raise ValueError("METEOR was started without pipes")
+        with killed_after(self._process, ANSWER_SECONDS) as hung:
+            try:
+                to.write(f"{question}\n".encode())
+                to.flush()
+                lines = [back.readline().decode().strip() for _ in range(answers)]
+            except BrokenPipeError:
+                lines = [""]
+        if hung:
+            raise LssError(
+                f"METEOR: its Java process gave no answer for {ANSWER_SECONDS:g} s at {what}, and was ended. Is the "
+                "machine short of memory or overloaded? `lss doctor` says more; then run evaluate again."
+            )
         if not all(lines):
             raise LssError(
                 f"METEOR: its Java process ended at {what}. Very long, repetitive reports exhaust it: lower "

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import tempfile
+from pathlib import Path
 
-from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+import pycocoevalcap.tokenizer.ptbtokenizer as published
 
 from lss.errors import LssError
-from lss.runtime.java import java_on_path
+from lss.runtime.java import java_command
+
+START_SECONDS, TEXTS_PER_SECOND = 300.0, 100
+"""Bounds of how long the tokeniser may take: it starts within a second or two and takes thousands of texts a second."""
 
 # Control characters (line feed, carriage return, vertical tab, form feed, file separators, next line ...) and
 # Unicode's line and paragraph separators. The tokeniser takes one text per line and counts some of these as line
@@ -41,15 +47,33 @@ def ptb_tokenise(texts: list[str]) -> list[str]:
     unique = list(dict.fromkeys(map(clean_text, texts)))
     if not any(unique):
         return [""] * len(texts)
-    with java_on_path():
-        try:
-            tokenised = PTBTokenizer().tokenize({i: [{"caption": text}] for i, text in enumerate(unique)})
-        except OSError as error:
-            raise LssError(f"PTB tokeniser: {error}. See what `lss doctor` says about Java.") from error
-    if len(tokenised) != len(unique):
+    lines = _run(unique)
+    if len(lines) != len(unique):
         raise LssError(
-            f"PTB tokeniser: {len(unique)} texts went in, {len(tokenised)} came out. "
+            f"PTB tokeniser: {len(unique)} texts went in, {len(lines)} came out. "
             "See its message above and what `lss doctor` says about Java."
         )
-    tokens_of = {text: tokenised[i][0] for i, text in enumerate(unique)}
+    words = ([word for word in line.rstrip().split(" ") if word not in published.PUNCTUATIONS] for line in lines)
+    tokens_of = {text: " ".join(of_text) for text, of_text in zip(unique, words, strict=True)}
     return [tokens_of[clean_text(text)] for text in texts]
+
+
+def _run(texts: list[str]) -> list[str]:
+    """The tokeniser's line for each text; LssError where Java cannot be run, fails or hangs."""
+    jar = Path(published.__file__).parent / published.STANFORD_CORENLP_3_4_1_JAR
+    command = [*java_command(), "-cp", jar, "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"]
+    limit = START_SECONDS + len(texts) / TEXTS_PER_SECOND
+    with tempfile.TemporaryDirectory(prefix="lss-tokens-") as folder:
+        file = Path(folder) / "texts"
+        file.write_text("\n".join(texts), encoding="utf-8")
+        try:
+            done = subprocess.run([*command, file], stdout=subprocess.PIPE, timeout=limit)
+        except OSError as error:
+            raise LssError(f"PTB tokeniser: {error}. See what `lss doctor` says about Java.") from error
+        except subprocess.TimeoutExpired as error:
+            raise LssError(
+                f"PTB tokeniser: its Java process did not end within {limit:.0f} s, and was ended. Is the machine "
+                "short of memory or overloaded? `lss doctor` says more; then run evaluate again."
+            ) from error
+    lines = done.stdout.decode().split("\n")
+    return lines if any(lines[len(texts) :]) else lines[: len(texts)]  # beyond the texts there is the last line's end

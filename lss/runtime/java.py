@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,12 +27,31 @@ def java_executable() -> Path:
     return java
 
 
+def java_command() -> list[str | Path]:
+    """The bundled `java` with options under which it reads and writes the same in every language of the system.
+
+    Else it writes `?` for what is not ASCII in the locale C, and makes a dotless i of I in a Turkish one.
+    """
+    encodings = [f"-D{name}.encoding=UTF-8" for name in ("file", "stdout", "stdin", "sun.jnu")]
+    return [java_executable(), "-Duser.language=en", "-Duser.country=US", *encodings]
+
+
 @contextmanager
-def java_on_path() -> Iterator[None]:
-    """Put the bundled Java first on this process's PATH while the block runs."""
-    before = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join(filter(None, [str(java_executable().parent), before]))
+def killed_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[list[bool]]:
+    """Kill `process` where the block takes longer than so many seconds: what reads from it then gets an end of file.
+
+    Gives a list that is empty unless it was killed.
+    """
+    late: list[bool] = []
+
+    def end() -> None:
+        late.append(True)
+        process.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
     try:
-        yield
+        yield late
     finally:
-        os.environ["PATH"] = before
+        timer.cancel()

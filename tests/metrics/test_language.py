@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import nltk.translate.bleu_score
 import numpy as np
@@ -21,7 +23,7 @@ from lss.metrics.language import METRICS, LanguageScores, score_systems
 from lss.metrics.language_meteor import MeteorProcess, meteor_from_statistics
 from lss.metrics.language_ngrams import bleu, bleu_from_statistics, distinct, jaccard, rouge_n, tfidf_cosine
 from lss.metrics.language_tokens import clean_text, ptb_tokenise
-from lss.runtime.java import java_on_path
+from lss.runtime.java import java_executable
 
 LONG = "L4-L5: broad based disc bulge compressing the thecal sac and both exit canals. " * 30
 PAIRS = [
@@ -48,14 +50,22 @@ def scores() -> dict[str, LanguageScores]:
     return score_systems({name: ([c for c, _ in p], [r for _, r in p]) for name, p in SYSTEMS.items()})
 
 
+@contextmanager
+def patched_path() -> Iterator[None]:
+    """pycocoevalcap asks the PATH for Java."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{java_executable().parent}:{os.environ['PATH']}")
+        yield
+
+
 @pytest.fixture(scope="module")
 def meteor() -> Iterator[Meteor]:
-    with java_on_path():
+    with patched_path():
         yield Meteor()
 
 
 def _tokens(pairs: list[tuple[str, str]]) -> tuple[dict, dict]:
-    with java_on_path():
+    with patched_path():
         result, truth = (
             PTBTokenizer().tokenize({i: [{"caption": pair[side]}] for i, pair in enumerate(pairs)}) for side in (0, 1)
         )
@@ -194,7 +204,7 @@ def test_meteor_formula_equals_the_java_program():
     np.testing.assert_allclose(meteor_from_statistics(statistics), of_cases, atol=1e-12)
     assert meteor_from_statistics(statistics.sum(axis=0)) == pytest.approx(corpus, abs=1e-12)
     assert meteor_from_statistics(same_statistics.sum(axis=0)) == pytest.approx(same, abs=1e-12)
-    assert isinstance(meteor._meteor.meteor_p, subprocess.Popen) and meteor._meteor.meteor_p.returncode is not None
+    assert isinstance(meteor._process, subprocess.Popen) and meteor._process.returncode is not None
 
 
 @pytest.mark.parametrize("lists", [([], []), (["a"], [])])
