@@ -114,6 +114,7 @@ class RawSlice:
     person: str = ""  # raw PatientID of the header; "" where it names nobody
     named_plane: str = "unknown"  # what the series is called: axial, sagittal, coronal, unknown
     image_type: frozenset[str] = frozenset()  # values of ImageType
+    people: frozenset[str] = frozenset()  # raw names, ids and addresses of the header, to be blanked in the note
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class PatientRecord:
     rejects: list[Reject] = field(default_factory=list)
     note: str | None = None
     grading: Grading | None = None
+    people: frozenset[str] = frozenset()  # what a table says of who the patient is, to be blanked in the note
 
 
 class Cohort(Protocol):
@@ -191,8 +193,8 @@ def refuse_twins(names: Iterable[str], where: str) -> None:
         other = spelt.setdefault(patient_number(name), name)
         if other != name:
             raise LssError(
-                f"{where}: folders {other!r} and {name!r} would be one patient: leading zeros do not count, since "
-                "tables often lose them. Rename one, or put them together if they are one person's."
+                f"{where}: two folders of {len(other)} and {len(name)} characters would be one patient: leading zeros "
+                "do not count, since tables often lose them. Rename one, or put them together if they are one person's."
             )
 
 

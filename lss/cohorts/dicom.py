@@ -25,7 +25,7 @@ from lss.cohorts.contrast import (
 )
 from lss.cohorts.dicom_checks import check_file, check_frame, quantity
 from lss.cohorts.dicom_frames import frame_headers
-from lss.cohorts.dicom_header import AGAIN, floats, number, parse_dicom, patient_id, texts
+from lss.cohorts.dicom_header import AGAIN, floats, number, parse_dicom, patient_id, people, texts
 from lss.cohorts.dicom_pixels import frame_pixels
 
 MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 10.0
@@ -148,6 +148,7 @@ def _slice(
         person=patient_id(header),
         named_plane=next((named for named in planes if named != "unknown"), "unknown"),
         image_type=image_type,
+        people=people(header),
     )
 
 

@@ -14,9 +14,10 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import PersonName
 
 from lss.cohorts.base import UnusableError
-from lss.cohorts.privacy import WHITELIST
+from lss.cohorts.privacy import PEOPLE, WHITELIST
 
 # values are judged here; pydicom's own remarks would quote them in logs
 logging.getLogger("pydicom").setLevel(logging.ERROR)
@@ -29,7 +30,7 @@ AGAIN = "Copy, fetch or export it again."
 
 _PATIENT_ID = Tag("PatientID")
 _IMAGES_IN_MOSAIC = Tag(0x0019, 0x100A)  # Siemens: how many slices a mosaic is tiled of
-_WANTED = [*map(Tag, WHITELIST), _IMAGES_IN_MOSAIC]
+_WANTED = [*map(Tag, (*WHITELIST, *PEOPLE)), _IMAGES_IN_MOSAIC]
 _END_OF_FRAGMENTS = bytes.fromhex("feffdde000000000")
 
 
@@ -76,6 +77,18 @@ def read_patient_id(stream: BinaryIO) -> str:
 def patient_id(header: pydicom.Dataset) -> str:
     """PatientID; "" where there is none."""
     return str(header.get("PatientID", "") or "").strip()
+
+
+def people(header: pydicom.Dataset) -> frozenset[str]:
+    """Names, ids and addresses of the patient and of those who treat him, as they stand in the header."""
+    found = {patient_id(header)}
+    for keyword in PEOPLE:
+        try:
+            value = header.get(keyword) or ()
+            found |= {str(part) for part in ([value] if isinstance(value, str | PersonName) else value)}
+        except Exception:  # a broken value is no reason to leave the image out
+            continue
+    return frozenset(filter(None, found))
 
 
 def texts(header: pydicom.Dataset, keyword: str) -> frozenset[str]:

@@ -38,7 +38,7 @@ from lss.cohorts.series import settle_series
 from lss.cohorts.slice_grade import parse_grade
 from lss.cohorts.slice_levels import assign_levels
 from lss.cohorts.slice_table import SliceTable
-from lss.cohorts.spreadsheets import Row, numbered_rows
+from lss.cohorts.spreadsheets import Row, numbered_rows, people_of
 from lss.cohorts.volumes import read_volume
 from lss.errors import LssError
 from lss.project.params import FolderParams
@@ -81,7 +81,8 @@ class FolderDataset:
         """See `Cohort`."""
         row = self._rows.get(patient, {})
         note = row.get(self._params.note_column or "")
-        record = PatientRecord(note=note)
+        said = {name: cell for name, cell in row.items() if name != self._params.note_column}
+        record = PatientRecord(note=note, people=people_of(said))
         try:
             record.grading = self._grading(row)
         except ValueError as error:

@@ -69,7 +69,8 @@ class LssDataset:
 
     def read_patient(self, patient: str) -> PatientRecord:
         """See `Cohort`."""
-        record = PatientRecord(note=self._notes.get(patient))
+        note = self._notes.get(patient)
+        record = PatientRecord(note=note.text, people=note.people) if note else PatientRecord()
         series: dict[str, list[str]] = defaultdict(list)
         for place, folder in self._folders.get(patient, []):
             for file in place.tree.files(folder):

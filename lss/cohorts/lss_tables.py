@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from lss.cohorts.base import Reject, patient_number
 from lss.cohorts.needed_files import DEPTHS, NOTES_PATTERNS
-from lss.cohorts.spreadsheets import numbered_rows, read_cells
+from lss.cohorts.spreadsheets import numbered_rows, people_of, read_cells
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
 
@@ -14,7 +15,14 @@ PATIENT_COLUMN, NOTE_COLUMN = "Patient ID", "Clinician's Notes"
 DISCS = ("L3-L4", "L4-L5", "L5-S1")
 
 
-def read_notes(root: Path) -> tuple[dict[str, str], list[Reject]]:
+class Note(NamedTuple):
+    """A patient's note, and what else its row says of who he is."""
+
+    text: str
+    people: frozenset[str]
+
+
+def read_notes(root: Path) -> tuple[dict[str, Note], list[Reject]]:
     """Notes by patient number from the workbook below `root`; unusable rows and further workbooks as rejects.
 
     Raises LssError when there is no workbook, or it lacks a column.
@@ -24,7 +32,7 @@ def read_notes(root: Path) -> tuple[dict[str, str], list[Reject]]:
         raise LssError(f"{root}: no 'Radiologists Report.xlsx'. {COHORT_REMEDY['lss']}")
     name = books[0].relative_to(root).as_posix()
     rejects = _unread(books, root)
-    notes: dict[str, str] = {}
+    notes: dict[str, Note] = {}
     for number, row in numbered_rows(books[0], [PATIENT_COLUMN, NOTE_COLUMN]):
         patient, where = patient_number(row[PATIENT_COLUMN]), f"{name}#row{number}"
         if not row[PATIENT_COLUMN]:
@@ -32,7 +40,8 @@ def read_notes(root: Path) -> tuple[dict[str, str], list[Reject]]:
         elif patient in notes:
             rejects.append(Reject(where, "duplicate note", "a second row of this patient", "Keep one row a patient."))
         else:
-            notes[patient] = row[NOTE_COLUMN]
+            text = row.pop(NOTE_COLUMN)
+            notes[patient] = Note(text, people_of(row))
     return notes, rejects
 
 

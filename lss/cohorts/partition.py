@@ -88,11 +88,11 @@ def read_split_file(path: Path, patients: set[str]) -> dict[str, str]:
         patient, subset = row["patient_key"], row["subset"].lower()
         if subset not in (*SUBSETS, UNUSED):
             allowed = ", ".join((*SUBSETS, UNUSED))
-            raise LssError(f"{path}: row {number}: subset {row['subset']!r} is none of {allowed}.")
+            raise LssError(f"{path}: row {number}: its subset is none of {allowed}.")
         if patient not in patients:
             raise LssError(
-                f"{path}: row {number}: no patient {patient!r} with slices to work on. "
-                "Keys are those of the column patient_key of the slice tables; take the row out, or correct it."
+                f"{path}: row {number}: its patient_key is none of a patient with slices to work on. Keys are those "
+                "of the slice tables, which `lss pseudonyms` makes from ids; take the row out, or correct it."
             )
         if subsets.setdefault(patient, subset) != subset:
             both = f"{subsets[patient]} and in {subset}"

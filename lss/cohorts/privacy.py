@@ -1,9 +1,9 @@
 """Identifiers never leave the reader: a whitelist of attributes, and keyed hashes for what must stay joined.
 
 The Basic Application Level Confidentiality Profile (DICOM PS3.15, Annex E, Table E.1-1) lists what to remove or
-replace. A reader here asks pydicom for the attributes of `WHITELIST` alone, and for the number of slices in a Siemens
-mosaic. Those of them that the profile lists are in `REPLACED` (unique ids, which leave as keyed hashes) or in `MATCHED`
-(free text, of which only a matched word such as "t2" is reported).
+replace. A reader here asks pydicom for the attributes of `WHITELIST` and of `PEOPLE` alone, and for the number of
+slices in a Siemens mosaic. Those of them that the profile lists are in `REPLACED` (unique ids, which leave as keyed
+hashes), in `MATCHED` (free text, of which only a matched word such as "t2" is reported) or in `PEOPLE`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,14 @@ PLAIN = (
 
 Of functional groups `lss.cohorts.dicom_frames` takes what it lists, all of it of this kind.
 """
+
+PEOPLE = (
+    "PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "OtherPatientIDs",
+    "PatientAddress", "PatientTelephoneNumbers", "AccessionNumber", "StudyID", "MedicalRecordLocator",
+    "ReferringPhysicianName", "PerformingPhysicianName", "NameOfPhysiciansReadingStudy", "PhysiciansOfRecord",
+    "RequestingPhysician", "OperatorsName", "InstitutionName", "InstitutionAddress",
+)  # fmt: skip
+"""Read for one purpose: to blank in the note what they say (`lss.notes.identifiers`). Their values are kept nowhere."""
 
 WHITELIST = REPLACED + MATCHED + PLAIN
 

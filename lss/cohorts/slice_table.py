@@ -91,13 +91,13 @@ class SliceTable:
         levels: dict[str, tuple[str, str]] = {}
         for item in slices:
             if weighting := self._of(item, "weighting"):
-                item.weighting, item.weighting_reason = weighting, f"{self._name} says {weighting}"
+                item.weighting, item.weighting_reason = weighting, f"the table of files says {weighting}"
             if plane := self._of(item, "plane"):
                 sure = sure_plane(item, _LEFT_3)
                 doubt = f"; doubtful: {item.plane_reason}" if sure not in (None, plane) else ""
-                set_plane(item, plane, f"{self._name} says {plane}{doubt}")
+                set_plane(item, plane, f"the table of files says {plane}{doubt}")
             if level := self._of(item, "level"):
-                levels[f"{item.file}#{item.instance}"] = level, f"{self._name} says {level}"
+                levels[f"{item.file}#{item.instance}"] = level, f"the table of files says {level}"
         there = {(item.file, str(item.instance)) for item in slices}
         files = {item.file for item in slices}
         remedy = "Correct its number; the contact sheet of `lss check` shows them."

@@ -17,6 +17,13 @@ TABLES = (".csv", ".tsv", ".xlsx")
 """Endings of the tables that `read_cells` reads."""
 
 _MARK_REMEDY = "A quotation mark in it opens a cell that no other closes there: remove it, or write it twice."
+_OF_PEOPLE = re.compile(
+    r"name|nom\b|surname|(?<![a-z])id(?![a-z])|patient|mrn|accession|birth|dob|geb|phone|tel|mobile|mail|address|adresse"
+    r"|doctor|physician|radiologist|surgeon|refer|hospital|institution|clinic\b|insurance|ssn|record",
+    re.IGNORECASE,
+)
+"""In the name of a column that tells who a patient is, or who treats him."""
+
 _SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 
 
@@ -65,6 +72,11 @@ def read_cells(path: Path) -> list[list[str]]:
         raise LssError(f"{path}: there is no such file.")
     rows = _read_excel(path) if path.suffix.lower() == ".xlsx" else _read_csv(path)
     return [[cell.strip() for cell in row] for row in rows]
+
+
+def people_of(row: Row) -> frozenset[str]:
+    """What a row of a patients' table says of who the patient is: cells of columns whose names say so."""
+    return frozenset(cell for column, cell in row.items() if cell and _OF_PEOPLE.search(column))
 
 
 def refuse_double_columns(path: Path, header: list[str]) -> None:

@@ -63,12 +63,16 @@ def clean_note(text: str) -> str:
     them end a line. Other control and format characters go. Runs of blanks become one; lines are stripped;
     more than one empty line becomes one. Letters of any script stay (Unicode NFC).
     """
+    text = _DATE.sub(BLANKED_DATE, tidy(text))
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def tidy(text: str) -> str:
+    """A note's text in NFC with one kind of line break, no control characters and single blanks; dates are kept."""
     text = _LINE_BREAKS.sub("\n", text)
     if not text.replace("\n", "").replace("\t", "").isprintable():  # else there is no such character; ten times as fast
         text = "".join(character for character in text if character == "\n" or not _is_control(character))
-    lines = [" ".join(line.split()) for line in unicodedata.normalize("NFC", text).split("\n")]
-    text = _DATE.sub(BLANKED_DATE, "\n".join(lines))
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+    return "\n".join(" ".join(line.split()) for line in unicodedata.normalize("NFC", text).split("\n"))
 
 
 def _is_control(character: str) -> bool:

@@ -211,6 +211,11 @@ _CUTOFF = 0.8
 """The same for longer words."""
 
 
+def is_known_word(word: str) -> bool:
+    """Whether the grading knows a word (any case) as it stands."""
+    return word.lower() in _CLASS_OF
+
+
 @lru_cache(maxsize=65536)
 def read_word(word: str) -> str:
     """The known word that `word` (any case) means: itself, or the most similar one; "" if none is near.

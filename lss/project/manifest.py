@@ -12,6 +12,7 @@ from typing import Any
 
 from lss import BEGAN, __version__
 from lss.project.code import code_hashes
+from lss.project.published import published
 from lss.storage.io import read_json, sha256_file, write_json
 
 _PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "open_clip_torch", "timm", "opencv-python-headless",
@@ -36,7 +37,7 @@ def write_manifest(
         stage: name of the stage.
         inputs: data files read (not code); each with its SHA-256.
         outputs: files written; each with size and SHA-256.
-        params: the stage's own section of params.yaml.
+        params: the stage's own section of params.yaml; names of the user's own files are not written (`published`).
         seed: the seed of params.yaml.
         started: when the stage began (UTC); the manifest adds the seconds it took, and those of the whole process.
         facts: counts and caveats of this run that the page or a reader wants (JSON values).
@@ -50,7 +51,7 @@ def write_manifest(
             "outputs": {
                 str(file): {"sha256": sha256_file(file), "bytes": Path(file).stat().st_size} for file in outputs
             },
-            "params": params,
+            "params": published(params),
             "seed": seed,
             "code": code_hashes(stage),
             "facts": facts or {},

@@ -126,10 +126,18 @@ def _archive(cohort: CohortParams, listing: Path, read: bool) -> str | None:
     if not cohort.root.is_dir():
         return None
     if read:
-        return hash_of_all(list_files(cohort, listing))
+        return _with_tables(hash_of_all(list_files(cohort, listing)), cohort)
     listed = _compared(cohort, _known(listing))
     unread = sum(not (row["sha256"] or row["problem"]) for row in listed)
-    return f"{unread} raw file(s) not read yet" if unread else hash_of_all(_beside(cohort, listed))
+    return (
+        f"{unread} raw file(s) not read yet" if unread else _with_tables(hash_of_all(_beside(cohort, listed)), cohort)
+    )
+
+
+def _with_tables(state: str, cohort: CohortParams) -> str:
+    """A state that changes with which files are the tables; their names stand in params.yaml alone."""
+    tables = [cohort.folder.table, cohort.folder.slices] if cohort.name == "folder" else []
+    return hashlib.sha256(json.dumps([state, *tables]).encode()).hexdigest() if any(tables) else state
 
 
 def _key(params: Params) -> str | None:

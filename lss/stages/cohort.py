@@ -146,7 +146,7 @@ def _check_replaceable(root: Path) -> None:
         written = set()
     if strange := sorted(present - written):
         raise LssError(
-            f"{root}: cohort.root: holds files that are not the phantom's ({', '.join(strange[:3])}). "
+            f"{root}: cohort.root: holds {len(strange)} files that are not the phantom's. "
             "Name an empty folder for the phantom, or move them; for an archive of yours set cohort.name."
         )
 

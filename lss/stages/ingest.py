@@ -116,11 +116,13 @@ def run(
 
 
 def grade_patient(patient: str, record: PatientRecord) -> tuple[Grading, str | None, list[Reject]]:
-    """Grading and cleaned note of a patient, and what is wrong with the pairing of note and images."""
-    from lss.notes.cleaning import clean_note
+    """Grading and note of a patient, cleaned of what identifies him, and what is wrong with its pairing with images."""
+    from lss.notes.cleaning import clean_note, tidy
     from lss.notes.grading import grade_note
+    from lss.notes.identifiers import blank_identifiers
 
-    note = clean_note(record.note) if record.note else ""
+    known = record.people.union(*(item.people for item in record.slices))
+    note = clean_note(blank_identifiers(tidy(record.note), {patient, *known})) if record.note else ""
     labelled = record.grading is not None
     where, problems = f"patient {patient}", []
     if record.note is not None and not note and not labelled:

@@ -31,8 +31,10 @@ def _moment(step: str, path: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path | str, mode: int = 0o644) -> Iterator[Path]:
-    """Give a temporary path; rename what was written there to `path` if the block succeeds. `mode`: its rights.
+def atomic_path(path: Path | str, mode: int | None = None) -> Iterator[Path]:
+    """Give a temporary path; rename what was written there to `path` if the block succeeds.
+
+    Its rights are those that the user's umask gives, or `mode`.
 
     It lies in a hidden folder of its own beside `path`, which only the owner may read, since some libraries
     (safetensors) write beside a file themselves. What a killed process left of the same file is removed first: nobody
@@ -47,7 +49,8 @@ def atomic_path(path: Path | str, mode: int = 0o644) -> Iterator[Path]:
         _moment("written", path)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())  # else a power cut may leave the new name on an empty file
-        temporary.chmod(mode)
+        if mode is not None:
+            temporary.chmod(mode)
         _moment("synced", path)
         temporary.replace(path)
         _moment("renamed", path)
@@ -97,7 +100,7 @@ def _is_of_writing(error: Exception, path: Path) -> bool:
     return at == path or path.is_relative_to(at) or os.fspath(at).startswith(os.fspath(path.parent / f".{path.name}."))
 
 
-def write_text(path: Path | str, text: str, mode: int = 0o644) -> None:
+def write_text(path: Path | str, text: str, mode: int | None = None) -> None:
     """Write UTF-8 text atomically; what names patients with `mode=OWNER_ONLY`.
 
     A byte of a file's name that is no UTF-8 is written as `\\udc..`, which is an escape of JSON too.
@@ -106,7 +109,7 @@ def write_text(path: Path | str, text: str, mode: int = 0o644) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def write_csv(path: Path | str, rows: list[dict[str, Any]], columns: list[str], mode: int = 0o644) -> None:
+def write_csv(path: Path | str, rows: list[dict[str, Any]], columns: list[str], mode: int | None = None) -> None:
     """Write `columns` of `rows` as a UTF-8 CSV table, atomically; what names patients with `mode=OWNER_ONLY`."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")

@@ -42,14 +42,15 @@ def check_table(table: pa.Table, schema: pa.Schema, where: str, columns: list[st
                 f"{where}: column {name}: is of type {column.type}, not {wanted}. It was written by another version: "
                 "rerun its stage."
             )
-        if found := _wrong(name, column):
+        may_be_empty = "slice_key" not in schema.names  # a reject may belong to no patient
+        if found := _wrong(name, column, may_be_empty):
             row, what = found
             raise LssError(f"{where}: row {row}, column {name}: {what}. The file was changed: rerun its stage.")
 
 
-def _wrong(name: str, column: pa.ChunkedArray) -> tuple[int, str] | None:
+def _wrong(name: str, column: pa.ChunkedArray, may_be_empty: bool) -> tuple[int, str] | None:
     """First row of a column that cannot be as it is, and what is wrong with it."""
-    if name in _KEYS and column.null_count and not name.startswith("mask_said"):
+    if name in _KEYS and column.null_count and not may_be_empty and not name.startswith("mask_said"):
         return pc.index(pc.is_null(column), True).as_py(), "is empty"
     if name in _GRADES:
         strange = pc.invert(pc.is_in(column, pa.array([*GRADES, None], pa.string())))

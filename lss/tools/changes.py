@@ -26,6 +26,7 @@ from lss.project.code import dvc_stages
 from lss.project.models import manifest_settings, stage_manifests
 from lss.project.outside import recorded
 from lss.project.params import Params
+from lss.project.published import published
 from lss.project.workflow import require_workflow
 from lss.runtime.progress import duration
 from lss.storage.io import read_json
@@ -130,7 +131,7 @@ def _manifests(root: Path, params: Params) -> dict[str, dict[str, Any]]:
 
 def setting_changes(manifests: dict[str, dict[str, Any]], params: Params) -> list[Change]:
     """Settings that differ from those that what is there was made with."""
-    now = params.model_dump(mode="json")
+    now = published(params.model_dump(mode="json"))  # as manifests hold them
     before: dict[str, dict[str, None]] = defaultdict(dict)  # values by setting, in the order found, each once
     current = _flat(now)
     for path, manifest in manifests.items():

@@ -177,9 +177,9 @@ def test_folders_that_differ_by_zeros_alone_are_no_one_patient(tmp_path: Path) -
         write_dicom(tmp_path / name / "t2/1")
         write_dicom(tmp_path / "archive/01_MRI_Data" / name / "study/t2/1.ima")
     write_notes(tmp_path / "archive/Radiologists Report.xlsx", {7: "normal"})
-    with pytest.raises(LssError, match=r"folders '007' and '7' would be one patient|folders '7' and '007' would be"):
+    with pytest.raises(LssError, match=r"two folders of [13] and [13] characters would be one patient"):
         FolderDataset(tmp_path, FOLDER)
-    with pytest.raises(LssError, match=r"01_MRI_Data: folders '.+' and '.+' would be one patient"):
+    with pytest.raises(LssError, match=r"01_MRI_Data: two folders of . and . characters would be one patient"):
         LssDataset(tmp_path / "archive")
     (tmp_path / "t.csv").write_text("patient_id\na\n")
     for name in ("1", "01"):

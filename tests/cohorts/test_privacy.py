@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from dicom_files import smooth_pixels, write_dicom, write_notes
 
-from lss.cohorts.privacy import MATCHED, PLAIN, REPLACED, Pseudonyms, pseudonyms
+from lss.cohorts.privacy import MATCHED, PEOPLE, PLAIN, REPLACED, Pseudonyms, pseudonyms
 from lss.errors import LssError
 from lss.project.params import load_params
 from lss.stages import denoise, ingest, pseudo_mask, shards, split
@@ -28,7 +28,8 @@ HEADER = {
 }  # fmt: skip
 WORDS = ("Mustermann", "Erika", "PID-5551234", "19610712", "OPI-77", "Hauptstr", "ACC99421", "Irbid", "Jekyll", "Hyde",
          "20160309", "091629", "SN-31415", "SID-8", "1.2.826.99", "L-SPINE", "04/01/2016", "3 March 2015",
-         "5551234", "MUSTERMANN", "a_0.ima", "patient 7", "Radiologist")  # fmt: skip
+         "5551234", "MUSTERMANN", "a_0.ima", "patient 7", "Radiologist",
+         "55667", "079-555", "web.org", "Utterson", "Henry")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,10 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "01_MRI_Data/Mustermann_stray.ima").write_bytes(b"x")
     # the folder of one patient under another number: its images and its person stand in two places
     shutil.copytree(root / "01_MRI_Data/0002", root / "01_MRI_Data/5551234")
-    note = "MRI of 04/01/2016, compared with 3 March 2015. L4-L5: disc bulge compressing the thecal sac."
+    note = (
+        "MRI of 04/01/2016, compared with 3 March 2015, of E. Mustermann (MRN 55667, tel. 079-555-1234, e.m@web.org) "
+        "for Henry Jekyll at Irbid Hospital. L4-L5: disc bulge compressing the thecal sac. Read by Dr Utterson"
+    )
     others = {"Mustermann": "Erika", None: "nobody's", 7: None, 5551234: note}
     write_notes(root / "Radiologists Report.xlsx", dict.fromkeys(range(1, 7), note) | others)
     write_notes(root / "code/Radiologist Mustermann.xlsx", {1: "x"})
@@ -140,7 +144,7 @@ def test_the_profile_lists_nothing_that_is_kept() -> None:
         return (tag.group, tag.element) in listed
 
     assert [keyword for keyword in PLAIN if in_profile(keyword)] == []
-    assert [keyword for keyword in REPLACED + MATCHED if not in_profile(keyword)] == []
+    assert [keyword for keyword in REPLACED + MATCHED + PEOPLE if not in_profile(keyword)] == []
 
 
 def test_pseudonyms_are_the_standard_hmac() -> None:

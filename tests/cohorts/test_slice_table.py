@@ -47,8 +47,8 @@ def test_files_and_folders_get_what_the_table_says(tmp_path: Path) -> None:
         "p1/axial_t2/d.png": ("axial", "T2", None),
     }
     by_file = {item.file: item for item in slices}
-    assert by_file["p1/x/a.png"].level_reason == "slices.csv says L4-L5"
-    assert by_file["p1/x/a.png"].plane_reason == "slices.csv says axial"
+    assert by_file["p1/x/a.png"].level_reason == "the table of files says L4-L5"
+    assert by_file["p1/x/a.png"].plane_reason == "the table of files says axial"
     assert cohort.orphans() == []
 
 
@@ -84,7 +84,7 @@ def test_a_position_that_contradicts_the_table_is_doubtful(tmp_path: Path) -> No
     slices = reader(tmp_path, "file,plane,weighting\np1,axial,T1\n").read_patient("p1").slices
     assert [(item.plane, item.weighting) for item in slices] == [("axial", "T1")] * 2
     assert "doubtful: normal 0 degrees from left-right" in slices[0].plane_reason
-    assert slices[1].plane_reason == "slices.csv says axial"
+    assert slices[1].plane_reason == "the table of files says axial"
 
 
 def test_single_slices_of_a_volume(tmp_path: Path) -> None:

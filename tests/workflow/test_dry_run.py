@@ -72,7 +72,7 @@ def test_a_failure_ends_with_the_job_its_last_lines_and_how_to_go_on(copy: Path)
     (copy / "data/raw/phantom/mine.txt").write_text("not the phantom's")
     text = run(copy, "snakemake", "--cores", "1", "ingest_all", check=False)
     end = text[text.index("FAILED  cohort\n") :]
-    assert "data/raw/phantom: cohort.root: holds files that are not the phantom's (mine.txt)" in end
+    assert "data/raw/phantom: cohort.root: holds 1 files that are not the phantom's" in end
     assert "all of it: logs/cohort.log" in end and "6 job(s) are left to do" in end  # with ingest_all itself
     assert "give the same command again" in end
 
