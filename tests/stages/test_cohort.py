@@ -157,7 +157,7 @@ def test_a_phantom_is_replaced_unless_something_was_put_into_it(
     run(params(tmp_path / "raw", patients=4), tmp_path, processes=1)
     assert len(list((tmp_path / "disk").rglob("*.ima"))) == 4 and (tmp_path / "raw").is_symlink()
     (tmp_path / "disk/01_MRI_Data/mine.ima").write_text("precious")
-    with pytest.raises(LssError, match=r"not the phantom's \(01_MRI_Data/mine\.ima\)"):
+    with pytest.raises(LssError, match="holds 1 files that are not the phantom's"):
         run(params(tmp_path / "raw"), tmp_path, processes=1)
 
 
