@@ -9,7 +9,7 @@ CORES  ?= 8
 TESTS  ?=
 JOBS   ?= 2
 
-.PHONY: all setup test check format docs sync dvc-deps clean
+.PHONY: all setup test check format docs sync generated clean
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
@@ -30,6 +30,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python workflow/generated.py --check
 
 format: setup
 	$(BIN)/ruff format .
@@ -42,8 +43,8 @@ docs: setup          ## build the documentation's site into site/
 sync: setup          ## after `dvc checkout` or `dvc pull`: tell Snakemake that the restored files are current
 	$(BIN)/lss sync
 
-dvc-deps: setup      ## rewrite the code dependencies of every stage in dvc.yaml
-	$(BIN)/python workflow/code_deps.py --write
+generated: setup     ## write the hash of every stage's code anew, by which DVC sees what to rerun
+	$(BIN)/python workflow/generated.py
 
 clean:               ## everything a run made; the DVC cache, raw archives, published weights and labels stay
 	rm -rf results/* data/interim data/private data/shards .snakemake .lss-state

@@ -13,7 +13,7 @@ from lss.errors import LssError
 from lss.lineage.hashes import Hashes
 from lss.lineage.records import Record, read_record
 from lss.project import layout
-from lss.project.code import code_hashes
+from lss.project.code import code_parts
 from lss.project.models import manifest_settings
 from lss.project.outside import hash_of_all, list_files
 from lss.project.params import Params
@@ -50,7 +50,7 @@ def _difference(record: Record, params: Params, hashes: Hashes, root: Path) -> s
     for section, settings in manifest_settings(record.manifest, record.facts, params).items():
         if settings != record.settings.get(section):
             return f"made with other settings of {section}"
-    if record.code != code_hashes(record.stage):
+    if record.code != code_parts(record.stage):
         return "made by other code"
     if record.stage == "cohort" and params.cohort.root.is_dir():
         if hash_of_all(list_files(params.cohort, root / layout.PRIVATE_FILES)) != record.facts.get("sha256"):

@@ -1,17 +1,62 @@
-"""Which of this program's modules a stage depends on. Light: a training asks for it too, for its checkpoint's key."""
+"""What code a stage depends on: every module it imports, however deep, data files beside those, packages they import.
+
+A module counts by its syntax tree without docstrings: a comment, a docstring or the layout of its lines reruns nothing.
+A package of others counts by its pin in requirements.txt. Imports are read from the source, those inside functions
+too; an `__init__.py` counts where it is imported by name, not on the way to a module beside it.
+"""
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import json
+import sys
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from lss.errors import LssError
-from lss.storage.io import sha256_file
+from lss.storage.io import sha256_file, write_text
 
 ROOT = Path(__file__).parent.parent.parent
+CODE = "workflow/code.yaml"
+"""One hash per stage, which DVC reads by its key; `make generated` and every run write it anew."""
+
+_SILENT = {
+    f"lss/{name}.py"
+    for name in (
+        *("__init__", "domain/__init__", "project/__init__", "runtime/__init__", "stages/__init__", "storage/__init__"),
+        *("errors", "fetch/sources", "runtime/progress"),
+        *(f"project/{name}" for name in ("code", "layout", "manifest", "params", "settings_file")),
+    )
+}
+"""Modules that carry no numbers: settings' types, paths, messages. Their change reruns nothing."""
+
+_DATA = {".csv", ".yaml", ".j2", ".css", ".js", ".txt"}
+
+_NAMED_OTHERWISE = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "gdcm": "python-gdcm",
+    "open_clip": "open-clip-torch",
+    "ruamel": "ruamel-yaml",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Package by the name it is imported under, where that is another one."""
+
+
+class Module(NamedTuple):
+    """A module as its source text says: SHA-256 of its tree, project files and packages that it imports by itself."""
+
+    tree: str
+    imports: frozenset[str]
+    packages: frozenset[str]
 
 
 @cache
@@ -28,16 +73,119 @@ def dvc_stages() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
-def code_of(stage: str) -> list[str]:
-    """Modules whose change makes `stage` run again: the code dependencies of its DVC stage.
+@cache
+def code_parts(stage: str) -> dict[str, str]:
+    """What the code of `stage` consists of, by name: SHA-256 of modules and data files, pins of packages."""
+    waiting, seen = {f"lss/stages/{stage}.py"}, dict[str, Module]()
+    while waiting:
+        path = waiting.pop()
+        seen[path] = read_module(path)
+        waiting |= seen[path].imports - seen.keys()
+    parts = {path: module.tree for path, module in seen.items() if path not in _SILENT}
+    parts |= {path: sha256_file(ROOT / path) for path in _data_beside(seen.keys() - _SILENT)}
+    packages = set[str]().union(*(seen[path].packages for path in parts.keys() & seen.keys()))
+    parts |= {f"package {name}": _pins().get(name, "not pinned") for name in packages}
+    return dict(sorted(parts.items()))
 
-    dvc.yaml is their one list, kept complete by `workflow/code_deps.py`.
-    """
-    return [path for path in dvc_stages()[stage]["deps"] if path.startswith("lss/")]
+
+def code_hash(stage: str) -> str:
+    """One SHA-256 over `code_parts`: two runs with equal hashes did the same."""
+    return hashlib.sha256(json.dumps(code_parts(stage)).encode()).hexdigest()
 
 
-def code_hashes(stage: str) -> dict[str, str]:
-    """SHA-256 of each of those modules: two runs with equal hashes did the same. Empty outside a checkout."""
-    if not (ROOT / "dvc.yaml").is_file():
-        return {}
-    return {path: sha256_file(ROOT / path) for path in code_of(stage)}
+def code_is_recorded(*, renew: bool) -> bool:
+    """Whether the file of hashes is up to date; with `renew` it is afterwards."""
+    text = "# SHA-256 of each stage's code, see lss/project/code.py. Written by `make generated` and by every run.\n"
+    text += "".join(f"{stage}: {code_hash(stage)}\n" for stage in dvc_stages())
+    path = ROOT / CODE
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return True
+    if renew:
+        write_text(path, text)
+    return False
+
+
+def installed(stage: str) -> dict[str, str]:
+    """Versions at work of the packages that `stage` imports, whatever their pins say."""
+    packages = [name.removeprefix("package ") for name in code_parts(stage) if name.startswith("package ")]
+    found = dict.fromkeys(packages, "not installed")
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+@cache
+def read_module(path: str) -> Module:
+    """The module in the file at `path`, relative to the project's folder."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    words: list[str] = []
+    _spell(tree, words)
+    imports: set[str] = set()
+    packages: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            package = name.split(".")[0]
+            if package == "lss":
+                imports |= {file for file in _files(name) if (ROOT / file).is_file()}
+            elif package not in sys.stdlib_module_names:
+                packages.add(_NAMED_OTHERWISE.get(package, package.replace("_", "-")))
+    digest = hashlib.sha256(" ".join(words).encode()).hexdigest()
+    return Module(digest, frozenset(imports), frozenset(packages))
+
+
+def _spell(node: ast.AST, words: list[str]) -> None:
+    """Write a tree out without texts that stand alone (docstrings), alike under every version of Python."""
+    words.append(type(node).__name__)
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if value is None or value == [] or name in ("kind", "type_comment"):
+            continue
+        words.append(name)
+        for part in value if isinstance(value, list) else [value]:
+            if not isinstance(part, ast.AST):
+                words.append(repr(part))
+            elif not _stands_alone(part):
+                _spell(part, words)
+        words.append(";")
+    words.append(")")
+
+
+def _stands_alone(node: ast.AST) -> bool:
+    """Whether a statement is a text by itself: a docstring, or the description of the name above it."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _files(module: str) -> tuple[str, str]:
+    """Where the source of a module may lie."""
+    stem = module.replace(".", "/")
+    return f"{stem}.py", f"{stem}/__init__.py"
+
+
+def _data_beside(modules: set[str]) -> list[str]:
+    """Data files in the folders of these modules, and below where no package begins."""
+    found = []
+    for folder in {(ROOT / path).parent for path in modules} - {ROOT / "lss"}:
+        for file in folder.rglob("*"):
+            inner = file.relative_to(folder).parents
+            if file.suffix in _DATA and not any((folder / part / "__init__.py").is_file() for part in inner[:-1]):
+                found.append(file.relative_to(ROOT).as_posix())
+    return found
+
+
+@cache
+def _pins() -> dict[str, str]:
+    """Lines of requirements.txt by package; of one that has several, for other versions of Python, all."""
+    found: dict[str, str] = {}
+    path = ROOT / "requirements.txt"  # not beside a package that was installed from a wheel
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        name, separator, pin = line.partition("==")
+        if separator:
+            found[name] = " | ".join(filter(None, (found.get(name), pin.strip())))
+    return found

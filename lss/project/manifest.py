@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lss import BEGAN, __version__
-from lss.project.code import code_hashes
+from lss.project.code import code_parts
 from lss.project.published import published
 from lss.storage.io import read_json, sha256_file, write_json
 
@@ -53,7 +53,7 @@ def write_manifest(
             },
             "params": published(params),
             "seed": seed,
-            "code": code_hashes(stage),
+            "code": code_parts(stage),
             "facts": facts or {},
             "finished": now.isoformat(timespec="seconds"),
             "seconds": round((now - started).total_seconds(), 1),

@@ -12,13 +12,12 @@ from lss.backbones.files import listed_files, summarise_tensors
 from lss.inference.preparation import read_preparation
 from lss.model.network import network_config
 from lss.model.saved import CONFIG, ModelCard, save_model
-from lss.project.code import code_hashes
+from lss.project.code import code_hash
 from lss.project.manifest import versions, write_manifest
 from lss.project.models import Run, training_settings
 from lss.project.params import ExecutionParams, TrainParams
 from lss.runtime.seeding import derive_seed
 from lss.storage.io import read_json, sha256_file
-from lss.training.checkpoints import fingerprint
 from lss.training.data import Subsets
 from lss.training.fit import Fitted, fit, training_key
 
@@ -80,7 +79,7 @@ def run(
         "seed": seed,
         "shards": {subset: {path.name: sha256_file(path) for path in shards[subset]} for subset in ("train", "val")},
         "segmentation": None if segmentation is None else sha256_file(segmentation / CONFIG),
-        "code": fingerprint(code_hashes("train")),
+        "code": code_hash("train"),
         "versions": versions(),
     }
     card = _card(params, model, fitted, weights, preparation, made_from)

@@ -1,13 +1,12 @@
 """`lss changes`: what an edit of params.yaml, of code or of files will run again, and about how long that takes.
 
 Snakemake's own plan (`snakemake --summary`) says which jobs. Why is seen by comparing settings with those in the
-manifests of what is there, and code and files with dvc.lock. The manifests also say how long a job took last time.
+manifests of what is there, code too, and files with dvc.lock. The manifests also say how long a job took last time.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import subprocess
 import sys
 from collections import defaultdict
@@ -22,7 +21,7 @@ import yaml
 from lss.errors import LssError
 from lss.project import layout
 from lss.project.availability import has_gpu
-from lss.project.code import dvc_stages
+from lss.project.code import code_parts, dvc_stages
 from lss.project.models import manifest_settings, stage_manifests
 from lss.project.outside import recorded
 from lss.project.params import Params
@@ -83,7 +82,7 @@ def changes_text(root: Path, params: Params, cores: int) -> str:
     if not jobs:
         return "Nothing to run: the results are up to date with params.yaml and with this code."
     manifests = _manifests(root, params)
-    found = [*setting_changes(manifests, params), *code_changes(root), *outside_changes(root)] if manifests else []
+    found = [*setting_changes(manifests, params), *code_changes(manifests), *outside_changes(root)] if manifests else []
     groups: dict[tuple[Job, ...], list[str]] = {}
     for change in found:
         reached = _downstream(change.stages)
@@ -161,19 +160,16 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-def code_changes(root: Path) -> list[Change]:
-    """Modules that differ from those of the last complete run."""
+def code_changes(manifests: dict[str, dict[str, Any]]) -> list[Change]:
+    """Modules, data files and packages that differ from those that what is there was made with."""
     readers: dict[str, set[str]] = defaultdict(set)
-    for stage, entry in _locked(root).items():
-        for dependency in entry.get("deps", ()):
-            path = dependency["path"]
-            if path.startswith("lss/") and dependency["md5"] != _md5(root / path):
-                readers[path].add(stage)
-    return [Change(f"{path}: changed", frozenset(stages)) for path, stages in sorted(readers.items())]
-
-
-def _md5(path: Path) -> str | None:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.is_file() else None
+    for manifest in manifests.values():
+        stage, was = manifest["stage"], manifest.get("code")  # manifests of before version 0.4 do not name their code
+        now = code_parts(stage) if was else {}
+        for part in (was or {}).keys() | now.keys():
+            if (was or {}).get(part) != now.get(part):
+                readers[part].add(stage)
+    return [Change(f"{part}: changed", frozenset(stages)) for part, stages in sorted(readers.items())]
 
 
 def outside_changes(root: Path) -> list[Change]:
@@ -208,7 +204,7 @@ def _downstream(stages: Iterable[str]) -> set[str]:
     reached = set(stages)
     made: set[str] = set()
     for stage, entry in dvc_stages().items():  # in the order of the chain
-        if stage in reached or made.intersection(_paths(entry["deps"])):
+        if stage in reached or made.intersection(_paths(entry.get("deps", ()))):
             reached.add(stage)
             made.update(path for kind in ("outs", "metrics", "plots") for path in _paths(entry.get(kind, ())))
     return reached

@@ -12,8 +12,7 @@ import torch
 
 from lss.backbones import load_backbone
 from lss.backbones.qlora import quantised_summary, weight_count
-from lss.project.code import code_hashes
-from lss.project.manifest import versions
+from lss.project.code import code_hash, installed
 from lss.project.models import Run, training_settings
 from lss.project.params import ExecutionParams, TrainParams
 from lss.runtime.seeding import derive_seed
@@ -178,7 +177,7 @@ def training_key(
     if segmentation is not None:
         files += sorted(path for path in segmentation.rglob("*") if path.is_file())
     hashes = [sha256_file(path) for path in files]
-    return fingerprint([settings, processes, seed, model, hashes, code_hashes(stage), versions()])
+    return fingerprint([settings, processes, seed, model, hashes, code_hash(stage), installed(stage)])
 
 
 def _describe(quantised: dict[str, dict[str, Any]]) -> str:

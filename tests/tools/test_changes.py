@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import pytest
 import yaml
 
@@ -141,23 +139,23 @@ def test_jobs_come_in_the_order_of_the_chain(finished):
     assert Job("ablation_arm", "m", "ok").stage == "ablation"
 
 
-def test_code_and_files_are_held_against_the_lock(tmp_path):
-    (tmp_path / "lss").mkdir()
-    (tmp_path / "data").mkdir()
-    lines = {"lss/same.py": b"same", "lss/edited.py": b"before", "lss/gone.py": b"gone"}
-    deps = [{"path": path, "md5": hashlib.md5(text).hexdigest()} for path, text in lines.items()]
-    outside = {"cohort": "a", "ingest": "b", "split": "c"}
-    stages = {
-        "train": {"deps": [*deps, {"path": "data/shards", "md5": "1.dir"}]},
-        "split": {"deps": deps[:1], "params": {layout.OUTSIDE: {"split": "c"}}},
-        "cohort": {"deps": deps[1:2], "params": {layout.OUTSIDE: {"cohort": "a"}}},
-        "ingest": {"deps": [], "params": {layout.OUTSIDE: {"ingest": "b"}}},
+def test_code_is_held_against_the_manifests(monkeypatch):
+    monkeypatch.setattr(changes, "code_parts", lambda stage: {"lss/same.py": "1", "lss/edited.py": "3"})
+    was = {"lss/same.py": "1", "lss/edited.py": "2"}
+    left = {"a": ("train", was | {"lss/gone.py": "1"}), "b": ("cohort", was), "c": ("split", {"lss/same.py": "1"})}
+    manifests = {path: {"stage": stage, "code": code} for path, (stage, code) in left.items()}
+    assert {change.what: change.stages for change in code_changes(manifests)} == {
+        "lss/edited.py: changed": {"train", "cohort", "split"},
+        "lss/gone.py: changed": {"train"},
     }
+    assert code_changes({"old": {"stage": "train"}}) == []
+
+
+def test_files_are_held_against_the_lock(tmp_path):
+    (tmp_path / "data").mkdir()
+    outside = {"cohort": "a", "ingest": "b", "split": "c"}
+    stages = {name: {"params": {layout.OUTSIDE: {name: value}}} for name, value in outside.items()}
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
-    (tmp_path / "lss/same.py").write_bytes(b"same")
-    (tmp_path / "lss/edited.py").write_bytes(b"after")
-    found = {change.what: change.stages for change in code_changes(tmp_path)}
-    assert found == {"lss/edited.py: changed": {"train", "cohort"}, "lss/gone.py: changed": {"train"}}
     (tmp_path / layout.OUTSIDE).write_text(yaml.safe_dump(outside))
     assert outside_changes(tmp_path) == []
     (tmp_path / layout.OUTSIDE).write_text(yaml.safe_dump(outside | {"split": "other"}))

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from project_copy import make_copy, planned, run
+from project_copy import BIN, make_copy, planned, run
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -95,10 +95,16 @@ def test_how_work_is_executed_reruns_nothing(project: Path) -> None:
 def test_edited_code_is_named_with_what_it_reruns(project: Path) -> None:
     module = project / "lss/stages/figures.py"
     before = module.read_text()
-    module.write_text(f"{before}# more\n")
+    module.write_text(before.replace('"""Stage figures', '"""Another docstring', 1).replace("    ", "  ") + "# more\n")
+    assert "Nothing to run" in run(project, "lss", "changes") and stale(project) == set()
+    module.write_text(f"{before}MORE = 1\n")
     assert "lss/stages/figures.py: changed: figures, page; about" in run(project, "lss", "changes")
+    assert stale(project) == set()  # DVC knows of it once the hashes are written
+    run(project, "make", "--silent", "generated", "BIN=" + str(BIN), "--assume-old=setup")
+    assert stale(project) == {"figures", "page"}
     module.write_text(before)
-    assert "Nothing to run" in run(project, "lss", "changes")
+    run(project, "make", "--silent", "generated", "BIN=" + str(BIN), "--assume-old=setup")
+    assert "Nothing to run" in run(project, "lss", "changes") and stale(project) == set()
 
 
 def test_figure_setting_reruns_figures_and_page_under_both(project: Path) -> None:

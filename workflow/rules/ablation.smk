@@ -4,13 +4,12 @@ rule ablation_arm:
         shards=expand(layout.SHARD, subset=layout.SUBSETS, batch=BATCHES),
         weights=backbone_weights,
         truth=layout.TRUTH,
-        # how results are put together changes no training
-        code=[path for path in code_of("ablation") if path != "lss/evaluation/ablation.py"],
     output:
         cases=layout.ABLATION_CASES,
         epochs=layout.ABLATION_EPOCHS,
         manifest=layout.MANIFEST.format(name="ablation/{backbone}-{fusion}-{repeat}"),
     params:
+        code=code_hash("ablation"),
         settings=lambda wildcards: arm_settings(
             PARAMS.train, Arm(*wildcards), losses_of(PARAMS.ablation, wildcards.backbone, wildcards.fusion)
         ),
@@ -35,11 +34,11 @@ rule ablation:
         shards=rules.ablation_arm.input.shards,
         weights=expand(layout.WEIGHTS_READY, backbone=PARAMS.train.backbones),
         truth=layout.TRUTH,
-        code=code_of("ablation"),
     output:
         comparison=layout.ABLATION,
         manifest=layout.MANIFEST.format(name="ablation/comparison"),
     params:
+        code=code_hash("ablation"),
         settings=config["ablation"],
         arms=[arm_settings(PARAMS.train, arm, losses_of(PARAMS.ablation, arm.backbone, arm.fusion)) for arm in ARMS],
         evaluation=config["evaluate"],

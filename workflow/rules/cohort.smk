@@ -1,7 +1,5 @@
 # The raw cohort: made (phantom) or checked and listed (a real one).
 rule cohort:
-    input:
-        code=code_of("cohort"),
     output:
         files=layout.COHORT_FILES,
         # not the phantom's mark: Snakemake deletes outputs before a job, and without it the stage replaces nothing
@@ -9,6 +7,7 @@ rule cohort:
         truth=layout.TRUTH,
         manifest=layout.MANIFEST.format(name="cohort"),
     params:
+        code=code_hash("cohort"),
         settings=config["cohort"],
         seed=config["seed"],
         outside=OUTSIDE["cohort"],

@@ -3,11 +3,11 @@ rule denoise:
     input:
         slices=layout.SLICES,
         split=layout.SPLIT,
-        code=code_of("denoise"),
     output:
         denoised=layout.DENOISED,
         manifest=layout.MANIFEST.format(name="denoise/batch-{batch}"),
     params:
+        code=code_hash("denoise"),
         settings=config["denoise"],
     log: "logs/denoise/{batch}.log",
     threads: 1

@@ -8,13 +8,13 @@ rule evaluate:
             rules.cohort.output.manifest,
             [rules.train.output.manifest.format(**run._asdict()) for run in RUNS],
         ],
-        code=code_of("evaluate"),
     output:
         cases=expand(layout.CASES, task=["classification", "segmentation", "report"]),
         metrics=report(layout.METRICS, category="Numbers"),
         statistics=layout.STATISTICS,
         manifest=layout.MANIFEST.format(name="evaluate"),
     params:
+        code=code_hash("evaluate"),
         settings=config["evaluate"],
         seed=config["seed"],
     log: "logs/evaluate.log",

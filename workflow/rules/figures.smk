@@ -7,7 +7,6 @@ rule figures:
         predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),
         epochs=[layout.EPOCHS.format(**run._asdict()) for run in RUNS],
-        code=code_of("figures"),
     output:
         png=[
             report(f"{stem}.png", category="Figures", caption=f"../report/figure{number}.rst",
@@ -19,6 +18,7 @@ rule figures:
         plots=list(layout.PLOTS.values()),
         manifest=layout.MANIFEST.format(name="figures"),
     params:
+        code=code_hash("figures"),
         settings=config["figures"],
     log: "logs/figures.log",
     threads: 1

@@ -3,12 +3,12 @@ rule ingest:
     input:
         files=layout.COHORT_FILES,
         phantom=rules.cohort.output.phantom,
-        code=code_of("ingest"),
     output:
         slices=layout.SLICES,
         rejects=layout.REJECTS,
         manifest=layout.MANIFEST.format(name="ingest/batch-{batch}"),
     params:
+        code=code_hash("ingest"),
         cohort=config["cohort"],
         settings=config["ingest"],
         seed=config["seed"],

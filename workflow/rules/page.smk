@@ -9,7 +9,6 @@ rule page:
         predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),
         manifests=stage_manifests(PARAMS),
-        code=code_of("page"),
     output:
         page=report(layout.PAGE, category="Page", caption="../report/page.rst"),
         cards=[
@@ -18,6 +17,7 @@ rule page:
         ],
         manifest=layout.MANIFEST.format(name="page"),
     params:
+        code=code_hash("page"),
         settings=config["page"],
     log: "logs/page.log",
     threads: 1

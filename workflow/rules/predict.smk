@@ -6,11 +6,11 @@ rule predict:
         config=layout.MODEL_CONFIG,
         weights=layout.MODEL_WEIGHTS,
         segmentation=segmentation_model,
-        code=code_of("predict"),
     output:
         predictions=layout.PREDICTIONS,
         manifest=layout.MANIFEST.format(name="predict/{backbone}-{task}-{loss}"),
     params:
+        code=code_hash("predict"),
         settings=config["predict"],
         seed=config["seed"],
     log: "logs/predict/{backbone}-{task}-{loss}.log",

@@ -4,11 +4,11 @@ rule pseudo_mask:
         slices=layout.SLICES,
         split=layout.SPLIT,
         denoised=layout.DENOISED,
-        code=code_of("pseudo_mask"),
     output:
         masks=layout.PSEUDO_MASKS,
         manifest=layout.MANIFEST.format(name="pseudo_mask/batch-{batch}"),
     params:
+        code=code_hash("pseudo_mask"),
         settings=config["pseudo_mask"],
     log: "logs/pseudo_mask/{batch}.log",
     threads: 1

@@ -5,11 +5,11 @@ rule shards:
         split=layout.SPLIT,
         denoised=layout.DENOISED,
         masks=layout.PSEUDO_MASKS,
-        code=code_of("shards"),
     output:
         shards=[layout.SHARD.replace("{subset}", subset) for subset in layout.SUBSETS],
         manifest=layout.MANIFEST.format(name="shards/batch-{batch}"),
     params:
+        code=code_hash("shards"),
         settings=config["shards"],
         seed=config["seed"],
     log: "logs/shards/{batch}.log",

@@ -3,12 +3,12 @@ rule split:
     input:
         slices=expand(layout.SLICES, batch=BATCHES),
         rejects=expand(layout.REJECTS, batch=BATCHES),
-        code=code_of("split"),
     output:
         split=layout.SPLIT,
         rejects=layout.ALL_REJECTS,
         manifest=layout.MANIFEST.format(name="split"),
     params:
+        code=code_hash("split"),
         settings=config["split"],
         seed=config["seed"],
         outside=OUTSIDE["split"],

@@ -3,7 +3,6 @@ rule tables:
     input:
         statistics=layout.STATISTICS,
         ablation=layout.ABLATION,
-        code=code_of("tables"),
     output:
         csv=[
             report(f"{stem}.csv", category="Tables", caption=f"../report/table{number}.rst",
@@ -14,6 +13,7 @@ rule tables:
         latex=[f"{stem}.tex" for stem in layout.TABLES.values()],
         manifest=layout.MANIFEST.format(name="tables"),
     params:
+        code=code_hash("tables"),
         settings=config["tables"],
     log: "logs/tables.log",
     threads: 1

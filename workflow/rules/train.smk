@@ -17,13 +17,13 @@ rule train:
         shards=expand(layout.SHARD, subset=["train", "val"], batch=BATCHES),
         weights=backbone_weights,
         segmentation=segmentation_model,
-        code=code_of("train"),
     output:
         config=layout.MODEL_CONFIG,
         weights=layout.MODEL_WEIGHTS,
         epochs=report(layout.EPOCHS, category="Training", labels={"model": "{backbone} {task} {loss}"}),
         manifest=layout.MANIFEST.format(name="train/{backbone}-{task}-{loss}"),
     params:
+        code=code_hash("train"),
         settings=lambda wildcards: training_settings(PARAMS.train, Run(*wildcards)),  # its own, no other task's
         seed=config["seed"],
     log: "logs/train/{backbone}-{task}-{loss}.log",

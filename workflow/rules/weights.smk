@@ -1,11 +1,10 @@
 # Checkpoints of the backbones: tiny ones made here, or the published ones that `lss fetch weights` brought.
 rule weights:
-    input:
-        code=code_of("weights"),
     output:
         ready=layout.WEIGHTS_READY,
         manifest=layout.MANIFEST.format(name="weights/{backbone}"),
     params:
+        code=code_hash("weights"),
         settings=config["weights"],
         seed=config["seed"],
         published=lambda wildcards: published_files(PARAMS.weights, wildcards.backbone),
