@@ -11,7 +11,6 @@ from collections import Counter
 import numpy as np
 from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 from scipy.sparse import csr_array
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 BLEU_ORDERS = 4
 # pycocoevalcap's guards against division by zero
@@ -80,6 +79,8 @@ def tfidf_cosine(candidates: list[str], references: list[str]) -> np.ndarray:
     """
     if not any(references):
         return np.zeros(len(references))
+    from sklearn.feature_extraction.text import TfidfVectorizer  # here: a training needs CIDEr alone, and no pandas
+
     vectoriser = TfidfVectorizer(analyzer=str.split)
     reference_vectors = vectoriser.fit_transform(references)  # rows have length 1
     return np.asarray(vectoriser.transform(candidates).multiply(reference_vectors).sum(axis=1)).ravel()

@@ -3,7 +3,8 @@
 The network is the one that training builds, on torch's device "meta"; forward and backward pass run as in training,
 with its autocast and its recomputation, under torch's FakeTensorMode, whose tensors are shapes only. Since the
 layers of a tower are alike, towers of one and of two layers are rehearsed and the rest follows. Two differences are
-left: kernels are the CPU's, and a language model is given an attention mask that it does without in earnest.
+left: kernels are the CPU's, and a language model is given an attention mask that it does without in earnest. A backbone
+of at most `SMALL` parameters is rehearsed on zeros, which is quicker than pretending.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import copy
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,14 @@ from lss.model.report_encoder import CELLS, Evidence
 from lss.model.report_generator import ReportGenerator
 from lss.project import layout
 from lss.project.params import CheckpointParams, Params
+from lss.tools.need import Step
 from lss.training import classification_task, report_task, segmentation_task
 from lss.training.task import Setup
 
 Network = ClassificationNetwork | SegmentationNetwork | ReportGenerator
 TOWERS: tuple[Tower, ...] = ("vision", "language")
+SMALL = 10_000_000
+"""Parameters of a backbone whose tensors are made in earnest."""
 CPU, META = torch.device("cpu"), torch.device("meta")
 BUILD: dict[str, Callable[[Setup], Network]] = {
     "classification": classification_task.build_network,
@@ -56,25 +60,6 @@ FLOPS = {
     ],
 }
 """Formula of an operator's FLOPs, from its arguments' shapes."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one pass over a micro-batch takes.
-
-    Attributes:
-        live_bytes: most that lived at one moment beside weights, gradients and the optimiser's states.
-        flops: multiplications and additions, what is computed twice counted twice.
-    """
-
-    live_bytes: float
-    flops: float
-
-    def __add__(self, other: Step) -> Step:
-        return Step(self.live_bytes + other.live_bytes, self.flops + other.flops)
-
-    def __mul__(self, factor: float) -> Step:
-        return Step(factor * self.live_bytes, factor * self.flops)
 
 
 def empty_backbone(name: str, params: Params) -> Backbone:
@@ -140,9 +125,10 @@ def rehearse_layers(count: int, backbone: Backbone, task: str, params: Params, i
     backbone = copy.deepcopy(backbone)
     for tower in TOWERS:
         del backbone.layers(tower)[count:]
+    small = sum(parameter.numel() for parameter in backbone.parameters()) <= SMALL
     network = build(backbone, task, params)
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        _on_cpu_without_memory(network)
+    with nullcontext() if small else FakeTensorMode(allow_non_fake_inputs=True):
+        _on_cpu(network)
         for parameter in network.parameters():
             if parameter.requires_grad:
                 parameter.grad = torch.zeros_like(parameter)  # of the micro-batches before
@@ -272,22 +258,22 @@ def _storages(values: Any) -> Iterator[torch.UntypedStorage]:
     return (leaf.untyped_storage() for leaf in tree_leaves(values) if isinstance(leaf, Tensor))
 
 
-def _on_cpu_without_memory(network: nn.Module) -> None:
-    """Swap parameters and buffers for fake ones on the CPU, in place; called under FakeTensorMode."""
-    fakes: dict[int, Tensor] = {}  # a tensor that two modules share stays shared
+def _on_cpu(network: nn.Module) -> None:
+    """Swap parameters and buffers for zeros on the CPU, in place; under FakeTensorMode they take no memory."""
+    made: dict[int, Tensor] = {}  # a tensor that two modules share stays shared
 
-    def fake(tensor: Tensor) -> Tensor:
-        if id(tensor) not in fakes:
-            new = torch.empty(tensor.shape, dtype=tensor.dtype, device=CPU)
+    def zeros(tensor: Tensor) -> Tensor:
+        if id(tensor) not in made:
+            new = torch.zeros(tensor.shape, dtype=tensor.dtype, device=CPU)
             is_parameter = isinstance(tensor, nn.Parameter)
-            fakes[id(tensor)] = nn.Parameter(new, requires_grad=tensor.requires_grad) if is_parameter else new
-        return fakes[id(tensor)]
+            made[id(tensor)] = nn.Parameter(new, requires_grad=tensor.requires_grad) if is_parameter else new
+        return made[id(tensor)]
 
     for module in network.modules():
         for values in (module._parameters, module._buffers):
             for key, tensor in values.items():
                 if tensor is not None:
-                    values[key] = fake(tensor)  # type: ignore[assignment]
+                    values[key] = zeros(tensor)  # type: ignore[assignment]
 
 
 class _Words:

@@ -16,19 +16,11 @@ from lss.errors import LssError
 from lss.project.params import load_params
 from lss.project.presets import apply_preset
 from lss.storage.io import write_json
-from lss.tools import plan
-from lss.tools.plan import (
-    CONTEXT_BYTES,
-    GIB,
-    OPTIMISER_BYTES,
-    Need,
-    estimate,
-    nf4_bytes,
-    plan_text,
-    shard_images,
-    stored_bytes,
-)
-from lss.tools.rehearsal import BUILD, Step, build, empty_backbone
+from lss.tools import counting, plan
+from lss.tools.counting import OPTIMISER_BYTES, estimate, nf4_bytes, stored_bytes
+from lss.tools.need import CONTEXT_BYTES, GIB, Need, Step
+from lss.tools.plan import plan_text, shard_images
+from lss.tools.rehearsal import BUILD, build, empty_backbone
 from lss.training.task import Setup
 
 CPU = torch.device("cpu")
@@ -78,7 +70,7 @@ def test_unknown_checkpoint(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_counts_and_bytes_are_those_of_a_network_that_exists(name, task, params, tmp_path, monkeypatch):
     """Loaded in 4 bits through the published path, with the adapters and new parts that training adds."""
-    monkeypatch.setattr(plan, "rehearse", lambda *_: {})
+    monkeypatch.setattr(counting, "rehearse", lambda *_: {})
     train = params.train
     write_tiny_checkpoint(name, tmp_path, params.seed)
     torch.manual_seed(0)
@@ -177,7 +169,7 @@ def test_peak_batch_and_flops_by_hand():
         held_bytes=100, loading_bytes=150,
         passes={"learn": (Step(40, 5), Step(70, 10)), "validate": (Step(10, 2), Step(15, 4)),
                 "look": (Step(60, 1), Step(65, 2)), "write": (Step(163, 7), Step(163, 7))},
-        longest_report=100, written_at_once=2,
+        longest_report=100, written_at_once=2, reports_written=128,
     )  # fmt: skip
     peaks = [need.peak_bytes(images) - CONTEXT_BYTES for images in (1, 2, 4)]
     assert peaks == [263, 263, 263]  # writing, whose batch is another
@@ -208,8 +200,11 @@ def test_images_are_counted_in_the_shards_manifests(params, tmp_path, monkeypatc
 def test_the_text_has_two_rows_per_backbone_and_task(params, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where there are no shards
     step = Step(2.0 * GIB, 3e12)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(
-        plan, "rehearse", lambda *given: {"learn": step * given[-1]} | dict.fromkeys(("validate", "write"), Step(0, 0))
+        counting,
+        "rehearse",
+        lambda *given: {"learn": step * given[-1]} | dict.fromkeys(("validate", "write"), Step(0, 0)),
     )  # so much per image
     monkeypatch.setattr(plan, "card_gib", lambda: 12.0)
     one = params.model_copy(update={"train": params.train.model_copy(update={"backbones": ["smolvlm"]})})

@@ -8,6 +8,7 @@ import torch
 from lss.backbones import load_backbone
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 from lss.project.params import load_params
+from lss.tools import rehearsal
 from lss.tools.rehearsal import BUILD, Counter, count_step, empty_backbone, passes, rehearse, rehearse_layers
 from lss.training.task import Setup
 
@@ -44,7 +45,8 @@ def test_counting_by_hand():
         ("llava_med", "report", False),
     ],
 )
-def test_a_step_takes_what_was_rehearsed(name, task, bf16, params, tmp_path):
+def test_a_step_takes_what_was_rehearsed(name, task, bf16, params, tmp_path, monkeypatch):
+    monkeypatch.setattr(rehearsal, "SMALL", 0)  # without memory, as large ones are
     train = params.train.model_copy(update={"bf16": bf16})
     execution = params.execution.model_copy(update={"gradient_checkpointing": bf16})
     params = params.model_copy(update={"train": train, "execution": execution})
