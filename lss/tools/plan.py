@@ -27,7 +27,7 @@ GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")
 def plan_text(params: Params, tflops: float) -> str:
     """The plan of every backbone and task as text; `tflops` is the card's sustained speed in TFLOP/s."""
     train, card, images = params.train, card_gib(), shard_images(params)
-    runs = [(name, task) for name in train.backbones for task in TASKS]
+    runs = [(str(name), task) for name in train.backbones for task in TASKS]
     needs = needs_of(runs, params)
     counts = [[*run, *_count_cells(need)] for run, need in needs.items()]
     count_header = ["backbone", "task", "parameters (M)", "trained (M)", "%", "4-bit layers", "4-bit weights (M)",
