@@ -1,0 +1,110 @@
+"""Vertebral bodies, discs and sacrum in a sagittal plane (coordinates as in `spine`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from lss.domain.grades import LEVELS
+from lss.phantom import tissue
+from lss.phantom.anatomy import LUMBARISED, Disc, Patient
+from lss.phantom.canvas import Canvas
+from lss.phantom.shapes import ellipse, grown, smooth_closed, smooth_open, uneven
+from lss.phantom.spine import Spine, back, point, up
+
+
+def draw_column(
+    canvas: Canvas, patient: Patient, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator
+) -> None:
+    """Vertebral bodies between the discs, the sacrum, and the discs."""
+    marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
+    far = point(spine.discs[0]) + up(spine.discs[0].tilt) * 36
+    first = spine.discs[0]
+    tops = [(far - first.depth / 2 * back(first.tilt), far + first.depth / 2 * back(first.tilt))]
+    tops += [(spine.edge(d, -1, -1), spine.edge(d, 1, -1)) for d in spine.discs]
+    bottoms = [(spine.edge(d, -1, 1), spine.edge(d, 1, 1)) for d in spine.discs]
+    previous = tops.pop()
+    for index, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
+        _draw_vertebra(canvas, top, bottom, marrow, draw)
+        if patient.haemangioma and index == LEVELS.index("L2-L3"):  # the vertebra above that disc
+            x, y = (top[0] + top[1] + bottom[0] + bottom[1]) / 4 + draw.normal(0, 2, 2)
+            canvas.fill(ellipse((x, y), (6.0, 5.0)), marrow.scaled(1.9, 2.7), soft_mm=0.8)
+    for centre, tilt, depth in spine.sacrum:
+        half = depth / 2 * back(tilt)
+        bottom = centre - half + up(tilt) * 1.5, centre + half + up(tilt) * 1.5
+        _draw_vertebra(canvas, previous, bottom, marrow, draw)
+        previous = centre - half - up(tilt) * 1.0, centre + half - up(tilt) * 1.0
+    if patient.anatomy == LUMBARISED:  # S1-S2 is a disc like any other
+        (x, y), tilt, depth = spine.sacrum[0]
+        last = spine.discs[-1]
+        below = replace(last, centre_2=(x, -y), tilt=tilt, depth=depth, height=8.0, bulge=0.5, shape="normal", slip=0.0,
+                        degeneration=0.25)  # fmt: skip
+        _draw_disc(canvas, spine, below, aside, here)
+    for disc in spine.discs:
+        if patient.endplates:
+            for side in (-1, 1):
+                band = np.array([spine.edge(disc, along, side * 1.9) for along in (-0.75, 0.0, 0.75)])
+                canvas.stroke(smooth_open(band), 6.0, marrow.scaled(1.6, 2.15), alpha=0.8, soft_mm=1.2)
+        if patient.spondylosis:
+            for side in (-1, 1):
+                spur = np.array([spine.edge(disc, -0.9, side * 1.5), spine.edge(disc, -1.28, side * 0.8)])
+                canvas.stroke(spur, 4.2, tissue.CORTEX, soft_mm=0.4)
+                canvas.stroke(spur, 2.4, marrow.scaled(0.95, 0.9), soft_mm=0.4)
+        _draw_disc(canvas, spine, disc, aside, here)
+        if patient.schmorl:
+            for side in (-1, 1):
+                x, y = spine.edge(disc, 0.1, side * 1.25)
+                canvas.fill(ellipse((x, y), (4.6, 3.6), -disc.tilt), tissue.CORTEX, soft_mm=0.4)
+                canvas.fill(ellipse((x, y), (3.4, 2.5), -disc.tilt), tissue.ANNULUS.scaled(1.0, 1.6), soft_mm=0.4)
+    if patient.tarlov and aside < 10.5:
+        x, y = spine.sacrum[0][0] + 0.75 * spine.sacrum[0][2] * back(spine.sacrum[0][1])
+        canvas.fill(ellipse((x, y + 9), (5.0, 8.0), 30), tissue.CSF, soft_mm=0.4)
+
+
+def _draw_vertebra(
+    canvas: Canvas,
+    top: tuple[np.ndarray, np.ndarray],
+    bottom: tuple[np.ndarray, np.ndarray],
+    marrow: tissue.Tissue,
+    draw: np.random.Generator,
+) -> None:
+    centre = (top[0] + top[1] + bottom[0] + bottom[1]) / 4
+    corners = [top[0], (top[0] + top[1]) / 2, top[1], (top[1] + bottom[1]) / 2, bottom[1],
+               (bottom[0] + bottom[1]) / 2, bottom[0], (bottom[0] + top[0]) / 2]  # fmt: skip
+    waist = np.array([0.0, 0.04, 0.0, 0.09, 0.0, 0.04, 0.0, 0.10])[:, None]
+    points = np.array(corners) + waist * (centre - np.array(corners))
+    # points doubled near the corners keep them from being rounded off
+    before, after = np.roll(points, 1, 0), np.roll(points, -1, 0)
+    doubled = np.stack([points + 0.12 * (before - points), points + 0.12 * (after - points)], axis=1)
+    dense = np.vstack([doubled[i] if i % 2 == 0 else points[i] for i in range(8)])
+    outline = smooth_closed(dense)
+    canvas.fill(grown(outline, 0.5), tissue.CORTEX, soft_mm=0.5)
+    canvas.fill(grown(outline, -0.6), marrow.scaled(1.2, 1.35), soft_mm=0.7)
+    for _ in range(2):  # marrow is patchy
+        x, y = centre + draw.normal(0, 6, 2) * [1.0, 0.7]
+        factor = draw.uniform(0.85, 1.25)
+        canvas.fill(ellipse((x, y), (7.0, 5.0)), marrow.scaled(1.2 * factor, 1.35 * factor), soft_mm=2.5, alpha=0.5)
+    vein = (points[3] * 0.75 + centre * 0.25)[None] + np.outer([0, 1], (centre - points[3]) * 0.45)
+    canvas.stroke(vein, 1.6, marrow.scaled(0.7, 1.5), alpha=float(draw.uniform(0, 0.7)), soft_mm=0.7)
+
+
+def _draw_disc(canvas: Canvas, spine: Spine, disc: Disc, aside: float, here: np.random.Generator) -> None:
+    bulge = disc.bulge * (1 - 0.3 * min(aside / 9, 1))
+    if disc.shape == "extrusion" and aside < 10.5:  # a fragment hangs down behind the vertebra below
+        x, y = spine.edge(disc, 1, -1.3) + 0.55 * disc.bulge * back(disc.tilt)
+        canvas.fill(ellipse((x, y), (0.55 * disc.bulge, 6.0), -disc.tilt), tissue.ANNULUS, soft_mm=0.4)
+    backwards = back(disc.tilt)
+    points = [spine.edge(disc, -1.02, 0.75), spine.edge(disc, 0, 0.92), spine.edge(disc, 0.98, 0.75),
+              spine.edge(disc, 1, 0.1) + backwards * bulge, spine.edge(disc, 0.98, -0.75), spine.edge(disc, 0, -0.92),
+              spine.edge(disc, -1.02, -0.75), spine.edge(disc, -1.06, 0)]  # fmt: skip
+    outline = smooth_closed(np.array(points) + here.normal(0, 0.15, (8, 2)))
+    canvas.fill(outline, tissue.CORTEX, soft_mm=0.3)
+    canvas.fill(grown(outline, -0.9), tissue.ANNULUS, soft_mm=0.4)
+    brightness = (1 - disc.degeneration) ** 1.3
+    centre = spine.edge(disc, 0.08, 0)
+    inner = tissue.NUCLEUS.scaled(1.0, 0.5 + 0.9 * brightness)
+    nucleus = ellipse((centre[0], centre[1]), (disc.depth * 0.33, disc.height * 0.27), -disc.tilt)
+    canvas.fill(nucleus, inner, soft_mm=1.5, alpha=0.35 + 0.6 * brightness)
+    cleft = np.array([spine.edge(disc, -0.35, 0), spine.edge(disc, 0.4, 0)])
+    canvas.stroke(cleft, 1.0, tissue.ANNULUS, alpha=0.5 * brightness, soft_mm=0.5)

@@ -1,0 +1,126 @@
+"""Posterior elements in a sagittal plane: spinous processes in the midline, pedicles and joints beside the canal."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from lss.phantom import tissue
+from lss.phantom.anatomy import Disc, Patient
+from lss.phantom.canal import CANAL_DEPTH_MM
+from lss.phantom.canvas import Canvas
+from lss.phantom.sagittal_canal import BESIDE_CANAL_MM
+from lss.phantom.shapes import ellipse, grown, smooth_closed, smooth_open, uneven
+from lss.phantom.spine import Spine, back, up
+from lss.phantom.tissue import Tissue
+
+
+def draw_posterior(
+    canvas: Canvas, patient: Patient, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator
+) -> None:
+    """What lies behind the canal of each vertebra from L1 down."""
+    marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
+    for upper, lower in pairwise(spine.discs):
+        if aside < 6:
+            _draw_spinous(canvas, patient, spine, (upper, lower), marrow, draw, here)
+        elif aside < BESIDE_CANAL_MM:
+            _draw_lamina(canvas, patient, spine, (upper, lower), marrow, draw)
+        else:
+            _draw_joint(canvas, patient, spine, (upper, lower), marrow, draw)
+    # the crest of the sacrum behind its canal
+    line = spine.behind(CANAL_DEPTH_MM * patient.size * 0.85)[-28:-6] + np.array([5.0, 0.0])
+    canvas.stroke(line, 8.0, tissue.CORTEX, soft_mm=0.7, alpha=0.7, speckle=0.8)
+    canvas.stroke(line, 5.0, marrow, soft_mm=0.9, alpha=0.85, speckle=0.75)
+
+
+def _frame(spine: Spine, upper: Disc, lower: Disc) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the lamina of the vertebra between two discs ends below, and the unit vectors upwards and backwards."""
+    tilt = (upper.tilt + lower.tilt) / 2
+    origin = spine.edge(lower, 1, 0) + back(tilt) * CANAL_DEPTH_MM * spine.size * 0.98
+    return origin, up(tilt), back(tilt)
+
+
+def _draw_spinous(
+    canvas: Canvas,
+    patient: Patient,
+    spine: Spine,
+    discs: tuple[Disc, Disc],
+    marrow: Tissue,
+    draw: np.random.Generator,
+    here: np.random.Generator,
+) -> None:
+    """A spinous process, which hangs down and is thickest at its tip, and the ligaments and fat below it."""
+    origin, upwards, backwards = _frame(spine, *discs)
+    size = patient.size
+    length = 31 * size * draw.normal(1, 0.08)
+    tall = draw.normal(1, 0.12)
+    corners = [(15, 0), (14.5 * tall, 9), (9 * tall, 0.6 * length), (5, length - 3), (0, length), (-8, length),
+               (-12 * tall, length - 4), (-9 * tall, 0.6 * length), (-2, 9), (4, 1)]  # fmt: skip
+    shape = [origin + above * upwards + behind * backwards + draw.normal(0, 0.9, 2) for above, behind in corners]
+    outline = smooth_closed(np.array(shape))
+    gap = origin - 12 * upwards
+    lines = []
+    for _ in range(14):  # the fibres of the interspinous ligament fan out backwards and upwards, with fat between
+        start = gap + here.uniform(-5, 5) * upwards + here.uniform(3, 0.75 * length) * backwards
+        path = start + np.outer([0, 0.5, 1], here.uniform(3, 9) * (backwards + here.normal(0.45, 0.3) * upwards))
+        lines.append((smooth_open(path, 4), float(here.uniform(0.5, 1.6)), float(here.uniform(0.1, 0.6))))
+    canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.6)
+    canvas.stroke(outline, 2.6, tissue.LOOSE_FAT, alpha=float(here.uniform(0.2, 0.6)), soft_mm=0.9, closed=True,
+                  speckle=0.55)  # fmt: skip
+    canvas.fill(grown(outline, 0.1), tissue.CORTEX, soft_mm=0.8, alpha=0.7)
+    canvas.fill(grown(outline, -1.2), marrow.scaled(1.1, 1.12), soft_mm=1.1)
+    fatty = uneven(ellipse(tuple(outline.mean(axis=0)), (6.0, 3.5), draw.uniform(-40, 10)), draw, 1.0)
+    canvas.fill(fatty, marrow.scaled(1.3, 1.45), soft_mm=2.0, alpha=float(draw.uniform(0.0, 0.6)))
+    tip = np.array([shape[3], shape[4], shape[6]]) + 1.5 * backwards  # the supraspinous ligament
+    canvas.stroke(smooth_open(tip), 1.6, tissue.FASCIA, soft_mm=0.6, alpha=0.8)
+    _draw_flavum(canvas, spine, discs[1], origin, upwards, backwards)
+
+
+def _draw_flavum(
+    canvas: Canvas, spine: Spine, lower: Disc, origin: np.ndarray, upwards: np.ndarray, backwards: np.ndarray
+) -> None:
+    start = origin + upwards * 3 - backwards * 1.5
+    end = spine.edge(lower, 1, -0.3) + backwards * (CANAL_DEPTH_MM * spine.size - 5)
+    canvas.stroke(np.array([start, end]), float(lower.flavum), tissue.FLAVUM, soft_mm=0.4)
+
+
+def _draw_lamina(
+    canvas: Canvas, patient: Patient, spine: Spine, discs: tuple[Disc, Disc], marrow: Tissue, draw: np.random.Generator
+) -> None:
+    """A lamina cut across: an oval that leans forwards, with ligament to the next one."""
+    origin, upwards, backwards = _frame(spine, *discs)
+    corners = [(22, -7), (18, 0), (4, 5), (-8, 3), (-11, -1), (-4, -4), (10, -7)]
+    shape = [origin + above * upwards + behind * backwards + draw.normal(0, 0.7, 2) for above, behind in corners]
+    outline = smooth_closed(np.array(shape))
+    canvas.stroke(outline, 3.0, tissue.LOOSE_FAT, alpha=0.6, soft_mm=1.0, closed=True, speckle=0.6)
+    canvas.fill(grown(outline, 0.2), tissue.CORTEX, soft_mm=0.6, alpha=0.9)
+    canvas.fill(grown(outline, -1.6), marrow, soft_mm=0.9)
+    _draw_flavum(canvas, spine, discs[1], origin, upwards, backwards)
+
+
+def _draw_joint(
+    canvas: Canvas, patient: Patient, spine: Spine, discs: tuple[Disc, Disc], marrow: Tissue, draw: np.random.Generator
+) -> None:
+    """Pedicle, pars and both articular processes of a vertebra; the lower one meets the next vertebra's in a joint."""
+    upper, lower = discs
+    _, upwards, backwards = _frame(spine, upper, lower)
+    size = patient.size
+    high, low = spine.edge(upper, 1, -1), spine.edge(lower, 1, 1)
+    large = (upper.facets, lower.facets)
+
+    def outline(corners: list[tuple[np.ndarray, float, float]], factor: float) -> np.ndarray:
+        placed = [base + size * (above * upwards + factor * behind * backwards) for base, above, behind in corners]
+        return smooth_closed(np.array(placed) + draw.normal(0, 0.6, (len(placed), 2)))
+
+    inferior = outline([(high, -5, 10), (high, -4, 17), (high, -16, 22), (low, -4, 23), (low, -17, 20), (low, -16, 15),
+                        (low, -3, 14), (high, -16, 10)], (1 + large[1]) / 2)  # fmt: skip
+    superior = outline([(high, -5, 8), (high, 7, 9.5), (high, 13, 12), (high, 12, 15), (high, 2, 17), (high, -8, 16)],
+                       (1 + large[0]) / 2)  # fmt: skip
+    pedicle = outline([(high, -2.5, -4), (high, -4, 5), (high, -4, 13), (high, -15, 14), (high, -16, 5), (high, -18, -4)],
+                      1.0)  # fmt: skip
+    for part, cortex in ((inferior, 1.8), (superior, 1.5), (pedicle, 0.9)):
+        canvas.fill(grown(part, 0.3), tissue.CORTEX, soft_mm=0.6, alpha=0.9)
+        canvas.fill(grown(part, -cortex), marrow.scaled(1.05, 1.15), soft_mm=0.9)
+    behind = inferior[20:45] + 2.5 * backwards
+    canvas.stroke(behind, 3.0, tissue.LOOSE_FAT, alpha=float(draw.uniform(0.3, 0.8)), soft_mm=1.0, speckle=0.6)

@@ -1,0 +1,75 @@
+"""The midline curve of the spine in the sagittal plane: where its discs, vertebrae and canal lie.
+
+Drawing coordinates: x is the patient's y (to the back), y is minus the patient's z (downwards), mm, with the disc
+L3-L4 at the origin.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lss.domain.grades import LEVELS
+from lss.phantom.anatomy import LUMBARISED, Disc, Patient
+from lss.phantom.shapes import smooth_open
+
+
+class Spine:
+    """The midline curve: discs with their edges, the sacrum, and the canal behind them, in drawing coordinates."""
+
+    def __init__(self, patient: Patient) -> None:
+        self.discs = [patient.discs[level] for level in LEVELS]
+        self.size = patient.size
+        tail = self.discs[-1]
+        step = 30.0 * patient.size
+        self.sacrum: list[tuple[np.ndarray, float, float]] = []  # centre, tilt, depth of the sacral discs
+        position, tilt = point(tail), tail.tilt
+        shrinking = (0.92 if patient.anatomy == LUMBARISED else 0.74), 0.58, 0.46, 0.36
+        for bend, shrink in zip((18.0, 18.0, 10.0, -14.0), shrinking, strict=True):
+            angle = np.radians(tilt + bend / 2)
+            position = position + step * np.array([np.sin(angle), np.cos(angle)])
+            tilt += bend
+            step *= 0.88
+            self.sacrum.append((position, tilt, tail.depth * shrink))
+
+    def edge(self, disc: Disc, along: float, above: float) -> np.ndarray:
+        """Point of a disc: `along` in half depths from its centre to the back, `above` in half heights upwards."""
+        slip = -0.5 * disc.slip * float(np.clip(above, -1, 1))
+        place = point(disc) + (along * disc.depth / 2 + slip) * back(disc.tilt)
+        return place + above * disc.height / 2 * up(disc.tilt)
+
+    def behind(self, distance_mm: float) -> np.ndarray:
+        """Line that runs `distance_mm` behind the back edges of bodies and discs, from above downwards, (n, 2)."""
+        first = self.discs[0]
+        points = [self.edge(first, 1, 0) + up(first.tilt) * 70 * step for step in (2, 1)]
+        points += [self.edge(disc, 1, 0) for disc in self.discs]
+        points += [centre + depth / 2 * back(tilt) for centre, tilt, depth in self.sacrum]
+        tilts = [first.tilt] * 2 + [disc.tilt for disc in self.discs] + [tilt for _, tilt, _ in self.sacrum]
+        # the canal tapers in the sacrum
+        shares = [1.0] * (len(points) - len(self.sacrum)) + ([0.9, 0.6, 0.35, 0.2] if distance_mm > 0 else [1.0] * 4)
+        moved = [p + share * distance_mm * back(t) for p, t, share in zip(points, tilts, shares, strict=True)]
+        return smooth_open(np.array(moved), 8)
+
+    def front(self, distance_mm: float) -> np.ndarray:
+        """Line that runs `distance_mm` in front of bodies, discs and sacrum, from above downwards, (n, 2)."""
+        first = self.discs[0]
+        points = [self.edge(first, -1, 0) + up(first.tilt) * 70 * step for step in (2, 1)]
+        points += [self.edge(disc, -1, side) for disc in self.discs for side in (1, -1)]
+        points += [centre - depth / 2 * back(tilt) for centre, tilt, depth in self.sacrum]
+        tilts = [first.tilt] * 2 + [disc.tilt for disc in self.discs for _ in range(2)]
+        tilts += [tilt for _, tilt, _ in self.sacrum]
+        return smooth_open(np.array([p - distance_mm * back(t) for p, t in zip(points, tilts, strict=True)]), 5)
+
+
+def point(disc: Disc) -> np.ndarray:
+    """Centre of a disc."""
+    return np.array([disc.centre_2[0], -disc.centre_2[1]])
+
+
+def back(tilt: float) -> np.ndarray:
+    """Unit vector along a disc of that tilt towards the back."""
+    return np.array([np.cos(np.radians(tilt)), -np.sin(np.radians(tilt))])
+
+
+def up(tilt: float) -> np.ndarray:
+    """Unit vector across a disc of that tilt towards the head."""
+    return np.array([-np.sin(np.radians(tilt)), -np.cos(np.radians(tilt))])
