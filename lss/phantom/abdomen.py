@@ -7,7 +7,7 @@ import numpy as np
 from lss.phantom import tissue
 from lss.phantom.anatomy import Patient
 from lss.phantom.canvas import Canvas
-from lss.phantom.shapes import ellipse, grown, smooth_open, uneven
+from lss.phantom.shapes import ellipse, grown, uneven
 
 FAR = 135.0  # mm, outside every field of view
 
@@ -35,14 +35,14 @@ def draw_belly(
         x, y = side * level.normal(86, 6), level.normal(-18 - 14 * caudal - 22 * (part > 0.5), 5)
         wide = level.uniform(11, 19) if side < 0 else level.uniform(7, 13)
         _draw_loop(canvas, (x, y), (wide, wide * level.uniform(0.8, 1.15)), level, here)
-        for _ in range(int(level.integers(1, 5))):
-            place = side * level.uniform(30, 105), level.uniform(-75, -34)
+        for _ in range(int(level.integers(1, 3))):
+            place = side * level.uniform(30, 105), level.uniform(-60, -34)
             _draw_loop(canvas, place, tuple(level.uniform(7, 16, 2)), level, here)
     lines = []
     for _ in range(int(level.integers(10, 22))):  # mesenteric strands and small vessels
         start = np.array([level.uniform(-100, 100), level.uniform(-60, -8)])
         path = start + np.vstack([[0, 0], np.cumsum(level.normal(0, 3.5, (4, 2)), axis=0)])
-        lines.append((smooth_open(path, 4), float(level.uniform(0.35, 1.5)), float(level.uniform(0.15, 0.6))))
+        lines.append((path, float(level.uniform(0.35, 1.5)), float(level.uniform(0.15, 0.6))))
     canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.35)
 
 
@@ -90,7 +90,6 @@ def _draw_loop(
     canvas.fill(loop, tissue.BOWEL.scaled(0.6, 0.45), soft_mm=0.7)
     canvas.fill(grown(loop, -1.4), tissue.BOWEL.scaled(signal, signal), soft_mm=0.8)
     canvas.fill(grown(loop, -2.0), tissue.BOWEL.scaled(1.6, 1.7), soft_mm=0.6, alpha=0.45, speckle=0.35)
-    canvas.fill(grown(loop, -2.0), tissue.BOWEL.scaled(0.4, 0.3), soft_mm=0.6, alpha=0.5, speckle=0.12)
     if level.random() < 0.3:
         gas = uneven(ellipse((place[0], place[1] - 0.25 * radii[1]), (radii[0] * 0.6, radii[1] * 0.5)), level, 0.8)
         canvas.fill(gas + here.normal(0, 0.4, 2), tissue.GAS, soft_mm=0.8)

@@ -49,7 +49,7 @@ class Readout:
 _REACH = 5  # pixels to each side, of the kernel for the noise
 
 AXIAL = Readout(across=(0.43, 0.52), down=(0.30, 0.41))
-SAGITTAL = Readout(across=(0.36, 0.50), down=(0.22, 0.36))
+SAGITTAL = Readout(across=(0.28, 0.50), down=(0.18, 0.44))
 
 
 def _raised_cosine(frequency: np.ndarray, start: float, stop: float) -> np.ndarray:
@@ -57,18 +57,22 @@ def _raised_cosine(frequency: np.ndarray, start: float, stop: float) -> np.ndarr
 
 
 def spine_coil(
-    shape: tuple[int, int], spacing_mm: float, skin_row: float | np.ndarray, centre_column: float
+    shape: tuple[int, int],
+    spacing_mm: float,
+    skin_row: float | np.ndarray,
+    centre_column: float,
+    floor: float = 0.30,
 ) -> np.ndarray:
     """Sensitivity of the coil under the back, (rows, columns) float32, 1 at the skin: falls with the distance.
 
-    `skin_row` may differ from column to column.
+    `skin_row` may differ from column to column; `floor` is what is left far away, more where more elements receive.
 
     Scanners even it out in part, so the fall is slower than that of a bare loop.
     """
     rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     distance = np.maximum(skin_row - rows, 0) * spacing_mm
     aside = (columns - centre_column) * spacing_mm
-    return (0.30 + 0.70 * np.exp(-((distance / 62.0) ** 1.25))) * (1 - 0.18 * (aside / 110.0) ** 2)
+    return (floor + (1 - floor) * np.exp(-((distance / 62.0) ** 1.25))) * (1 - 0.18 * (aside / 110.0) ** 2)
 
 
 def saturation(
@@ -105,6 +109,17 @@ def acquired(signal: np.ndarray, readout: Readout) -> np.ndarray:
     spectrum = scipy.fft.rfft2(signal.astype(np.float32, copy=False))
     spectrum *= readout.window(signal.shape)
     return np.abs(scipy.fft.irfft2(spectrum, s=signal.shape))
+
+
+def bowed_border(shape: tuple[int, int], draw: np.random.Generator) -> np.ndarray:
+    """False outside what the correction of gradient distortion left of a large field, whose ends bend inwards; bool."""
+    rows = np.arange(shape[0])[:, None] / shape[0]
+    columns = np.arange(shape[1])[None, :] / shape[1]
+    upper, lower, right = draw.uniform(0.01, 0.06), draw.uniform(0.01, 0.06), draw.uniform(0.01, 0.05)
+    start = draw.uniform(0.4, 0.7)
+    bend = np.clip((columns - start) / (1 - start), 0, 1) ** 2.2
+    inside = (rows > upper * bend) & (rows < 1 - lower * bend) & (columns < 1 - right * (2 * np.abs(rows - 0.5)) ** 2)
+    return inside & (columns > draw.uniform(0, 0.02) * (2 * np.abs(rows - 0.5)) ** 2)
 
 
 def blurred(signal: np.ndarray, sigma_px: float) -> np.ndarray:

@@ -206,7 +206,7 @@ def _draw_discs(
     draw: np.random.Generator,
     finds: np.random.Generator,
 ) -> dict[str, Disc]:
-    lordosis = draw.normal(1.0, 0.15) * (0.5 if spasm else 1.0)
+    lordosis = draw.normal(1.0, 0.22) * (0.5 if spasm else 1.0)
     tilts = {level: lordosis * tilt + draw.normal(0, 1.5) for level, tilt in _TILTS_DEG.items()}
     tilts["L5-S1"] = float(np.clip(tilts["L5-S1"], max(16.0, tilts["L4-L5"] + 6), 38.0))
     if anatomy == STEEP_SACRUM:

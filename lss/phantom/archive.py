@@ -42,7 +42,7 @@ MIN_PATIENTS_FOR_QUIRKS = 12
 T1_SLICES = (1, 2)
 """Slices of a block that also have a T1 image."""
 
-SAGITTAL_T2_MM = (8.8, 4.4, 0.0, -4.4, -8.8)
+SAGITTAL_T2_MM = (13.2, 8.8, 4.4, 0.0, -4.4, -8.8, -13.2)
 SAGITTAL_T1_MM = (4.4, 0.0, -13.2)
 
 _LEFT, _BACK, _HEAD = np.eye(3)
@@ -273,15 +273,15 @@ def sagittal_image(
         signal = section.signal["T1" if protocol is headers.SAGITTAL_T1 else "T2"]
     shape = signal.shape
     # the same shading as in axial slices, with the back at the right instead of below
-    coil = acquisition.spine_coil(shape, spacing_mm, section.skin_columns, (shape[0] - 1) / 2).T
+    coil = acquisition.spine_coil(shape, spacing_mm, section.skin_columns, (shape[0] - 1) / 2, floor=0.40).T
     image = signal * coil
     if protocol is not headers.LOCALIZER:
         edge = section.saturation_column + draw.normal(0, 2)
-        image = image * acquisition.saturation(shape, edge, 0.02, 3.5, 0.04).T
-    border = acquisition.corrected_border(shape, generator(patient.number, "border"))
+        image = image * acquisition.saturation(shape, edge, 0.02, 6.0, 0.05).T
+    border = acquisition.bowed_border(shape, generator(patient.number, "border"))
     # thicker voxels and more averages than the axial series: a lower noise
     clean = acquisition.acquired(image, acquisition.SAGITTAL)
-    return acquisition.noisy(clean, 0.55 * patient.noise, acquisition.SAGITTAL, draw) * border
+    return acquisition.noisy(clean, 0.75 * patient.noise, acquisition.SAGITTAL, draw) * border
 
 
 def _draw_study(draw: np.random.Generator, year: int) -> Study:

@@ -157,11 +157,16 @@ class Canvas:
         if soft_mm > _OWN_SOFTNESS_MM:
             added = np.sqrt(soft_mm**2 - _OWN_SOFTNESS_MM**2)
             mask = cv2.GaussianBlur(mask, (0, 0), added / self.pixel_mm)
+        unevenness = self._textures.unevenness(tissue, *window)
+        if alpha == 1 and soft_mm <= _OWN_SOFTNESS_MM and not speckle:  # opaque: much faster
+            for name, signal in self._signal.items():
+                value = np.float32(tissue.t1 if name == "T1" else tissue.t2)
+                np.multiply(unevenness, value, out=signal[window], where=mask > 0)
+            return
         opacity = np.multiply(mask, np.float32(alpha / 255), dtype=np.float32)
         if speckle:
             patches = self._textures.patches(self.rows, self.columns)[window]
             opacity *= np.clip((patches - _normal_quantile(1 - speckle)) * 2 + 0.5, 0, 1).astype(np.float32)
-        unevenness = self._textures.unevenness(tissue, *window)
         for name, signal in self._signal.items():
             part = signal[window]
             change = np.float32(tissue.t1 if name == "T1" else tissue.t2) * unevenness

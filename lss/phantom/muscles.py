@@ -64,7 +64,7 @@ def draw_psoas(
                 course = level.normal(0, 1, 2) + np.array([side * 1.0, -0.6])
                 path = strand + np.outer([-1, 0, 1], level.uniform(0.5, 2.5) * course) + level.normal(0, 0.5, (3, 2))
                 alpha = float(level.uniform(0.05, 0.38)) * (0.5 + 0.7 * patient.fatty_muscle)
-                lines.append((smooth_open(path, 4), float(level.uniform(0.5, 1.3)), alpha))
+                lines.append((path, float(level.uniform(0.5, 1.3)), alpha))
         canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.5)
 
 
@@ -160,5 +160,5 @@ def _septa(
         reach = level.uniform(1.0, 5.5)
         path = middle + np.outer([-1, -0.3, 0.4, 1], reach * along) + level.normal(0, 0.5, (4, 2)) + drift
         alpha = float(level.uniform(0.08, 0.5)) * (0.6 + 0.7 * fatty)
-        lines.append((smooth_open(path, 5), float(level.uniform(0.35, 0.7)), alpha))
+        lines.append((path, float(level.uniform(0.35, 0.7)), alpha))
     return lines

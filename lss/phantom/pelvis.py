@@ -7,7 +7,7 @@ import numpy as np
 from lss.phantom import tissue
 from lss.phantom.anatomy import Patient
 from lss.phantom.canvas import Canvas
-from lss.phantom.shapes import grown, mirrored, smooth_closed, smooth_open, uneven
+from lss.phantom.shapes import grown, mirrored, smooth_closed, uneven
 
 FAR = 135.0  # mm, outside every field of view
 
@@ -49,7 +49,7 @@ def _draw_gluteus(
     for _ in range(int(level.integers(14, 26) * (0.7 + 0.6 * patient.fatty_muscle))):
         place = wing[1] + (wing[3] - wing[1]) * level.uniform(-0.1, 1.7) + level.uniform(4, 22) * _OUTWARDS
         path = place + np.outer([-1, 0, 1], level.uniform(2, 9) * np.array([0.68, -0.73]))
-        path = smooth_open(mirrored(path + level.normal(0, 0.8, (3, 2)), side), 5)
+        path = mirrored(path + level.normal(0, 0.8, (3, 2)), side)
         lines.append((path, float(level.uniform(0.35, 1.2)), float(level.uniform(0.15, 0.6))))
     canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.3)
 

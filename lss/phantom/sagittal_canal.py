@@ -37,7 +37,7 @@ def draw_canal(canvas: Canvas, patient: Patient, spine: Spine, aside: float, dra
         front, rear = middle + chord * (front - middle), middle + chord * (rear - middle)
     end = (front[-1] + rear[-1]) / 2 + np.array([1.5, 5.0])
     canvas.fill(_sac_wall(front, rear, end, 0.6), tissue.DURA, soft_mm=0.2)
-    canvas.fill(np.vstack([front, end, rear[::-1]]), tissue.CSF.scaled(1.0, 0.95), soft_mm=0.25)
+    canvas.fill(np.vstack([front, end, rear[::-1]]), tissue.CSF, soft_mm=0.25)
     if aside < 6:
         _draw_cord(canvas, spine, front, rear, draw)
     _draw_roots(canvas, spine, front, rear, draw)
@@ -52,7 +52,7 @@ def _walls(patient: Patient, spine: Spine) -> tuple[np.ndarray, np.ndarray]:
     """Front and back wall of the sac in the midline from above to its end, of one length, each (n, 2) mm."""
     size = patient.size
     wide = [sac_depth(disc) for disc in spine.discs if disc.grade == "A"]
-    depth = float(np.clip(np.median(wide), 10.5, 14.5)) if wide else 12.5 * size
+    depth = float(np.clip(np.median(wide) + 1.0, 12.0, 15.5)) if wide else 12.5 * size
     front, rear = spine.behind(1.6), spine.behind(1.6 + depth)
     stop = int(np.argmin(((front - spine.sacrum[1][0]) ** 2).sum(axis=1)))  # behind the second sacral segment
     front, rear = front[:stop], rear[:stop]
@@ -92,18 +92,18 @@ def _draw_roots(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarra
     start = int((front[:, 1] < -spine.discs[1].centre_2[1] - 8).sum())
     tight = [-disc.centre_2[1] for disc in spine.discs if disc.grade == "D"]
     lines = []
-    for _ in range(int(draw.integers(16, 26))):
+    for _ in range(int(draw.integers(9, 20))):
         stop = int(draw.integers(min(start + 6, len(front) - 1), len(front)))
         if stop - start < 3:
             continue
-        share = np.linspace(draw.uniform(0.4, 0.75), draw.uniform(0.45, 0.97), stop - start) + draw.normal(0, 0.04)
+        share = np.linspace(draw.uniform(0.5, 0.8), draw.uniform(0.7, 0.97), stop - start) + draw.normal(0, 0.04)
         y = front[start:stop, 1]
         if tight:
             held = np.exp(-np.clip((min(tight) - y) / 25.0, 0, None)) * (y < min(tight))
             share = share + 0.13 * held * np.sin(y / draw.uniform(1.6, 3.0) + draw.uniform(0, 6))
         path = front[start:stop] + np.clip(share, 0.05, 0.97)[:, None] * (rear[start:stop] - front[start:stop])
-        lines.append((path, float(draw.uniform(0.4, 0.9)), float(draw.uniform(0.15, 0.7))))
-    canvas.strokes(lines, tissue.ROOTLET, soft_mm=0.3)
+        lines.append((path, float(draw.uniform(0.4, 0.8)), float(draw.uniform(0.1, 0.5))))
+    canvas.strokes(lines, tissue.ROOTLET, soft_mm=0.4)
 
 
 def draw_foramina(canvas: Canvas, spine: Spine, left: bool, here: np.random.Generator) -> None:

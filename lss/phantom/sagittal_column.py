@@ -10,7 +10,7 @@ from lss.domain.grades import LEVELS
 from lss.phantom import tissue
 from lss.phantom.anatomy import LUMBARISED, Disc, Patient
 from lss.phantom.canvas import Canvas
-from lss.phantom.shapes import ellipse, grown, smooth_closed, smooth_open, uneven
+from lss.phantom.shapes import ellipse, grown, smooth_closed, smooth_open
 from lss.phantom.spine import Spine, back, point, up
 
 

@@ -64,7 +64,7 @@ def _draw_spinous(
     for _ in range(14):  # the fibres of the interspinous ligament fan out backwards and upwards, with fat between
         start = gap + here.uniform(-5, 5) * upwards + here.uniform(3, 0.75 * length) * backwards
         path = start + np.outer([0, 0.5, 1], here.uniform(3, 9) * (backwards + here.normal(0.45, 0.3) * upwards))
-        lines.append((smooth_open(path, 4), float(here.uniform(0.5, 1.6)), float(here.uniform(0.1, 0.6))))
+        lines.append((path, float(here.uniform(0.5, 1.6)), float(here.uniform(0.1, 0.6))))
     canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.6)
     canvas.stroke(outline, 2.6, tissue.LOOSE_FAT, alpha=float(here.uniform(0.2, 0.6)), soft_mm=0.9, closed=True,
                   speckle=0.55)  # fmt: skip
@@ -117,8 +117,8 @@ def _draw_joint(
                         (low, -3, 14), (high, -16, 10)], (1 + large[1]) / 2)  # fmt: skip
     superior = outline([(high, -5, 8), (high, 7, 9.5), (high, 13, 12), (high, 12, 15), (high, 2, 17), (high, -8, 16)],
                        (1 + large[0]) / 2)  # fmt: skip
-    pedicle = outline([(high, -2.5, -4), (high, -4, 5), (high, -4, 13), (high, -15, 14), (high, -16, 5), (high, -18, -4)],
-                      1.0)  # fmt: skip
+    pedicle = outline([(high, -2.5, -4), (high, -4, 5), (high, -4, 13), (high, -15, 14), (high, -16, 5),
+                       (high, -18, -4)], 1.0)  # fmt: skip
     for part, cortex in ((inferior, 1.8), (superior, 1.5), (pedicle, 0.9)):
         canvas.fill(grown(part, 0.3), tissue.CORTEX, soft_mm=0.6, alpha=0.9)
         canvas.fill(grown(part, -cortex), marrow.scaled(1.05, 1.15), soft_mm=0.9)

@@ -1,4 +1,4 @@
-"""Skin, fat and muscles behind the spine and what lies in front of it, in a sagittal plane (coordinates as in `spine`)."""
+"""Skin, fat and muscles behind the spine, and what lies in front of it, in a sagittal plane (see `spine`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lss.phantom.shapes import ellipse, grown, smooth_open, uneven
 from lss.phantom.spine import Spine
 
 _UP_MM = 175.0  # the field of view ends below this height
+_SATURATED_MM = -75.0  # in front of this next to nothing shows
 _MIDLINE_MM = 5.0
 """Slices nearer to the midline cut the ligaments between the spinous processes, those beside it the muscles."""
 
@@ -62,7 +63,7 @@ def _draw_septa(canvas: Canvas, skin: np.ndarray, thickness: np.ndarray, draw: n
         inside = draw.uniform(0.1, 0.9) * thickness[start]
         across = np.array([draw.uniform(2, 7), draw.uniform(-3, 3)])
         path = skin[start] - [inside, 0] + np.outer([-0.5, 0, 0.5], across) + draw.normal(0, 0.4, (3, 2))
-        lines.append((smooth_open(path, 4), 0.35, float(draw.uniform(0.08, 0.4))))
+        lines.append((path, 0.35, float(draw.uniform(0.08, 0.4))))
     canvas.strokes(lines, tissue.SEPTUM, soft_mm=0.25)
 
 
@@ -75,12 +76,12 @@ def _draw_muscle_fat(
     inner = np.interp(line[:, 1], deep[:, 1], deep[:, 0])
     if aside < _MIDLINE_MM:
         between = np.vstack([np.column_stack([inner, line[:, 1]]), (line - np.array([2.5, 0.0]))[::-1]])
-        canvas.fill(between, tissue.INTERSPINOUS, soft_mm=1.5, alpha=1 - 0.5 * aside / _MIDLINE_MM)
+        canvas.fill(between, tissue.INTERSPINOUS, alpha=1 - 0.5 * aside / _MIDLINE_MM)
     low = np.vstack([np.column_stack([inner, line[:, 1]]), line[::-1]])
     low = low[np.abs(low[:, 1] - 75) < 55]  # multifidus wastes first behind L5 and the sacrum
     if len(low) > 2:
         share = float(np.clip(0.1 + 0.5 * fatty + here.normal(0, 0.1), 0.05, 0.7))
-        canvas.fill(low, tissue.LOOSE_FAT, alpha=0.5, speckle=share, soft_mm=3.0)
+        canvas.fill(low, tissue.LOOSE_FAT, alpha=0.5, speckle=share, soft_mm=0.8)
     lines = []
     for _ in range(60 + round(60 * fatty)):
         y = here.uniform(-150, 140)
@@ -91,11 +92,13 @@ def _draw_muscle_fat(
         along = np.array([-0.18 - 0.25 * depth + here.normal(0, 0.08), 1.0])
         path = np.array([x, y]) + np.outer([-1, -0.3, 0.3, 1], reach * along) + [[0, 0], [bow, 0], [bow, 0], [0, 0]]
         alpha = float(here.uniform(0.05, 0.45)) * (0.55 + 0.9 * fatty) * (1.3 if y > 40 else 0.9)
-        lines.append((smooth_open(path, 5), float(here.uniform(0.4, 1.5)), min(alpha, 0.9)))
+        lines.append((path, float(here.uniform(0.4, 1.5)), min(alpha, 0.9)))
     canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.45)
 
 
-def draw_front(canvas: Canvas, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator) -> None:
+def draw_front(
+    canvas: Canvas, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator
+) -> None:
     """The belly: its wall far in front, bowel, then fat and vessels along the spine, and fat before the sacrum."""
     y = np.linspace(-_UP_MM - 60, _UP_MM + 60, 12)
     wall = -125 - draw.uniform(0, 25) - 14 * np.cos((y - draw.uniform(-20, 40)) / 90) + draw.normal(0, 1.5, 12)
@@ -107,13 +110,14 @@ def draw_front(canvas: Canvas, spine: Spine, aside: float, draw: np.random.Gener
     end = np.array([(-500.0, below[-1, 1]), (-500.0, front[0, 1])])
     canvas.fill(np.vstack([front, end]), tissue.VISCERAL_FAT.scaled(1.0, 1.1))
     deep = np.vstack([wall_line + np.array([95.0, 0.0]), (wall_line + np.array([18.0, 0.0]))[::-1]])
-    canvas.fill(deep, tissue.BOWEL, alpha=0.7, soft_mm=3.0)
+    canvas.fill(deep, tissue.BOWEL, alpha=0.7)
     canvas.fill(np.vstack([wall_line, far]), tissue.AIR)
     _draw_vessel(canvas, spine, aside, draw)
     for _ in range(int(draw.integers(10, 20))):
         at = (draw.uniform(-110, 30), draw.uniform(45, 170))
         size = draw.uniform(3, 15, 2)
-        if at[0] > np.interp(at[1], front[:, 1], front[:, 0]) - 26 - size.max():
+        nearest = np.interp(at[1], front[:, 1], front[:, 0]) - 26 - size.max()
+        if not _SATURATED_MM < at[0] < nearest:
             continue
         signal = draw.uniform(0.15, 1.3)
         at = (at[0] + here.normal(0, 1.5), at[1] + here.normal(0, 1.5))
@@ -125,12 +129,12 @@ def draw_front(canvas: Canvas, spine: Spine, aside: float, draw: np.random.Gener
         y_mm = here.uniform(-140, 150)
         x_mm = np.interp(y_mm, front[:, 1], front[:, 0]) - here.uniform(20, 60)
         path = np.array([x_mm, y_mm]) + np.cumsum(here.normal([0, 2.5], [1.2, 2.0], (4, 2)), axis=0)
-        lines.append((smooth_open(path, 4), float(here.uniform(0.4, 1.8)), float(here.uniform(0.1, 0.5))))
+        lines.append((path, float(here.uniform(0.4, 1.8)), float(here.uniform(0.1, 0.5))))
     canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.4)
 
 
 def _draw_vessel(canvas: Canvas, spine: Spine, aside: float, draw: np.random.Generator) -> None:
-    """The great vessel that the slice cuts, from above down to where it divides before L4, then an iliac vessel."""
+    """The great vessel that the slice cuts, from above down to where it divides before L4, and an iliac vessel."""
     gap, width = draw.uniform(4, 9), draw.uniform(8, 13) * (1.0 if aside < 6 else 0.85)
     course = spine.front(gap + width / 2)
     upper = course[: int(draw.integers(38, 48))] + np.array([draw.normal(0, 1.0), 0.0])
@@ -138,6 +142,8 @@ def _draw_vessel(canvas: Canvas, spine: Spine, aside: float, draw: np.random.Gen
     shown = float(draw.uniform(0.35, 0.95))  # partial volume, where the slice only grazes it
     canvas.stroke(upper, width + 1.5, tissue.VESSEL_WALL, alpha=0.6 * shown, soft_mm=0.6)
     canvas.stroke(upper, width, shade, alpha=shown, soft_mm=1.0)
-    iliac = course[46:] - np.array([draw.uniform(4, 14), 0.0])
-    if len(iliac) > 2 and aside > 3:
-        canvas.stroke(iliac, 0.6 * width, shade, alpha=0.7 * shown, soft_mm=0.8)
+    # an iliac vessel crosses the slice before L5
+    x, y = course[min(50, len(course) - 1)] + draw.normal(0, 2.5, 2) - np.array([0.8 * aside, -1.2 * aside])
+    oval = uneven(ellipse((x, y), (draw.uniform(3, 5), draw.uniform(6, 10)), draw.uniform(-25, 5)), draw, 0.4, waves=3)
+    canvas.fill(grown(oval, 0.9), tissue.VESSEL_WALL, alpha=0.7, soft_mm=0.4)
+    canvas.fill(oval, tissue.VESSEL.scaled(1.0, float(draw.uniform(0.8, 3.0))), soft_mm=0.5)

@@ -11,6 +11,7 @@ import pytest
 from lss.phantom import axial, sagittal
 from lss.phantom.anatomy import IMAGED_LEVELS, Disc, Patient, draw_patient
 from lss.phantom.archive import draw_notes, plan_cohort
+from lss.phantom.spine import Spine
 from lss.phantom.tissue import Textures
 from lss.phantom.visible_findings import findings_of
 from lss.runtime.seeding import generator
@@ -141,7 +142,7 @@ def test_a_narrowed_foramen_loses_its_fat_on_its_side_in_both_planes(side: int) 
         before, after = axial_t2(patient, index), axial_t2(closed, index)
         assert mean_at(after, *place, 4.0) < 0.85 * mean_at(before, *place, 4.0)
         assert mean_at(after, -place[0], place[1], 4.0) == pytest.approx(mean_at(before, -place[0], place[1], 4.0))
-    spot = sagittal.Spine(patient).edge(disc, 1.22, 2.4 * 9 / disc.height)
+    spot = Spine(patient).edge(disc, 1.22, 2.4 * 9 / disc.height)
     seen, hidden = (sagittal_t2(closed, left_mm=left) for left in (side * 13.2, -side * 13.2))
     assert mean_at(seen, spot[0], spot[1] + 5, 2.5) < 0.7 * mean_at(hidden, spot[0], spot[1] + 5, 2.5)
 
@@ -150,7 +151,7 @@ def test_a_desiccated_disc_is_dark_in_both_planes() -> None:
     patient = plain()
     dry = with_disc(patient, degeneration=0.85)
     assert mean_at(axial_t2(dry), 0, 0, 6) < 0.75 * mean_at(axial_t2(patient), 0, 0, 6)
-    x, y = sagittal.Spine(patient).edge(patient.discs[LEVEL], 0.08, 0)
+    x, y = Spine(patient).edge(patient.discs[LEVEL], 0.08, 0)
     assert mean_at(sagittal_t2(dry), x, y, 3) < 0.6 * mean_at(sagittal_t2(patient), x, y, 3)
 
 
@@ -173,7 +174,7 @@ def test_spasm_brightens_the_muscles_of_every_slice_and_straightens_the_spine() 
 def test_changes_of_the_bones_are_drawn_in_both_planes() -> None:
     patient = plain()
     disc = patient.discs[LEVEL]
-    spine = sagittal.Spine(patient)
+    spine = Spine(patient)
     bright = replace(patient, endplates=True)
     for index in (0, 3):  # the slices beside the disc
         assert mean_at(axial_t2(bright, index), 0, 0, 12) > 1.1 * mean_at(axial_t2(patient, index), 0, 0, 12)
@@ -198,11 +199,9 @@ def test_a_slip_moves_the_vertebra_above_forwards() -> None:
     back = patient.discs[LEVEL].depth / 2
     above, before = axial_t2(slipped, 0), axial_t2(patient, 0)
     assert mean_at(above, 0, back - 3.0, 1.5) != pytest.approx(mean_at(before, 0, back - 3.0, 1.5), rel=0.15)
-    spine = sagittal.Spine(slipped)
+    spine = Spine(slipped)
     step = spine.edge(slipped.discs[LEVEL], 1, 1) - spine.edge(slipped.discs[LEVEL], 1, -1)
-    level_step = sagittal.Spine(patient).edge(patient.discs[LEVEL], 1, 1) - sagittal.Spine(patient).edge(
-        patient.discs[LEVEL], 1, -1
-    )
+    level_step = Spine(patient).edge(patient.discs[LEVEL], 1, 1) - Spine(patient).edge(patient.discs[LEVEL], 1, -1)
     assert np.linalg.norm(step - level_step) == pytest.approx(7.0, abs=0.01)
 
 
@@ -213,7 +212,7 @@ def test_remarks_are_drawn() -> None:
         change = np.abs(after[0] - before[0])[(np.abs(side * before[1] - 65) < 20) & (np.abs(before[2]) < 25)]
         assert (change > 0.5).sum() > 100
     x, y = sagittal_t2(patient)[1:]
-    spine = sagittal.Spine(patient)
+    spine = Spine(patient)
     for name, place in (
         ("tarlov", spine.sacrum[0][0]),
         ("haemangioma", spine.edge(patient.discs["L2-L3"], 0, 1) * [1, 1] + [0, -12]),

@@ -12,6 +12,7 @@ import pytest
 from lss.notes.grading import grade_note
 from lss.phantom import archive, sagittal
 from lss.phantom.anatomy import ANATOMIES, IMAGED_LEVELS, LUMBARISED, SACRALISED, STEEP_SACRUM, draw_patient
+from lss.phantom.spine import Spine
 from lss.phantom.tissue import Textures
 from lss.runtime.seeding import generator
 
@@ -67,13 +68,13 @@ def test_a_block_above_l3_is_drawn() -> None:
     assert section.sac_diameter_mm == pytest.approx(len(rows) * archive.axial.SPACING_MM, abs=3.0)
 
 
-def sagittal_t2(anatomy: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, sagittal.Spine]:
+def sagittal_t2(anatomy: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, Spine]:
     patient = replace(draw_patient(3, HEALTHY, SEED, anatomy), schmorl=False, endplates=False)
     centre = sagittal.field_centre(patient, sagittal.FIELD_MM)
     textures = Textures(generator(SEED, "test"), archive.axial.SPACING_MM / 2)
     section = sagittal.draw_section(patient, 0.0, 384, sagittal.FIELD_MM, centre, textures, SEED, ("T2",))
     rows, columns = (np.mgrid[:384, :384] - 191.5) * sagittal.FIELD_MM / 384
-    return section.signal["T2"], columns + centre[0], rows + centre[1], sagittal.Spine(patient)
+    return section.signal["T2"], columns + centre[0], rows + centre[1], Spine(patient)
 
 
 def test_transitional_vertebrae_show_in_the_sagittal_plane() -> None:
