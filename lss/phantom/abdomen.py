@@ -39,10 +39,10 @@ def draw_belly(
             place = side * level.uniform(30, 105), level.uniform(-60, -34)
             _draw_loop(canvas, place, tuple(level.uniform(7, 16, 2)), level, here)
     lines = []
-    for _ in range(int(level.integers(10, 22))):  # mesenteric strands and small vessels
-        start = np.array([level.uniform(-100, 100), level.uniform(-60, -8)])
+    for _ in range(int(level.integers(30, 60))):  # mesenteric strands and small vessels
+        start = np.array([level.uniform(-100, 100), level.uniform(-48, 2)])
         path = start + np.vstack([[0, 0], np.cumsum(level.normal(0, 3.5, (4, 2)), axis=0)])
-        lines.append((path, float(level.uniform(0.35, 1.5)), float(level.uniform(0.15, 0.6))))
+        lines.append((path, float(level.uniform(0.35, 1.5)), float(level.uniform(0.1, 0.6))))
     canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.35)
 
 

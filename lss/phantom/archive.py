@@ -253,7 +253,7 @@ def axial_image(
 
     coil = acquisition.spine_coil(shape, axial.SPACING_MM, row_of(section.skin_mm), (shape[1] - 1) / 2)
     edge = row_of(-patient.saturation - (8 if level == "L5-S1" else 0) + draw.normal(0, 2))
-    band = acquisition.saturation(shape, edge, draw.normal(0, 0.015), draw.uniform(2.5, 5.5), draw.uniform(0.03, 0.08))
+    band = acquisition.saturation(shape, edge, draw.normal(0, 0.015), draw.uniform(3.0, 8.0), draw.uniform(0.04, 0.12))
     image = section.signal["T2" if is_t2 else "T1"] * coil * band
     if level != "L3-L4" and draw.random() < 0.3:
         row = row_of(draw.uniform(48, 78))

@@ -111,14 +111,14 @@ def _replace_by_fat(
     # fat and small vessels between the facet, the transverse process and the muscles, frayed outwards
     nest = np.array([(27, 14), (33, 17), (33, 26), (28, 34), (23, 28), (24, 19)]) + level.normal(0, 1.5, (6, 2))
     nest = smooth_closed(mirrored(nest + np.array([0.0, disc.depth / 2 - 5.0]), side))
-    veiled = float(np.clip(level.uniform(0.2, 0.5) + 0.5 * fatty, 0, 0.85))
+    veiled = float(np.clip(level.uniform(0.3, 0.7) + 0.5 * fatty, 0, 0.9))
     canvas.fill(nest, tissue.LOOSE_FAT, alpha=veiled, speckle=float(level.uniform(0.35, 0.7)), soft_mm=1.6)
     # leaves of fat on the laminae, from the facet along the spinous process
     back = disc.depth / 2
-    for shift, width in ((0.0, 1.2 + 2.6 * fatty), (2.6, 0.7 + 1.5 * fatty)):
+    for shift, width in ((0.0, 1.8 + 3.2 * fatty), (2.8, 1.0 + 2.0 * fatty)):
         leaf = np.array([(27, back + 12), (24, back + 19), (17, back + 25.5), (10, back + 30), (6, back + 38)])
         leaf = smooth_open(mirrored(leaf + shift + level.normal(0, 1.1, leaf.shape), side))
-        alpha = float(level.uniform(0.5, 0.95))
+        alpha = float(level.uniform(0.65, 1.0))
         canvas.stroke(leaf, float(width), tissue.LOOSE_FAT, alpha=alpha, speckle=0.88, soft_mm=0.6)
 
 
@@ -142,8 +142,8 @@ def _septa(
     trunk = hub + steps * (end - hub) + drift + np.cumsum(level.normal(0, 0.3, (9, 2)), axis=0)
     trunk[:, 0] += side * level.uniform(-3, 4) * np.sin(np.pi * steps[:, 0])
     strong = float(np.clip(0.45 + 0.6 * fatty + level.normal(0, 0.15), 0.25, 1.0))
-    for first, width in ((0, 1.0 + 1.6 * fatty), (0, 0.7)):
-        stop = 9 if width == 0.7 else int(level.integers(3, 7))
+    for first, width in ((0, 1.4 + 2.0 * fatty), (0, 0.8)):
+        stop = 9 if width == 0.8 else int(level.integers(3, 7))
         lines.append((smooth_open(trunk[first:stop], 6), float(width), strong * (0.9 if stop == 9 else 1.0)))
     for _ in range(int(level.integers(4, 9))):
         place = trunk[int(level.integers(1, 8))]
@@ -159,6 +159,6 @@ def _septa(
         along = along + level.normal(0, 0.3, 2)
         reach = level.uniform(1.0, 5.5)
         path = middle + np.outer([-1, -0.3, 0.4, 1], reach * along) + level.normal(0, 0.5, (4, 2)) + drift
-        alpha = float(level.uniform(0.08, 0.5)) * (0.6 + 0.7 * fatty)
+        alpha = float(level.uniform(0.1, 0.6)) * (0.65 + 0.7 * fatty)
         lines.append((path, float(level.uniform(0.35, 0.7)), alpha))
     return lines

@@ -68,7 +68,7 @@ def draw_section(
     if aside < BESIDE_CANAL_MM:
         draw_canal(canvas, patient, spine, aside, draw("canal"))
     else:
-        draw_foramina(canvas, spine, left_mm > 0, here)
+        draw_foramina(canvas, patient, spine, left_mm > 0, here)
     draw_posterior(canvas, patient, spine, aside, draw("posterior"), here)
     draw_column(canvas, patient, spine, aside, draw("column"), here)
     pixel = field_mm / size

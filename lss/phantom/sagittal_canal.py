@@ -106,14 +106,22 @@ def _draw_roots(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarra
     canvas.strokes(lines, tissue.ROOTLET, soft_mm=0.4)
 
 
-def draw_foramina(canvas: Canvas, spine: Spine, left: bool, here: np.random.Generator) -> None:
-    """Beside the canal: fat around the exiting roots, between the pedicles."""
+def draw_foramina(canvas: Canvas, patient: Patient, spine: Spine, left: bool, here: np.random.Generator) -> None:
+    """Beside the canal: fat around the exiting roots, between the pedicles; in the sacrum between bone."""
+    marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
+    for (centre, tilt, depth), size in zip(spine.sacrum, (1.0, 0.8, 0.6, 0.4), strict=True):
+        place = centre + (depth / 2 + 6 * size) * back(tilt)
+        bone = ellipse((place[0], place[1] - 9), (9 * size, 12 * size), 90 - tilt)
+        canvas.fill(uneven(bone, here, 0.8), marrow, soft_mm=1.0, alpha=0.9)
+        hole = uneven(ellipse((place[0], place[1]), (6 * size, 5 * size), -tilt), here, 0.8)
+        canvas.fill(hole, tissue.EPIDURAL_FAT, soft_mm=0.8, alpha=0.9)
+        canvas.fill(ellipse((place[0] - 1, place[1]), (2.2 * size, 2.4 * size)), tissue.NERVE, soft_mm=0.4)
     for disc in spine.discs:
         place = spine.edge(disc, 1.22, 2.4 * 9 / disc.height)
-        outline = uneven(ellipse((place[0], place[1]), (5.0, 8.5), -disc.tilt), here, 0.8)
+        outline = uneven(ellipse((place[0], place[1]), (5.2, 9.5), -disc.tilt), here, 0.8)
         canvas.fill(outline, tissue.EPIDURAL_FAT, soft_mm=0.5, alpha=1 - 0.85 * disc.foramina[int(left)])
         canvas.fill(ellipse((place[0], place[1] - 2), (2.2, 2.6)), tissue.NERVE, soft_mm=0.3)
-        veins = place + here.uniform([-3, 1], [3, 8], (4, 2))
-        canvas.fill_all([ellipse((x, y), (0.7, 0.7), n=10) for x, y in veins], tissue.VESSEL, alpha=0.6, soft_mm=0.3)
+        veins = place + here.uniform([-3, 2], [3, 9], (2, 2))
+        canvas.fill_all([ellipse((x, y), (0.7, 0.7), n=10) for x, y in veins], tissue.VESSEL, alpha=0.45, soft_mm=0.3)
         lower = smooth_open([spine.edge(disc, 1.1, 1.2), spine.edge(disc, 1.3, 0.2), spine.edge(disc, 1.35, -0.8)])
         canvas.stroke(lower, 2.0, tissue.EPIDURAL_FAT, soft_mm=0.6, alpha=0.5 * (1 - disc.foramina[int(left)]))

@@ -34,6 +34,10 @@ def draw_column(
         half = depth / 2 * back(tilt)
         bottom = centre - half + up(tilt) * 1.5, centre + half + up(tilt) * 1.5
         _draw_vertebra(canvas, previous, bottom, marrow, draw)
+        # the sacral segments are grown together: a thin dark line, with what is left of a disc in front
+        seam = np.array([centre - 0.96 * half, centre + draw.normal(0, 0.5, 2), centre + 0.96 * half])
+        canvas.stroke(seam, 2.6, tissue.CORTEX, soft_mm=0.5, alpha=0.85)
+        canvas.stroke(seam[:2], 1.2, tissue.ANNULUS.scaled(1.0, 2.0), soft_mm=0.5, alpha=0.7)
         previous = centre - half - up(tilt) * 1.0, centre + half - up(tilt) * 1.0
     if patient.anatomy == LUMBARISED:  # S1-S2 is a disc like any other
         (x, y), tilt, depth = spine.sacrum[0]
@@ -79,7 +83,7 @@ def _draw_vertebra(
     doubled = np.stack([points + 0.12 * (before - points), points + 0.12 * (after - points)], axis=1)
     dense = np.vstack([doubled[i] if i % 2 == 0 else points[i] for i in range(8)])
     outline = smooth_closed(dense)
-    canvas.fill(grown(outline, 0.5), tissue.CORTEX, soft_mm=0.5)
+    canvas.fill(grown(outline, 0.3), tissue.CORTEX, soft_mm=0.5, alpha=0.9)
     canvas.fill(grown(outline, -0.6), marrow.scaled(1.2, 1.35), soft_mm=0.7)
     for _ in range(2):  # marrow is patchy
         x, y = centre + draw.normal(0, 6, 2) * [1.0, 0.7]

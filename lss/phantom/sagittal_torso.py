@@ -57,7 +57,7 @@ def _draw_septa(canvas: Canvas, skin: np.ndarray, thickness: np.ndarray, draw: n
     lines = []
     for _ in range(int(draw.integers(1, 3))):
         share = np.clip(draw.uniform(0.3, 0.75) + _wave(60, draw, 0.08), 0.1, 0.95)
-        lines.append((skin - np.column_stack([share * thickness, np.zeros(60)]), 0.55, float(draw.uniform(0.3, 0.8))))
+        lines.append((skin - np.column_stack([share * thickness, np.zeros(60)]), 0.55, float(draw.uniform(0.15, 0.55))))
     for _ in range(int(draw.integers(25, 60))):
         start = int(draw.integers(8, 52))
         inside = draw.uniform(0.1, 0.9) * thickness[start]
@@ -81,18 +81,18 @@ def _draw_muscle_fat(
     low = low[np.abs(low[:, 1] - 75) < 55]  # multifidus wastes first behind L5 and the sacrum
     if len(low) > 2:
         share = float(np.clip(0.1 + 0.5 * fatty + here.normal(0, 0.1), 0.05, 0.7))
-        canvas.fill(low, tissue.LOOSE_FAT, alpha=0.5, speckle=share, soft_mm=0.8)
+        canvas.fill(low, tissue.LOOSE_FAT, alpha=0.22, speckle=share, soft_mm=0.8)
     lines = []
     for _ in range(60 + round(60 * fatty)):
         y = here.uniform(-150, 140)
         depth = here.uniform(0.02, 1.0)
         x = np.interp(y, line[:, 1], line[:, 0]) * (1 - depth) + depth * np.interp(y, line[:, 1], inner)
-        reach = here.uniform(3, 16)
+        reach = here.uniform(3, 16) * (1.3 if y > 40 else 1.0)
         bow = here.normal(0, 1.0)
         along = np.array([-0.18 - 0.25 * depth + here.normal(0, 0.08), 1.0])
         path = np.array([x, y]) + np.outer([-1, -0.3, 0.3, 1], reach * along) + [[0, 0], [bow, 0], [bow, 0], [0, 0]]
         alpha = float(here.uniform(0.05, 0.45)) * (0.55 + 0.9 * fatty) * (1.3 if y > 40 else 0.9)
-        lines.append((path, float(here.uniform(0.4, 1.5)), min(alpha, 0.9)))
+        lines.append((path, float(here.uniform(0.4, 1.5)) * (1.5 if y > 40 else 1.0), min(alpha, 0.9)))
     canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.45)
 
 
@@ -108,7 +108,7 @@ def draw_front(
     below = spine_front[-1] + np.array([[12.0, 30.0], [30.0, 120.0]])
     front = np.vstack([spine_front, below])
     end = np.array([(-500.0, below[-1, 1]), (-500.0, front[0, 1])])
-    canvas.fill(np.vstack([front, end]), tissue.VISCERAL_FAT.scaled(1.0, 1.1))
+    canvas.fill(np.vstack([front, end]), tissue.VISCERAL_FAT.scaled(1.0, 1.3))
     deep = np.vstack([wall_line + np.array([95.0, 0.0]), (wall_line + np.array([18.0, 0.0]))[::-1]])
     canvas.fill(deep, tissue.BOWEL, alpha=0.7)
     canvas.fill(np.vstack([wall_line, far]), tissue.AIR)
@@ -139,9 +139,12 @@ def _draw_vessel(canvas: Canvas, spine: Spine, aside: float, draw: np.random.Gen
     course = spine.front(gap + width / 2)
     upper = course[: int(draw.integers(38, 48))] + np.array([draw.normal(0, 1.0), 0.0])
     shade = tissue.VESSEL.scaled(1.0, float(draw.uniform(0.8, 4.0)))
-    shown = float(draw.uniform(0.35, 0.95))  # partial volume, where the slice only grazes it
-    canvas.stroke(upper, width + 1.5, tissue.VESSEL_WALL, alpha=0.6 * shown, soft_mm=0.6)
-    canvas.stroke(upper, width, shade, alpha=shown, soft_mm=1.0)
+    shown = float(draw.uniform(0.2, 0.85))  # partial volume, where the slice only grazes it
+    half = np.zeros((len(upper), 2))
+    half[:, 0] = 0.5 * width * np.sqrt(np.clip(np.arange(len(upper))[::-1] / 14.0, 0, 1))
+    for wall, blood, alpha in ((0.9, tissue.VESSEL_WALL, 0.6 * shown), (0.0, shade, shown)):
+        edge = half + np.array([wall, 0.0])
+        canvas.fill(np.vstack([upper - edge, (upper + edge)[::-1]]), blood, alpha=alpha, soft_mm=0.9)
     # an iliac vessel crosses the slice before L5
     x, y = course[min(50, len(course) - 1)] + draw.normal(0, 2.5, 2) - np.array([0.8 * aside, -1.2 * aside])
     oval = uneven(ellipse((x, y), (draw.uniform(3, 5), draw.uniform(6, 10)), draw.uniform(-25, 5)), draw, 0.4, waves=3)

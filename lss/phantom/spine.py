@@ -24,7 +24,7 @@ class Spine:
         self.sacrum: list[tuple[np.ndarray, float, float]] = []  # centre, tilt, depth of the sacral discs
         position, tilt = point(tail), tail.tilt
         shrinking = (0.92 if patient.anatomy == LUMBARISED else 0.74), 0.58, 0.46, 0.36
-        for bend, shrink in zip((18.0, 18.0, 10.0, -14.0), shrinking, strict=True):
+        for bend, shrink in zip((14.0, 10.0, 0.0, -16.0), shrinking, strict=True):
             angle = np.radians(tilt + bend / 2)
             position = position + step * np.array([np.sin(angle), np.cos(angle)])
             tilt += bend

@@ -81,7 +81,7 @@ def _draw_septa(canvas: Canvas, patient: Patient, x: np.ndarray, skin: np.ndarra
     for _ in range(int(level.integers(14, 30))):
         start = level.uniform(-110, 110)
         top = float(np.interp(start, x, skin))
-        steps = np.cumsum(level.normal([3.5, -1.8], [2.5, 1.6], (5, 2)), axis=0) * [level.choice([-1, 1]), 1]
+        steps = np.cumsum(level.normal([3.5, -1.6], [2.0, 0.9], (5, 2)), axis=0) * [level.choice([-1, 1]), 1]
         path = np.array([start, top - level.uniform(2.5, max(4.0, patient.fat))]) + np.vstack([[0, 0], steps])
-        lines.append((path, 0.35, float(level.uniform(0.12, 0.6))))
+        lines.append((smooth_open(path, 3), 0.35, float(level.uniform(0.05, 0.4))))
     canvas.strokes(lines, tissue.SEPTUM, soft_mm=0.22)
