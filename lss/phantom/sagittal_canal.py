@@ -123,5 +123,7 @@ def draw_foramina(canvas: Canvas, patient: Patient, spine: Spine, left: bool, he
         canvas.fill(ellipse((place[0], place[1] - 2), (2.2, 2.6)), tissue.NERVE, soft_mm=0.3)
         veins = place + here.uniform([-3, 2], [3, 9], (2, 2))
         canvas.fill_all([ellipse((x, y), (0.7, 0.7), n=10) for x, y in veins], tissue.VESSEL, alpha=0.45, soft_mm=0.3)
-        lower = smooth_open([spine.edge(disc, 1.1, 1.2), spine.edge(disc, 1.3, 0.2), spine.edge(disc, 1.35, -0.8)])
+        lower = smooth_open(
+            np.array([spine.edge(disc, 1.1, 1.2), spine.edge(disc, 1.3, 0.2), spine.edge(disc, 1.35, -0.8)])
+        )
         canvas.stroke(lower, 2.0, tissue.EPIDURAL_FAT, soft_mm=0.6, alpha=0.5 * (1 - disc.foramina[int(left)]))
