@@ -13,11 +13,11 @@ from lss.checking.opening import open_for_check
 from lss.checking.problems import Problem, Weight, mended_by, of_reject
 from lss.cohorts.base import Cohort, RawSlice, Reject
 from lss.cohorts.contrast import NO_ANATOMY
-from lss.cohorts.partition import UNUSED, drop_shared_images, persons
+from lss.cohorts.partition import UNUSED, drop_shared_images, note_hash, persons
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
 from lss.domain.grades import GRADES
 from lss.errors import LssError
-from lss.imaging.perceptual_hash import near_pairs, perceptual_hash
+from lss.imaging.same_image import find_copies, thumbnail
 from lss.project.layout import SUBSETS
 from lss.project.params import CohortParams, Params
 from lss.runtime.progress import progress
@@ -29,7 +29,7 @@ FIELD_OF_VIEW_MM = (80.0, 600.0)
 """Sides of a lumbar slice, with room: another side tells of a wrong pixel spacing."""
 
 Row = dict[str, Any]
-"""A row of `SLICES` without its pixels, and `file`, `patient`, `reason` (why unused), `hash`, and `looks`:
+"""A row of `SLICES` without its pixels, and `file`, `patient`, `reason` (why unused), `thumbnail`, and `looks`:
 what wants a look, and why."""
 
 
@@ -97,9 +97,10 @@ def _read(
     files = Counter(item.file for item in record.slices)
     for item in record.slices:
         row = slice_row(item, found.cohort.name, patient, note, grading, params.ingest, names)
-        del row["pixels"], row["note"]
+        del row["pixels"]
+        row["note_hash"] = note_hash(row.pop("note"))
         row |= {"file": item.file, "patient": patient, "reason": why_unused(row, params.split)}
-        row["hash"] = perceptual_hash(item.pixels) if row["reason"] is None else None
+        row["thumbnail"] = thumbnail(item.pixels) if row["reason"] is None else None
         rows.append(row)
         row["looks"] = _looks(row)
         number = item.instance if files[item.file] > 1 else None
@@ -212,7 +213,7 @@ def _one_person(
         patients[person_of[row["patient_key"]]].add(named(row["patient_key"]))
     kind, remedy = "one person, several patients", "They go into one subset together; merge them if they are one."
     return [
-        _look(kind, f"one PatientID: {', '.join(sorted(alike))}", cohort, remedy, min(alike))
+        _look(kind, f"one PatientID, or one long note: {', '.join(sorted(alike))}", cohort, remedy, min(alike))
         for alike in patients.values()
         if len(alike) > 1
     ]
@@ -221,9 +222,12 @@ def _one_person(
 def _near_copies(rows: list[Row], person_of: dict[str, str], cohort: CohortParams, bits: int) -> list[Problem]:
     """Near-identical images of different patients, one row a pair of patients."""
     used = [row for row in rows if row["reason"] is None]
-    hashes = [row["hash"] for row in used]
+    images = [row["thumbnail"] for row in used]
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    for first, second in ((used[i], used[j]) for i, j in near_pairs(hashes, hashes, bits) if i < j):
+    found = (
+        (used[copy.first], used[copy.second]) for copy in find_copies(images, images, bits) if copy.first < copy.second
+    )
+    for first, second in found:
         if person_of[first["patient_key"]] != person_of[second["patient_key"]]:
             pairs[first["patient"], second["patient"]].append((first["file"], second["file"]))
     remedy = "Is it one person under two numbers? The run stops where they fall into two subsets."

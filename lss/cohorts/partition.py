@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lss.cohorts.spreadsheets import read_table
 from lss.errors import LssError
-from lss.imaging.perceptual_hash import near_pairs
+from lss.imaging.same_image import ALIKE_IN_PLACE, find_copies, likeness
 from lss.project.layout import SUBSETS
 from lss.runtime.seeding import derive_seed, generator
 
@@ -131,19 +135,25 @@ def drop_shared_images(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return aside
 
 
-def persons(rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Which patients are one person: by patient the first key of those whose headers hold one PatientID.
+MIN_NOTE = 200
+"""Letters and digits of a note that two patients do not share by chance: of 369 real notes two of such length agree."""
 
-    One person's two folders are two patients to a reader that goes by folders. A PatientID that more than two
+
+def persons(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Which patients are one person: by patient the first key of those whose headers hold one PatientID, or who have
+    one note of at least `MIN_NOTE` letters and digits.
+
+    One person's two folders are two patients to a reader that goes by folders. A PatientID or a note that more than two
     patients and more than half of them all share is taken for what some program writes everywhere.
 
     Args:
-        rows: with `patient_key` and `person_key` (None: unknown).
+        rows: with `patient_key`, `person_key` (None: unknown) and `note_hash` (see `note_hash`; None: too short).
     """
     patients_of: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        if row["person_key"] is not None:
-            patients_of[row["person_key"]].add(row["patient_key"])
+        for key in (row["person_key"], row.get("note_hash")):
+            if key is not None:
+                patients_of[key].add(row["patient_key"])
     person = {row["patient_key"]: row["patient_key"] for row in rows}
     for _, alike in sorted(patients_of.items()):
         if len(alike) <= max(2, len(person) // 2):
@@ -152,15 +162,26 @@ def persons(rows: list[dict[str, Any]]) -> dict[str, str]:
     return person
 
 
+def note_hash(note: str | None) -> str | None:
+    """Of a note's letters and digits in their order; None for a short note, which many patients share."""
+    plain = "".join(character for character in (note or "").casefold() if character.isalnum())
+    return hashlib.sha256(plain.encode()).hexdigest() if len(plain) >= MIN_NOTE else None
+
+
 def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
-    """The gate: raise LssError when a patient, a person, a study or a near-identical image is in two subsets.
+    """The gate: raise LssError when a patient, a person, a study, an image or its neighbour is in two subsets.
 
     Args:
-        rows: of `SPLIT`, and `person` (see `persons`); those with subset unused are not looked at.
-        duplicate_bits: largest distance of perceptual hashes, of 256 bits, that counts as the same image.
+        rows: of `SPLIT`, `person` (see `persons`), `thumbnail` (see `lss.imaging.same_image`), and of `SLICES` origin,
+            orientation and spacing; those with subset unused are not looked at.
+        duplicate_bits: distance of perceptual hashes, of 256 bits, up to which two images are looked at closely.
     """
     used = [row for row in rows if row["subset"] != UNUSED]
-    kinds = (("patient_key", "patient"), ("study_key", "study"), ("person", "a person, by the headers' PatientID:"))
+    kinds = (
+        ("patient_key", "patient"),
+        ("study_key", "study"),
+        ("person", "a person, by the headers' PatientID or the note:"),
+    )
     for column, what in kinds:
         seen: dict[str, dict[str, Any]] = {}
         for row in used:
@@ -174,12 +195,44 @@ def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
     parts = {subset: [row for row in used if row["subset"] == subset] for subset in SUBSETS}
     for index, first in enumerate(SUBSETS):
         for second in SUBSETS[index + 1 :]:
-            hashes = [[row["perceptual_hash"] for row in parts[name]] for name in (first, second)]
-            if pairs := near_pairs(hashes[0], hashes[1], duplicate_bits):
-                a, b = parts[first][pairs[0][0]], parts[second][pairs[0][1]]
+            thumbnails = [[row["thumbnail"] for row in parts[name]] for name in (first, second)]
+            if copies := find_copies(thumbnails[0], thumbnails[1], duplicate_bits):
+                a, b = parts[first][copies[0].first], parts[second][copies[0].second]
                 raise LssError(
-                    f"split: {len(pairs)} pair(s) of near-identical images in {first} and {second}, such as "
+                    f"split: {len(copies)} pair(s) of near-identical images in {first} and {second}, such as "
                     f"{a['slice_key']} of patient {a['patient_key']} and {b['slice_key']} of patient "
                     f"{b['patient_key']}. Is it one person under two numbers? Name both in split.file, in "
                     "one subset, or lower split.duplicate_bits."
                 )
+    for first_row, second_row in neighbours(used):
+        raise LssError(
+            f"split: slice {first_row['slice_key']} of patient {first_row['patient_key']} in {first_row['subset']} and "
+            f"slice {second_row['slice_key']} of patient {second_row['patient_key']} in {second_row['subset']} lie in "
+            "one series, by their place and their likeness. Is it one person under two numbers? Name both in "
+            "split.file, in one subset."
+        )
+
+
+def neighbours(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Pairs of alike slices of two patients in two subsets that were planned as slices of one oblique block.
+
+    They have one orientation, of which no direction is an axis of the scanner, one matrix and spacing, and lie behind
+    each other. Nobody plans two patients alike to a hundredth of a millimetre.
+    """
+    blocks: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["orientation"] is None or row["origin_mm"] is None:
+            continue
+        directions_23 = np.reshape(row["orientation"], (2, 3))
+        normal_3 = np.cross(*directions_23)
+        if np.abs(normal_3).max() > 0.9999:  # straight: many are planned so
+            continue
+        across = np.round(directions_23 @ np.array(row["origin_mm"]), 2) + 0.0
+        key = (*np.round(directions_23.ravel(), 4) + 0.0, *across, row["rows"], row["columns"], row["row_spacing_mm"])
+        blocks[key].append(row)
+    for block in blocks.values():
+        for index, first in enumerate(block):
+            for second in block[:index]:
+                if first["subset"] != second["subset"] and first["patient_key"] != second["patient_key"]:
+                    if likeness(first["thumbnail"], second["thumbnail"]) >= ALIKE_IN_PLACE:
+                        yield first, second

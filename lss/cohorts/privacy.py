@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,8 +90,11 @@ class Pseudonyms:
 
     def person(self, raw: str) -> str | None:
         """Of a header's PatientID: "PE" and 12 hexadecimal digits; None where it names nobody."""
-        plain = "".join(character for character in raw.casefold() if character.isalnum())
-        return None if plain in NOBODY else "PE" + self._digest("person", raw.strip(), 12)
+        parts = re.findall(r"[^\W_]+", raw.casefold())
+        if "".join(parts) in NOBODY:
+            return None
+        # one person's id may be typed in other letters, with other signs between, or without leading zeros
+        return "PE" + self._digest("person", patient_number(" ".join(parts)), 12)
 
     def file(self, raw: str) -> str:
         """Of a path or of a row of a table: "F" and 16 hexadecimal digits."""

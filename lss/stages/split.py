@@ -21,12 +21,14 @@ from lss.cohorts.partition import (
     assign_stratified,
     check_leakage,
     drop_shared_images,
+    note_hash,
     persons,
     read_split_file,
 )
 from lss.domain.grades import GRADES, worst
 from lss.errors import LssError
 from lss.imaging.perceptual_hash import perceptual_hash
+from lss.imaging.same_image import thumbnail
 from lss.project.layout import PRIVATE_REJECTS, SUBSETS
 from lss.project.manifest import write_manifest
 from lss.project.params import SplitParams
@@ -36,7 +38,8 @@ from lss.storage.parquet_files import TableReader
 from lss.storage.schemas import REJECTS, SLICES, SPLIT
 
 _COLUMNS = ["slice_key", "patient_key", "study_key", "image_key", "person_key", "plane", "weighting", "level", "grade",
-            "grade_reason", "note_grade", "rows", "columns", "pixels", "source_sha256"]  # fmt: skip
+            "grade_reason", "note", "note_grade", "rows", "columns", "pixels", "source_sha256", "origin_mm",
+            "orientation", "row_spacing_mm"]  # fmt: skip
 
 
 def run(
@@ -111,10 +114,10 @@ def _read_slices(path: Path, params: SplitParams) -> list[dict[str, Any]]:
             for row in group.to_pylist():
                 reason = why_unused(row, params)
                 row["batch"], row["reason"], row["perceptual_hash"] = batch, reason, None
-                pixels = row.pop("pixels")
+                pixels, row["note_hash"] = row.pop("pixels"), note_hash(row.pop("note"))
                 if reason is None:
                     image = np.frombuffer(pixels, "<u2").reshape(row["rows"], row["columns"])
-                    row["perceptual_hash"] = perceptual_hash(image)
+                    row["perceptual_hash"], row["thumbnail"] = perceptual_hash(image), thumbnail(image)
                 rows.append(row)
     return rows
 
@@ -222,7 +225,10 @@ def _print(facts: dict[str, Any]) -> None:
     for subset, missing in facts["absent_grades"].items():
         print(f"  {subset}: no slice of grade {', '.join(missing)}: nothing can be said of it there", file=sys.stderr)
     if alike := facts["patients_that_are_one_person"]:
-        print(f"  {alike} patients share a PatientID with another: one person's are in one subset", file=sys.stderr)
+        print(
+            f"  {alike} patients share a PatientID or a long note with another: one person's are in one subset",
+            file=sys.stderr,
+        )
     for name in ("unused", "rejects"):
         for reason, count in facts[name].items():
             print(f"  {name}: {count} x {reason}", file=sys.stderr)

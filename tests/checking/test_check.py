@@ -148,7 +148,7 @@ def test_copies_and_persons_across_patients_are_named_by_their_files(settings: P
         file.rename(target)
     found = check_cohort(settings, root)
     alike = [problem for problem in found.problems if problem.kind == "one person, several patients"]
-    assert [problem.detail for problem in alike] == ["one PatientID: patient 1, patient 40"]
+    assert [problem.detail for problem in alike] == ["one PatientID, or one long note: patient 1, patient 40"]
     found.problems.clear()
     for file in (root / "01_MRI_Data/0040").rglob("*.ima"):
         write_dicom_again(file, PatientID="RAW-40")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from dicom_files import smooth_pixels
 from PIL import Image
-from scipy.spatial.distance import cdist
+from scipy.fft import dctn
 
-from lss.imaging.perceptual_hash import HASH_BITS, near_pairs, perceptual_hash
+from lss.imaging.perceptual_hash import HASH_BITS, SCALED, low_frequencies, perceptual_hash
 
 
 def bits_apart(first: bytes, second: bytes) -> int:
@@ -38,18 +37,6 @@ def test_neighbouring_real_slices_are_not_the_same(shared) -> None:  # type: ign
     assert min(distances) > 8
 
 
-@pytest.mark.parametrize("max_bits", [0, 2, 100, 128])
-def test_near_pairs_are_those_of_scipy(max_bits: int) -> None:
-    rng = np.random.default_rng(3)
-    first, second = rng.integers(0, 256, (1500, 32), np.uint8), rng.integers(0, 256, (70, 32), np.uint8)
-    second[5], second[6] = first[1400], first[3]
-    second[6, 0] ^= 0b11
-    bits = [np.unpackbits(part, axis=1) for part in (first, second)]
-    distance = cdist(bits[0], bits[1], "cityblock")
-    expected = {(int(i), int(j)) for i, j in zip(*np.nonzero(distance <= max_bits), strict=True)}
-    found = near_pairs([row.tobytes() for row in first], [row.tobytes() for row in second], max_bits)
-    assert set(found) == expected and (1400, 5) in expected
-
-
-def test_nothing_has_no_pairs() -> None:
-    assert near_pairs([], [bytes(32)], 5) == []
+def test_frequencies_are_those_of_scipy() -> None:
+    small = smooth_pixels(4, (SCALED, SCALED)).astype(np.float32)
+    assert np.allclose(low_frequencies(small), dctn(small, norm="ortho")[:16, :16], rtol=1e-4, atol=0.1)

@@ -248,7 +248,7 @@ def test_one_person_under_two_numbers_goes_to_one_subset(tmp_path: Path) -> None
     mine = {1: "test", 10: "val", 11: "val"}
     lines = "".join(f"P{number},{mine.get(number, 'train')}\n" for number in range(20))
     (tmp_path / "mine.csv").write_text(f"patient_key,subset\n{lines}")
-    with pytest.raises(LssError, match="a person, by the headers' PatientID: P0 is in"):
+    with pytest.raises(LssError, match="a person, by the headers' PatientID or the note: P0 is in"):
         run(tmp_path, rows, file=tmp_path / "mine.csv")
 
 
