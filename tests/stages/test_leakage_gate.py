@@ -102,7 +102,7 @@ def test_neighbouring_slices_of_one_block_under_two_ids(tmp_path: Path) -> None:
 
     def plant(rows: list[dict[str, Any]], alike: bool = True) -> None:
         for index, row in enumerate((of(rows, "P0")[0], of(rows, "P11")[0])):
-            mixed = 0.6 * field[0] + 0.4 * field[1] if index and alike else field[index]
+            mixed = 0.67 * field[0] + 0.33 * field[1] if index and alike else field[index]
             with_pixels(row, mixed)
             place = np.array([-101.37, -88.12, -40.0]) + normal * 4.4 * index
             row |= {"origin_mm": place.tolist(), "orientation": TILTED, "row_spacing_mm": 0.6}
