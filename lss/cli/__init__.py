@@ -43,9 +43,9 @@ def version(
     """Take the options that stand before a verb."""
 
 
-from lss.cli import stages, tools, tools_data  # noqa: E402  (they register their verbs on `app`, in this order)
+from lss.cli import stages, tools, tools_data, tools_lineage  # noqa: E402  (they register their verbs on `app`, in this order)
 
-__all__ = ["app", "main", "stages", "tools", "tools_data"]
+__all__ = ["app", "main", "stages", "tools", "tools_data", "tools_lineage"]
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, get_args
 
 from lss.project import layout
 from lss.project.params import AblationParams, Fusion, MaskLoss, Params, TrainParams
+from lss.project.published import published
 
 TASKS = ("classification", "segmentation", "report")
 
@@ -89,8 +90,8 @@ def segmentation_run(train: TrainParams, backbone: str) -> Run:
     return Run(backbone, "segmentation", train.segmentation.losses[0])
 
 
-def manifest_settings(manifest: str, facts: dict[str, Any], params: Params) -> dict[str, dict[str, Any]]:
-    """Settings by section that the job of a manifest reads now; in the manifest stand those that it was made with.
+def manifest_settings(manifest: str, facts: dict[str, Any], params: Params) -> dict[str, Any]:
+    """Settings by section that the job of a manifest reads now, as manifests hold those that it was made with.
 
     Args:
         manifest: its path.
@@ -99,14 +100,16 @@ def manifest_settings(manifest: str, facts: dict[str, Any], params: Params) -> d
     """
     stage = stage_of_manifest(manifest)
     if stage == "ingest":
-        return {name: getattr(params, name).model_dump(mode="json") for name in ("cohort", "ingest")}
-    if stage == "train":
-        return {stage: training_settings(params.train, Run(facts["backbone"], facts["task"], facts["loss"]))}
-    if is_arm(manifest):
+        sections = {name: getattr(params, name).model_dump(mode="json") for name in ("cohort", "ingest")}
+    elif stage == "train":
+        sections = {stage: training_settings(params.train, Run(facts["backbone"], facts["task"], facts["loss"]))}
+    elif is_arm(manifest):
         arm = Arm(facts["backbone"], facts["fusion"], facts["repeat"])
         losses = losses_of(params.ablation, arm.backbone, arm.fusion)
-        return {"train": arm_settings(params.train, arm, losses)}
-    return {stage: getattr(params, stage).model_dump(mode="json")}
+        sections = {"train": arm_settings(params.train, arm, losses)}
+    else:
+        sections = {stage: getattr(params, stage).model_dump(mode="json")}
+    return published(sections)
 
 
 def is_arm(manifest: str) -> bool:
