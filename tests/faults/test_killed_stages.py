@@ -1,0 +1,87 @@
+"""Every stage killed twenty times, at moments of writing and at random ones: nothing half passes for whole, and the same
+command once more ends with the bytes of an undisturbed run."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from killed_stages import STAGES, AtMoment, digests, run, small_settings, strays, timed
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+KILLS = 20
+"""Of each stage."""
+
+EVERY_MOMENT = {
+    "cohort",
+    "ingest",
+    "split",
+    "denoise",
+    "pseudo_mask",
+    "shards",
+    "weights",
+    "train",
+    "tables",
+    "ablation",
+}
+"""Stages killed at their moments of writing first; the others work long before they write, and the moments are the same
+functions: they are killed at random, and at each third moment."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> tuple[Path, dict[str, list[float]]]:
+    """A folder per stage with the project as it was before that stage, one after the last; seconds of each verb."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    work = root / "work"
+    work.mkdir()
+    (work / "params.yaml").write_text(small_settings(project_root))
+    seconds = {}
+    for stage, verbs in STAGES.items():
+        shutil.copytree(work, root / "before" / stage / "project")
+        seconds[stage] = [timed(work, verb) for verb in verbs]
+    work.rename(root / "after")
+    return root, seconds
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_and_run_again(stage: str, undisturbed: tuple[Path, dict[str, list[float]]], tmp_path: Path) -> None:
+    root, seconds = undisturbed
+    whole, verbs = digests(root / "after"), STAGES[stage]
+    shutil.copytree(root / "before" / stage, tmp_path, dirs_exist_ok=True)
+    project = tmp_path / "project"
+    draw, killed = random.Random(stage), 0
+    for verb, duration in zip(verbs, seconds[stage], strict=True):
+        share = -(-KILLS // len(verbs))
+        step = 1 if stage in EVERY_MOMENT else 3
+        for number in range(step, step * share + 1, step):
+            code = run(project, verb, AtMoment(number))
+            if code == 0:  # it has fewer moments: the rest at random
+                break
+            killed, share = killed + 1, share - 1
+            found = digests_of_finished(project)
+            assert {name: hashed for name, hashed in found.items() if whole.get(name) != hashed} == {}
+        for _ in range(share):
+            number = draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+            killed += run(project, verb, after=(draw.uniform(0, duration), number)) != 0
+            found = digests_of_finished(project)
+            assert {name: hashed for name, hashed in found.items() if whole.get(name) != hashed} == {}
+        timed(project, verb)
+    after = digests(project)
+    assert {name: hashed for name, hashed in after.items() if whole[name] != hashed} == {}
+    assert not strays(project)
+    assert killed >= KILLS / 2
+    print(f"{stage}: {killed} kills, {len(after)} files")
+
+
+def digests_of_finished(project: Path) -> dict[str, str]:
+    """Files under the names that later stages read: what lies in hidden folders, or is a training's course, is none."""
+    return {
+        name: hashed
+        for name, hashed in digests(project).items()
+        if not any(part.startswith(".") for part in Path(name).parts) and not name.startswith("logs/")
+        and not name.endswith("epochs.csv")
+    }  # fmt: skip
