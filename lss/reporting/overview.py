@@ -20,7 +20,7 @@ def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str,
         opening: the result in one sentence; made: cohort, date and commit; facts: (name, text) pairs; masks: rows of
         scores per backbone and loss, and sentences on their paired differences; subsets: rows (name, patients, slices
         per grade); models: rows of trained models; rejects, unused: (reason, count) pairs; versions; stages: (name,
-        count, seconds) rows; caveats.
+        count) rows; caveats.
     """
     facts_of = {stage: [m["facts"] for m in manifests if m["stage"] == stage] for stage in
                 ("cohort", "ingest", "split", "train", "weights")}  # fmt: skip
@@ -119,13 +119,12 @@ def _best(statistics: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any] 
 
 
 def _made(cohort: dict[str, Any], statistics: dict[str, Any], manifests: list[Manifest]) -> list[str]:
-    """Cohort, date of the evaluation, commit of the program."""
+    """Cohort, and commit of the program; no date: the same results are the same page."""
     name = cohort.get("cohort") or statistics["about"]["cohort"] or "not stated"
     last = manifests[-1] if manifests else {}
     commit = last.get("machine", {}).get("commit")
     return [
         f"Cohort: {COHORTS.get(name, name)}",
-        *([f"Evaluated on {last['finished'][:10]}"] if last.get("finished") else []),
         f"Program: lss {last['machine']['versions']['lss']}, commit {commit}" if commit else "Commit: not recorded",
     ]
 
@@ -208,13 +207,9 @@ def _counted(counts: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _stages(manifests: list[Manifest]) -> list[tuple[str, int, float]]:
-    """Runs and seconds of each stage, in the order of the chain."""
-    counts = Counter(manifest["stage"] for manifest in manifests)
-    return [
-        (stage, count, round(sum(m["seconds"] for m in manifests if m["stage"] == stage), 1))
-        for stage, count in counts.items()
-    ]
+def _stages(manifests: list[Manifest]) -> list[tuple[str, int]]:
+    """Runs of each stage, in the order of the chain; how long they took stands in the manifests."""
+    return list(Counter(manifest["stage"] for manifest in manifests).items())
 
 
 def _caveats(manifests: list[Manifest]) -> list[str]:

@@ -43,7 +43,15 @@ def results_text(statistics: dict[str, Any], ablation: dict[str, Any], manifests
         manifests: of all stages of the run.
     """
     about = overview(manifests, statistics)
-    facts = [*about["made"], f"Machine: {about['platform']}", *(f"{name}: {text}" for name, text in about["facts"])]
+    evaluated = [
+        f"Evaluated on {m['finished'][:10]}" for m in manifests if m["stage"] == "evaluate" and m.get("finished")
+    ]
+    facts = [
+        *about["made"],
+        *evaluated,
+        f"Machine: {about['platform']}",
+        *(f"{name}: {text}" for name, text in about["facts"]),
+    ]
     weights = sorted({f"{model['backbone']}: {model['weights']}" for model in about["models"]})
     caveats = [spell_out(caveat) for caveat in dict.fromkeys([*statistics["caveats"], *about["caveats"]])]
     tables = build_tables(statistics)

@@ -1,5 +1,7 @@
-"""Every stage killed twenty times, at moments of writing and at random ones: nothing half passes for whole, and the same
-command once more ends with the bytes of an undisturbed run."""
+"""Every stage killed twenty times, at moments of writing and at random ones.
+
+Nothing half made passes for whole, and the same command once more ends with the bytes of an undisturbed run.
+"""
 
 from __future__ import annotations
 

@@ -109,6 +109,14 @@ def test_manifests_are_told(evaluated: Evaluated, tmp_path: Path) -> None:
     assert html.index("empty note") < html.index("truncated file")  # more frequent first
 
 
+def test_when_and_how_long_changes_no_byte_of_the_page(evaluated: Evaluated) -> None:
+    machine = {"versions": {"lss": "1", "torch": "9.9"}, "platform": "Linux-test", "commit": "c0ffee"}
+    manifest = {"stage": "evaluate", "facts": {}, "params": {}, "seed": SEED, "machine": machine, "seconds": 1.0,
+                "process_seconds": 2.0, "finished": "2026-01-01T00:00:00+00:00"}  # fmt: skip
+    later = manifest | {"seconds": 9.0, "process_seconds": 19.0, "finished": "2027-02-02T00:00:00+00:00"}
+    assert overview([manifest], evaluated.statistics) == overview([later], evaluated.statistics)
+
+
 def test_without_another_run_nothing_is_said_of_one(page: str) -> None:
     assert 'id="comparison"' not in page and 'href="#comparison"' not in page
 
