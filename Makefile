@@ -9,7 +9,7 @@ CORES  ?= 8
 TESTS  ?=
 JOBS   ?= 2
 
-.PHONY: all setup test check format docs sync generated clean
+.PHONY: all setup test faults audit check format docs sync generated clean
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
@@ -25,6 +25,12 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 
 test: setup
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+faults: setup        ## kill every stage twenty times, run the chain in other places: half an hour
+	$(BIN)/pytest -m faults $(TESTS)
+
+audit: setup         ## licences of all packages, known vulnerabilities of the pinned ones (needs the network)
+	$(BIN)/python workflow/audit.py
 
 check: setup
 	$(BIN)/ruff format --check .
