@@ -28,9 +28,9 @@ def java_executable() -> Path:
 
 
 def java_command() -> list[str | Path]:
-    """The bundled `java` with options under which it reads and writes the same in every language of the system.
+    """The bundled `java`, told language and encoding, which it would else take from the system.
 
-    Else it writes `?` for what is not ASCII in the locale C, and makes a dotless i of I in a Turkish one.
+    The tokens were the same without, in the locale C and in a Turkish one: it rests on two programs' defaults no more.
     """
     encodings = [f"-D{name}.encoding=UTF-8" for name in ("file", "stdout", "stdin", "sun.jnu")]
     return [java_executable(), "-Duser.language=en", "-Duser.country=US", *encodings]
