@@ -43,9 +43,10 @@ def version(
     """Take the options that stand before a verb."""
 
 
-from lss.cli import stages, tools, tools_data, tools_lineage  # noqa: E402  (they register their verbs on `app`, in this order)
+# they register their verbs on `app`, in this order
+from lss.cli import reading, stages, tools, tools_data, tools_lineage  # noqa: E402
 
-__all__ = ["app", "main", "stages", "tools", "tools_data", "tools_lineage"]
+__all__ = ["app", "main", "reading", "stages", "tools", "tools_data", "tools_lineage"]
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import zipfile
@@ -206,6 +207,33 @@ class ZipTree:
     def rejects(self) -> list[Reject]:
         """See `Tree`."""
         return list(self._entries[1])
+
+
+ONE_PATIENT = "study"
+
+
+class OnePatientTree:
+    """Another tree's files put below one folder, so that all of them are one patient's."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    def files(self, under: str = "") -> list[str]:
+        """See `Tree`."""
+        return [f"{ONE_PATIENT}/{file}" for file in self.tree.files(under.removeprefix(ONE_PATIENT).removeprefix("/"))]
+
+    def read(self, file: str) -> bytes:
+        """See `Tree`."""
+        return self.tree.read(file.removeprefix(f"{ONE_PATIENT}/"))
+
+    @contextmanager
+    def open(self, file: str) -> Iterator[BinaryIO]:
+        """As `FolderTree.open`."""
+        yield io.BytesIO(self.read(file))
+
+    def rejects(self) -> list[Reject]:
+        """See `Tree`."""
+        return self.tree.rejects()
 
 
 def check_zip_entry(info: zipfile.ZipInfo) -> None:

@@ -30,7 +30,7 @@ from lss.cohorts.base import (
 from lss.cohorts.contrast import plane_from_name, weighting
 from lss.cohorts.dicom import missing_spacing, read_dicom
 from lss.cohorts.dicom_header import begins_like_dicom, read_patient_id
-from lss.cohorts.file_tree import FolderTree
+from lss.cohorts.file_tree import FolderTree, OnePatientTree
 from lss.cohorts.label_masks import refuse_label_mask
 from lss.cohorts.patient_cds import disc_folders, is_on_disc, is_program, is_viewer_file, kind_of_picture
 from lss.cohorts.picture_files import read_picture
@@ -62,10 +62,16 @@ class _Context:
 class FolderDataset:
     """See `lss.cohorts.base.Cohort`. Raises LssError for a missing folder or table, or a table without a column."""
 
-    def __init__(self, root: Path, params: FolderParams, assumed_spacing_mm: float | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        params: FolderParams,
+        assumed_spacing_mm: float | None = None,
+        tree: FolderTree | OnePatientTree | None = None,
+    ) -> None:
         self._params = params
         self._assumed_spacing_mm = assumed_spacing_mm
-        self._tree = FolderTree(root)
+        self._tree = tree or FolderTree(root)
         self._rejects: list[Reject] = []
         self._rows = self._read_rows(root)
         paths = [PurePosixPath(file) for file in self._all_files if "/" in file]

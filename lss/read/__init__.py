@@ -1,0 +1,1 @@
+"""Reading a new patient's study: `lss read STUDY`. The stage `predict` is another thing: it runs on the test part."""

@@ -1,0 +1,103 @@
+"""The DICOM objects of a reading."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from pydicom.dataset import Dataset
+
+from lss.dicom_out.documents import encapsulated_pdf, secondary_capture
+from lss.dicom_out.provenance import Provenance
+from lss.dicom_out.report import Measured, measurement_report
+from lss.dicom_out.segmentation import segmentation
+from lss.dicom_out.source import SourceImage, read_source
+from lss.errors import LssError
+from lss.read.page import measure_text
+from lss.read.pictures import overlay
+from lss.read.reading import Reading, SliceReading
+
+
+def sources_of(reading: Reading) -> dict[int, SourceImage]:
+    """The source image of each slice by its number; {} where the study is no DICOM."""
+    files: dict[str, bytes] = {}
+    found = {}
+    for one in reading.slices:
+        item = one.item
+        if item.file not in files:
+            files[item.file] = reading.study.tree.read(item.file)
+        try:
+            found[one.number] = read_source(files[item.file], frame=item.instance if "#" in item.image else None)
+        except LssError:
+            return {}
+    return found
+
+
+def dicom_objects(reading: Reading, document: dict[str, Any], by: Provenance) -> dict[str, tuple[str, Dataset]]:
+    """Objects by file name, each with its kind in words; {} where the study is no DICOM.
+
+    Raises LssError where an object cannot be made, with the reason.
+    """
+    sources = sources_of(reading)
+    if not sources:
+        return {}
+    objects: dict[str, tuple[str, Dataset]] = {}
+    groups: dict[tuple[int, tuple[int, int], str], list[SliceReading]] = defaultdict(list)
+    for one in reading.slices:
+        source = sources[one.number]
+        if one.prepared is not None and one.item.geometry is not None:
+            groups[one.block, source.size, str(source.data.SeriesInstanceUID)].append(one)
+    for number, members in enumerate(groups.values(), start=1):
+        empty = [np.zeros(one.item.pixels.shape, bool) for one in members]
+        sac = [one.sac.mask if one.sac else blank for one, blank in zip(members, empty, strict=True)]
+        masks = {"sac": sac}
+        if any(one.mask is not None for one in members):
+            masks["stenosis"] = [
+                one.mask if one.mask is not None else blank for one, blank in zip(members, empty, strict=True)
+            ]
+        made = segmentation([sources[one.number] for one in members], masks, number, by)
+        objects[f"segmentation-{number}.dcm"] = "masks (Segmentation)", made
+    measured = [
+        Measured(sources[one.number], one.sac.mask, one.measure.area_mm2.value, one.measure.diameter_mm.value,
+                 one.measure.ends_22, one.level.level, one.grade)
+        for one in reading.slices if one.sac is not None and one.measure is not None
+    ]  # fmt: skip
+    first = next(iter(sources.values()))
+    if measured:
+        objects["measurements.dcm"] = "measurements (TID 1500)", measurement_report(measured, by)
+    objects["reading.dcm"] = "reading (PDF)", encapsulated_pdf(_pdf(document), first, by, "Reading, research software")
+    for disc in reading.discs:
+        shown = disc.smallest or next((s for s in disc.slices if s.prepared is not None), None)
+        if shown is not None:
+            words = f"{disc.level or 'level uncertain'}, slice {shown.number}"
+            picture = secondary_capture(overlay(shown), sources[shown.number], by, disc.block, words)
+            objects[f"picture-{disc.block}.dcm"] = "pictures (Secondary Capture)", picture
+    return objects
+
+
+def _pdf(document: dict[str, Any]) -> bytes:
+    """A page with a line per disc."""
+    figure = Figure(figsize=(8.27, 11.69))
+    lines = [
+        document["research_only"],
+        f"Model {document['software']['model']} ({document['software']['weights']})",
+        "",
+    ]
+    lines += document["notes"]
+    for disc in document["discs"]:
+        said = ", ".join(f"{grade} {p:.2f}" for grade, p in disc["probabilities"].items())
+        lines += [
+            f"{disc['level'] or 'Level uncertain: ' + disc['level_reason']}",
+            f"    grade {disc['grade'] or 'not read'}  ({said})",
+            f"    sac, mm2: {measure_text(disc['area_mm2'])}",
+            f"    front to back, mm: {measure_text(disc['diameter_mm'])}",
+            f"    slices {', '.join(map(str, disc['slices']))}" + ("; cut obliquely" if disc["oblique"] else ""), "",
+        ]  # fmt: skip
+    figure.text(0.08, 0.95, "Reading of one study", fontsize=16, va="top")
+    figure.text(0.08, 0.91, "\n".join(lines), fontsize=9, va="top", wrap=True, parse_math=False)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="pdf", metadata={"CreationDate": None, "Title": "Reading, research software"})
+    return stream.getvalue()

@@ -1,0 +1,138 @@
+"""study.json: everything that was read, by the schema beside this module (`study.schema.json`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from lss import __version__
+from lss.cohorts.file_tree import ONE_PATIENT
+from lss.evaluation.summary import RESEARCH_ONLY
+from lss.measures.cutoffs import (
+    AREA_CUTOFFS,
+    DIAMETER_CUTOFFS,
+    OBLIQUE_DEGREES,
+    Change,
+    Cutoff,
+    change,
+    crossed,
+)
+from lss.measures.sac import Interval
+from lss.read.models import Models
+from lss.read.reading import DiscReading, Reading, SliceReading
+
+SCHEMA_VERSION = 1
+
+
+def load_schema() -> dict[str, Any]:
+    """The JSON Schema of study.json."""
+    return dict(json.loads(files("lss.read").joinpath("study.schema.json").read_text(encoding="utf-8")))
+
+
+def study_document(
+    reading: Reading, models: Models, prior: Reading | None, objects: Mapping[str, str]
+) -> dict[str, Any]:
+    """What was read as JSON values.
+
+    Args:
+        reading: of the study.
+        models: that read it.
+        prior: of an earlier study, measured only; None where there is none.
+        objects: kind of each DICOM object that was written, by its file.
+    """
+    before = {disc.level: disc for disc in prior.discs if disc.level} if prior else {}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "research_only": RESEARCH_ONLY,
+        "software": {"name": "lss", "version": __version__, "model": models.name, "weights": models.weights},
+        "notes": list(reading.study.notes),
+        "spine": None if reading.spine is None else {
+            "file": _named(reading.spine.file),
+            "discs": [disc.level for disc in reading.spine.discs],
+            "doubts": list(reading.spine.doubts),
+        },
+        "discs": [_disc(disc, before.get(disc.level) if disc.level else None) for disc in reading.discs],
+        "slices": [_slice(one) for one in reading.slices],
+        "left_out": [
+            {"file": _named(reject.file), "reason": reject.reason, "detail": reject.detail, "remedy": reject.remedy}
+            for reject in reading.study.rejects
+        ],
+        "dicom": dict(objects),
+    }  # fmt: skip
+
+
+def _named(file: str) -> str:
+    """A file's path in the study, without the folder under which the reader sees it."""
+    return file.removeprefix(f"{ONE_PATIENT}/")
+
+
+def _disc(disc: DiscReading, before: DiscReading | None) -> dict[str, Any]:
+    smallest = disc.smallest
+    measure = smallest.measure if smallest else None
+    oblique = max((one.oblique_degrees for one in disc.slices if one.oblique_degrees is not None), default=None)
+    return {
+        "block": disc.block,
+        "level": disc.level,
+        "level_by_blocks": disc.slices[0].level.by_blocks,
+        "level_by_anatomy": disc.slices[0].level.by_anatomy,
+        "level_reason": disc.level_reason,
+        "grade": disc.grade,
+        "probabilities": disc.probabilities,
+        "slices": [one.number for one in disc.slices],
+        "smallest_slice": smallest.number if smallest else None,
+        "area_mm2": _measure(measure.area_mm2 if measure else None, AREA_CUTOFFS),
+        "diameter_mm": _measure(measure.diameter_mm if measure else None, DIAMETER_CUTOFFS),
+        "oblique_degrees": None if oblique is None else round(oblique, 1),
+        "oblique": oblique is not None and oblique > OBLIQUE_DEGREES,
+        "change": _change(disc, before),
+    }
+
+
+def _measure(measure: Interval | None, cutoffs: tuple[Cutoff, ...]) -> dict[str, Any] | None:
+    if measure is None:
+        return None
+    found, open_question = crossed(measure, cutoffs)
+    return {
+        "value": round(measure.value, 1),
+        "low": round(measure.low, 1),
+        "high": round(measure.high, 1),
+        "cutoff": None if found is None else {"below": found.limit, "name": found.name, "source": found.source},
+        "cutoff_uncertain": open_question,
+    }
+
+
+def _change(disc: DiscReading, before: DiscReading | None) -> dict[str, Any] | None:
+    if before is None or before.smallest is None or disc.smallest is None:
+        return None
+    now, then = disc.smallest.measure, before.smallest.measure
+    if now is None or then is None:
+        return None
+    found: Change = change(now.area_mm2, then.area_mm2)
+    return {
+        "area_mm2": {key: round(getattr(found.difference, key), 1) for key in ("value", "low", "high")},
+        "words": found.words,
+    }
+
+
+def _slice(one: SliceReading) -> dict[str, Any]:
+    measure = one.measure
+    return {
+        "number": one.number,
+        "file": _named(one.item.file),
+        "instance": one.item.instance,
+        "block": one.block,
+        "level": one.level.level,
+        "level_reason": one.level.reason,
+        "grade": one.grade,
+        "probabilities": one.probabilities,
+        "affected_area_percent": one.area_percent,
+        "area_mm2": _measure(measure.area_mm2 if measure else None, AREA_CUTOFFS),
+        "diameter_mm": _measure(measure.diameter_mm if measure else None, DIAMETER_CUTOFFS),
+        "oblique_degrees": None if one.oblique_degrees is None else round(one.oblique_degrees, 1),
+        "report": one.report,
+        "disagreements": list(one.disagreements),
+        "overlay": None if one.prepared is None else f"overlays/slice-{one.number:03d}.png",
+        "problem": one.problem,
+    }

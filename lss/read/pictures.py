@@ -1,0 +1,106 @@
+"""Pictures of a reading: slices with mask and sac, and the sagittal slice with discs and the axial slices' lines."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lss.cohorts.base import RawSlice
+from lss.imaging.geometry import SlicePlane
+from lss.levels.spine import Spine, upright
+from lss.read.reading import SliceReading
+
+RGB = NDArray[np.uint8]
+
+MASK, SAC, LINE, DISC = (213, 94, 0), (86, 180, 233), (240, 228, 66), (0, 158, 115)
+"""Okabe and Ito (2008), red green blue: stenotic region by the model, sac as measured, axial slices, discs."""
+
+SCALE = 3
+"""Pixels of a picture per mm of a slice."""
+
+ZOOM_MM = 110.0
+"""Side of the part of an axial slice that is shown, about the canal."""
+
+
+def overlay(one: SliceReading) -> RGB:
+    """The slice about its canal with the outlines of the model's mask and of the measured sac, (n, n, 3)."""
+    if one.prepared is None:
+        raise ValueError(f"slice {one.number} was not prepared")
+    spacing = one.item.row_spacing_mm, one.item.column_spacing_mm
+    centre = one.prepared.canal.row, one.prepared.canal.column
+    picture = _cut(_grey(one.item.pixels), centre, spacing, cv2.INTER_LINEAR)
+    drawn = np.repeat(picture[..., None], 3, axis=2)
+    for mask, colour in ((one.mask, MASK), (one.sac.mask if one.sac else None, SAC)):
+        if mask is not None and mask.any():
+            part = _cut(mask.astype(np.uint8), centre, spacing, cv2.INTER_NEAREST)
+            outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(drawn, outlines, -1, colour, 1, cv2.LINE_AA)
+    if one.measure is not None:
+        ends = [_point(end, centre, spacing) for end in one.measure.ends_22]
+        cv2.line(drawn, ends[0], ends[1], SAC, 1, cv2.LINE_AA)
+    return drawn
+
+
+def sagittal_picture(spine: Spine, slices: list[RawSlice], readings: list[SliceReading]) -> RGB | None:
+    """The sagittal slice on which the discs were found, with the lines of the axial slices; None if lost."""
+    item = next((s for s in slices if s.file == spine.file and s.instance == spine.instance), None)
+    if item is None:
+        return None
+    image, plane = upright(item)
+    picture = cv2.resize(_grey(image.astype(np.uint16)), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
+    drawn: RGB = np.repeat(picture[..., None], 3, axis=2)
+    for one in readings:
+        if one.item.geometry is not None:
+            line = _trace(plane, one.item.geometry.centre_3, one.item.geometry.normal_3, image.shape)
+            if line is not None:
+                cv2.line(drawn, line[0], line[1], LINE, 1, cv2.LINE_AA)
+    for disc in spine.discs:
+        row, column, _ = plane.from_patient(disc.centre_3[None])[0]
+        at = round(column * SCALE), round(row * SCALE)
+        cv2.circle(drawn, at, 4, DISC, -1, cv2.LINE_AA)
+        if disc.level:
+            cv2.putText(
+                drawn, disc.level, (at[0] - 130, at[1] + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.5, DISC, 1, cv2.LINE_AA
+            )
+    return drawn
+
+
+def _trace(
+    plane: SlicePlane, point_3: NDArray[np.float64], normal_3: NDArray[np.float64], shape: tuple[int, ...]
+) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """The line in which another slice cuts this one, 90 mm long about the point nearest to that slice's middle."""
+    direction = np.cross(normal_3, plane.normal)
+    length = float(np.linalg.norm(direction))
+    if length < 0.2:
+        return None
+    direction /= length
+    # the point of the other slice that lies in this one, nearest to the other's middle
+    away = float((np.array(plane.origin_mm) - point_3) @ plane.normal)
+    within = plane.normal - (plane.normal @ normal_3) * normal_3
+    middle_3 = point_3 + away * within / max(float(within @ plane.normal), 1e-6)
+    ends = plane.from_patient(np.stack([middle_3 - 45 * direction, middle_3 + 45 * direction]))
+    first, last = [(round(float(column) * SCALE), round(float(row) * SCALE)) for row, column, _ in ends]
+    return first, last
+
+
+def _grey(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    values = pixels.astype(np.float32)
+    low, high = np.percentile(values, (1, 99.5))
+    return (np.clip((values - low) / max(float(high - low), 1.0), 0, 1) * 255).round().astype(np.uint8)
+
+
+def _cut(
+    image: NDArray[np.uint8], centre: tuple[float, float], spacing: tuple[float, float], how: int
+) -> NDArray[np.uint8]:
+    """The square of `ZOOM_MM` about `centre` at `SCALE` pixels per mm."""
+    side = round(ZOOM_MM * SCALE)
+    across, down = spacing[1] * SCALE, spacing[0] * SCALE
+    move = np.array([[across, 0, side / 2 - centre[1] * across], [0, down, side / 2 - centre[0] * down]])
+    return np.asarray(cv2.warpAffine(image, move, (side, side), flags=how), np.uint8)
+
+
+def _point(end_2: NDArray[np.float64], centre: tuple[float, float], spacing: tuple[float, float]) -> tuple[int, int]:
+    side = round(ZOOM_MM * SCALE)
+    column = side / 2 + (end_2[1] - centre[1]) * spacing[1] * SCALE
+    return round(float(column)), round(float(side / 2 + (end_2[0] - centre[0]) * spacing[0] * SCALE))

@@ -1,0 +1,206 @@
+"""What is found on each axial slice and on each disc of a study."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lss.cohorts.base import RawSlice
+from lss.cohorts.blocks import find_blocks
+from lss.domain.grades import GRADES
+from lss.errors import LssError
+from lss.inference.bundle import Bundle
+from lss.inference.prediction import GradePrediction, MaskPrediction
+from lss.inference.preparation import Preparation, PreparedSlice, SliceImage, prepare_slice
+from lss.inference.report_writing import ReportPrediction
+from lss.levels.axial import SliceLevel, compare_levels
+from lss.levels.spine import Spine, find_spine
+from lss.measures.cutoffs import obliquity
+from lss.measures.outline import SacOutline, find_sac
+from lss.measures.sac import SacMeasure, measure_sac
+from lss.notes.report_consistency import check_report
+from lss.project.params import PredictParams
+from lss.read.models import Models
+from lss.read.study import RefusedError, Study
+from lss.runtime.progress import progress
+
+MIN_CANAL_SHARE = 0.5
+"""Where the spinal canal is found on fewer of the slices, the pictures are not taken for a lumbar spine."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass
+class SliceReading:
+    """One axial slice: where it lies, what the models and the measures say of it. `problem` tells why they do not."""
+
+    number: int
+    item: RawSlice
+    block: int
+    level: SliceLevel
+    prepared: PreparedSlice | None = None
+    probabilities: dict[str, float] = field(default_factory=dict)
+    grade: str | None = None
+    mask: Mask | None = None  # of the whole slice
+    area_percent: float | None = None
+    report: str | None = None
+    disagreements: list[str] = field(default_factory=list)
+    sac: SacOutline | None = None
+    measure: SacMeasure | None = None
+    oblique_degrees: float | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class DiscReading:
+    """One block of slices, which is one disc: its level, pooled grade, and the slice at which the sac is smallest."""
+
+    block: int
+    level: str | None
+    level_reason: str
+    slices: list[SliceReading]
+    grade: str | None
+    probabilities: dict[str, float]
+    smallest: SliceReading | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The whole study."""
+
+    study: Study
+    spine: Spine | None
+    slices: list[SliceReading]
+    discs: list[DiscReading]
+
+
+def read_slices(
+    study: Study,
+    preparation: Preparation,
+    models: Models | None,
+    writing: PredictParams,
+    seed: int,
+    batch_size: int,
+    *,
+    shown: bool = True,
+) -> Reading:
+    """Read every axial slice of a study.
+
+    Args:
+        study: as opened.
+        preparation: settings by which slices are denoised and the canal is sought.
+        models: None measures only, as for a prior study.
+        writing: how reports are decoded.
+        seed: of the draws where reports are sampled.
+        batch_size: slices that the networks see at a time.
+        shown: whether progress is told.
+
+    Raises RefusedError where the pictures are not taken for a lumbar spine.
+    """
+    spine = find_spine(study.slices)
+    levels = compare_levels(study.axial, spine)
+    blocks = _blocks(study.axial)
+    slices = [
+        SliceReading(number, item, blocks[number - 1], level)
+        for number, (item, level) in enumerate(zip(study.axial, levels, strict=True), start=1)
+    ]
+    for one in progress(slices, "slices prepared", unit="slice", shown=shown):
+        _prepare(one, preparation, spine)
+    _refuse_other_pictures(slices)
+    ready = [one for one in slices if one.prepared is not None]
+    if models is not None:
+        starts = range(0, len(ready), batch_size)
+        for start in progress(starts, "batches read", total=len(starts), unit="batch", shown=shown):
+            _read_batch(ready[start : start + batch_size], models, writing, seed)
+    return Reading(study, spine, slices, [_disc(block, slices) for block in sorted(set(blocks))])
+
+
+def _blocks(axial: list[RawSlice]) -> list[int]:
+    """Number of the block of each slice, from the head, from 1; slices without a position are one block."""
+    placed = [item for item in axial if item.geometry is not None]
+    number = {id(item): count for count, block in enumerate(reversed(find_blocks(placed)), start=1) for item in block}
+    rest = len(set(number.values())) + 1
+    return [number.get(id(item), rest) for item in axial]
+
+
+def _prepare(one: SliceReading, preparation: Preparation, spine: Spine | None) -> None:
+    """Denoise, find the canal, measure the sac; a slice that cannot be prepared says why."""
+    item = one.item
+    spacing = item.row_spacing_mm, item.column_spacing_mm
+    geometry = item.geometry
+    source = SliceImage(
+        f"{item.file}#{item.instance}",
+        item.pixels,
+        spacing,
+        "T2",
+        one.level.level,
+        None if geometry is None else [float(value) for value in geometry.orientation_6],
+    )
+    try:
+        one.prepared = prepare_slice(source, preparation)
+    except (LssError, ValueError, ArithmeticError) as error:
+        one.problem = f"cannot be prepared: {error}"
+        return
+    one.sac = find_sac(one.prepared.denoised.image, one.prepared.region, spacing) if one.prepared.region.found else None
+    if one.sac is not None:
+        one.measure = measure_sac(one.sac.mask, spacing)
+    if spine is not None and geometry is not None and spine.discs:
+        nearest = min(
+            spine.discs, key=lambda disc: float(np.abs((disc.centre_3 - geometry.centre_3) @ geometry.normal_3))
+        )
+        one.oblique_degrees = obliquity(geometry.normal_3, nearest.normal_3)
+
+
+def _refuse_other_pictures(slices: list[SliceReading]) -> None:
+    found = [one.prepared.region.found for one in slices if one.prepared is not None]
+    if not found:
+        raise RefusedError(f"no slice can be prepared: {slices[0].problem}")
+    share = float(np.mean(found))
+    if share < MIN_CANAL_SHARE:
+        raise RefusedError(
+            f"a spinal canal is found on {sum(found)} of {len(found)} slices: these are not taken for axial T2 slices "
+            "of a lumbar spine (another body part, upside down, noise, metal, or a field of view beside the spine)."
+        )
+
+
+def _read_batch(batch: list[SliceReading], models: Models, writing: PredictParams, seed: int) -> None:
+    for bundle in models.bundles:
+        prepared = [_prepared_for(one, bundle, models) for one in batch]
+        for one, said in zip(batch, bundle.predict(bundle.batch(prepared), writing=writing, seed=seed), strict=True):
+            if isinstance(said, GradePrediction):
+                one.probabilities, one.grade = said.probabilities, said.predicted
+            elif isinstance(said, MaskPrediction):
+                if one.prepared is not None:
+                    one.mask = one.prepared.view.mask_from_grid(said.mask, one.item.pixels.shape)
+                one.area_percent = said.area_percent
+            elif isinstance(said, ReportPrediction):
+                one.report = said.written.report
+                checked = check_report(
+                    said.written.report, area_percent=said.area_percent, mask_grade=said.mask_grade,
+                    level=one.level.level, mask_side=said.mask_side, head_grade=one.grade,
+                )  # fmt: skip
+                one.disagreements = list(checked.disagreements)
+
+
+def _prepared_for(one: SliceReading, bundle: Bundle, models: Models) -> PreparedSlice:
+    """The slice as this model was trained on: the common one where the settings agree."""
+    if one.prepared is None:
+        raise ValueError(f"slice {one.number} is not prepared")
+    same = bundle.preparation == models.grader.preparation
+    return one.prepared if same else prepare_slice(one.prepared.source, bundle.preparation)
+
+
+def _disc(block: int, slices: list[SliceReading]) -> DiscReading:
+    """Pool a block: the level most of its slices have, the highest mean probability, the smallest sac."""
+    own = [one for one in slices if one.block == block]
+    level = Counter(one.level.level for one in own).most_common(1)[0][0]
+    reason = next(one.level.reason for one in own if one.level.level == level)
+    read = [one.probabilities for one in own if one.probabilities]
+    pooled = {grade: float(np.mean([of[grade] for of in read])) for grade in GRADES} if read else {}
+    grade = max(GRADES, key=lambda name: (pooled[name], GRADES.index(name))) if pooled else None
+    measured = [one for one in own if one.measure is not None]
+    smallest = min(measured, key=lambda one: one.measure.area_mm2.value if one.measure else 0.0, default=None)
+    return DiscReading(block, level, reason, own, grade, pooled, smallest)

@@ -1,0 +1,124 @@
+"""The verb `lss read`: from a study's files to a folder of results that appears whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+from numpy.typing import NDArray
+
+from lss.dicom_out.provenance import Provenance
+from lss.errors import LssError
+from lss.project.params import PredictParams
+from lss.read.dicom_objects import dicom_objects
+from lss.read.document import study_document
+from lss.read.models import Models, load_models
+from lss.read.page import study_page
+from lss.read.pictures import overlay, sagittal_picture
+from lss.read.reading import Reading, read_slices
+from lss.read.study import open_study
+from lss.storage.io import atomic_folder, write_json, write_text
+
+IDENTIFIES = """This folder identifies a patient: names of files, identifiers and DICOM objects are the study's.
+Keep it as you keep the images. Research software, no medical device: a radiologist decides.
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a study is read.
+
+    Attributes:
+        writing: the section predict: how reports are written.
+        batch_size: slices that the networks see at a time.
+        seed: of params.yaml.
+        device: auto, cpu or cuda.
+        assumed_spacing_mm: pixel spacing of pictures, which have none.
+        when: date and time in the DICOM objects.
+    """
+
+    writing: PredictParams
+    batch_size: int
+    seed: int
+    device: str
+    assumed_spacing_mm: float | None
+    when: datetime
+
+
+def read_study(
+    study: Path, output: Path, model: Path, settings: Settings, *, prior: Path | None = None, overwrite: bool = False
+) -> str:
+    """Read a study into the folder `output`; returns a few lines for the reader.
+
+    Raises:
+        RefusedError: where the study is none to be read, with the reason; nothing is written.
+        LssError: where output exists, or no model is trained.
+    """
+    if output.exists() and not overwrite:
+        raise LssError(f"{output}: exists: this study may be read already. Give --overwrite, or another --output.")
+    opened = open_study(study, settings.assumed_spacing_mm)
+    models = load_models(model, settings.device)
+    preparation = models.grader.preparation
+    batch_size = settings.batch_size
+    reading = read_slices(opened, preparation, models, settings.writing, settings.seed, batch_size)
+    before = None
+    if prior is not None:
+        before = read_slices(open_study(prior, settings.assumed_spacing_mm), preparation, None, settings.writing,
+                             settings.seed, batch_size)  # fmt: skip
+    document = write_reading(reading, before, models, output, settings)
+    return _summary(document, output)
+
+
+def write_reading(
+    reading: Reading, before: Reading | None, models: Models, output: Path, settings: Settings
+) -> dict[str, Any]:
+    """Write study.json, the page, the pictures and the DICOM objects; returns what study.json holds."""
+    by = Provenance(reading.study.axial[0].study, models.name, settings.seed, settings.when)
+    objects = dicom_objects(reading, study_document(reading, models, before, {}), by)
+    kinds = {f"dicom/{name}": kind for name, (kind, _) in objects.items()}
+    document = study_document(reading, models, before, kinds)
+    with atomic_folder(output) as folder:
+        write_text(folder / "README.txt", IDENTIFIES)
+        (folder / "overlays").mkdir()
+        for one in reading.slices:
+            if one.prepared is not None:
+                _save(overlay(one), folder / "overlays" / f"slice-{one.number:03d}.png")
+        sagittal = None
+        if reading.spine is not None:
+            picture = sagittal_picture(reading.spine, reading.study.slices, reading.slices)
+            if picture is not None:
+                sagittal = "overlays/sagittal.png"
+                _save(picture, folder / sagittal)
+        if objects:
+            (folder / "dicom").mkdir()
+        for name, (_, made) in objects.items():
+            made.save_as(folder / "dicom" / name, enforce_file_format=True)
+        write_json(folder / "study.json", document)
+        write_text(folder / "index.html", study_page(document, sagittal))
+    return document
+
+
+def _save(picture: NDArray[Any], path: Path) -> None:
+    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+        raise LssError(f"{path}: cannot be written. Is the disk full?")
+
+
+def _summary(document: dict[str, Any], output: Path) -> str:
+    lines = []
+    for disc in document["discs"]:
+        area = disc["area_mm2"]
+        size = f"sac {area['value']:.0f} mm2 ({area['low']:.0f} to {area['high']:.0f})" if area else "sac not measured"
+        level = disc["level"] or f"level uncertain (block {disc['block']})"
+        lines.append(
+            f"{level}: grade {disc['grade'] or 'not read'}, {size}, slices {disc['slices'][0]}-{disc['slices'][-1]}"
+        )
+    reasons = Counter(row["reason"] for row in document["left_out"])
+    if reasons:
+        lines.append("left out: " + ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common()))
+    lines.append(document["research_only"])
+    lines.append(f"written: {output}/index.html, study.json; it identifies a patient")
+    return "\n".join(lines)

@@ -1,0 +1,128 @@
+"""A study as it comes: a folder, a zip archive or a disc with a DICOMDIR; DICOM, NIfTI, PNG or TIFF."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from lss.cohorts.base import RawSlice, Reject
+from lss.cohorts.file_tree import ONE_PATIENT, FolderTree, OnePatientTree, Tree, ZipTree
+from lss.cohorts.folder import FolderDataset
+from lss.cohorts.privacy import NOBODY
+from lss.errors import LssError
+from lss.project.params import FolderParams
+
+
+class RefusedError(LssError):
+    """A study of which no reading may be written, with the reason."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One patient's slices.
+
+    Attributes:
+        slices: of every plane and weighting, copies left out; levels as the count of blocks gives them.
+        axial: the axial T2 slices to be read, of one study, from the head downwards.
+        rejects: what could not be used, with reasons.
+        notes: what a reader has to know of the choice.
+        tree: where the files can be read again.
+    """
+
+    slices: list[RawSlice]
+    axial: list[RawSlice]
+    rejects: list[Reject]
+    notes: list[str]
+    tree: OnePatientTree
+
+
+def open_study(path: Path, assumed_spacing_mm: float | None = None) -> Study:
+    """Read all files of a study and choose the axial T2 slices.
+
+    Args:
+        path: a folder, a zip archive, a single file, or a DICOMDIR, which stands for the folder it lies in.
+        assumed_spacing_mm: pixel spacing of pictures, which have none.
+
+    Raises:
+        RefusedError: when there is nothing to read on: another body part, no axial T2, several patients.
+        LssError: when the path does not exist or is no archive.
+    """
+    tree = OnePatientTree(_tree_at(path))
+    nobody = FolderParams(
+        table=None, patient_column="", note_column=None, grade_column=None, plane_column=None, weighting_column=None
+    )
+    dataset = FolderDataset(path, nobody, assumed_spacing_mm, tree=tree)
+    record = dataset.read_patient(ONE_PATIENT)
+    rejects = [*record.rejects, *dataset.orphans()]
+    persons = {item.person for item in record.slices if item.person.lower().strip(" ^_-") not in NOBODY}
+    if len(persons) > 1:
+        raise RefusedError(f"{path}: holds images of {len(persons)} patients (PatientID). Bring one patient's study.")
+    axial = [item for item in record.slices if item.plane == "axial" and item.weighting == "T2"]
+    if not axial:
+        raise RefusedError(f"{path}: no axial T2 slices. {_what_is_there(record.slices, rejects)}")
+    notes = []
+    studies = Counter(item.study for item in axial)
+    chosen = max(studies, key=lambda study: (studies[study], study))
+    if len(studies) > 1:
+        notes.append(
+            f"{len(studies)} studies have axial T2 slices; the one with most of them ({studies[chosen]}) was read"
+        )
+    kept, upside_down = [], 0
+    for item in axial:
+        if item.study != chosen:
+            continue
+        if item.geometry is not None and item.geometry.orientation_6[4] < 0:
+            upside_down += 1
+        else:
+            kept.append(item)
+    if upside_down:
+        notes.append(f"{upside_down} axial slices are stored with the back on top and were not read")
+    if not kept:
+        raise RefusedError(
+            f"{path}: all axial T2 slices are stored with the back on top. Export them as radiologists see them."
+        )
+    slices = [item for item in record.slices if item.study == chosen or item.geometry is None]
+    return Study(slices, _from_the_head(kept), rejects, notes, tree)
+
+
+def _tree_at(path: Path) -> Tree:
+    if path.name.upper() == "DICOMDIR" and path.is_file():
+        path = path.parent
+    if path.is_dir():
+        return FolderTree(path)
+    if not path.exists():
+        raise LssError(f"{path}: no such folder or file. Name a folder, a zip archive or a DICOMDIR of one patient.")
+    if zipfile.is_zipfile(path):
+        return ZipTree(path)
+    return _OneFile(path)
+
+
+class _OneFile(FolderTree):
+    """A single file, such as a NIfTI volume or an Enhanced MR image."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.parent)
+        self._name = path.name
+
+    def files(self, under: str = "") -> list[str]:
+        """See `Tree`."""
+        return [] if under else [self._name]
+
+
+def _from_the_head(axial: list[RawSlice]) -> list[RawSlice]:
+    """Slices with a position from the head downwards; the others as their files are named."""
+
+    def key(item: RawSlice) -> tuple[float, str, int]:
+        return (-float(item.geometry.centre_3[2]) if item.geometry is not None else 0.0, item.file, item.instance)
+
+    return sorted(axial, key=key)
+
+
+def _what_is_there(slices: list[RawSlice], rejects: list[Reject]) -> str:
+    kinds = Counter(f"{item.plane} {item.weighting}" for item in slices)
+    reasons = Counter(f"{reject.reason} ({reject.detail})" for reject in rejects)
+    found = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(6)) or "no image that can be read"
+    left = "; left out: " + ", ".join(f"{why}: {count}" for why, count in reasons.most_common(4)) if reasons else ""
+    return f"There are: {found}{left}."
