@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lss.cohorts.base import RawSlice
 from lss.cohorts.contrast import NO_ANATOMY
+from lss.domain.grades import LEVELS
 from lss.imaging.geometry import SlicePlane
 from lss.levels.discs import find_discs
 from lss.levels.naming import NamedDiscs, name_discs
@@ -19,8 +20,12 @@ Floats = NDArray[np.float64]
 
 _BACK_3, _FEET_3 = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -1.0])
 
-MAX_ASIDE_MM = 13.0
+MAX_ASIDE_MM = 7.0
 """Slices further from the middle one of their series are not looked at: they miss the canal."""
+
+
+SAME_DISC_MM = 15.0
+"""Discs of two slices whose middles are nearer than this are one disc."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def upright(item: RawSlice) -> tuple[np.ndarray, SlicePlane]:
 def find_spine(slices: Sequence[RawSlice]) -> Spine | None:
     """The spine of one study, from its sagittal T2 slices; None where these are missing or show no chain of discs.
 
-    Of the slices near the middle of the series the one with the strongest chain is taken.
+    The slices near the middle of the series are looked at one by one (`_agreed`).
     """
     sagittal = [
         s for s in slices
@@ -84,20 +89,44 @@ def find_spine(slices: Sequence[RawSlice]) -> Spine | None:
         return None
     lefts = np.array([s.geometry.centre_3[0] for s in sagittal if s.geometry is not None])
     middle = float(np.median(lefts))
-    best: tuple[float, RawSlice, SlicePlane, NamedDiscs] | None = None
+    seen = []
     for item, left in zip(sagittal, lefts, strict=True):
         if abs(left - middle) > MAX_ASIDE_MM:
             continue
         image, plane = upright(item)
-        discs = find_discs(image)
-        score = sum(disc.strength for disc in discs)
-        if discs and (best is None or score > best[0]):
-            best = score, item, plane, name_discs(discs, image.shape[0])
-    if best is None:
-        return None
-    _, item, plane, named = best
-    frame = item.geometry.frame if item.geometry else ""
-    return Spine(_in_patient(named, plane), named.doubts, item.file, item.instance, frame)
+        if discs := find_discs(image):
+            named = name_discs(discs, image.shape[0])
+            seen.append(_Seen(item, _in_patient(named, plane), named.doubts, sum(disc.strength for disc in discs)))
+    return _agreed(seen) if seen else None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The spine as one slice shows it, and the sum of its discs' strengths."""
+
+    item: RawSlice
+    discs: list[SpineDisc]
+    doubts: list[str]
+    strength: float
+
+    @property
+    def last_3(self) -> Floats | None:
+        """Middle of the disc named L5-S1."""
+        return next((disc.centre_3 for disc in self.discs if disc.level == LEVELS[-1]), None)
+
+
+def _agreed(seen: list[_Seen]) -> Spine:
+    """The strongest slice; without a doubt where most slices have none and name the same disc L5-S1."""
+    sure = [one for one in seen if not one.doubts]
+    chosen = max(sure if 2 * len(sure) > len(seen) else seen, key=lambda one: one.strength)
+    doubts = list(chosen.doubts)
+    lasts = [one.last_3 for one in seen if one.last_3 is not None]
+    if chosen.last_3 is not None:
+        other = sum(float(np.linalg.norm((last - chosen.last_3)[1:])) > SAME_DISC_MM for last in lasts)
+        if 2 * other >= len(seen):
+            doubts.append(f"{other} of {len(seen)} sagittal slices name another disc L5-S1")
+    frame = chosen.item.geometry.frame if chosen.item.geometry else ""
+    return Spine(chosen.discs, doubts, chosen.item.file, chosen.item.instance, frame)
 
 
 def _in_patient(named: NamedDiscs, plane: SlicePlane) -> list[SpineDisc]:
