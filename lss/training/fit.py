@@ -83,8 +83,8 @@ def fit(
 
     Raises LssError on a broken file, a setting that does not fit, or a loss that is no longer finite.
     """
-    parallel = join(execution.processes, execution.device, execution.sharding)
-    device = parallel.device
+    processes = join(execution.processes, execution.device)
+    device = processes.device
     set_deterministic(execution.threads, device)
     torch.manual_seed(seed)
 
@@ -105,7 +105,7 @@ def fit(
         image_size = backbone.image_size
         published = {id(part): weight_count(part) for part in backbone.parameters()}
         quantised = quantised_summary(backbone)
-        if parallel.main:
+        if processes.main:
             print(_describe(quantised), file=sys.stderr)
         setup = Setup(backbone, params, model.loss, seed, device, segmentation, weights, execution)
         task = _build_task(model.task, setup)
@@ -113,8 +113,10 @@ def fit(
             writes = model.task == "report" and backbone.language_model is not None
             backbone.compile_layers(("vision", "language") if writes else ("vision",))
     added = [part for part in task.module.parameters() if id(part) not in published]
-    if not parallel.main:  # from here on dropout differs; all have built the same weights
-        torch.manual_seed(derive_seed(seed, "process", parallel.rank))
+    if execution.sharding == "fsdp" and processes.world_size > 1:
+        processes.shard(task)
+    if not processes.main:  # from here on dropout differs; all have built the same weights
+        torch.manual_seed(derive_seed(seed, "process", processes.rank))
 
     of_task = getattr(params, model.task)
     sizes = (image_size, params.mask_size)
@@ -137,15 +139,15 @@ def fit(
         key=key,
         epochs_csv=epochs_csv,
         events=events,
-        parallel=parallel,
+        processes=processes,
     )
-    parallel.end()
+    processes.end()
     return Fitted(
         task,
         image_size,
         device,
         course,
-        parallel.main,
+        processes.main,
         parameters=sum(published.values()) + sum(part.numel() for part in added),
         trained_parameters=sum(part.numel() for part in added if part.requires_grad),
         quantised=quantised,

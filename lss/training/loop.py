@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import io
 import math
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from lss.training.checkpoints import (
 )
 from lss.training.data import BatchLoader
 from lss.training.events import write_events
-from lss.training.parallel import Alone
+from lss.training.parallel import Processes, uncounted
 from lss.training.task import Task
 
 WARM_UP = 0.05
@@ -38,7 +38,7 @@ WARM_UP = 0.05
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """What the loop itself needs to know.
+    """What the loop needs to know.
 
     Attributes:
         epochs: at most so many.
@@ -71,108 +71,84 @@ def train(
     key: str,
     epochs_csv: Path,
     events: Path | None = None,
-    parallel: Alone | None = None,
+    processes: Processes | None = None,
 ) -> Progress:
     """Train `task`, whose module ends with the weights of its best epoch; returns the course.
 
     Killed and called again with the same `state` folder and `key` it goes on from the last checkpoint and
     ends with the same bytes (on a CPU). `key` is the fingerprint of everything the result depends on.
-    `epochs_csv` gets a row per epoch as it goes; the folder `events`, if given, the same for TensorBoard. One of
-    several processes, all of which call this, knows of the others by `parallel`; the first one writes.
+    `epochs_csv` gets a row per epoch as it goes; the folder `events`, if given, the same for TensorBoard. Each of
+    several `processes` calls this; rank 0 writes.
 
     Raises LssError when the loss is no longer finite.
     """
-    parallel = parallel or Alone(settings.device)
-    module, loss_of = task.module, parallel.prepare(task)
+    processes = processes or Processes(settings.device)
+    rank, world_size, device, module = processes.rank, processes.world_size, settings.device, task.module
+    autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=settings.bf16)
     trained = [parameter for group in task.parameter_groups() for parameter in group["params"]]
     optimiser = torch.optim.AdamW(task.parameter_groups(), fused=True)  # one kernel for all tensors
     rates = [parameters["lr"] for parameters in optimiser.param_groups]
+    steps = math.ceil(len(train_data) / settings.accumulate)
+
     at, best = Progress(), dict[str, Tensor]()
     resumed = load_checkpoint(state, key, module, optimiser)
     if resumed is not None:
         at, best, own_states = resumed
-        task.load_state(own_states[parallel.rank]["task"])
-        set_random_states(own_states[parallel.rank]["random"])
-        if parallel.main:
+        task.load_state(own_states[rank]["task"])
+        set_random_states(own_states[rank]["random"])
+        if processes.main:
             print(f"Resuming at epoch {at.epoch + 1}, step {at.step}.", file=sys.stderr)
-    loss_sum = torch.tensor(at.loss_sum, dtype=torch.float64, device=settings.device)
+    loss_sum = torch.tensor(at.loss_sum, dtype=torch.float64, device=device)
 
-    def read_loss() -> None:
-        at.loss_sum = loss_sum.item()
-        if not math.isfinite(at.loss_sum):
-            raise LssError(
-                f"The loss is not finite in epoch {at.epoch + 1}, step {at.step} or shortly before. Lower the task's "
-                "learning rate in params.yaml (train), or set train.bf16 to false, and run it again: with other "
-                "settings it starts from the beginning by itself."
-            )
-
-    def checkpoint() -> None:
-        read_loss()
-        own_states = parallel.gather({"task": task.state(), "random": random_states()})
-        if parallel.main:
+    def checkpoint() -> float:
+        """Write a checkpoint; the time of it."""
+        at.loss_sum = finite(loss_sum, at)
+        own_states = processes.gather({"task": task.state(), "random": random_states()})
+        if processes.main:
             save_checkpoint(state, key, module, optimiser, best, at, own_states)
+        return time.monotonic()
 
-    def recount() -> None:
-        batches = train_data.batches(at.epoch, 0, task.known, parallel.rank, parallel.count)
-        numbers = range(parallel.rank, math.ceil(len(train_data) / parallel.count) * parallel.count, parallel.count)
-        shown = bar(numbers, f"epoch {at.epoch + 1}, errors", unit="batch", nested=True, shown=parallel.main)
-        for number, batch in zip(shown, batches, strict=True):
-            before = copy.deepcopy(task.state()) if number >= len(train_data) else None
-            task.count(batch.to(settings.device))
-            if before is not None:  # a process without a batch in the last round got the round's first once more
-                task.load_state(before)
-
-    def log() -> None:
-        if not parallel.main:
-            return
-        write_epochs(epochs_csv, at.history)
-        if events is not None:
-            write_events(events, at.history)
-
-    steps = math.ceil(len(train_data) / settings.accumulate)
     last_checkpoint = time.monotonic()
-    for _ in bar(range(at.epoch, settings.epochs), "epochs", unit="epoch", shown=parallel.main):
+    for _ in bar(range(at.epoch, settings.epochs), "epochs", unit="epoch", shown=processes.main):
         if at.finished:
             break
+
         module.train()
-        start = at.step * settings.accumulate
-        micro_batches = train_data.batches(at.epoch, start, task.known, parallel.rank, parallel.count)
-        for _ in bar(range(at.step, steps), f"epoch {at.epoch + 1}", unit="step", nested=True, shown=parallel.main):
-            group = range(len(train_data))[at.step * settings.accumulate :][: settings.accumulate]
-            images = sum(train_data.size(number) for number in group)
-            optimiser.zero_grad(set_to_none=True)
+        first = at.step * settings.accumulate
+        batches = train_data.batches(at.epoch, first, task.known, rank, world_size)
+        for _ in bar(range(at.step, steps), f"epoch {at.epoch + 1}", unit="step", nested=True, shown=processes.main):
             factor = schedule(settings.schedule, (at.epoch * steps + at.step) / (settings.epochs * steps))
             for parameters, rate in zip(optimiser.param_groups, rates, strict=True):
                 parameters["lr"] = rate * factor
-            step_loss = torch.zeros((), device=settings.device)
-            for first in range(0, len(group), parallel.count):
-                dealt = group[first : first + parallel.count]  # one for each process, as far as there are
-                batch = next(micro_batches).to(settings.device)
-                share = len(batch) / images if parallel.rank < len(dealt) else 0.0
-                with parallel.turn(task, len(dealt), last=dealt[-1] == group[-1]):
-                    with torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.bf16):
-                        loss = loss_of(batch) * share
-                    parallel.backward(loss)
+            micro_batches = range(len(train_data))[at.step * settings.accumulate :][: settings.accumulate]
+            images = sum(train_data.size(number) for number in micro_batches)
+            step_loss = torch.zeros((), device=device)
+            optimiser.zero_grad(set_to_none=True)
+            for dealt in range(rank, len(micro_batches) + rank, world_size):  # as many in every process
+                batch, mine = next(batches).to(device), dealt < len(micro_batches)
+                with uncounted(task, not mine), autocast():
+                    loss = task.loss(batch) * (len(batch) / images if mine else 0.0)
+                loss.backward()
                 step_loss += loss.detach()
-            parallel.sum_(step_loss)
+            processes.sum_(step_loss)
+            processes.sum_gradients(trained)
+            processes.average_statistics(module)
             torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
             optimiser.step()
             loss_sum += step_loss  # stays where it is: reading it would wait for a GPU
             at.step += 1
             due = time.monotonic() - last_checkpoint > settings.checkpoint_seconds and at.step < steps
-            if parallel.agree(due):
-                checkpoint()
-                last_checkpoint = time.monotonic()
+            if processes.agree(due):
+                last_checkpoint = checkpoint()
 
-        read_loss()
-        row: dict[str, float] = {"epoch": at.epoch + 1, "train_loss": at.loss_sum / steps}
+        row: dict[str, float] = {"epoch": at.epoch + 1, "train_loss": finite(loss_sum, at) / steps}
         module.eval()
-        with torch.no_grad(), torch.autocast(settings.device.type, torch.bfloat16, enabled=settings.bf16):
+        with torch.no_grad(), autocast():
             if task.recounts:
-                recount()
-            row |= task.end_epoch(parallel.gather(task.counts()))
-            scores = task.validate(batch.to(settings.device) for batch in val_data.batches(known=task.known))
-        scores = parallel.agree(scores)  # all have validated: a process that waits for minutes is taken for dead
+                recount(task, train_data, at.epoch, processes)
+            row |= task.end_epoch(processes.gather(task.counts()))
+            scores = task.validate(batch.to(device) for batch in val_data.batches(known=task.known))
+        scores = processes.agree(scores)  # all have validated: a process that waits for minutes is taken for dead
         row["val_score"] = scores.pop("score")
         row |= {f"val_{name}": value for name, value in scores.items()}
         row |= {f"lr_{group['name']}": group["lr"] for group in optimiser.param_groups}
@@ -183,14 +159,44 @@ def train(
         at.epoch, at.step = at.epoch + 1, 0
         loss_sum.zero_()
         at.finished = at.epoch == settings.epochs or at.epoch - 1 - at.best_epoch >= settings.patience
-        log()
-        checkpoint()
-        last_checkpoint = time.monotonic()
+        if processes.main:
+            log(at.history, epochs_csv, events)
+        last_checkpoint = checkpoint()
 
-    log()  # again: a resumed run may have nothing left to train
+    if processes.main:
+        log(at.history, epochs_csv, events)  # again: a resumed run may have nothing left to train
     restore(module, best)
     module.eval()
     return at
+
+
+def finite(loss_sum: Tensor, at: Progress) -> float:
+    """The sum of an epoch's losses so far. Raises LssError where it is not finite."""
+    value = loss_sum.item()
+    if not math.isfinite(value):
+        raise LssError(
+            f"The loss is not finite in epoch {at.epoch + 1}, step {at.step} or shortly before. Lower the task's "
+            "learning rate in params.yaml (train), or set train.bf16 to false, and run it again: with other "
+            "settings it starts from the beginning by itself."
+        )
+    return value
+
+
+def recount(task: Task, data: BatchLoader, epoch: int, processes: Processes) -> None:
+    """Pass an epoch's batches once more to `task.count`, each to one of the processes."""
+    rank, world_size = processes.rank, processes.world_size
+    numbers = range(rank, len(data) + rank, world_size)
+    shown = bar(numbers, f"epoch {epoch + 1}, errors", unit="batch", nested=True, shown=processes.main)
+    for number, batch in zip(shown, data.batches(epoch, 0, task.known, rank, world_size), strict=True):
+        with uncounted(task, number >= len(data)):
+            task.count(batch.to(processes.device))
+
+
+def log(history: list[dict[str, float]], epochs_csv: Path, events: Path | None) -> None:
+    """Write the epochs so far as CSV, and for TensorBoard where `events` names a folder."""
+    write_epochs(epochs_csv, history)
+    if events is not None:
+        write_events(events, history)
 
 
 def schedule(name: str, done: float) -> float:
