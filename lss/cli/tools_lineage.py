@@ -84,6 +84,25 @@ def why(
     typer.echo(why_text(path, read_chain(params), read_raw(params), kept, all_files=files))
 
 
+@app.command(rich_help_panel=PANEL)
+def crate(
+    output: Annotated[Path, typer.Option(help="Folder to write; empty, or not there yet.")],
+) -> None:
+    """Write the finished run as an RO-Crate: its results, and the provenance of each, in a format that others read.
+
+    It holds tables, figures, page, cards, numbers, manifests, settings and workflow, and describes every job by what
+    it read and wrote (Provenance Run Crate). Files of `data/`, models and predictions are named by SHA-256, not packed;
+    of raw files there is one SHA-256 over all, and no name. **Look at it before you hand it on**: the page shows cases.
+
+    **Reads** params.yaml, the manifests and all files they name: first `lss verify` must find the lineage complete.
+    **Writes** the folder. Needs the extra `crate` (`pip install -c requirements.txt -e '.[crate]'`).
+    """
+    from lss.lineage.crate import write_crate
+
+    write_crate(load_params(), output)
+    typer.echo(f"{output}: an RO-Crate; ro-crate-metadata.json describes it.")
+
+
 def inside(file: Path) -> str:
     """Path from the project's folder, as manifests have it."""
     try:

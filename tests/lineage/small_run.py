@@ -22,7 +22,7 @@ BATCHES = ("00", "01")
 def make_run(source: Path, folder: Path) -> Params:
     """Write the run into `folder`, the current one, with the settings of the checkout at `source`, made small."""
     settings = yaml.safe_load((source / "params.yaml").read_text())
-    settings["cohort"] |= {"batches": len(BATCHES)}
+    settings["cohort"] |= {"batches": len(BATCHES), "experts": "labels/Smith"}  # a name that nothing may repeat
     settings["train"] |= {"backbones": ["biomedclip", "smolvlm"]}
     (folder / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     params = load_params("params.yaml")
