@@ -99,6 +99,8 @@ def draw_canal_content(
         canvas.fill(fat, tissue.EPIDURAL_FAT, soft_mm=0.5, alpha=float(draw.uniform(0.3, 1.0)))
     elif disc.grade == "D":
         canvas.fill(grown(sac, 5.5 if disc.thick_flavum else 2.0), tissue.FLAVUM, soft_mm=0.9)
+        # no fat is left behind the sac (Schizas 2010: what tells D from C)
+        canvas.fill(ellipse((0.0, sac_back + 3.5), (5.0, 4.5)), tissue.FLAVUM, soft_mm=0.8)
     if disc.grade == "A" and not disc.abutting:
         # behind the disc's dark edge; the sac covers what reaches into it
         fat = ellipse((0.0, float(sac[:, 1].min())), (6.5, 1.7))
@@ -119,8 +121,8 @@ def _draw_sac(canvas: Canvas, disc: Disc, sac: np.ndarray, draw: np.random.Gener
     low, high = sac.min(axis=0), sac.max(axis=0)
     middle, extent = (low + high) / 2, high - low
     if crowded:
-        # what fluid is left shows as a grain between the rootlets
-        drops = round(60 * disc.csf_share * disc.sac_area / 80)
+        # what fluid is left shows as a grain between the rootlets; in grade D none is seen
+        drops = round(60 * disc.csf_share * disc.sac_area / 80) if disc.grade != "D" else 0
         places = _inside(sac, drops, draw, backwards=0.0)
         canvas.fill_all([ellipse((x, y), (0.55, 0.5), n=10) for x, y in places], tissue.CSF, alpha=0.75, soft_mm=0.2)
         return

@@ -27,6 +27,7 @@ class Canvas:
         textures: for a canvas pixel of `spacing_mm / OVERSAMPLING`.
         weightings: which of T1 and T2 to draw.
         turn_deg: everything is drawn turned by this angle about the origin of the drawing.
+        texture: factor on the unevenness of all tissues.
     """
 
     def __init__(
@@ -38,11 +39,12 @@ class Canvas:
         textures: Textures,
         weightings: tuple[str, ...],
         turn_deg: float = 0.0,
+        texture: float = 1.0,
     ) -> None:
         self.rows, self.columns = rows * OVERSAMPLING, columns * OVERSAMPLING
         self.pixel_mm = spacing_mm / OVERSAMPLING
         self._corner = np.asarray(centre_mm) - 0.5 * self.pixel_mm * np.array([self.columns - 1, self.rows - 1])
-        self._textures = textures
+        self._textures, self._texture = textures, np.float32(texture)
         turn = np.radians(turn_deg)
         self._rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
         self._signal = {name: np.zeros((self.rows, self.columns), np.float32) for name in weightings}
@@ -161,7 +163,7 @@ class Canvas:
         if alpha == 1 and soft_mm <= _OWN_SOFTNESS_MM and not speckle:  # opaque: much faster
             for name, signal in self._signal.items():
                 value = np.float32(tissue.t1 if name == "T1" else tissue.t2)
-                np.multiply(unevenness, value, out=signal[window], where=mask > 0)
+                np.copyto(signal[window], self._uneven(value, unevenness), where=mask > 0)
             return
         opacity = np.multiply(mask, np.float32(alpha / 255), dtype=np.float32)
         if speckle:
@@ -169,10 +171,17 @@ class Canvas:
             opacity *= np.clip((patches - _normal_quantile(1 - speckle)) * 2 + 0.5, 0, 1).astype(np.float32)
         for name, signal in self._signal.items():
             part = signal[window]
-            change = np.float32(tissue.t1 if name == "T1" else tissue.t2) * unevenness
+            change = self._uneven(np.float32(tissue.t1 if name == "T1" else tissue.t2), unevenness)
             change -= part
             change *= opacity
             part += change
+
+    def _uneven(self, value: np.float32, unevenness: np.ndarray) -> np.ndarray:
+        """The signal `value` with so much of the unevenness as this canvas shows, float32."""
+        signal = (value * self._texture) * unevenness
+        if self._texture != 1:
+            signal += value * (1 - self._texture)
+        return signal
 
 
 def _fixed(pixels: np.ndarray) -> np.ndarray:

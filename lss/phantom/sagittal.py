@@ -19,6 +19,8 @@ from lss.runtime.seeding import generator
 
 FIELD_MM = 280.0
 SLICE_DISTANCE_MM = 4.4
+_TEXTURE = 0.6
+"""Of the unevenness of axial slices: real sagittal ones are smoother, by their longer readout or their filter."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def draw_section(
         return generator(seed, *names, part)
 
     here = generator(seed, *names, round(10 * left_mm))
-    canvas = Canvas(size, size, field_mm / size, centre_mm, textures, weightings)
+    canvas = Canvas(size, size, field_mm / size, centre_mm, textures, weightings, texture=_TEXTURE)
     textures.shift(here, canvas.rows, canvas.columns)
     spine = Spine(patient)
     aside = abs(left_mm)

@@ -83,5 +83,5 @@ def _draw_septa(canvas: Canvas, patient: Patient, x: np.ndarray, skin: np.ndarra
         top = float(np.interp(start, x, skin))
         steps = np.cumsum(level.normal([3.5, -1.6], [2.0, 0.9], (5, 2)), axis=0) * [level.choice([-1, 1]), 1]
         path = np.array([start, top - level.uniform(2.5, max(4.0, patient.fat))]) + np.vstack([[0, 0], steps])
-        lines.append((smooth_open(path, 3), 0.35, float(level.uniform(0.05, 0.4))))
+        lines.append((smooth_open(path, 3), 0.35, float(level.uniform(0.03, 0.25))))
     canvas.strokes(lines, tissue.SEPTUM, soft_mm=0.22)
