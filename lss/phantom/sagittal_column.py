@@ -52,9 +52,12 @@ def draw_column(
                 canvas.stroke(smooth_open(band), 6.0, marrow.scaled(1.6, 2.15), alpha=0.8, soft_mm=1.2)
         if patient.spondylosis:
             for side in (-1, 1):
-                spur = np.array([spine.edge(disc, -0.9, side * 1.5), spine.edge(disc, -1.28, side * 0.8)])
-                canvas.stroke(spur, 4.2, tissue.CORTEX, soft_mm=0.4)
-                canvas.stroke(spur, 2.4, marrow.scaled(0.95, 0.9), soft_mm=0.4)
+                # a beak that goes on from the corner of the body along the disc
+                corner = [(-0.80, 1.1), (-0.98, 1.0), (-1.16, 0.6), (-1.02, 2.2), (-0.92, 3.0), (-0.80, 2.4)]
+                beak = smooth_closed(np.array([spine.edge(disc, along, side * above) for along, above in corner]))
+                canvas.fill(grown(beak, 0.4), tissue.CORTEX, soft_mm=0.4, alpha=0.9)
+                inside = grown(beak, -0.7) + 2.2 * back(disc.tilt)  # no cortex parts it from the body
+                canvas.fill(np.vstack([grown(beak, -0.7)[:30], inside[30:]]), marrow.scaled(1.2, 1.35), soft_mm=0.5)
         _draw_disc(canvas, spine, disc, aside, here)
         if patient.schmorl:
             for side in (-1, 1):

@@ -135,11 +135,11 @@ def draw_front(
 
 def _draw_vessel(canvas: Canvas, spine: Spine, aside: float, draw: np.random.Generator) -> None:
     """The great vessel that the slice cuts, from above down to where it divides before L4, and an iliac vessel."""
-    gap, width = draw.uniform(4, 9), draw.uniform(8, 13) * (1.0 if aside < 6 else 0.85)
+    gap, width = draw.uniform(6, 11), draw.uniform(8, 13) * (1.0 if aside < 6 else 0.85)
     course = spine.front(gap + width / 2)
     upper = course[: int(draw.integers(38, 48))] + np.array([draw.normal(0, 1.0), 0.0])
     shade = tissue.VESSEL.scaled(1.0, float(draw.uniform(0.8, 4.0)))
-    shown = float(draw.uniform(0.2, 0.85))  # partial volume, where the slice only grazes it
+    shown = float(draw.uniform(0.2, 0.7))  # partial volume, where the slice only grazes it
     half = np.zeros((len(upper), 2))
     half[:, 0] = 0.5 * width * np.sqrt(np.clip(np.arange(len(upper))[::-1] / 14.0, 0, 1))
     for wall, blood, alpha in ((0.9, tissue.VESSEL_WALL, 0.6 * shown), (0.0, shade, shown)):
