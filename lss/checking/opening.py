@@ -48,12 +48,29 @@ def open_for_check(
         remedy = COHORT_REMEDY.get(cohort.name, "Run the stage cohort: `lss cohort`.")
         root = str(cohort.root)
         mend = "cohort.root" if not cohort.root.is_dir() else ""
-        return None, cohort, problems + [Problem(Weight.STOPS, "files missing", x, mend, remedy, root) for x in lacks]
+        problems += [Problem(Weight.STOPS, "files missing", lack, mend, remedy, root) for lack in lacks]
+        if cohort.name not in ("lss", "rsna") or not _has_images(cohort.root):
+            return None, cohort, problems
+    unread: list[LssError] = []
     try:
-        return open_cohort(cohort, ingest), cohort, problems
+        reader = open_cohort(cohort, ingest, unread)
+        told = [str(error) for error in unread if not _is_named(str(error), lacks)]
+        problems += [_stop("table cannot be used", text, "", "See the detail; the rest was checked.") for text in told]
+        return reader, cohort, problems
     except LssError as error:
         stop = Problem(Weight.STOPS, "cannot be opened", str(error), remedy="See the detail.", file=str(cohort.root))
         return None, cohort, [*problems, stop]
+
+
+def _is_named(error: str, lacks: list[str]) -> bool:
+    """Whether what a reader says of a table is that it is missing, which `lacks` says already."""
+    absent = "there is no such file" in error or any(lack.removesuffix(" in it") in error for lack in lacks)
+    return absent and bool(lacks)
+
+
+def _has_images(root: Path) -> bool:
+    """Whether images of the archives lss or rsna lie there, with or without their tables."""
+    return root.is_dir() and (_kind(root) != "folder" or any(root.glob("*.[zZ][iI][pP]")))
 
 
 def _kind(folder: Path) -> str:

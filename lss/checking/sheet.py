@@ -17,6 +17,8 @@ from lss.checking.problems import Weight
 from lss.cohorts.base import RawSlice, natural_key
 from lss.domain.grades import GRADE_LABELS, LEVELS
 from lss.evaluation.summary import RESEARCH_ONLY
+from lss.imaging.geometry import edge_letters
+from lss.reporting.view_marks import BAR_MM, UNKNOWN_SIDES
 
 SIDE = 144
 """Pixels of a thumbnail's longer side."""
@@ -34,6 +36,8 @@ class Thumbnail:
     uri: str
     width: int
     height: int
+    sides: tuple[str, str] | None  # the patient's at its left and right edge; None where the file does not say
+    bar: int  # length of 10 mm in pixels
     file: str
     taken_for: str  # plane and weighting
     level: str
@@ -82,6 +86,8 @@ class ContactSheet:
         return environment.get_template("sheet.html.j2").render(
             summary=summary,
             research_only=RESEARCH_ONLY,
+            unknown_sides=UNKNOWN_SIDES,
+            bar_label=f"{BAR_MM:.0f} mm",
             problems=problems.most_common(),
             patients=[(patient, of_patient[patient], self._patients.get(patient, [])) for patient in patients],
         )
@@ -121,6 +127,8 @@ def _thumbnail(item: RawSlice, row: Row, alike: str, *, numbered: bool) -> Thumb
         uri=f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}",
         width=picture.shape[1],
         height=picture.shape[0],
+        sides=edge_letters(row["orientation"]),
+        bar=round(BAR_MM * picture.shape[1] / (item.pixels.shape[1] * item.column_spacing_mm)),
         file=f"{item.file}, slice {item.instance}" if numbered else item.file,
         taken_for=f"{row['plane']} {row['weighting']}",
         level=level,

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from lss.cohorts.base import Cohort
+from lss.errors import LssError
 from lss.project.params import CohortParams, IngestParams
 
 
-def open_cohort(cohort: CohortParams, ingest: IngestParams) -> Cohort:
+def open_cohort(cohort: CohortParams, ingest: IngestParams, unread: list[LssError] | None = None) -> Cohort:
     """The reader of `cohort.name` on `cohort.root`.
+
+    Args:
+        cohort, ingest: settings.
+        unread: takes what is wrong with tables of the archives lss and rsna, which are done without then; None: it is
+            raised.
 
     Raises LssError that says what is missing and how to get it.
     """
@@ -15,7 +21,7 @@ def open_cohort(cohort: CohortParams, ingest: IngestParams) -> Cohort:
     if cohort.name == "rsna":
         from lss.cohorts.rsna import RsnaDataset
 
-        return RsnaDataset(cohort.root, spacing)
+        return RsnaDataset(cohort.root, spacing, unread)
     if cohort.name == "folder":
         from lss.cohorts.folder import FolderDataset
 
@@ -23,4 +29,4 @@ def open_cohort(cohort: CohortParams, ingest: IngestParams) -> Cohort:
     # the phantom is written in the archive's own layout, so that it goes through the archive's reader
     from lss.cohorts.lss_dataset import LssDataset
 
-    return LssDataset(cohort.root, spacing)
+    return LssDataset(cohort.root, spacing, unread)

@@ -32,7 +32,7 @@ from lss.cohorts.dicom import missing_spacing, read_dicom
 from lss.cohorts.dicom_header import begins_like_dicom, read_patient_id
 from lss.cohorts.file_tree import FolderTree, OnePatientTree
 from lss.cohorts.label_masks import refuse_label_mask
-from lss.cohorts.patient_cds import disc_folders, is_on_disc, is_program, is_viewer_file, kind_of_picture
+from lss.cohorts.patient_cds import disc_folders, is_no_image, is_on_disc, refuse_no_image
 from lss.cohorts.picture_files import read_picture
 from lss.cohorts.series import settle_series
 from lss.cohorts.slice_grade import parse_grade
@@ -45,7 +45,6 @@ from lss.project.params import FolderParams
 
 PICTURES = (".png", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
-_PAPERS = (".csv", ".tsv", ".xlsx", ".txt", ".md", ".json", ".pdf", ".docx", ".xml", ".html")
 _NOTHING = "Nothing to do."
 
 
@@ -165,7 +164,7 @@ class FolderDataset:
 
     def _is_paper(self, file: str) -> bool:
         used = (self._params.table, self._params.slices)
-        return file.lower().endswith(_PAPERS) or is_viewer_file(file) or file in used
+        return is_no_image(file) or file in used
 
     def _patient_of_header(self, file: str) -> str:
         try:
@@ -212,11 +211,7 @@ class FolderDataset:
         elif name.endswith(VOLUMES):
             self._volume(record, data, file, context)
         else:
-            if is_program(data):
-                raise UnusableError("no image file", "a program or a page, by its first bytes", _NOTHING)
-            if kind := kind_of_picture(data):
-                remedy = "Bring the DICOM files, or PNG or TIFF made from them without loss."
-                raise UnusableError("unsupported picture", f"a {kind} picture keeps no grey levels of a scan", remedy)
+            refuse_no_image(file, data, self._discs)
             series = PurePosixPath(context.above).name
             found = read_dicom(data, file, series, assumed_spacing_mm=self._assumed_spacing_mm)
             for raw in found.slices:

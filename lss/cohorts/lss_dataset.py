@@ -25,8 +25,10 @@ from lss.cohorts.contrast import NO_ANATOMY
 from lss.cohorts.dicom import DicomSlices, read_dicom
 from lss.cohorts.file_tree import FolderTree, Tree, ZipTree
 from lss.cohorts.lss_tables import DISCS, read_notes, read_slice_numbers
+from lss.cohorts.patient_cds import disc_folders, outside_folders, refuse_no_image
 from lss.cohorts.series import settle_series
 from lss.cohorts.slice_levels import assign_levels
+from lss.cohorts.spreadsheets import read_or_keep
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
 
@@ -51,7 +53,10 @@ class _Place:
 class LssDataset:
     """See `lss.cohorts.base.Cohort`. Raises LssError where images or notes are missing altogether."""
 
-    def __init__(self, root: Path, assumed_spacing_mm: float | None = None) -> None:
+    def __init__(
+        self, root: Path, assumed_spacing_mm: float | None = None, unread: list[LssError] | None = None
+    ) -> None:
+        """`unread`: see `open_cohort`."""
         self._assumed_spacing_mm = assumed_spacing_mm
         self._places, self._rejects = _find_images(root)
         self._folders: dict[str, list[tuple[_Place, str]]] = defaultdict(list)
@@ -59,8 +64,9 @@ class LssDataset:
             refuse_twins(place.tree.folders(place.images), str(root / place.name(place.images)))
             for folder in place.tree.folders(place.images):
                 self._folders[patient_number(folder)].append((place, f"{place.images}/{folder}"))
-        self._notes, note_rejects = read_notes(root)
-        self._slice_numbers, row_rejects = read_slice_numbers(root)
+        nothing: list[Reject] = []
+        self._notes, note_rejects = read_or_keep(lambda: read_notes(root), ({}, nothing), unread)
+        self._slice_numbers, row_rejects = read_or_keep(lambda: read_slice_numbers(root), ({}, nothing), unread)
         self._rejects += [*note_rejects, *row_rejects]
 
     def patients(self) -> list[str]:
@@ -73,15 +79,19 @@ class LssDataset:
         record = PatientRecord(note=note.text, people=note.people) if note else PatientRecord()
         series: dict[str, list[str]] = defaultdict(list)
         for place, folder in self._folders.get(patient, []):
-            for file in place.tree.files(folder):
+            files = place.tree.files(folder)
+            discs = disc_folders(files)
+            for file in files:
                 name = place.name(file)
-                series[str(PurePosixPath(name).parent)].append(name)
                 try:
-                    found = self._read(place, file)
+                    found = self._read(place, file, discs)
                     record.slices += found.slices
                     record.rejects += found.rejects
                 except UnusableError as error:
                     record.rejects.append(Reject.of(name, error))
+                    if error.reason == "no image file":
+                        continue  # the table of slice numbers counts images
+                series[str(PurePosixPath(name).parent)].append(name)
         record.slices, left_out = settle_series(record.slices)
         record.rejects += left_out
         counted = [item for item in record.slices if item.plane == "axial" and item.weighting not in NO_ANATOMY]
@@ -93,16 +103,13 @@ class LssDataset:
 
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""
-        remedy = "Put it into a patient's folder, or remove it."
         loose = [
-            Reject(place.name(file), "outside a patient's folder", "no folder of a patient above it", remedy)
-            for place in self._places
-            for file in place.tree.loose_files(place.images)
+            outside_folders(place.name(file)) for place in self._places for file in place.tree.loose_files(place.images)
         ]
         unlisted = [reject for tree in dict.fromkeys(place.tree for place in self._places) for reject in tree.rejects()]
         return [*unlisted, *loose, *self._rejects]
 
-    def _read(self, place: _Place, file: str) -> DicomSlices:
+    def _read(self, place: _Place, file: str, discs: set[str]) -> DicomSlices:
         folders = PurePosixPath(file).relative_to(place.images).parts[1:-1]
         study, series = (folders[0], folders[-1]) if folders else ("", "")
         if _POSITION_DISPLAY.search(series):
@@ -110,6 +117,7 @@ class LssDataset:
         if _OTHER_REGION.search(study):
             raise UnusableError("not a lumbar study", "its folder names another region", "Nothing to do.")
         data = place.tree.read(file)
+        refuse_no_image(file, data, discs)
         found = read_dicom(data, place.name(file), series, assumed_spacing_mm=self._assumed_spacing_mm)
         # a file without UIDs still belongs to the study and series of its folders
         above = PurePosixPath(place.name(file)).parent

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from lss.cohorts.base import Reject, UnusableError
+from lss.cohorts.dicom_header import begins_like_dicom
+
 _ENDINGS = (
     ".exe", ".dll", ".ocx", ".so", ".dylib", ".jar", ".class", ".msi", ".cab", ".bat", ".cmd", ".sh", ".inf", ".ini",
     ".cfg", ".config", ".manifest", ".plist", ".strings", ".nib", ".icns", ".htm", ".css", ".js", ".xsl", ".xslt",
@@ -12,6 +15,10 @@ _ENDINGS = (
 )  # fmt: skip
 """Endings of viewer programs, their settings and pages."""
 
+PAPERS = (".csv", ".tsv", ".xlsx", ".txt", ".md", ".json", ".pdf", ".docx", ".xml", ".html")
+"""Endings of tables and texts, which lie beside images and on discs."""
+
+_NOTHING = "Nothing to do."
 _STARTS = (
     b"MZ",
     b"\x7fELF",
@@ -55,6 +62,38 @@ def is_program(data: bytes) -> bool:
 def kind_of_picture(data: bytes) -> str | None:
     """Kind of a picture that is never read, since it keeps no grey levels (JPEG, GIF, BMP), by its first bytes."""
     return next((kind for start, kind in _PICTURE_STARTS.items() if data.startswith(start)), None)
+
+
+def is_no_image(file: str) -> bool:
+    """Whether a file is a table, a text, part of a viewer or a disc's directory, by its name."""
+    return file.lower().endswith(PAPERS) or is_viewer_file(file)
+
+
+def refuse_no_image(file: str, data: bytes, discs: set[str]) -> None:
+    """Raise UnusableError for a file that need not be DICOM, though it lies among images that are.
+
+    Args:
+        file: its path relative to the cohort's root.
+        data: its bytes.
+        discs: `disc_folders` of the files around it: whatever lies on a disc and is not DICOM belongs to its viewer.
+    """
+    if is_no_image(file):
+        raise UnusableError("no image file", "a table, a text or a part of a viewer, by its name", _NOTHING)
+    if is_program(data):
+        raise UnusableError("no image file", "a program or a page, by its first bytes", _NOTHING)
+    if is_on_disc(file, discs) and not begins_like_dicom(data[:132]):
+        raise UnusableError("no image file", "on a patient's disc, and not DICOM", _NOTHING)
+    if kind := kind_of_picture(data):
+        remedy = "Bring the DICOM files, or PNG or TIFF made from them without loss."
+        raise UnusableError("unsupported picture", f"a {kind} picture keeps no grey levels of a scan", remedy)
+
+
+def outside_folders(file: str) -> Reject:
+    """The line of a file that lies beside the patients' folders."""
+    if is_no_image(file):
+        return Reject(file, "no image file", "a table, a text or a part of a viewer, by its name", _NOTHING)
+    remedy = "Put it into its patient's or study's folder, or remove it."
+    return Reject(file, "outside a patient's folder", "no folder of a patient above it", remedy)
 
 
 def _is_directory(file: str) -> bool:

@@ -21,10 +21,11 @@ from lss.cohorts.base import (
 )
 from lss.cohorts.dicom import read_dicom
 from lss.cohorts.file_tree import FolderTree
+from lss.cohorts.patient_cds import disc_folders, outside_folders, refuse_no_image
 from lss.cohorts.series import settle_series
 from lss.cohorts.slice_grade import parse_grade
 from lss.cohorts.slice_levels import assign_levels
-from lss.cohorts.spreadsheets import numbered_rows
+from lss.cohorts.spreadsheets import numbered_rows, read_or_keep
 from lss.domain.grades import worst
 from lss.errors import LssError
 
@@ -36,7 +37,10 @@ _LEVELS = {f"l{n}_{'s' if n == 5 else 'l'}{1 if n == 5 else n + 1}": f"L{n}-{'S1
 class RsnaDataset:
     """See `lss.cohorts.base.Cohort`. Raises LssError where images or tables are missing."""
 
-    def __init__(self, root: Path, assumed_spacing_mm: float | None = None) -> None:
+    def __init__(
+        self, root: Path, assumed_spacing_mm: float | None = None, unread: list[LssError] | None = None
+    ) -> None:
+        """`unread`: see `open_cohort`."""
         if not (root / IMAGES).is_dir():
             raise LssError(
                 f"{root}: cohort.root: no folder {IMAGES}. Fetch the files of the RSNA 2024 Lumbar Spine Degenerative "
@@ -46,10 +50,12 @@ class RsnaDataset:
         self._tree = FolderTree(root)
         self._folders = set(self._tree.folders(IMAGES))
         self._rejects: list[Reject] = []
-        self._gradings = self._read_labels(root / "train.csv")
-        self._descriptions = self._read_descriptions(root / "train_series_descriptions.csv")
+        self._gradings = read_or_keep(lambda: self._read_labels(root / "train.csv"), {}, unread)
+        described = root / "train_series_descriptions.csv"
+        self._descriptions = read_or_keep(lambda: self._read_descriptions(described), {}, unread)
         self._rows_of: dict[tuple[str, str, int], int] = {}
-        self._shown = self._read_coordinates(root / "train_label_coordinates.csv")
+        coordinates = root / "train_label_coordinates.csv"
+        self._shown = read_or_keep(lambda: self._read_coordinates(coordinates), {}, unread)
 
     def patients(self) -> list[str]:
         """See `Cohort`."""
@@ -59,12 +65,15 @@ class RsnaDataset:
         """See `Cohort`."""
         record = PatientRecord(grading=self._gradings.get(patient))
         files: dict[str, list[tuple[int | None, RawSlice]]] = defaultdict(list)  # by series, with the name's number
-        for file in self._tree.files(f"{IMAGES}/{patient}") if patient in self._folders else []:
+        own = self._tree.files(f"{IMAGES}/{patient}") if patient in self._folders else []
+        discs = disc_folders(own)
+        for file in own:
             path = PurePosixPath(file)
             series = path.parent.name
             description = self._descriptions.get((patient, series), "")
             try:
                 data = self._tree.read(file)
+                refuse_no_image(file, data, discs)
                 found = read_dicom(data, file, description, assumed_spacing_mm=self._assumed_spacing_mm)
             except UnusableError as error:
                 record.rejects.append(Reject.of(file, error))
@@ -90,11 +99,7 @@ class RsnaDataset:
 
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""
-        remedy = "Put it into its study's folder, or remove it."
-        loose = [
-            Reject(file, "outside a patient's folder", "no folder of a study above it", remedy)
-            for file in self._tree.loose_files(IMAGES)
-        ]
+        loose = [outside_folders(file) for file in self._tree.loose_files(IMAGES)]
         return [*self._tree.rejects(), *loose, *self._rejects]
 
     def _read_labels(self, table: Path) -> dict[str, Grading]:

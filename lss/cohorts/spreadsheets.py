@@ -7,11 +7,14 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from lss.errors import LssError
 
 Row = dict[str, str]
+T = TypeVar("T")
 
 TABLES = (".csv", ".tsv", ".xlsx")
 """Endings of the tables that `read_cells` reads."""
@@ -25,6 +28,20 @@ _OF_PEOPLE = re.compile(
 """In the name of a column that tells who a patient is, or who treats him."""
 
 _SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
+
+
+def read_or_keep(read: Callable[[], T], otherwise: T, unread: list[LssError] | None) -> T:
+    """What `read` gives; `otherwise` where it raises LssError and `unread` is a list, which takes the error.
+
+    So `lss check` reads on without a table, where the chain stops.
+    """
+    try:
+        return read()
+    except LssError as error:
+        if unread is None:
+            raise
+        unread.append(error)
+        return otherwise
 
 
 def read_table(path: Path, columns: list[str]) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from lss.cohorts.base import NOTHING_TO_MEND
 from lss.domain.grades import GRADE_LABELS, GRADES
 from lss.evaluation.measures import find
 from lss.reporting.cards import in_order
@@ -19,13 +20,14 @@ def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str,
     Returns:
         opening: the result in one sentence; made: cohort, date and commit; facts: (name, text) pairs; masks: rows of
         scores per backbone and loss, and sentences on their paired differences; subsets: rows (name, patients, slices
-        per grade); models: rows of trained models; rejects, unused: (reason, count) pairs; versions; stages: (name,
-        count) rows; caveats.
+        per grade); models: rows of trained models; rejects, set_aside (no faults), unused: (reason, count)
+        pairs; versions; stages: (name, count) rows; caveats.
     """
     facts_of = {stage: [m["facts"] for m in manifests if m["stage"] == stage] for stage in
                 ("cohort", "ingest", "split", "train", "weights")}  # fmt: skip
     split = facts_of["split"][0] if facts_of["split"] else {}
     cohort = facts_of["cohort"][0] if facts_of["cohort"] else {}
+    rejects = split.get("rejects", {})
     return {
         "opening": opening(statistics),
         "made": _made(cohort, statistics, manifests),
@@ -33,7 +35,8 @@ def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str,
         "masks": _masks(statistics),
         "subsets": _subsets(split),
         "models": [_model(facts) for facts in facts_of["train"]],
-        "rejects": _counted(split.get("rejects", {})),
+        "rejects": _counted({why: n for why, n in rejects.items() if why not in NOTHING_TO_MEND}),
+        "set_aside": _counted({why: n for why, n in rejects.items() if why in NOTHING_TO_MEND}),
         "unused": _counted(split.get("unused", {})),
         "versions": manifests[-1]["machine"]["versions"] if manifests else {},
         "platform": manifests[-1]["machine"]["platform"] if manifests else "",

@@ -93,6 +93,7 @@ def render_page(
         figures=[_figure(name, of) for name, of in figures if name != ABLATION_FIGURE],
         ablation_figures=[_figure(name, of) for name, of in figures if name == ABLATION_FIGURE],
         left_out=[("Files and notes that could not be used", about["rejects"]),
+                  ("Set aside as it should be: no faults", about["set_aside"]),
                   ("Slices read, but not of the kind in question", about["unused"])],
         backbones=[model["name"] for model in cases[0]["models"]] if cases else [],
         cases=cases,

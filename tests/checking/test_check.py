@@ -6,13 +6,16 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from dicom_files import write_dicom, write_notes, write_patient
+from dicom_files import smooth_pixels, write_dicom, write_notes, write_patient
 from typer.testing import CliRunner
 
 from lss.checking.cohort import Checked, check_cohort
 from lss.checking.problems import Weight
 from lss.cli import app
+from lss.cohorts import open_cohort
+from lss.errors import LssError
 from lss.project.params import Params, load_params
 from lss.stages import ingest, split
 from lss.storage.io import read_parquet
@@ -25,6 +28,7 @@ NOTES = {
 }
 WHOLE = {"PixelSpacing": [4.0, 4.0]}
 """Of slices of 48 x 40 pixels: their field of view is then that of a spine."""
+CANAL_COLUMNS = ",".join(f"spinal_canal_stenosis_{level}" for level in ("l1_l2", "l2_l3", "l3_l4", "l4_l5", "l5_s1"))
 
 
 @pytest.fixture
@@ -206,6 +210,72 @@ def test_a_doubtful_level_names_the_table_that_settles_it(settings: Params, tmp_
 def test_all_missing_tables_of_rsna_are_named_at_once(settings: Params, tmp_path: Path) -> None:
     (tmp_path / "raw/train_images").mkdir(parents=True)
     _, _, rows = call(tmp_path / "raw")
-    assert [row["detail"] for row in rows] == [
+    assert [row["detail"] for row in rows if row["kind"] == "files missing"] == [
         f"no {name}.csv in it" for name in ("train", "train_series_descriptions", "train_label_coordinates")
     ]
+
+
+@pytest.mark.parametrize("table", ["Radiologists Report.xlsx", "train.csv", "train_label_coordinates.csv"])
+def test_a_table_without_a_column_is_one_problem_of_several(settings: Params, tmp_path: Path, table: str) -> None:
+    """The images are checked all the same, and of what is wrong in them nothing is hidden."""
+    root = tmp_path / "raw"
+    if table.endswith(".xlsx"):
+        archive(root, 3)
+        pd.DataFrame({"Patient ID": [1, 2], "Remarks": ["a", "b"]}).to_excel(root / table, index=False)
+        images = root / "01_MRI_Data/0001"
+    else:
+        images = root / "train_images/1/2"
+        for number in range(1, 7):
+            write_dicom(images / f"{number}.dcm", smooth_pixels(number), InstanceNumber=number, **WHOLE)
+        headers = {
+            "train.csv": "study_id,x" if table == "train.csv" else f"study_id,{CANAL_COLUMNS}",
+            "train_series_descriptions.csv": "study_id,series_id,series_description",
+            "train_label_coordinates.csv": "study_id,series_id,instance_number,level",
+        }
+        if table != "train.csv":
+            headers[table] = "study_id,series_id,level"
+        for name, header in headers.items():
+            (root / name).write_text(f"{header}\n")
+    (images / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM and no more")
+    status, shown, rows = call(root)
+    layout = "lss" if table.endswith(".xlsx") else "rsna"
+    stops = [row["detail"] for row in rows if row["kind"] == "table cannot be used"]
+    assert status == 1 and len(stops) == 1 and table in stops[0] and "no column" in stops[0], shown
+    assert any(row["file"].endswith("broken.dcm") for row in rows)
+    assert any(row["kind"] == "nothing to work on" or row["weight"] == "left out" for row in rows)
+    with pytest.raises(LssError, match="no column"):
+        open_cohort(
+            settings.cohort.model_copy(update={"name": layout, "root": root}),
+            settings.ingest,
+        )
+
+
+@pytest.mark.parametrize("layout", ["lss", "rsna"])
+def test_viewers_files_in_an_archive_are_no_faults(settings: Params, tmp_path: Path, layout: str) -> None:
+    """A patient's CD, copied whole into the folder of its patient or study, and files of it beside the folders."""
+    root = tmp_path / "raw"
+    archive(root, 6)
+    images = root / "01_MRI_Data"
+    if layout == "rsna":
+        (root / "Radiologists Report.xlsx").unlink()
+        images = images.rename(root / "train_images")
+        (root / "train.csv").write_text(f"study_id,{CANAL_COLUMNS}\n")
+        (root / "train_series_descriptions.csv").write_text("study_id,series_id,series_description\n")
+        (root / "train_label_coordinates.csv").write_text("study_id,series_id,instance_number,level\n")
+    before = check_cohort(settings, root)
+    viewer = {
+        "DICOMDIR": b"\0" * 128 + b"DICM", "autorun.inf": b"[autorun]\nopen=viewer.exe", "viewer.exe": b"MZ\0",
+        "README.TXT": b"read me", "INDEX.HTM": b"<html>", "IHE_PDI/THUMB1": b"\xff\xd8\xff\xe0 a picture",
+        "plugins/data.bin": b"\1\2\3" * 99, "run": b"\x7fELF\2", "help/page": b"<!DOCTYPE html>",
+        "Micro/lang.dat": b"abc",
+    }  # fmt: skip
+    for name, data in viewer.items():
+        for place in (images / "0002", images / "0002/cd"):
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(data)
+    for name in ("README.TXT", "autorun.inf"):
+        (images / name).write_bytes(viewer[name])
+    found = check_cohort(settings, root)
+    new = [problem for problem in found.problems if problem not in before.problems]
+    assert {(problem.kind, problem.weight) for problem in new} == {("no image file", Weight.AS_IT_SHOULD)}
+    assert len(new) == 2 * len(viewer) + 2 and len(found.rows) == len(before.rows) > 50

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_files import SAGITTAL, write_dicom, write_patient
 from PIL import Image
@@ -30,6 +31,10 @@ def test_thumbnails_keep_the_bodys_proportions(
     assert small.shape == size and small.dtype == np.uint8
     assert small[0].max() == 0 and small[-1].min() == 255  # dark above, bright below, over the whole range
     assert (np.diff(small[:, 0].astype(int)) >= 0).all()
+
+
+def dataset_columns(root: Path) -> int:
+    return int(pydicom.dcmread(next(root.rglob("*.ima"))).Columns)
 
 
 def sheet_of(root: Path, project_root: Path) -> str:
@@ -55,8 +60,11 @@ def test_a_slice_of_each_disc_and_series_and_all_that_want_a_look(tmp_path: Path
     figures = re.findall(r"<figure.*?</figure>", first, flags=re.DOTALL)
     captions = [" ".join(re.sub(r"<[^>]+>", " ", figure).split()) for figure in figures]
     assert [caption.split(" not worked")[0].replace(" ,", ",") for caption in captions] == [
-        "axial T2, L3-L4", "axial T2, L4-L5", "axial T2, L5-S1", "sagittal T2", "coronal localizer",
+        "R L axial T2, L3-L4", "R L axial T2, L4-L5", "R L axial T2, L5-S1", "A P sagittal T2", "R L coronal localizer",
     ]  # fmt: skip
+    width = int(re.findall(r'width="(\d+)"', figures[0])[0])
+    columns = dataset_columns(tmp_path / "raw")
+    assert f"width: {round(10 / (4.0 * columns) * width)}px" in figures[0], "10 mm of the picture's width"
     assert "1 of 4 alike" in captions[0] and "no grade: no note" in captions[0] and "the only one" in captions[3]
     assert second.count('<figure class="look">') == MOST_OF_A_GROUP and "12 of 20 alike" in second
     assert "weighting unknown" in second and "not DICOM: P2/what/20.dcm" in second

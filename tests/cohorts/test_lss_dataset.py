@@ -106,7 +106,7 @@ def test_bad_files_do_not_stop_the_good_ones(archive: Path) -> None:
         "T2_TSE_TRA__0001_900.ima": "duplicate file",
         "T2_TSE_TRA__0001_901.ima": "duplicate UID",
         "T2_TSE_TRA__0001_902.ima": "truncated file",
-        "notes.txt": "not DICOM",
+        "notes.txt": "no image file",
         "gone.ima": "cannot be read",
     }
     assert len(record.slices) == 14 and all(reject.remedy and reject.detail for reject in record.rejects)
