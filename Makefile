@@ -9,7 +9,7 @@ CORES  ?= 8
 TESTS  ?=
 JOBS   ?= 2
 
-.PHONY: all setup test faults audit check format docs sync generated clean
+.PHONY: all setup test faults audit check format docs plots sync generated clean
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
@@ -45,6 +45,11 @@ format: setup
 docs: setup          ## build the documentation's site into site/
 	UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip install --quiet --python $(BIN)/python -c requirements.txt -e '.[docs]'
 	$(BIN)/mkdocs build --quiet --strict
+
+plots: setup         ## the plots of dvc.yaml as dvc_plots/index.html, which asks no network for anything
+	UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip install --quiet --python $(BIN)/python -c requirements.txt -e '.[plots]'
+	$(BIN)/python workflow/offline_plots.py
+	$(BIN)/dvc plots show
 
 sync: setup          ## after `dvc checkout` or `dvc pull`: tell Snakemake that the restored files are current
 	$(BIN)/lss sync
