@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from unicodedata import combining, normalize
 
 import numpy as np
 
@@ -25,15 +26,22 @@ T1_MAX_ECHO_MS, T1_MAX_REPETITION_MS = 30.0, 1200.0
 
 _AXES = (("sagittal", "left-right"), ("coronal", "front-back"), ("axial", "head-foot"))
 _PLANE_WORDS = {
-    "axial": "axial", "ax": "axial", "tra": "axial", "transverse": "axial", "transversal": "axial",
-    "sagittal": "sagittal", "sag": "sagittal", "coronal": "coronal", "cor": "coronal",
+    "axial": r"axi?|axial\w*|axiaal|aks|aks[iy]\w*|assial\w*|transaxial\w*|tra|trans|transv|transvers\w*|trasvers\w*"
+             r"|poprzeczn\w*|osiow\w*|акс\w*|попереч\w*|.*(?:轴位|軸位|横断|水平断).*",
+    "sagittal": r"sag|sagg?itt?\w*|strzalkow\w*|саг\w*|.*矢状.*",
+    "coronal": r"cor|coron\w*|kor|koron\w*|frontal\w*|czolow\w*|кор\w*|фронт\w*|.*冠状.*",
 }  # fmt: skip
+"""Planes in the words of series names, in the languages in which they were met."""
+_PLANES = {plane: re.compile(rf"(?:o|obl|para?|mid)?(?:{words})") for plane, words in _PLANE_WORDS.items()}
 _KINDS = (
     ("localizer", r"lo[ck]ali[sz](ers?|ador|ateur)|loc|scout|pilot|survey|topogram|surview|reperage|planning"
+                  r"|plan[ _-]?scan|scano(gram)?|localizzator\w*"
                   r"|(3|three|tri|drei)[ _-]?(pl|plane|planes|plan|plans|ebenen)"),
     ("derived", r"[de]?adc|mip|minip|mpr|sub(tr(act(ion|ed)?)?)?(?![ _-]?\d|-[a-z])|screen[ _-]?(save|shot|capture)s?"
-                r"|reformat(ted)?|projection"),
-    ("other", r"dwi|dti|diff(usion)?|tracew?|ep2d|epi|ssfse|haste|ss[ _-]?tse|ssh(ot)?[ _-]?(tse|t2)|single[ _-]?shot"
+                r"|reformat(ted)?|rfmt"
+                r"|projection|pos(ition)?[ _-]?disp(lay)?|mobiview|compos(ed|ing)"),
+    ("other", r"d?dwi|dti|t2[ _-]?(\*|star)|medic|merge"
+              r"|diff(usion)?|tracew?|ep2d|epi|ssfse|haste|ss[ _-]?tse|ssh(ot)?[ _-]?(tse|t2)|single[ _-]?shot"
               r"|myelo(gram|graphy|graphie)?|mrm"),
 )  # fmt: skip
 """Words of series names that are no T1 or T2 series, as whole words: before and after them stands no letter."""
@@ -44,7 +52,8 @@ _TYPES = (
                            "PROJECTION IMAGE", "REFORMATTED", "SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "FA", "REF"})),
     ("other", frozenset({"DIFFUSION", "TRACEW", "DWI", "EPI"})),
 )  # fmt: skip
-_WEIGHTING = re.compile(r"(?<![a-z0-9])t([12])w?(?![0-9])", re.IGNORECASE)
+_WEIGHTING = re.compile(r"(?<![a-z0-9])(?:s|o?ax|tra|o?sag|cor|f?se|tse)?t([12])(?![0-9])")
+"""T1 or T2, be it glued to a plane ("AXT2") or a vendor's prefix ("sT2W_TSE")."""
 
 
 def plane_from_orientation(orientation_6: Sequence[float] | None) -> tuple[str, str, np.ndarray | None]:
@@ -83,11 +92,19 @@ def plane_from_name(name: str) -> tuple[str, str]:
     >>> plane_from_name("axial_t2")
     ('axial', "name says 'axial'")
     """
-    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word in _PLANE_WORDS]
-    planes = {_PLANE_WORDS[word] for word in words}
+    # a weighting glued to a word parts it from the next: "AXT2"
+    words = re.split(r"[\W_]+", re.sub(r"t[12](?![0-9])w?i?", " ", _plainly(name)))
+    named = [(word, plane) for word in words for plane, known in _PLANES.items() if known.fullmatch(word)]
+    planes = {plane for _, plane in named}
     if len(planes) == 1:
-        return planes.pop(), f"name says '{words[0]}'"
+        return planes.pop(), f"name says '{named[0][0]}'"
     return "unknown", "no plane in the name" if not planes else f"name says {' and '.join(sorted(planes))}"
+
+
+def _plainly(name: str) -> str:
+    """A name in lower case without accents, the Cyrillic letter that looks like T read as one before 1 and 2."""
+    bare = "".join(sign for sign in normalize("NFKD", name.casefold()) if not combining(sign))
+    return re.sub("т(?=[12])", "t", bare.replace("ł", "l"))
 
 
 def weighting_from_name(name: str) -> tuple[str, str]:
@@ -99,8 +116,7 @@ def weighting_from_name(name: str) -> tuple[str, str]:
     for kind, words in _NAMED_KINDS:
         if found := words.search(name):
             return kind, f"name says '{found.group(1).lower()}'"
-    # "_" is a word character to a regular expression but a blank in series names
-    kinds = sorted({"T" + digit for digit in _WEIGHTING.findall(name.replace("_", " "))})
+    kinds = sorted({"T" + digit for digit in _WEIGHTING.findall(_plainly(name))})
     if len(kinds) == 1:
         return kinds[0], f"name says '{kinds[0].lower()}'"
     return "unknown", "no weighting in the name" if not kinds else "name says t1 and t2"

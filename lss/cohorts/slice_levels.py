@@ -28,9 +28,9 @@ from lss.cohorts.blocks import (
 from lss.cohorts.contrast import NO_ANATOMY
 from lss.domain.grades import LEVELS
 
-MIN_SACRUM_DEGREES = 15.0
+MIN_SACRUM_DEGREES = 20.0
 """A lowest block tilted less may not be L5-S1's: lumbosacral angles are 18 to 71 degrees, the sacral slope in stenosis
-13.8 to 66.9; the discs above lie flatter."""
+13.8 to 66.9; the discs above lie flatter, L4-L5 by up to about 20. What is lost by asking is a look at the slices."""
 
 USUAL_DISCS = range(3, 6)
 """Discs that a lumbar study covers: the three lowest at least, the five lumbar ones at most."""

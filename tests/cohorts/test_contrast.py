@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from lss.cohorts.contrast import (
+    NO_ANATOMY,
     OBLIQUE_DEGREES,
     plane_from_name,
     plane_from_orientation,
@@ -76,7 +77,7 @@ def test_weighting_of_names(name: str, kind: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_name_gives_an_answer(name: str) -> None:
-    assert weighting_from_name(name)[0] in ("T1", "T2", "localizer", "unknown")
+    assert weighting_from_name(name)[0] in ("T1", "T2", "unknown", *NO_ANATOMY)
     assert plane_from_name(name)[0] in ("axial", "sagittal", "coronal", "unknown")
 
 
@@ -94,3 +95,23 @@ def test_times_win_over_a_contradicting_name_and_say_so() -> None:
 
 def test_a_localizer_is_no_t1() -> None:
     assert weighting(["LOCALIZER_0001"], 4, 20)[0] == "localizer"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "plane"),
+    [
+        ("AXT2", "T2", "axial"), ("SagT2", "T2", "sagittal"), ("T2Ax", "T2", "axial"), ("CORT2", "T2", "coronal"),
+        ("sT2W_TSE_AX", "T2", "axial"), ("OSag T2 frFSE", "T2", "sagittal"), ("T2 PARAXIAL", "T2", "axial"),
+        ("T2 axiales", "T2", "axial"), ("T2 assiale", "T2", "axial"), ("t2 transv", "T2", "axial"),
+        ("T2 sagitales", "T2", "sagittal"), ("t2 kor", "T2", "coronal"), ("T2 koronar", "T2", "coronal"),
+        ("T2 poprzeczna", "T2", "axial"), ("T2 strzałkowa", "T2", "sagittal"), ("Т2 акс", "T2", "axial"),
+        ("T2 аксиальная", "T2", "axial"), ("压脂T2 轴位", "T2", "axial"), ("T1 矢状位", "T1", "sagittal"),
+        ("Localizzatore", "localizer", "unknown"), ("Plan Scan", "localizer", "unknown"),
+        ("PosDisp: [5] t2_tse_tra", "derived", "axial"), ("MobiView T2", "derived", "unknown"),
+        ("RFMT_T2", "derived", "unknown"), ("T2*_tra", "other", "axial"), ("MERGE Ax", "other", "axial"),
+        ("dDWI", "other", "unknown"), ("LOCATION t2", "T2", "unknown"), ("tracheal t2", "T2", "unknown"),
+        ("T2 corpus", "T2", "unknown"), ("first22", "unknown", "unknown"),
+    ],
+)  # fmt: skip
+def test_names_of_other_vendors_and_languages(name: str, kind: str, plane: str) -> None:
+    assert (weighting_from_name(name)[0], plane_from_name(name)[0]) == (kind, plane)
