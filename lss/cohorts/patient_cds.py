@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection
 from pathlib import PurePosixPath
 
 from lss.cohorts.base import Reject, UnusableError
@@ -32,12 +33,30 @@ _STARTS = (
 )
 """First bytes of programs and pages, lower case where they are letters of a page."""
 
+_VIEWERS = re.compile(r"\.app$|^ihe_pdi$", re.IGNORECASE)
+_READ = (".png", ".tif", ".tiff", ".nii", ".nii.gz")
 _PICTURE_STARTS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
 
 
-def disc_folders(files: Iterable[str]) -> set[str]:
-    """Folders that are discs: a DICOMDIR or an autorun.inf lies in them. "" is the root."""
-    return {_folder(file) for file in files if _is_directory(file) or PurePosixPath(file).name.lower() == "autorun.inf"}
+def disc_folders(files: Collection[str]) -> set[str]:
+    """Folders that are discs or a viewer's: "" is the root.
+
+    In a disc's lies a DICOMDIR or an autorun.inf. A viewer's is a macOS program, is called IHE_PDI, or holds a program
+    and nothing below it that is read as a picture or volume.
+
+    >>> files = ["1/DICOMDIR", "2/Horos.app/Contents/PkgInfo", "3/view/v.exe", "3/IM1", "4/a.exe", "4/a.png"]
+    >>> sorted(disc_folders(files))
+    ['1', '2/Horos.app', '3/view']
+    """
+    found = {
+        _folder(file) for file in files if _is_directory(file) or PurePosixPath(file).name.lower() == "autorun.inf"
+    }
+    for file in files:
+        folders = file.split("/")[:-1]
+        found |= {"/".join(folders[: depth + 1]) for depth, name in enumerate(folders) if _VIEWERS.search(name)}
+    programs = {_folder(file) for file in files if file.lower().endswith(".exe")} - {""}
+    read = [file for file in files if file.lower().endswith(_READ)]
+    return found | {folder for folder in programs if not any(file.startswith(f"{folder}/") for file in read)}
 
 
 def is_on_disc(file: str, discs: set[str]) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lss.errors import LssError
 
@@ -30,7 +30,7 @@ _OF_PEOPLE = re.compile(
 _SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 
 
-def read_or_keep(read: Callable[[], T], otherwise: T, unread: list[LssError] | None) -> T:
+def read_or_keep(read: Callable[[], T], otherwise: Any, unread: list[LssError] | None) -> T:
     """What `read` gives; `otherwise` where it raises LssError and `unread` is a list, which takes the error.
 
     So `lss check` reads on without a table, where the chain stops.
@@ -41,7 +41,7 @@ def read_or_keep(read: Callable[[], T], otherwise: T, unread: list[LssError] | N
         if unread is None:
             raise
         unread.append(error)
-        return otherwise
+        return otherwise  # type: ignore[no-any-return]
 
 
 def read_table(path: Path, columns: list[str]) -> list[Row]:

@@ -243,3 +243,37 @@ def test_the_persons_id_is_read_beside_the_folder(tmp_path: Path) -> None:
     reader = FolderDataset(tmp_path, params())
     assert reader.patients() == ["visit 1", "visit 2"]
     assert [reader.read_patient(name).slices[0].person for name in reader.patients()] == ["PID-9", "PID-9"]
+
+
+@pytest.mark.parametrize("below", ["", "P1/"])
+@pytest.mark.parametrize(
+    ("viewer", "images"),
+    [
+        ({"Horos.app/Contents/MacOS/Horos": b"\xcf\xfa\xed\xfe", "Horos.app/Contents/PkgInfo": b"APPL"}, "Anon/T2"),
+        ({"IHE_PDI/index.htm": b"<html>", "IHE_PDI/a.png": b"\x89PNG", "IHE_PDI/data.woff2": b"wOF2"}, "DICOM/S1"),
+        ({"CDVIEWER/v.exe": b"MZ", "CDVIEWER/COPYRIGHT": b"text", "CDVIEWER/res.dat": b"\0\3"}, "ST1/SE1"),
+        ({"K-Pacs/kp.exe": b"MZ", "K-Pacs/k.jp2": b"\0\0\0\x0cjP", "DICOMDIR": b"x"}, "DICOM/1"),
+        ({"weasis/weasis.jar.xz": b"\xfd7zXZ", "viewer-linux.run": b"#!/bin/sh", "DICOMDIR": b"x"}, "DICOM"),
+    ],
+)
+def test_other_discs_and_viewers_without_a_directory(
+    tmp_path: Path, viewer: dict[str, bytes], images: str, below: str
+) -> None:
+    for name, data in viewer.items():
+        (tmp_path / below / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / below / name).write_bytes(data)
+    for number in range(3):
+        write_dicom(
+            tmp_path / below / images / f"IM{number}", smooth_pixels(number), SOPInstanceUID=f"1.2.{number}"
+        )  # fmt: skip
+    reader = FolderDataset(tmp_path, params())
+    records = [reader.read_patient(patient) for patient in reader.patients()]
+    assert len(records) == 1 and len(records[0].slices) == 3
+    lost = [*records[0].rejects, *reader.orphans()]
+    assert len(lost) == len(viewer) and all(reject.reason in NO_FAULT_OF_A_FILE for reject in lost)
+
+
+def test_a_program_beside_pictures_hides_none_of_them(tmp_path: Path) -> None:
+    png(tmp_path / "P1/t2_axial/1.png")
+    (tmp_path / "P1/view.exe").write_bytes(b"MZ")
+    assert len(FolderDataset(tmp_path, params(), 0.5).read_patient("P1").slices) == 1
