@@ -55,6 +55,14 @@ def listed_files(folder: Path) -> dict[str, str]:
         raise LssError(f"{path}: is no list of a checkpoint's files ({error!r}). Run `lss weights` again.") from error
 
 
+def checkpoint_files(folder: Path | None) -> list[Path]:
+    """All files of a checkpoint that the stage weights left in `folder`, its list first; none for a baseline.
+
+    Raises LssError where the list is missing or damaged.
+    """
+    return [] if folder is None else [folder / "manifest.json", *(folder / name for name in listed_files(folder))]
+
+
 def refuse_changed(folder: Path, files: dict[str, str], remedy: str) -> None:
     """Raise LssError for the first of `files` (SHA-256 by name) that `folder` lacks or holds with other bytes."""
     for name, expected in progress(sorted(files.items()), f"checking {folder.name}", unit="file", nested=True):

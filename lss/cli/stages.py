@@ -313,7 +313,6 @@ def predict(backbone: Backbone, task: Task, loss: Loss) -> None:
         execution=params.execution,
         model=Path(layout.MODEL.format(**names)),
         weights=_weights(backbone),
-        segmentation=_segmentation_model(params, backbone, task),
         shards=_shards(params, "test")["test"],
         predictions=Path(layout.PREDICTIONS.format(**names)),
         manifest=_manifest("predict", backbone, task, loss),

@@ -109,6 +109,13 @@ def read_card(folder: Path) -> ModelCard:
     return card
 
 
+def model_files(folder: Path | None) -> list[Path]:
+    """The files of a model's folder that the model is made of; none where there is no model."""
+    if folder is None:
+        return []
+    return [folder / CONFIG, folder / TENSORS, *sorted(p for p in (folder / ADAPTER).rglob("*") if p.is_file())]
+
+
 def check_files(folder: Path, card: ModelCard) -> None:
     """Raise LssError where a file of a model's folder is missing, or was changed after the training."""
     refuse_changed(folder, card.files, _RESTORE)
@@ -128,7 +135,7 @@ def save_model(folder: Path, card: ModelCard, module: nn.Module, backbone: Backb
     card = replace(card, files={path.relative_to(folder).as_posix(): sha256_file(path) for path in files})
     content = asdict(card)
     write_json(folder / CONFIG, {**content, "sha256": card_hash(content)})
-    return [folder / CONFIG, *files]
+    return model_files(folder)
 
 
 def card_hash(content: dict[str, Any]) -> str:

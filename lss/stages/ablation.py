@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lss.backbones.files import checkpoint_files
 from lss.errors import LssError
 from lss.evaluation.ablation import INTERVAL, CrossedBootstrap, System, arrange, at_bounds, compare, courses
 from lss.evaluation.attention import attention_inside
@@ -100,7 +101,7 @@ def train_arm(
     write_manifest(
         manifest,
         "ablation",
-        inputs=[*shards["train"], *shards["val"], *shards["test"], truth],
+        inputs=[*shards["train"], *shards["val"], *shards["test"], truth, *checkpoint_files(weights)],
         outputs=[cases, epochs],
         params=settings,
         seed=seed,

@@ -35,7 +35,7 @@ from lss.runtime.progress import progress
 from lss.stages._evaluation_inputs import TrainingPart, baseline_reports, pseudo_mask_thresholds, read_cases
 from lss.storage.io import read_parquet, write_json, write_parquet
 from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION
-from lss.tools.kept_runs import read_kept
+from lss.tools.kept_runs import kept_files, read_kept
 
 Run = tuple[str, str, str]
 Rows = list[dict[str, Any]]
@@ -120,7 +120,13 @@ def run(
     write_manifest(
         manifest,
         "evaluate",
-        inputs=[*predictions.values(), *(path for paths in shards.values() for path in paths), truth],
+        inputs=[
+            *predictions.values(),
+            *(path for paths in shards.values() for path in paths),
+            truth,
+            *manifests,
+            *(kept_files(kept) if kept else ()),
+        ],
         outputs=[*cases.values(), metrics, statistics],
         params=params.model_dump(mode="json"),
         seed=seed,

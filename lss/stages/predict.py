@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lss.errors import LssError
+from lss.backbones.files import checkpoint_files
 from lss.evaluation.prompt_exchange import SAID
 from lss.inference.bundle import Prediction, load_bundle
 from lss.inference.prediction import GradePrediction, MaskPrediction
 from lss.inference.report_writing import ReportPrediction
-from lss.model.saved import CONFIG
+from lss.model.saved import model_files
 from lss.project.manifest import write_manifest
 from lss.project.params import ExecutionParams, PredictParams
 from lss.runtime.progress import progress
@@ -37,7 +37,6 @@ def run(
     execution: ExecutionParams,
     model: Path,
     weights: Path | None,
-    segmentation: Path | None,
     shards: list[Path],
     predictions: Path,
     manifest: Path,
@@ -50,7 +49,6 @@ def run(
         execution: the execution section.
         model: folder that `train` wrote.
         weights: folder of the backbone's checkpoint; None for a baseline.
-        segmentation: model folder of the segmentation network (task report); None for other tasks.
         shards: paths of the test part.
         predictions: gets the table; its schema is lss.storage.schemas.CLASSIFICATION, SEGMENTATION or REPORT.
         manifest: gets the stage's manifest.
@@ -61,8 +59,6 @@ def run(
     set_deterministic(execution.threads, resolve_device(execution.device))
     bundle = load_bundle(model, weights=weights, device=execution.device)
     card = bundle.card
-    if card.task == "report" and segmentation is None:
-        raise LssError("predict: segmentation: a report is written from a mask; name the model that draws it.")
     samples = Samples(shards, card.image_size, card.network_config.mask_size)
     loader = BatchLoader(samples, execution.predict_batch_size, seed=None)
     batches = progress(loader.batches(), f"predict {card.backbone} {card.task}", len(loader), "batch")
@@ -77,7 +73,7 @@ def run(
     write_manifest(
         manifest,
         "predict",
-        inputs=[*shards, model / CONFIG],
+        inputs=[*shards, *model_files(model), *checkpoint_files(weights)],
         outputs=[predictions],
         params=params.model_dump(mode="json"),
         seed=seed,

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lss.backbones.files import listed_files, summarise_tensors
+from lss.backbones.files import checkpoint_files, listed_files, summarise_tensors
 from lss.inference.preparation import read_preparation
 from lss.model.network import network_config
-from lss.model.saved import CONFIG, ModelCard, save_model
+from lss.model.saved import CONFIG, ModelCard, model_files, save_model
 from lss.project.code import code_hash
 from lss.project.manifest import versions, write_manifest
 from lss.project.models import Run, training_settings
@@ -87,7 +87,7 @@ def run(
     write_manifest(
         manifest,
         "train",
-        inputs=[*shards["train"], *shards["val"]],
+        inputs=[*shards["train"], *shards["val"], *checkpoint_files(weights), *model_files(segmentation)],
         outputs=[*files, folder / "epochs.csv"],
         params=training_settings(params, model),
         seed=seed,

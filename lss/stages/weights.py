@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lss.backbones.files import copy_checkpoint, require_finite, require_safetensors
+from lss.backbones.files import checkpoint_files, copy_checkpoint, require_finite, require_safetensors
 from lss.errors import LssError
 from lss.fetch.sources import WEIGHT_LICENCES, weights_remedy
 from lss.project.manifest import write_manifest
@@ -56,15 +56,15 @@ def run(params: WeightParams, seed: int, *, backbone: str, published: Path, fold
             require_vision_tower(beside if params.source == "tiny" else Path(facts["folder"]), choice)
             facts |= {"vision_tower": choice, "vision_tower_weights": describe_vision_tower(beside, choice)}
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    write_manifest(
-        manifest, "weights", inputs=[], outputs=files, params=params.model_dump(mode="json"), seed=seed,
-        started=started, facts=facts,
-    )  # fmt: skip
     listing = {
         str(path.relative_to(folder)): {"sha256": sha256_file(path), "bytes": path.stat().st_size}
         for path in progress(files, f"weights {backbone}", unit="file")
     }
     write_json(folder / "manifest.json", {**facts, "files": listing})
+    write_manifest(
+        manifest, "weights", inputs=[], outputs=checkpoint_files(folder), params=params.model_dump(mode="json"),
+        seed=seed, started=started, facts=facts,
+    )  # fmt: skip
 
 
 def _take(checkpoint: CheckpointParams, source: Path, folder: Path, beside: Path) -> dict[str, Any]:

@@ -63,6 +63,12 @@ def keep(root: Path, revision: str | None) -> Path:
     return folder
 
 
+def kept_files(folder: Path) -> list[Path]:
+    """The files of a kept run."""
+    names = [*(str(Path(path).relative_to("results")) for path in _CASES.values()), "metrics.json", "settings.json"]
+    return [folder / name for name in names]
+
+
 def read_kept(folder: Path) -> KeptRun:
     """Read a kept run; LssError where it is missing or no longer what its name says."""
     if not folder.is_dir():
@@ -70,9 +76,9 @@ def read_kept(folder: Path) -> KeptRun:
             f"{folder}: evaluate.compare_with: there is no such kept run here. `lss keep REVISION` makes it again from "
             "the git revision or DVC experiment it came from; null compares with nothing."
         )
-    names = [*(str(Path(path).relative_to("results")) for path in _CASES.values()), "metrics.json", "settings.json"]
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing or _name({name: sha256_file(folder / name) for name in names}) != folder.name:
+    paths = kept_files(folder)
+    missing = [path for path in paths if not path.is_file()]
+    if missing or _name({str(path.relative_to(folder)): sha256_file(path) for path in paths}) != folder.name:
         raise LssError(f"{folder}: was changed since it was kept. Delete it, and keep the run again with `lss keep`.")
     cases = {task: read_parquet(folder / "cases" / f"{task}.parquet", schema).to_pylist()
              for task, schema in CASE_SCHEMAS.items()}  # fmt: skip

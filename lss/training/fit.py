@@ -12,6 +12,7 @@ import torch
 
 from lss.backbones import load_backbone
 from lss.backbones.qlora import quantised_summary, weight_count
+from lss.model.saved import model_files
 from lss.project.code import code_hash, installed
 from lss.project.models import Run, training_settings
 from lss.project.params import ExecutionParams, TrainParams
@@ -177,7 +178,7 @@ def training_key(
     if weights is not None:
         files.append(weights / "manifest.json")
     if segmentation is not None:
-        files += sorted(path for path in segmentation.rglob("*") if path.is_file())
+        files += model_files(segmentation)
     hashes = [sha256_file(path) for path in files]
     return fingerprint([settings, processes, seed, model, hashes, code_hash(stage), installed(stage)])
 

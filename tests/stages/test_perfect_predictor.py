@@ -84,13 +84,14 @@ def test_evaluation_of_a_backbone_and_of_the_u_net(perfect: SimpleNamespace, mon
         card = SimpleNamespace(backbone=backbone, task="segmentation", loss="pid_tversky", image_size=48, bf16=False,
                                network_config=SimpleNamespace(mask_size=MASK), leak=False)  # fmt: skip
         (perfect.folder / backbone).mkdir()
-        (perfect.folder / backbone / predict.CONFIG).write_text("{}")
+        for name in ("model.json", "model.safetensors"):
+            (perfect.folder / backbone / name).write_text("{}")
         bundle = Bundle(perfect.folder, card, perfect.network, torch.device("cpu"))
         monkeypatch.setattr(predict, "load_bundle", lambda *_, bundle=bundle, **__: bundle)
         path = perfect.folder / f"{backbone}.parquet"
         predict.run(
             params.predict, 1, execution=params.execution, model=perfect.folder / backbone, weights=None,
-            segmentation=None, shards=perfect.shards["test"], predictions=path, manifest=perfect.folder / "p.json",
+            shards=perfect.shards["test"], predictions=path, manifest=perfect.folder / "p.json",
         )  # fmt: skip
         predictions[backbone, "segmentation", "pid_tversky"] = path
     cases = {task: perfect.folder / layout.CASES.format(task=task) for task in ("classification", "segmentation",

@@ -5,7 +5,6 @@ rule predict:
         backbone=backbone_weights,
         config=layout.MODEL_CONFIG,
         weights=layout.MODEL_WEIGHTS,
-        segmentation=segmentation_model,
     output:
         predictions=layout.PREDICTIONS,
         manifest=layout.MANIFEST.format(name="predict/{backbone}-{task}-{loss}"),
