@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from lss.project import layout
-from lss.project.params import AblationParams, Fusion, MaskLoss, Params, TrainParams
+from lss.project.params import AblationParams, Fusion, MaskLoss, Params, PredictParams, TrainParams
 from lss.project.published import published
 
 TASKS = ("classification", "segmentation", "report")
@@ -46,6 +46,11 @@ def training_settings(train: TrainParams, run: Run) -> dict[str, Any]:
     unread_of_task = {"losses"} if run.loss == "focal" else {"losses", "focal_gamma"}
     own = getattr(train, run.task).model_dump(mode="json", exclude=unread_of_task)
     return train.model_dump(mode="json", exclude=unread) | {run.task: own}
+
+
+def prediction_settings(predict: PredictParams, task: str) -> dict[str, Any]:
+    """What the predictions of a task read of the predict section, as JSON values: its settings are of reports."""
+    return predict.model_dump(mode="json") if task == "report" else {}
 
 
 class Arm(NamedTuple):
@@ -103,6 +108,8 @@ def manifest_settings(manifest: str, facts: dict[str, Any], params: Params) -> d
         sections = {name: getattr(params, name).model_dump(mode="json") for name in ("cohort", "ingest")}
     elif stage == "train":
         sections = {stage: training_settings(params.train, Run(facts["backbone"], facts["task"], facts["loss"]))}
+    elif stage == "predict":
+        sections = {stage: prediction_settings(params.predict, facts["task"])}
     elif is_arm(manifest):
         arm = Arm(facts["backbone"], facts["fusion"], facts["repeat"])
         losses = losses_of(params.ablation, arm.backbone, arm.fusion)

@@ -20,6 +20,7 @@ from lss.inference.prediction import GradePrediction, MaskPrediction
 from lss.inference.report_writing import ReportPrediction
 from lss.model.saved import model_files
 from lss.project.manifest import write_manifest
+from lss.project.models import prediction_settings
 from lss.project.params import ExecutionParams, PredictParams
 from lss.runtime.progress import progress
 from lss.runtime.torch_setup import resolve_device, set_deterministic
@@ -75,7 +76,7 @@ def run(
         "predict",
         inputs=[*shards, *model_files(model), *checkpoint_files(weights)],
         outputs=[predictions],
-        params=params.model_dump(mode="json"),
+        params=prediction_settings(params, card.task),
         seed=seed,
         started=started,
         facts={

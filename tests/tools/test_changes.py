@@ -7,7 +7,7 @@ import yaml
 
 from lss.project import layout
 from lss.project.code import dvc_stages
-from lss.project.models import model_runs, stage_manifests, training_settings
+from lss.project.models import model_runs, prediction_settings, stage_manifests, training_settings
 from lss.project.params import check_params, load_params
 from lss.storage.io import write_json
 from lss.tools import changes
@@ -43,9 +43,11 @@ def finished(params, tmp_path):
         section, facts = params.model_dump(mode="json")[stage], {}
         if stage == "ingest":
             section = {"cohort": params.model_dump(mode="json")["cohort"], "ingest": section}
-        if stage == "train":
+        if stage in ("train", "predict"):
             run = next(run for run in model_runs(params.train) if path.endswith(f"/{'-'.join(run)}.json"))
-            section, facts = training_settings(params.train, run), run._asdict()
+            facts = run._asdict()
+            read = training_settings(params.train, run), prediction_settings(params.predict, run.task)
+            section = read[stage == "predict"]
         left = {"stage": stage, "seed": params.seed, "params": section, "facts": facts}
         write_json(tmp_path / path, left | {"seconds": 4.0, "process_seconds": 10.0})
 

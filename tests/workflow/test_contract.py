@@ -82,11 +82,12 @@ class Finished:
 def finished(project_root: Path, tmp_path_factory: pytest.TempPathFactory):
     folder = make_copy(project_root, tmp_path_factory.mktemp("contract") / "copy")
     text = (folder / "params.yaml").read_text()
-    edits = {"patients: 15": "patients: 9", "repeats: 0": "repeats: 1", "  backbones: [biomedclip]": "  backbones: [smolvlm]",
+    losses = "dice_cross_entropy, tversky, focal_tversky, pid_tversky_wide, pid_tversky_low"
+    edits = {"patients: 15": "patients: 9", "repeats: 0": "repeats: 1",
+             "  backbones: [biomedclip]": "  backbones: [smolvlm]",
              "  fusions: [spatial, broadcast, none, learned, shuffled, empty]": "  fusions: [none]",
              "  unet_losses: [pid_tversky, cross_entropy]": "  unet_losses: [pid_tversky]",
-             "pid_tversky, cross_entropy, dice_cross_entropy, tversky, focal_tversky, pid_tversky_wide, pid_tversky_low":
-             "cross_entropy"}  # fmt: skip
+             f"  losses: [pid_tversky, cross_entropy, {losses}]": "  losses: [cross_entropy]"}  # fmt: skip
     for old, new in edits.items():
         assert old in text, old
         text = text.replace(old, new)

@@ -10,7 +10,7 @@ rule predict:
         manifest=layout.MANIFEST.format(name="predict/{backbone}-{task}-{loss}"),
     params:
         code=code_hash("predict"),
-        settings=config["predict"],
+        settings=lambda wildcards: prediction_settings(PARAMS.predict, wildcards.task),
         seed=config["seed"],
     log: "logs/predict/{backbone}-{task}-{loss}.log",
     threads: PARAMS.execution.threads
