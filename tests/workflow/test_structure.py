@@ -30,7 +30,7 @@ def test_every_stage_is_module_verb_rule_dvc_stage_and_section(project_root: Pat
     sections = yaml.safe_load((project_root / "params.yaml").read_text())
     verbs = [command.name or command.callback.__name__ for command in app.registered_commands]
     assert list(dvc) == STAGES
-    assert verbs[: len(STAGES)] == STAGES
+    assert [verb for verb in verbs if verb in STAGES] == STAGES
     for stage in STAGES:
         assert (project_root / f"lss/stages/{stage}.py").is_file()
         rule = (project_root / f"workflow/rules/{stage}.smk").read_text()
