@@ -8,6 +8,7 @@ another one, and the number of an instance is that of its file's name, whatever 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
@@ -25,7 +26,7 @@ from lss.cohorts.patient_cds import disc_folders, outside_folders, refuse_no_ima
 from lss.cohorts.series import settle_series
 from lss.cohorts.slice_grade import parse_grade
 from lss.cohorts.slice_levels import assign_levels
-from lss.cohorts.spreadsheets import numbered_rows, read_or_keep
+from lss.cohorts.spreadsheets import Row, numbered_rows, read_or_keep
 from lss.domain.grades import worst
 from lss.errors import LssError
 
@@ -105,7 +106,7 @@ class RsnaDataset:
     def _read_labels(self, table: Path) -> dict[str, Grading]:
         columns = {f"spinal_canal_stenosis_{suffix}": level for suffix, level in _LEVELS.items()}
         gradings: dict[str, Grading] = {}
-        for number, row in numbered_rows(table, ["study_id", *columns]):
+        for number, row in _rows(table, ["study_id", *columns]):
             where = f"{table.name}#row{number}"
             if row["study_id"] in gradings:
                 self._reject(where, "duplicate row", "a second row of this study", "Keep one; the first was used.")
@@ -122,7 +123,7 @@ class RsnaDataset:
     def _read_descriptions(self, table: Path) -> dict[tuple[str, str], str]:
         """Description of a series by (study, series)."""
         descriptions: dict[tuple[str, str], str] = {}
-        for number, row in numbered_rows(table, ["study_id", "series_id", "series_description"]):
+        for number, row in _rows(table, ["study_id", "series_id", "series_description"]):
             described = descriptions.setdefault((row["study_id"], row["series_id"]), row["series_description"])
             if described != row["series_description"]:
                 detail = "a second, other description of this series"
@@ -144,11 +145,11 @@ class RsnaDataset:
         A sagittal instance shows all levels, so its rows say nothing here. An axial instance with two is left out.
         """
         shown: dict[tuple[str, str, int], set[str]] = defaultdict(set)
-        for number, row in numbered_rows(table, ["study_id", "series_id", "instance_number", "level"]):
+        for number, row in _rows(table, ["study_id", "series_id", "instance_number", "level"]):
             series = (row["study_id"], row["series_id"])
             if "sagittal" in self._descriptions.get(series, "").lower():
                 continue
-            level = _LEVELS.get(row["level"].lower().replace("/", "_"))
+            level = _LEVELS.get(re.sub(r"^(l\d)[\W_]*([ls]\d)$", r"\1_\2", row["level"].lower()))
             if level and row["instance_number"].isdecimal():
                 key = (*series, int(row["instance_number"]))
                 shown[key].add(level)
@@ -170,6 +171,15 @@ class RsnaDataset:
 
     def _reject(self, where: str, reason: str, detail: str, remedy: str, private: str = "") -> None:
         self._rejects.append(Reject(where, reason, detail, remedy, private))
+
+
+def _rows(table: Path, columns: list[str]) -> list[tuple[int, Row]]:
+    """`numbered_rows`, whole numbers without the ".0" that a table gets where a column once had an empty cell."""
+    numbers = ("study_id", "series_id", "instance_number")
+    return [
+        (place, row | {name: re.sub(r"^['’]?(\d+)(\.0+)?$", r"\1", row[name]) for name in numbers if name in columns})
+        for place, row in numbered_rows(table, columns)
+    ]
 
 
 def _join(

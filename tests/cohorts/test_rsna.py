@@ -162,3 +162,24 @@ def test_levels_labelled_in_two_series_and_a_study_without_axial_t2(root: Path) 
     assert found == {"L1-L2"} and not record.rejects
     bare = reader.read_patient("99")
     assert [item.plane for item in bare.slices] == ["sagittal"] and not bare.rejects
+
+
+@pytest.mark.parametrize("level", ["L4/L5", "L4-L5", "l4_l5", "L4L5", "L4 / L5"])
+@pytest.mark.parametrize("end", ["", ".0"])
+def test_numbers_and_levels_spelt_as_spreadsheets_leave_them(root: Path, level: str, end: str) -> None:
+    """A program that met an empty cell writes all numbers of a column with ".0"; levels are spelt in several ways."""
+    table = root / "train_label_coordinates.csv"
+    table.write_text(
+        "study_id,series_id,instance_number,condition,level,x,y\n"
+        f"4003253{end},702807833{end},10{end},Left Subarticular Stenosis,{level},10,11\n"
+    )
+    labels = root / "train.csv"
+    labels.write_text(labels.read_text().replace("\n4003253,", f"\n4003253{end},"))
+    described = root / "train_series_descriptions.csv"
+    described.write_text(described.read_text().replace("4003253,702807833,", f"4003253{end},702807833{end},"))
+    reader = RsnaDataset(root)
+    assert reader.patients() == ["99", "4003253"] and reader.orphans() == []
+    record = reader.read_patient("4003253")
+    assert record.grading is not None and record.grading.grade == "D"
+    assert {item.level for item in record.slices if item.instance == 10 and item.plane == "axial"} == {"L4-L5"}
+    assert {item.weighting for item in record.slices if item.plane == "axial"} == {"T2"}
