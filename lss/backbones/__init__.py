@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lss.backbones.registry import backbone_names, backbone_record, imported
 from lss.errors import LssError
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from lss.backbones.base import Backbone
 
-NAMES = ("biomedclip", "smolvlm", "llava_med")
+NAMES = tuple(backbone_names())
 
 _LEAST_SHARE = 0.9
 """Of a model's token embeddings that its tokenizer knows; some are padded to a round number."""
@@ -97,17 +98,5 @@ def _try_tokenizer(backbone: Backbone) -> None:
 
 def backbone_class(name: str) -> type[Backbone]:
     """The class of the backbone called `name`. Raises LssError for an unknown name."""
-    # imported here: each pulls in a model library of several seconds
-    if name == "biomedclip":
-        from lss.backbones.biomedclip import BiomedClip
-
-        return BiomedClip
-    if name == "smolvlm":
-        from lss.backbones.smolvlm import SmolVlm
-
-        return SmolVlm
-    if name == "llava_med":
-        from lss.backbones.llava_med import LlavaMed
-
-        return LlavaMed
-    raise LssError(f"params.yaml: train.backbones: no backbone '{name}'. There are: {', '.join(NAMES)}.")
+    found: type[Backbone] = imported(backbone_record(name).loader)
+    return found

@@ -25,6 +25,7 @@ from lss.backbones import tiny_timm
 from lss.backbones.biomedclip import CONFIG, BiomedClip
 from lss.backbones.convert import llava_config, original_llava_key
 from lss.backbones.llava_med import CLIP_MEAN, CLIP_STD
+from lss.backbones.registry import backbone_record, imported
 from lss.backbones.tiny_init import init_block, init_embeddings
 from lss.backbones.tiny_tokenizers import (
     SMOLLM_SPECIAL,
@@ -50,10 +51,11 @@ def write_tiny_checkpoint(backbone: str, folder: Path, seed: int) -> None:
     # the libraries fill new models from torch's global generator; it is put back afterwards
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights", backbone))
-        {"biomedclip": _biomedclip, "smolvlm": _smolvlm, "llava_med": _llava_med}[backbone](folder)
+        imported(backbone_record(backbone).tiny)(folder)
 
 
-def _biomedclip(folder: Path) -> None:
+def write_biomedclip(folder: Path) -> None:
+    """Write the tiny checkpoint of that backbone."""
     vocabulary = write_bert_tokenizer(folder)
     bert_config = BertConfig(
         vocab_size=vocabulary,
@@ -97,7 +99,8 @@ def _biomedclip(folder: Path) -> None:
     _save(folder / "open_clip_model.safetensors", model.state_dict())
 
 
-def _smolvlm(folder: Path) -> None:
+def write_smolvlm(folder: Path) -> None:
+    """Write the tiny checkpoint of that backbone."""
     vocabulary = write_smollm_tokenizer(folder)
     pad, begin, end = (SMOLLM_SPECIAL.index(token) for token in ("<|im_end|>", "<|im_start|>", "<end_of_utterance>"))
     config = Idefics3Config(
@@ -133,7 +136,8 @@ def _smolvlm(folder: Path) -> None:
     _save(folder / "model.safetensors", model.state_dict())
 
 
-def _llava_med(folder: Path) -> None:
+def write_llava_med(folder: Path) -> None:
+    """Write the tiny checkpoint of that backbone."""
     vocabulary = write_llama_tokenizer(folder)
     # the last layer is computed but not used: features come from layer -2
     vision = CLIPVisionConfig(**_vision_sizes(96, LAYERS + 1), hidden_act="quick_gelu")

@@ -18,7 +18,7 @@ from lss.project.params import Params, load_params
 PANEL = "Stages, in order"
 
 Batch = Annotated[str, typer.Option(help="Batch of patients: 00, 01, ... (as many as cohort.batches).")]
-Backbone = Annotated[str, typer.Option(help="biomedclip, smolvlm, llava_med; unet, if it is among train.baselines.")]
+Backbone = Annotated[str, typer.Option(help=f"{', '.join(NAMES)}; unet, if it is among train.baselines.")]
 Task = Annotated[str, typer.Option(help="classification, segmentation or report.")]
 Loss = Annotated[str, typer.Option(help="A loss listed under the task in params.yaml, e.g. pid_tversky.")]
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lss.backbones.registry import backbone_names
 from lss.cli import app
 from lss.cli.tools import PANEL
 from lss.errors import LssError
@@ -112,8 +113,8 @@ def pin_weights() -> None:
 
     params = load_params()
     settings: list[Setting] = []
-    for backbone in ("biomedclip", "smolvlm", "llava_med"):
-        checkpoint = getattr(params.weights, backbone)
+    for backbone in backbone_names():
+        checkpoint = params.weights.of(backbone)
         settings.append((("weights", backbone, "revision"), resolve(checkpoint)))
         if checkpoint.companion:
             settings.append((("weights", backbone, "companion", "revision"), resolve(checkpoint.companion)))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lss.backbones.registry import BACKBONES
+
 
 @dataclass(frozen=True)
 class Source:
@@ -60,14 +62,7 @@ MENDELEY = {
 }  # fmt: skip
 """Names, ids and sizes as public pages and repositories state them."""
 
-WEIGHT_LICENCES = {
-    "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224": "MIT; its card: for research",
-    "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract": "MIT",
-    "HuggingFaceTB/SmolVLM-256M-Instruct": "Apache-2.0",
-    "HuggingFaceTB/SmolVLM-500M-Instruct": "Apache-2.0",
-    "HuggingFaceTB/SmolVLM-Instruct": "Apache-2.0",
-    "microsoft/llava-med-v1.5-mistral-7b": "Mistral's licence; its card: for research only",
-}
+WEIGHT_LICENCES = {hub_id: licence for record in BACKBONES for hub_id, licence in record.licences.items()}
 """By id on the hub; for others see their card."""
 
 COHORT_REMEDY = {

@@ -10,17 +10,12 @@ from httpx2 import HTTPError
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from lss.backbones.files import PICKLES, TEXT_FILES, WEIGHT_FILES
+from lss.backbones.registry import backbone_record
 from lss.errors import LssError
 from lss.fetch.download import RECORD
-from lss.project.params import CheckpointParams, HubParams, LlavaMedParams
+from lss.project.params import CheckpointParams, HubParams, TowerParams
 from lss.runtime.progress import progress
 from lss.storage.io import read_json, sha256_file, write_json
-
-_COMPANION = {
-    "biomedclip": ("open_clip_config.json", ("model_cfg", "text_cfg", "hf_model_name")),
-    "llava_med": ("config.json", ("mm_vision_tower",)),
-}
-"""Where a published checkpoint names the repository that it needs beside its own: file, path of keys."""
 
 
 def fetch_weights(backbone: str, checkpoint: CheckpointParams, folder: Path) -> dict[str, str]:
@@ -35,7 +30,10 @@ def fetch_weights(backbone: str, checkpoint: CheckpointParams, folder: Path) -> 
     record = read_record(folder)
     commits = {checkpoint.hub_id: _fetch(checkpoint, folder, record, with_weights=True)}
     if companion := checkpoint.companion:
-        file, keys = _COMPANION[backbone]
+        where = backbone_record(backbone).companion
+        if not where:
+            raise LssError(f"params.yaml: weights.{backbone}.companion: {backbone} needs none. Set it to null.")
+        file, keys = where
         named = _value(read_json(folder / file), keys)
         if named != companion.hub_id:
             raise LssError(
@@ -44,7 +42,7 @@ def fetch_weights(backbone: str, checkpoint: CheckpointParams, folder: Path) -> 
             )
         place = folder / Path(companion.hub_id).name
         # else its configuration alone is needed
-        with_weights = isinstance(checkpoint, LlavaMedParams) and checkpoint.vision_tower == "clip"
+        with_weights = isinstance(checkpoint, TowerParams) and checkpoint.vision_tower == "clip"
         commits[companion.hub_id] = _fetch(companion, place, record, with_weights=with_weights)
     write_json(folder / RECORD, {"repositories": record})
     return commits

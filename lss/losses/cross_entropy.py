@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lss.losses.base import MaskLoss
+from lss.project.params import TrainParams
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -24,3 +25,8 @@ class CrossEntropyLoss(MaskLoss):
     def __call__(self, logits_B1YX: Tensor, target_B1YX: Tensor) -> Tensor:
         """See `cross_entropy`."""
         return cross_entropy(logits_B1YX, target_B1YX)
+
+
+def make(params: TrainParams) -> CrossEntropyLoss:
+    """Make the loss; it has no settings."""
+    return CrossEntropyLoss()

@@ -7,6 +7,7 @@ from torch import Tensor
 from lss.losses.base import MaskLoss
 from lss.losses.cross_entropy import cross_entropy
 from lss.losses.tversky import focal_tversky
+from lss.project.params import TrainParams
 
 
 def dice_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -23,3 +24,8 @@ class DiceCrossEntropyLoss(MaskLoss):
     def __call__(self, logits_B1YX: Tensor, target_B1YX: Tensor) -> Tensor:
         """See `dice_cross_entropy`."""
         return dice_cross_entropy(logits_B1YX, target_B1YX)
+
+
+def make(params: TrainParams) -> DiceCrossEntropyLoss:
+    """Make the loss; it has no settings."""
+    return DiceCrossEntropyLoss()

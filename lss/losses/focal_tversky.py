@@ -6,6 +6,7 @@ from torch import Tensor
 
 from lss.losses.base import MaskLoss
 from lss.losses.tversky import focal_tversky
+from lss.project.params import TrainParams
 
 
 class FocalTverskyLoss(MaskLoss):
@@ -19,3 +20,8 @@ class FocalTverskyLoss(MaskLoss):
     def __call__(self, logits_B1YX: Tensor, target_B1YX: Tensor) -> Tensor:
         """See `lss.losses.tversky.focal_tversky`."""
         return focal_tversky(logits_B1YX, target_B1YX, self.alpha, self.beta, self.gamma)
+
+
+def make(params: TrainParams) -> FocalTverskyLoss:
+    """Make the loss; it has no settings."""
+    return FocalTverskyLoss()

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lss.losses.base import MaskLoss
+from lss.losses.focal_tversky import FocalTverskyLoss
 from lss.losses.tversky import focal_tversky
+from lss.project.params import TrainParams
 
 BETA_BOUNDS = (0.65, 0.85)
 """Range of beta (eq. 7)."""
@@ -114,3 +116,24 @@ class PidTverskyLoss(MaskLoss):
     def load_state_dict(self, state: dict[str, float | None]) -> None:
         """Restore the controller's state."""
         self.controller.load_state_dict(state)
+
+
+def make(params: TrainParams, bounds: tuple[float, float] = BETA_BOUNDS) -> PidTverskyLoss:
+    """Make the loss with the paper's bounds of beta."""
+    pid = params.pid
+    return PidTverskyLoss(PidController(pid.kp, pid.ki, pid.kd, pid.beta_0, pid.integral_limit, bounds), params.gamma)
+
+
+def make_wide(params: TrainParams) -> PidTverskyLoss:
+    """Make it with wide bounds."""
+    return make(params, WIDE_BOUNDS)
+
+
+def make_low(params: TrainParams) -> FocalTverskyLoss:
+    """Make what is left of it once the controller rests at the lower bound of beta."""
+    return FocalTverskyLoss(1 - BETA_BOUNDS[0], BETA_BOUNDS[0], params.gamma)
+
+
+def make_high(params: TrainParams) -> FocalTverskyLoss:
+    """The same at the upper bound."""
+    return FocalTverskyLoss(1 - BETA_BOUNDS[1], BETA_BOUNDS[1], params.gamma)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lss.losses.base import MaskLoss
+from lss.project.params import TrainParams
 
 SMOOTH = 1.0
 """eps of eq. 8, in pixels: an empty prediction of an empty batch has index 1. Not stated in the paper."""
@@ -62,3 +63,8 @@ class TverskyLoss(MaskLoss):
     def __call__(self, logits_B1YX: Tensor, target_B1YX: Tensor) -> Tensor:
         """See `focal_tversky`, with exponent 1."""
         return focal_tversky(logits_B1YX, target_B1YX, self.alpha, self.beta, gamma=1.0)
+
+
+def make(params: TrainParams) -> TverskyLoss:
+    """Make the loss; it has no settings."""
+    return TverskyLoss()

@@ -6,6 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from lss.losses.registry import unread_settings
 from lss.project import layout
 from lss.project.params import AblationParams, Fusion, MaskLoss, Params, PredictParams, TrainParams
 from lss.project.published import published
@@ -36,15 +37,11 @@ def model_runs(train: TrainParams) -> list[Run]:
 
 def training_settings(train: TrainParams, run: Run) -> dict[str, Any]:
     """What one training reads of the train section, as JSON values: an edit elsewhere in it retrains nothing here."""
-    unread = {"backbones", "baselines", *TASKS}
-    if not run.loss.startswith("pid_tversky"):
-        unread |= {"gamma", "pid"}
-    elif run.loss in ("pid_tversky_low", "pid_tversky_high"):  # without a controller
-        unread |= {"pid"}
+    of_other_losses = unread_settings(run.task, run.loss)
+    unread = {"backbones", "baselines", *TASKS, *of_other_losses}
     if run.task == "report":  # its images are the shards' own, its grade head has a weight of its own
         unread |= {"augment", "grade_weight"}
-    unread_of_task = {"losses"} if run.loss == "focal" else {"losses", "focal_gamma"}
-    own = getattr(train, run.task).model_dump(mode="json", exclude=unread_of_task)
+    own = getattr(train, run.task).model_dump(mode="json", exclude={"losses", *of_other_losses})
     return train.model_dump(mode="json", exclude=unread) | {run.task: own}
 
 

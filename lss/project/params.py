@@ -5,8 +5,10 @@ A wrong key or value raises LssError with the key, the value found and the value
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -15,11 +17,14 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    create_model,
     field_validator,
     model_validator,
 )
 
+from lss.backbones.registry import BACKBONES, backbone_names
 from lss.errors import LssError
+from lss.losses.registry import loss_names
 from lss.project import layout
 from lss.project.plan_settings import settings_path
 from lss.project.settings_file import Lines, read_settings
@@ -27,7 +32,6 @@ from lss.project.settings_file import Lines, read_settings
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-Backbone = Literal["biomedclip", "smolvlm", "llava_med"]
 Device = Literal["auto", "cpu", "cuda"]
 Fusion = Literal["spatial", "broadcast", "none"]
 PromptMode = Literal["predicted", "bank", "oracle"]
@@ -38,10 +42,21 @@ Guidance = Literal["spatial", "broadcast", "none", "learned", "shuffled", "empty
 UNET_SMALLEST = 32
 """Pixels: a U-Net halves its image four times, and normalises over more than one pixel at the bottom."""
 
-MaskLoss = Literal[
-    "pid_tversky", "cross_entropy", "dice_cross_entropy", "tversky", "focal_tversky",
-    "pid_tversky_wide", "pid_tversky_low", "pid_tversky_high",
-]  # fmt: skip
+
+def _named(names: Callable[[], list[str]]) -> AfterValidator:
+    """A name among those that a registry holds when the settings are read."""
+
+    def check(value: str) -> str:
+        if value not in (allowed := names()):
+            *first, last = map(repr, allowed)
+            raise ValueError(f"Input should be {', '.join(first)} or {last}" if first else f"Input should be {last}")
+        return value
+
+    return AfterValidator(check)
+
+
+Backbone = Annotated[str, _named(backbone_names)]
+MaskLoss = Annotated[str, _named(partial(loss_names, "segmentation"))]
 
 
 T = TypeVar("T")
@@ -214,19 +229,33 @@ class CheckpointParams(HubParams):
     companion: HubParams | None
 
 
-class LlavaMedParams(CheckpointParams):
+class TowerParams(CheckpointParams):
     """And which vision tower it gets: the one within its own files, or the companion's."""
 
     vision_tower: Literal["checkpoint", "clip"]
 
 
-class WeightParams(Section):
-    """Checkpoints of the backbones."""
+class WeightSource(Section):
+    """Where the backbones' checkpoints come from."""
 
     source: Literal["tiny", "published"]
-    biomedclip: CheckpointParams
-    smolvlm: CheckpointParams
-    llava_med: LlavaMedParams
+
+    def of(self, backbone: str) -> CheckpointParams:
+        """The sub-section of a backbone."""
+        found: CheckpointParams = getattr(self, backbone)
+        return found
+
+
+if TYPE_CHECKING:
+    WeightParams = WeightSource
+else:  # and a sub-section for every backbone
+    WeightParams = create_model(
+        "WeightParams",
+        __base__=WeightSource,
+        **{
+            record.name: (TowerParams if record.chooses_vision_tower else CheckpointParams, ...) for record in BACKBONES
+        },
+    )
 
 
 class AugmentParams(Section):
@@ -260,7 +289,7 @@ class PidParams(Section):
 class ClassificationParams(Section):
     """Training of the grade head."""
 
-    losses: Names[Literal["cross_entropy"]]
+    losses: Names[Annotated[str, _named(partial(loss_names, "classification"))]]
     epochs: Count
     patience: Count
     learning_rate: Positive
@@ -281,7 +310,7 @@ class SegmentationParams(Section):
 class ReportParams(Section):
     """Training of the report generator."""
 
-    losses: Names[Literal["focal", "nll"]]
+    losses: Names[Annotated[str, _named(partial(loss_names, "report"))]]
     focal_gamma: Annotated[float, Field(ge=0)]
     epochs: Count
     patience: Count

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from lss.backbones.registry import BACKBONES as REGISTERED
 from lss.domain.grades import GRADE_LABELS
 from lss.evaluation.reports import FINDINGS_METRICS
+from lss.losses.registry import loss_labels
 from lss.metrics.language import METRICS
 
-BACKBONES = {"biomedclip": "BiomedCLIP", "smolvlm": "SmolVLM", "llava_med": "LLaVA-Med", "unet": "U-Net"}
+BACKBONES = {**{record.name: record.label for record in REGISTERED}, "unet": "U-Net"}
 
 FUSIONS = {
     "spatial": "spatial fusion",
@@ -26,18 +28,7 @@ COHORTS = {
     "folder": "a folder of the user's own",
 }
 
-LOSSES = {
-    "pid_tversky": "PID-Tversky",
-    "pid_tversky_wide": "PID-Tversky, beta 0.05 to 0.95",
-    "pid_tversky_low": "PID-Tversky, beta fixed at 0.65",
-    "pid_tversky_high": "PID-Tversky, beta fixed at 0.85",
-    "cross_entropy": "cross-entropy",
-    "dice_cross_entropy": "Dice + cross-entropy",
-    "tversky": "Tversky",
-    "focal_tversky": "focal Tversky",
-    "focal": "focal",
-    "nll": "NLL",
-}
+LOSSES = loss_labels()
 
 SOURCES = {
     "head": "grade head",
@@ -140,4 +131,4 @@ def spell_out(text: str) -> str:
     'Dice against true mask: BiomedCLIP PID-Tversky'
     """
     names = BACKBONES | LOSSES | SOURCES
-    return re.sub(r"[a-z]+(?:_[a-z]+)+|biomedclip|smolvlm|unet", lambda word: names.get(word[0], word[0]), text)
+    return re.sub(r"[a-z]+(?:_[a-z]+)+|" + "|".join(BACKBONES), lambda word: names.get(word[0], word[0]), text)

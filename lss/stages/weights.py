@@ -10,7 +10,7 @@ from lss.backbones.files import checkpoint_files, copy_checkpoint, require_finit
 from lss.errors import LssError
 from lss.fetch.sources import WEIGHT_LICENCES, weights_remedy
 from lss.project.manifest import write_manifest
-from lss.project.params import CheckpointParams, HubParams, WeightParams
+from lss.project.params import CheckpointParams, HubParams, TowerParams, WeightParams
 from lss.runtime.progress import progress
 from lss.storage.io import atomic_folder, read_json, sha256_file, write_json
 
@@ -28,7 +28,7 @@ def run(params: WeightParams, seed: int, *, backbone: str, published: Path, fold
     Args:
         params: section `weights`.
         seed: of the tiny checkpoint's random weights.
-        backbone: biomedclip, smolvlm or llava_med.
+        backbone: one of lss.backbones.registry.BACKBONES.
         published: where a published checkpoint lies unless `params` names another folder; only read.
         folder: where the checkpoint goes, written anew as a whole; `manifest.json` in it lists size and SHA-256 of
             every file.
@@ -38,7 +38,7 @@ def run(params: WeightParams, seed: int, *, backbone: str, published: Path, fold
         LssError: the published files are not there, hold no safetensors, or are of another commit than the one pinned.
     """
     started = datetime.now(UTC)
-    checkpoint: CheckpointParams = getattr(params, backbone)
+    checkpoint = params.of(backbone)
     facts: dict[str, Any] = {"backbone": backbone, "source": params.source}
     with atomic_folder(folder) as beside:
         if params.source == "tiny":
@@ -48,10 +48,10 @@ def run(params: WeightParams, seed: int, *, backbone: str, published: Path, fold
             facts |= {"note": TINY_NOTE, "licence": TINY_LICENCE}
         else:
             facts |= _take(checkpoint, checkpoint.folder or published, folder, beside)
-        if backbone == "llava_med":
+        if isinstance(checkpoint, TowerParams):
             from lss.backbones.llava_med import describe_vision_tower, require_vision_tower
 
-            choice = params.llava_med.vision_tower
+            choice = checkpoint.vision_tower
             # of the published files themselves: a remedy names a folder, and `beside` is gone by then
             require_vision_tower(beside if params.source == "tiny" else Path(facts["folder"]), choice)
             facts |= {"vision_tower": choice, "vision_tower_weights": describe_vision_tower(beside, choice)}
