@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lss.backbones.registry import backbone_names, backbone_record, imported
+from lss.backbones.registry import backbone_names, backbone_record
 from lss.errors import LssError
 
 if TYPE_CHECKING:
@@ -98,5 +99,6 @@ def _try_tokenizer(backbone: Backbone) -> None:
 
 def backbone_class(name: str) -> type[Backbone]:
     """The class of the backbone called `name`. Raises LssError for an unknown name."""
-    found: type[Backbone] = imported(backbone_record(name).loader)
+    module, _, of_module = backbone_record(name).loader.partition(":")
+    found: type[Backbone] = getattr(import_module(module), of_module)  # each pulls in a library of several seconds
     return found

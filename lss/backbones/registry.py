@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any
 
 from lss.errors import LssError
 
@@ -80,9 +78,3 @@ def backbone_record(name: str) -> BackboneRecord:
         if record.name == name:
             return record
     raise LssError(f"params.yaml: train.backbones: no backbone '{name}'. There are: {', '.join(backbone_names())}.")
-
-
-def imported(place: str) -> Any:
-    """What lies at `module:name`; the module is imported now, since each pulls in libraries of several seconds."""
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)

@@ -6,6 +6,7 @@ towers hand on what an image shows (`tiny_init`), their language towers know not
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from lss.backbones import tiny_timm
 from lss.backbones.biomedclip import CONFIG, BiomedClip
 from lss.backbones.convert import llava_config, original_llava_key
 from lss.backbones.llava_med import CLIP_MEAN, CLIP_STD
-from lss.backbones.registry import backbone_record, imported
+from lss.backbones.registry import backbone_record
 from lss.backbones.tiny_init import init_block, init_embeddings
 from lss.backbones.tiny_tokenizers import (
     SMOLLM_SPECIAL,
@@ -51,7 +52,8 @@ def write_tiny_checkpoint(backbone: str, folder: Path, seed: int) -> None:
     # the libraries fill new models from torch's global generator; it is put back afterwards
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights", backbone))
-        imported(backbone_record(backbone).tiny)(folder)
+        module, _, function = backbone_record(backbone).tiny.partition(":")
+        getattr(import_module(module), function)(folder)
 
 
 def write_biomedclip(folder: Path) -> None:

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING
 
 from lss.errors import LssError
-
-if TYPE_CHECKING:
-    from lss.losses.base import MaskLoss
-    from lss.project.params import TrainParams
 
 
 @dataclass(frozen=True)
@@ -21,7 +15,8 @@ class LossRecord:
         task: classification, segmentation or report.
         name: in params.yaml, in paths and in tables of results.
         label: as it is printed.
-        factory: `module:function` that makes it from the train section; empty where the task computes it itself.
+        factory: `module:function` that makes it from the train section (`lss.losses.mask_losses`); empty where the
+            task computes it itself.
         reads: settings of the train section, or of its task's, that only this loss reads.
     """
 
@@ -31,26 +26,20 @@ class LossRecord:
     factory: str = ""
     reads: tuple[str, ...] = ()
 
-    def make(self, params: TrainParams) -> MaskLoss:
-        """Make the loss with the settings of the train section."""
-        module, _, function = self.factory.partition(":")
-        made: MaskLoss = getattr(import_module(module), function)(params)
-        return made
-
-
-_PID = "lss.losses.pid_tversky"
 
 LOSSES = (
     LossRecord("classification", "cross_entropy", "cross-entropy"),
-    LossRecord("segmentation", "pid_tversky", "PID-Tversky", f"{_PID}:make", ("gamma", "pid")),
+    LossRecord("segmentation", "pid_tversky", "PID-Tversky", "lss.losses.pid_tversky:make", ("gamma", "pid")),
     LossRecord("segmentation", "cross_entropy", "cross-entropy", "lss.losses.cross_entropy:make"),
     LossRecord("segmentation", "dice_cross_entropy", "Dice + cross-entropy", "lss.losses.dice_cross_entropy:make"),
     LossRecord("segmentation", "tversky", "Tversky", "lss.losses.tversky:make"),
     LossRecord("segmentation", "focal_tversky", "focal Tversky", "lss.losses.focal_tversky:make"),
-    LossRecord("segmentation", "pid_tversky_wide", "PID-Tversky, beta 0.05 to 0.95", f"{_PID}:make_wide",
+    LossRecord("segmentation", "pid_tversky_wide", "PID-Tversky, beta 0.05 to 0.95", "lss.losses.pid_tversky:make_wide",
                ("gamma", "pid")),
-    LossRecord("segmentation", "pid_tversky_low", "PID-Tversky, beta fixed at 0.65", f"{_PID}:make_low", ("gamma",)),
-    LossRecord("segmentation", "pid_tversky_high", "PID-Tversky, beta fixed at 0.85", f"{_PID}:make_high", ("gamma",)),
+    LossRecord("segmentation", "pid_tversky_low", "PID-Tversky, beta fixed at 0.65",
+               "lss.losses.pid_tversky:make_low", ("gamma",)),
+    LossRecord("segmentation", "pid_tversky_high", "PID-Tversky, beta fixed at 0.85",
+               "lss.losses.pid_tversky:make_high", ("gamma",)),
     LossRecord("report", "focal", "focal", reads=("focal_gamma",)),
     LossRecord("report", "nll", "NLL"),
 )  # fmt: skip

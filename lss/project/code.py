@@ -2,7 +2,8 @@
 
 A module counts by its syntax tree without docstrings: a comment, a docstring or the layout of its lines reruns nothing.
 A package of others counts by its pin in requirements.txt. Imports are read from the source, those inside functions
-too; an `__init__.py` counts where it is imported by name, not on the way to a module beside it.
+too, and those that `import_module` makes of a registry's texts ("module:name"); an `__init__.py` counts where it is
+imported by name, not on the way to a module beside it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 import sys
 from contextlib import suppress
 from functools import cache
@@ -30,7 +32,7 @@ _SILENT = {
     f"lss/{name}.py"
     for name in (
         *("__init__", "domain/__init__", "project/__init__", "runtime/__init__", "stages/__init__", "storage/__init__"),
-        *("errors", "fetch/sources", "runtime/progress"),
+        *("errors", "fetch/sources", "runtime/progress", "backbones/registry", "losses/registry"),
         *(f"project/{name}" for name in ("code", "layout", "manifest", "params", "settings_file")),
     )
 }
@@ -136,8 +138,18 @@ def read_module(path: str) -> Module:
                 imports |= {file for file in _files(name) if (ROOT / file).is_file()}
             elif package not in sys.stdlib_module_names:
                 packages.add(_NAMED_OTHERWISE.get(package, package.replace("_", "-")))
+    if "import_module" in words or "'import_module'" in words:  # it imports what the lists that it reads name
+        imports |= {named for file in imports for named in _named_modules(file)}
     digest = hashlib.sha256(" ".join(words).encode()).hexdigest()
     return Module(digest, frozenset(imports), frozenset(packages))
+
+
+def _named_modules(path: str) -> set[str]:
+    """Modules that texts of a module name as "module:name", such as the registries of losses and backbones."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    named = (text.partition(":")[0] for text in texts if re.fullmatch(r"lss(\.\w+)+:\w+", text))
+    return {file for name in named for file in _files(name) if (ROOT / file).is_file()}
 
 
 def _spell(node: ast.AST, words: list[str]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lss.backbones.base import Backbone
 from lss.losses.base import MaskLoss
-from lss.losses.registry import loss_record
+from lss.losses.mask_losses import make_mask_loss
 from lss.model.batch import Batch
 from lss.model.network import SegmentationNetwork, network_config
 from lss.project.params import SegmentationParams, TrainParams
@@ -153,7 +153,7 @@ def build(setup: Setup) -> SegmentationTask:
 
 def make_task(network: SegmentationNetwork, setup: Setup) -> SegmentationTask:
     """The task on a given network, with the loss that the setup names."""
-    mask_loss = loss_record("segmentation", setup.loss).make(setup.params)
+    mask_loss = make_mask_loss(setup.loss, setup.params)
     params, recount = setup.params, _recount(mask_loss, setup.params)
     return SegmentationTask(
         network, setup.backbone, mask_loss, params.segmentation, setup.device, params.grade_weight, recount
@@ -165,7 +165,7 @@ def build_unet(params: TrainParams, loss: str, device: torch.device) -> Segmenta
     from lss.model.unet import UNet  # imported here: MONAI takes seconds, and hardly anyone needs it
 
     network = UNet(params.mask_size, params.d_shared).to(device)
-    mask_loss = loss_record("segmentation", loss).make(params)
+    mask_loss = make_mask_loss(loss, params)
     recount = _recount(mask_loss, params)
     return SegmentationTask(network, None, mask_loss, params.segmentation, device, recount=recount)
 

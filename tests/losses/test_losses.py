@@ -13,7 +13,8 @@ from lss.errors import LssError
 from lss.losses.cross_entropy import cross_entropy
 from lss.losses.dice_cross_entropy import dice_cross_entropy
 from lss.losses.focal import IGNORED, focal_nll
-from lss.losses.registry import loss_names, loss_record
+from lss.losses.mask_losses import make_mask_loss
+from lss.losses.registry import loss_names
 from lss.losses.tversky import focal_tversky, tversky_index
 from lss.project.params import load_params
 
@@ -60,7 +61,7 @@ def test_alpha_weighs_false_positives_and_beta_false_negatives():
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_agrees_with_finite_differences(masks, name, project_root):
     logits, target = masks
-    loss = loss_record("segmentation", name).make(load_params(project_root / "params.yaml").train)
+    loss = make_mask_loss(name, load_params(project_root / "params.yaml").train)
     small = logits[:2, :, :3, :3].clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: loss(x, target[:2, :, :3, :3]), small)
 
@@ -70,7 +71,7 @@ def test_gradient_agrees_with_finite_differences(masks, name, project_root):
 @pytest.mark.parametrize("logit", [-200.0, 0.0, 200.0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_finite_with_finite_gradient_at_the_extremes(name, filled, logit, dtype, project_root):
-    loss = loss_record("segmentation", name).make(load_params(project_root / "params.yaml").train)
+    loss = make_mask_loss(name, load_params(project_root / "params.yaml").train)
     logits = torch.full((2, 1, 8, 8), logit, dtype=dtype, requires_grad=True)
     value = loss(logits, torch.full((2, 1, 8, 8), filled))
     value.backward()
@@ -80,7 +81,7 @@ def test_finite_with_finite_gradient_at_the_extremes(name, filled, logit, dtype,
 
 @pytest.mark.parametrize("name", NAMES)
 def test_right_masks_cost_less_and_empty_ones_cost_nothing(name, project_root):
-    loss = loss_record("segmentation", name).make(load_params(project_root / "params.yaml").train)
+    loss = make_mask_loss(name, load_params(project_root / "params.yaml").train)
     target = torch.zeros(2, 1, 8, 8)
     target[0, :, 2:5, 2:5] = 1
     right, wrong = loss(40 * target - 20, target).item(), loss(20 - 40 * target, target).item()
@@ -103,7 +104,7 @@ def test_cross_entropy_by_hand():
 
 def test_unknown_loss_names_the_allowed_ones(project_root):
     with pytest.raises(LssError, match="focal_tversky"):
-        loss_record("segmentation", "hinge").make(load_params(project_root / "params.yaml").train)
+        make_mask_loss("hinge", load_params(project_root / "params.yaml").train)
 
 
 def test_focal_nll_equals_monai_and_plain_nll():

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lss.backbones.registry import BACKBONES, imported
+from lss.backbones.registry import BACKBONES
 from lss.errors import LssError
 from lss.losses.registry import LOSSES, loss_labels, loss_names, loss_record, unread_settings
+from lss.project.code import code_parts
 from lss.project.params import load_params
 
 TOY_LOSS = '''"""A toy: the share of pixels that differ."""
@@ -34,7 +37,7 @@ def write_toy(folder):
 
 USE_LOSS = """
 import yaml, torch
-from lss.losses.registry import loss_record
+from lss.losses.mask_losses import make_mask_loss
 from lss.project.models import Run, model_runs, training_settings
 from lss.project.params import check_params
 from lss.reporting.names import LOSSES
@@ -43,7 +46,7 @@ raw["train"]["segmentation"]["losses"] = ["toy", "pid_tversky"]
 params = check_params(raw)
 assert Run("biomedclip", "segmentation", "toy") in model_runs(params.train)
 assert not {"gamma", "pid"} & set(training_settings(params.train, Run("biomedclip", "segmentation", "toy")))
-assert loss_record("segmentation", "toy").make(params.train)(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)) == 0.5
+assert make_mask_loss("toy", params.train)(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)) == 0.5
 assert LOSSES["toy"] == "toy loss"
 """
 
@@ -103,6 +106,11 @@ def test_one_module_and_one_record(
     assert len(touched) == 2
 
 
+def imported(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
 def test_every_record_names_what_is_there() -> None:
     for backbone in BACKBONES:
         assert imported(backbone.loader).name == backbone.name and callable(imported(backbone.tiny))
@@ -137,6 +145,18 @@ def test_names_that_are_none(project_root: Path, tmp_path: Path) -> None:
         (tmp_path / "params.yaml").write_text(text.replace(old, new))
         with pytest.raises(LssError, match=said):
             load_params(tmp_path / "params.yaml")
+
+
+def test_what_is_imported_by_its_name_counts_as_code() -> None:
+    """A changed loss retrains, a changed backbone too; the stages before do not depend on either."""
+    train = code_parts("train").keys()
+    named = [
+        place.partition(":")[0].replace(".", "/") + ".py"
+        for place in [*(loss.factory for loss in LOSSES if loss.factory), *(backbone.loader for backbone in BACKBONES)]
+    ]
+    assert set(named) <= train and "package torch" in train
+    for stage in ("ingest", "pseudo_mask", "tables"):
+        assert not set(named) & code_parts(stage).keys() and "package peft" not in code_parts(stage)
 
 
 def test_the_registries_are_light() -> None:
