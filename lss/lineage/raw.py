@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lss.backbones.registry import backbone_names
 from lss.project import layout
 from lss.project.outside import hash_of_all, listed_files
 from lss.project.params import Params
@@ -56,7 +57,7 @@ def is_outside(path: str, params: Params) -> bool:
         str(params.cohort.root),
         layout.PUBLISHED.format(backbone="").rstrip("/"),
         layout.KEPT.format(name="").rstrip("/"),
-        *(str(checkpoint.folder) for checkpoint in (weights.biomedclip, weights.smolvlm, weights.llava_med)
+        *(str(checkpoint.folder) for checkpoint in map(weights.of, backbone_names())
           if checkpoint.folder is not None),
     ]  # fmt: skip
     named = [str(file) for file in (params.split.file, params.ingest.pseudonym_key_file) if file is not None]
