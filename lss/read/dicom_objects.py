@@ -69,12 +69,12 @@ def dicom_objects(reading: Reading, document: dict[str, Any], by: Provenance) ->
     if measured:
         objects["measurements.dcm"] = "measurements (TID 1500)", measurement_report(measured, by)
     objects["reading.dcm"] = "reading (PDF)", encapsulated_pdf(_pdf(document), first, by, "Reading, research software")
-    for disc in reading.discs:
+    for number, disc in enumerate(reading.discs, start=1):
         shown = disc.smallest or next((s for s in disc.slices if s.prepared is not None), None)
         if shown is not None:
             words = f"{disc.level or 'level uncertain'}, slice {shown.number}"
-            picture = secondary_capture(overlay(shown), sources[shown.number], by, disc.block, words)
-            objects[f"picture-{disc.block}.dcm"] = "pictures (Secondary Capture)", picture
+            picture = secondary_capture(overlay(shown), sources[shown.number], by, number, words)
+            objects[f"picture-{number}.dcm"] = "pictures (Secondary Capture)", picture
     return objects
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lss.cohorts.base import RawSlice
-from lss.cohorts.blocks import find_blocks
+from lss.cohorts.blocks import MAX_BLOCK_MM, along, find_blocks, length, normal
 from lss.domain.grades import GRADES
 from lss.errors import LssError
 from lss.inference.bundle import Bundle
@@ -56,7 +56,7 @@ class SliceReading:
 
 @dataclass(frozen=True)
 class DiscReading:
-    """One block of slices, which is one disc: its level, pooled grade, and the slice at which the sac is smallest."""
+    """The slices through one disc: its level, pooled grade, and the slice at which the sac is smallest."""
 
     block: int
     level: str | None
@@ -115,7 +115,7 @@ def read_slices(
         starts = range(0, len(ready), batch_size)
         for start in progress(starts, "batches read", total=len(starts), unit="batch", shown=shown):
             _read_batch(ready[start : start + batch_size], models, writing, seed)
-    return Reading(study, spine, slices, [_disc(block, slices) for block in sorted(set(blocks))])
+    return Reading(study, spine, slices, [_disc(own) for own in pooled(slices)])
 
 
 def _blocks(axial: list[RawSlice]) -> list[int]:
@@ -124,6 +124,23 @@ def _blocks(axial: list[RawSlice]) -> list[int]:
     number = {id(item): count for count, block in enumerate(reversed(find_blocks(placed)), start=1) for item in block}
     rest = len(set(number.values())) + 1
     return [number.get(id(item), rest) for item in axial]
+
+
+def pooled(slices: list[SliceReading]) -> list[list[SliceReading]]:
+    """Slices that are one disc's: a block, or in a stack too long for one disc those of each level.
+
+    Slices of such a stack, or without a position, whose level is not known are no disc's and are not pooled.
+    """
+    groups: dict[tuple[int, str], list[SliceReading]] = defaultdict(list)
+    for block in sorted({one.block for one in slices}):
+        own = [one for one in slices if one.block == block]
+        placed = all(one.item.geometry is not None for one in own)
+        ordered = sorted(own, key=lambda one: along(one.item, normal(own[0].item))) if placed else []
+        is_block = placed and length([one.item for one in ordered]) <= MAX_BLOCK_MM
+        for one in own:
+            if is_block or one.level.level is not None:
+                groups[block, "" if is_block else str(one.level.level)].append(one)
+    return list(groups.values())
 
 
 def _prepare(one: SliceReading, preparation: Preparation, spine: Spine | None) -> None:
@@ -193,9 +210,8 @@ def _prepared_for(one: SliceReading, bundle: Bundle, models: Models) -> Prepared
     return one.prepared if same else prepare_slice(one.prepared.source, bundle.preparation)
 
 
-def _disc(block: int, slices: list[SliceReading]) -> DiscReading:
-    """Pool a block: the level most of its slices have, the highest mean probability, the smallest sac."""
-    own = [one for one in slices if one.block == block]
+def _disc(own: list[SliceReading]) -> DiscReading:
+    """Pool a disc's slices: the level most of its slices have, the highest mean probability, the smallest sac."""
     level = Counter(one.level.level for one in own).most_common(1)[0][0]
     reason = next(one.level.reason for one in own if one.level.level == level)
     read = [one.probabilities for one in own if one.probabilities]
@@ -203,4 +219,4 @@ def _disc(block: int, slices: list[SliceReading]) -> DiscReading:
     grade = max(GRADES, key=lambda name: (pooled[name], GRADES.index(name))) if pooled else None
     measured = [one for one in own if one.measure is not None]
     smallest = min(measured, key=lambda one: one.measure.area_mm2.value if one.measure else 0.0, default=None)
-    return DiscReading(block, level, reason, own, grade, pooled, smallest)
+    return DiscReading(own[0].block, level, reason, own, grade, pooled, smallest)

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from lss.phantom.archive import Plan, write_patient
 from lss.project.params import Params, load_params
 from lss.read.document import load_schema
 from lss.read.models import Models, load_models
-from lss.read.reading import Reading, read_slices
+from lss.read.reading import Reading, pooled, read_slices
 from lss.read.run import Settings, read_study, write_reading
 from lss.read.study import RefusedError, open_study
 from lss.stages import train, weights
@@ -282,6 +283,17 @@ def test_a_mirrored_header_does_not_move_the_sac(patient: tuple[Path, Any], tmp_
     for one, other in zip(first.axial, second.axial, strict=True):
         assert one.geometry is not None and other.geometry is not None
         assert np.allclose(one.geometry.centre_3, other.geometry.centre_3, atol=0.01)
+
+
+def test_slices_are_pooled_only_where_they_are_one_disc(reading: Reading) -> None:
+    """Blocks are; a stack too long for a disc, or slices without a position, only as far as their level is known."""
+    assert [len(own) for own in pooled(reading.slices)] == [4, 4, 4]
+    stack = [replace(one, block=1) for one in reading.slices]
+    assert [{one.level.level for one in own} for own in pooled(stack)] == [{"L3-L4"}, {"L4-L5"}, {"L5-S1"}]
+    unknown = [replace(one, level=replace(one.level, level=None)) for one in stack]
+    assert pooled(unknown) == []
+    nowhere = [replace(one, item=replace(one.item, geometry=None)) for one in unknown[:3]]
+    assert pooled(nowhere) == []
 
 
 def test_help_tells_it_from_predict() -> None:
