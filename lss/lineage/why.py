@@ -68,6 +68,13 @@ def _tree(
         if stage == "cohort":
             yield from _raw(raw, records[0], all_files, depth + 1)
             continue
+        if stage == "weights":
+            sources = ", ".join(sorted({record.facts.get("source", "unknown") for record in records}))
+            words = {
+                "tiny": "drawn by this program from the seed",
+                "published": "copies of the published files, as set",
+            }
+            yield _line(depth + 1, words.get(sources, sources))
         inputs = dict.fromkeys(path for record in records for path in record.inputs if kept.keeps(path))
         yield from _tree(list(inputs), chain, raw, kept, all_files, depth + 1, seen, root)
 

@@ -127,6 +127,7 @@ def test_why_goes_down_to_the_dicom_files_with_settings_and_commit(run: Params) 
     assert places == sorted(places)
     indents = [len(lines[place]) - len(lines[place].lstrip()) for place in places]
     assert indents == sorted(set(indents))
+    assert "drawn by this program from the seed" in result.stdout  # the tiny checkpoints
     assert "train.gamma: 0.75" in result.stdout and "; commit " in result.stdout
     assert "2 raw files (2 .ima, 16 bytes)" in result.stdout and RAW not in result.stdout
     files = lss("why", TABLE, "--files").stdout
