@@ -50,7 +50,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Path:
         )  # fmt: skip
         predict.run(
             params.predict, 3, execution=params.execution,
-            model=folder / task, weights=checkpoint, segmentation=segmentation,
+            model=folder / task, weights=checkpoint,
             shards=shards["test"], predictions=folder / f"{task}.parquet", manifest=folder / "p.json",
         )  # fmt: skip
     return folder

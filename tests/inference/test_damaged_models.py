@@ -190,7 +190,7 @@ def test_a_checkpoint_of_nan_predicts_nothing(copy: Path, study: Path, project_r
     with pytest.raises(LssError, match=r"slice S2000: the model's output is not finite"):
         predict.run(
             settings.predict, 3, execution=settings.execution,
-            model=copy / "model", weights=copy / "weights", segmentation=None,
+            model=copy / "model", weights=copy / "weights",
             shards=sorted((study / "shards").glob("test-*.parquet")), predictions=copy / "p.parquet",
             manifest=copy / "p.json",
         )  # fmt: skip
