@@ -1,7 +1,8 @@
 """Cross-sectional area and anteroposterior diameter of the thecal sac on an axial slice, with intervals.
 
 The uncertainty of a mask is one length: how far its wall may stand from the true one, `WALL_MM`, the 95th percentile
-over phantom slices of the area's error per length of the outline (`benchmarks/measures.py`). Area and diameter get
+over phantom slices of the area's error per length of the outline (`benchmarks/measures.py`, which also says how far
+it falls short on other patients). Area and diameter get
 their intervals from it: a wall displaced by w changes the area by w times the perimeter, the diameter by 2 w.
 """
 
