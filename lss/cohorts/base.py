@@ -64,9 +64,16 @@ class Reject:
     private: str = ""  # what the owner needs beside: another file's name, a cell's text
 
     @classmethod
-    def of(cls, file: str, error: UnusableError) -> Reject:
-        """The line of a file that raised `error`."""
-        return cls(file, error.reason, error.detail, error.remedy)
+    def of(cls, file: str, error: Exception) -> Reject:
+        """The line of a file that raised `error`: one that nobody foresaw is this file's fault too, and stops nothing.
+
+        Raises `error` itself where it is about the cohort as a whole (LssError).
+        """
+        if isinstance(error, LssError):
+            raise error
+        if isinstance(error, UnusableError):
+            return cls(file, error.reason, error.detail, error.remedy)
+        return cls(file, "cannot be decoded", type(error).__name__, "Copy, fetch or export it again.")
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,15 @@ def _number_key(digits: str) -> tuple[int, int, str]:
     """Orders numbers by length, then by digits: `int` refuses those of thousands of digits."""
     significant = digits.lstrip("0")
     return 0, len(significant), f"{significant}\x1f{digits}"
+
+
+def whole_number(text: str) -> int | None:
+    """A number of at most nine digits, of an instance or slice; None for anything else.
+
+    >>> whole_number("0012"), whole_number("1.5"), whole_number("9" * 5000)
+    (12, None, None)
+    """
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def patient_number(text: object) -> str:

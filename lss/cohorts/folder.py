@@ -99,7 +99,7 @@ class FolderDataset:
             places[above := PurePosixPath(file).parent.as_posix()] += 1
             try:
                 self._read(record, file, _Context(patient, above, places[above], row))
-            except UnusableError as error:
+            except Exception as error:
                 record.rejects.append(Reject.of(file, error))
         record.slices, left_out = settle_series(record.slices)
         record.rejects += left_out

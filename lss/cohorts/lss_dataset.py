@@ -87,9 +87,10 @@ class LssDataset:
                     found = self._read(place, file, discs)
                     record.slices += found.slices
                     record.rejects += found.rejects
-                except UnusableError as error:
-                    record.rejects.append(Reject.of(name, error))
-                    if error.reason == "no image file":
+                except Exception as error:
+                    reject = Reject.of(name, error)
+                    record.rejects.append(reject)
+                    if reject.reason == "no image file":
                         continue  # the table of slice numbers counts images
                 series[str(PurePosixPath(name).parent)].append(name)
         record.slices, left_out = settle_series(record.slices)
@@ -145,7 +146,7 @@ def _find_images(root: Path) -> tuple[list[_Place], list[Reject]]:
         raise LssError(f"{root}: cohort.root: no such folder. Put the archive there, or name its folder.")
     folders = sorted(path for path in (root / IMAGES, *root.glob(f"*/{IMAGES}")) if path.is_dir())
     folders = [path for path in folders if not any(path in other.parents for other in folders)]  # unpacked into itself
-    archives = sorted(path for path in root.iterdir() if path.suffix.lower() == ".zip")
+    archives = sorted(path for path in root.iterdir() if path.suffix.lower() == ".zip" and path.is_file())
     if folders:
         tree = FolderTree(root)
         remedy = "Move it away; if it holds other patients, unpack it."

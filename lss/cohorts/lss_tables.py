@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from lss.cohorts.base import Reject, patient_number
+from lss.cohorts.base import Reject, patient_number, whole_number
 from lss.cohorts.needed_files import DEPTHS, NOTES_PATTERNS
 from lss.cohorts.spreadsheets import numbered_rows, people_of, read_cells
 from lss.errors import LssError
@@ -58,7 +58,7 @@ def read_slice_numbers(root: Path) -> tuple[dict[str, tuple[int, ...]], list[Rej
     for table in tables[:1]:
         for row_number, row in enumerate(read_cells(table), start=1):
             where, patient = f"{table.name}#row{row_number}", patient_number(row[0]) if row else ""
-            if len(row) < 4 or not patient or not all(cell.isdecimal() for cell in row[1:4]):
+            if len(row) < 4 or not patient or None in map(whole_number, row[1:4]):
                 if row_number > 1 and any(row):
                     detail = "no patient and three whole numbers"
                     rejects.append(Reject(where, "unusable row", detail, "Correct the row, or remove it."))
@@ -66,7 +66,7 @@ def read_slice_numbers(root: Path) -> tuple[dict[str, tuple[int, ...]], list[Rej
                 detail = "a second row of this patient"
                 rejects.append(Reject(where, "duplicate row", detail, "Keep one row a patient; the first was used."))
             else:
-                numbers[patient] = tuple(int(cell) for cell in row[1:4])
+                numbers[patient] = tuple(whole_number(cell) or 0 for cell in row[1:4])
     return numbers, rejects
 
 

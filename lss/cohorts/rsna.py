@@ -17,8 +17,8 @@ from lss.cohorts.base import (
     PatientRecord,
     RawSlice,
     Reject,
-    UnusableError,
     natural_key,
+    whole_number,
 )
 from lss.cohorts.dicom import read_dicom
 from lss.cohorts.file_tree import FolderTree
@@ -76,10 +76,10 @@ class RsnaDataset:
                 data = self._tree.read(file)
                 refuse_no_image(file, data, discs)
                 found = read_dicom(data, file, description, assumed_spacing_mm=self._assumed_spacing_mm)
-            except UnusableError as error:
+            except Exception as error:
                 record.rejects.append(Reject.of(file, error))
                 continue
-            named = int(path.stem) if path.stem.isdecimal() else None
+            named = whole_number(path.stem)
             for item in found.slices:
                 item.study, item.series = item.study or patient, f"{patient}.{series}"
                 item.instance = item.instance or named or 0
@@ -150,8 +150,9 @@ class RsnaDataset:
             if "sagittal" in self._descriptions.get(series, "").lower():
                 continue
             level = _LEVELS.get(re.sub(r"^(l\d)[\W_]*([ls]\d)$", r"\1_\2", row["level"].lower()))
-            if level and row["instance_number"].isdecimal():
-                key = (*series, int(row["instance_number"]))
+            instance = whole_number(row["instance_number"])
+            if level and instance is not None:
+                key = (*series, instance)
                 shown[key].add(level)
                 self._rows_of.setdefault(key, number)
             else:

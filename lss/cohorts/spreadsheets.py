@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,12 @@ T = TypeVar("T")
 
 TABLES = (".csv", ".tsv", ".xlsx")
 """Endings of the tables that `read_cells` reads."""
+
+MAX_WORKBOOK = 128 * 2**20
+"""Bytes of all parts of a workbook, unpacked."""
+
+MAX_CELLS = 5_000_000
+"""Cells of a sheet, empty ones before the last of a row included."""
 
 _MARK_REMEDY = "A quotation mark in it opens a cell that no other closes there: remove it, or write it twice."
 _OF_PEOPLE = re.compile(
@@ -203,13 +210,25 @@ def _read_excel(path: Path) -> list[list[str]]:
     import openpyxl
 
     try:
+        with zipfile.ZipFile(path) as packed:
+            if sum(info.file_size for info in packed.infolist()) > MAX_WORKBOOK:
+                raise LssError(f"{path}: unpacks to over {MAX_WORKBOOK >> 20} MiB. Save the first sheet alone.")
         workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             sheet = workbook.worksheets[0]
             sheet.reset_dimensions()  # what the file says of its size may be wrong, and rows beyond it would be lost
-            return [["" if cell is None else str(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+            rows: list[list[str]] = []
+            cells = 0
+            for row in sheet.iter_rows(values_only=True):
+                cells += len(row)
+                if cells > MAX_CELLS:
+                    raise LssError(f"{path}: has over {MAX_CELLS} cells. Remove empty columns and rows.")
+                rows.append(["" if cell is None else str(cell) for cell in row])
+            return rows
         finally:
             workbook.close()
+    except LssError:
+        raise
     except OSError as error:
         raise LssError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except Exception as error:  # those of zip, XML and openpyxl share no base class

@@ -123,7 +123,7 @@ class IngestParams(Section):
 
     unnamed_level: Literal["A", "note", "none"]
     unknown_level: Literal["note", "none"]
-    assumed_spacing_mm: Positive | None
+    assumed_spacing_mm: Annotated[float, Field(ge=0.1, le=10)] | None
     pseudonym_key_file: Path | None
 
 

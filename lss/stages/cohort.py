@@ -26,6 +26,7 @@ from lss.project.manifest import write_manifest
 from lss.project.outside import hash_of_all, list_files
 from lss.project.params import CohortParams, PhantomParams
 from lss.runtime.progress import progress
+from lss.runtime.workers import end_with_parent
 from lss.storage import schemas
 from lss.storage.io import atomic_folder, parquet_writer, write_json
 
@@ -130,7 +131,8 @@ def _write_patients(
         yield from map(work, plans)
         return
     # spawn: a forked child could inherit a lock held by some library's thread
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=end_with_parent, initargs=(os.getpid(),)) as pool:
         yield from pool.map(work, plans)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import glob
 import hashlib
 import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,6 +160,8 @@ def read_parquet(path: Path | str, schema: pa.Schema, columns: list[str] | None 
 
 
 def sha256_file(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits. OSError for what has no end, such as a pipe or /dev/zero."""
+    if not stat.S_ISREG(Path(path).stat().st_mode):  # to open a pipe would wait for its other end
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

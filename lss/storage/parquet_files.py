@@ -36,6 +36,8 @@ _DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError, OverflowError, Memory
 class TableReader:
     """One Parquet file, read by row groups; whatever is read of a sealed file is held against the checksums.
 
+    It is read in this thread alone: Arrow waits for ever for a thread that cannot start.
+
     A file without a seal, written by another program, is read too; its pages are checked where they have checksums.
 
     Args:
@@ -59,7 +61,7 @@ class TableReader:
         try:
             with self._path.open("rb") as file:
                 self._sums = _read_seal(file)
-            self._file = pq.ParquetFile(path, page_checksum_verification=self._sums is None)
+            self._file = pq.ParquetFile(path, page_checksum_verification=self._sums is None, pre_buffer=False)
             described = self._file.metadata
             names = self._file.schema_arrow.names
             self.group_sizes = tuple(described.row_group(group).num_rows for group in range(described.num_row_groups))
@@ -90,7 +92,7 @@ class TableReader:
         """The columns of one row group."""
         try:
             self._check(number)
-            table = self._file.read_row_group(number, columns=self.columns)
+            table = self._file.read_row_group(number, columns=self.columns, use_threads=False)
         except _DAMAGE as error:
             raise self._broken(error) from error
         return self._right(table, f"{self._path}: row group {number}")
@@ -104,7 +106,7 @@ class TableReader:
         try:
             for number in range(len(self.group_sizes)):
                 self._check(number)
-            table = self._file.read(columns=self.columns)
+            table = self._file.read(columns=self.columns, use_threads=False)
         except _DAMAGE as error:
             raise self._broken(error) from error
         return self._right(table, str(self._path))
