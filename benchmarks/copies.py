@@ -36,12 +36,13 @@ def measure(tables: list[Path], bits: int) -> None:
     slices = [row for row in slices if (row["plane"], row["weighting"]) == ("axial", "T2")]
     images = [pixels_from_bytes(row["pixels"], row["rows"], row["columns"]).astype(np.float32) for row in slices]
     small, patients = [thumbnail(image) for image in images], [row["patient_key"] for row in slices]
-    same_image.ALIKE, usual = -1.0, same_image.ALIKE
+    usual = same_image.ALIKE, same_image.ALIKE_OF_FEW_BITS
+    same_image.ALIKE = same_image.ALIKE_OF_FEW_BITS = -1.0
     found = [pair for pair in find_copies(small, small, bits) if pair.first < pair.second]
     other = [pair for pair in found if patients[pair.first] != patients[pair.second]]
     pairs = sum(a != b for a, b in combinations(patients, 2))
     most = max(other, key=lambda pair: pair.likeness, default=None)
-    refused = sum(pair.likeness >= usual for pair in other)
+    refused = sum(is_one(pair, usual) for pair in other)
     print(f"{len(images)} slices of {len(set(patients))} patients, {pairs} pairs of different patients")
     print(f"  {len(other)} within {bits} bits, most alike {most and round(most.likeness, 3)}, refused {refused}")
     for name, change in CHANGES.items():
@@ -49,10 +50,14 @@ def measure(tables: list[Path], bits: int) -> None:
             next(iter(find_copies([thumbnail(change(image.copy()))], [known], bits)), Copy(0, 0, -1, -1.0))
             for image, known in list(zip(images, small, strict=True))[:30]
         ]
-        caught = sum(copy.likeness >= usual for copy in copies)
+        caught = sum(is_one(copy, usual) for copy in copies)
         least = min(copy.likeness for copy in copies)
         apart = max(copy.bits for copy in copies)
         print(f"  {name:24} caught {caught} of {len(copies)}, least alike {least:.2f}, bits up to {apart}")
+
+
+def is_one(pair: Copy, alike: tuple[float, float]) -> bool:
+    return pair.bits >= 0 and pair.likeness >= alike[pair.bits <= same_image.FEW_BITS]
 
 
 def time_search(count: int, bits: int) -> None:

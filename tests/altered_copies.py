@@ -50,7 +50,7 @@ def as_jpeg(image: np.ndarray) -> np.ndarray:
 CHANGES: dict[str, Change] = {
     "same": lambda image: image,
     "gamma 0.5": lambda image: (image / image.max()) ** 0.5,
-    "gamma 2": lambda image: (image / image.max()) ** 2,
+    "gamma 1.5": lambda image: (image / image.max()) ** 1.5,
     "contrast": lambda image: np.clip(1.3 * image - 0.1 * image.max(), 0, image.max()),
     "8 bits": lambda image: np.rint(image / image.max() * 255),
     "shift 1": moved(right=1, down=1),
