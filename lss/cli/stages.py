@@ -267,11 +267,24 @@ def train(backbone: Backbone, task: Task, loss: Loss) -> None:
     **Writes** `results/models/BACKBONE/TASK-LOSS/`: model.json, model.safetensors, adapter/ (peft), epochs.csv; the
     epochs once more for `tensorboard --logdir logs/tensorboard`.
     """
-    from lss.training.launch import is_process, launch
+    from lss.storage.io import sole_user
+    from lss.training.launch import is_process
 
     params = _settings("train")
     _check_run(params, backbone, task, loss)
     names = {"backbone": backbone, "task": task, "loss": loss}
+    folder = Path(layout.MODEL.format(**names))
+    if is_process():  # the one that started it holds the folder
+        _train(params, names)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with sole_user(folder, folder):
+        _train(params, names)
+
+
+def _train(params: Params, names: dict[str, str]) -> None:
+    from lss.training.launch import is_process, launch
+
     if params.execution.processes > 1 and not is_process():
         launch(params.execution.processes, ["train", *(f"--{option}={value}" for option, value in names.items())])
         return
@@ -281,14 +294,16 @@ def train(backbone: Backbone, task: Task, loss: Loss) -> None:
         params.train,
         params.seed,
         execution=params.execution,
-        **names,
-        weights=_weights(backbone),
+        backbone=names["backbone"],
+        task=names["task"],
+        loss=names["loss"],
+        weights=_weights(names["backbone"]),
         shards=_shards(params, "train", "val"),
-        segmentation=_segmentation_model(params, backbone, task),
+        segmentation=_segmentation_model(params, names["backbone"], names["task"]),
         folder=Path(layout.MODEL.format(**names)),
         state=Path(layout.TRAINING_STATE.format(**names)),
         events=Path(layout.EVENTS.format(**names)),
-        manifest=_manifest("train", backbone, task, loss),
+        manifest=_manifest("train", *names.values()),
     )
 
 

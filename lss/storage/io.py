@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import fcntl
 import glob
 import hashlib
 import io
@@ -40,9 +41,10 @@ def atomic_path(path: Path | str, mode: int | None = None) -> Iterator[Path]:
 
     It lies in a hidden folder of its own beside `path`, which only the owner may read, since some libraries
     (safetensors) write beside a file themselves. What a killed process left of the same file is removed first: nobody
-    else would, and DVC would track it. So only one process at a time may write a path; Snakemake sees to that.
+    else would, and DVC would track it. Of two processes that write one path at a time the second is refused.
 
-    Raises LssError that names `path` and the remedy where the machine does not let it be written.
+    Raises LssError that names `path` and the remedy where the machine does not let it be written, or another process
+    is writing it.
     """
     path = Path(path)
     with _folder_beside(path) as folder:
@@ -80,8 +82,8 @@ def _folder_beside(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{path.name}."
         for left in path.parent.glob(f"{glob.escape(prefix)}????????"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as name:
+            _sweep(left, path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as name, sole_user(Path(name), path):
             folder = Path(name)
             _moment("begun", path)
             yield folder
@@ -91,6 +93,41 @@ def _folder_beside(path: Path) -> Iterator[Path]:
         if not _is_of_writing(error, path) or (said := explain(error)) is None:
             raise
         raise LssError(f"{path}: cannot be written: {said}") from error
+
+
+def _sweep(left: Path, path: Path) -> None:
+    """Remove what a killed process left while it wrote `path`; LssError where a living one is writing it."""
+    if left.is_dir():
+        with sole_user(left, path):
+            shutil.rmtree(left)
+    else:
+        left.unlink()
+
+
+@contextmanager
+def sole_user(folder: Path, what: Path) -> Iterator[None]:
+    """Hold `folder` while the block runs, for this process and its children; it need not be empty.
+
+    The kernel lets go of it when they end, however they do. File systems without locks (some network drives) hold
+    nothing.
+
+    Raises LssError that names `what` when another process holds the folder.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise LssError(
+            f"{what}: another process is making this now, and goes on. Wait until it has ended; then give the same "
+            "command again if anything is left to do."
+        ) from error
+    except OSError:
+        pass  # no locks here
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _is_of_writing(error: Exception, path: Path) -> bool:

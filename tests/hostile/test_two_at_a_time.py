@@ -1,0 +1,99 @@
+"""Two processes at one file or one model: the second is refused with a word, the first loses nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lss.cli import app, stages
+from lss.errors import LssError
+from lss.project.params import load_params
+from lss.storage.io import atomic_folder, atomic_path, sole_user, write_text
+
+FORK = multiprocessing.get_context("fork")
+
+
+def _write_slowly(path: Path, kind: str, begun: Event, go_on: Event) -> None:
+    if kind == "file":
+        with atomic_path(path) as temporary:
+            temporary.write_text("first")
+            begun.set()
+            go_on.wait(60)
+    else:
+        with atomic_folder(path) as temporary:
+            (temporary / "a").write_text("first")
+            begun.set()
+            go_on.wait(60)
+
+
+def _write_at_once(path: Path, kind: str) -> None:
+    if kind == "file":
+        write_text(path, "second")
+    else:
+        with atomic_folder(path) as temporary:
+            (temporary / "a").write_text("second")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_second_writer_is_refused_and_the_first_goes_on(kind: str, tmp_path: Path) -> None:
+    path, begun, go_on = tmp_path / "made", FORK.Event(), FORK.Event()
+    first = FORK.Process(target=_write_slowly, args=(path, kind, begun, go_on))
+    first.start()
+    assert begun.wait(60)
+    with pytest.raises(LssError, match="made: another process is making this now, and goes on"):
+        _write_at_once(path, kind)
+    go_on.set()
+    first.join()
+    assert first.exitcode == 0
+    assert (path if kind == "file" else path / "a").read_text() == "first"
+    assert [found.name for found in tmp_path.iterdir()] == ["made"]
+    _write_at_once(path, kind)  # now that it has ended
+    assert (path if kind == "file" else path / "a").read_text() == "second"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_killed_writer_holds_nothing(kind: str, tmp_path: Path) -> None:
+    path, begun, go_on = tmp_path / "made", FORK.Event(), FORK.Event()
+    first = FORK.Process(target=_write_slowly, args=(path, kind, begun, go_on))
+    first.start()
+    assert begun.wait(60) and first.pid
+    os.kill(first.pid, signal.SIGKILL)
+    first.join()
+    _write_at_once(path, kind)
+    assert [found.name for found in tmp_path.iterdir()] == ["made"]
+
+
+def _hold(folder: Path, held: Event, let_go: Event) -> None:
+    with sole_user(folder, folder):
+        held.set()
+        let_go.wait(60)
+
+
+def test_two_trainings_of_one_model(tmp_path: Path, project_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second ends before it has read or written anything; of another model it goes on."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text((project_root / "params.yaml").read_text())
+    trained = []
+    monkeypatch.setattr(stages, "_train", lambda params, names: trained.append(names["loss"]))
+    folder = tmp_path / "results/models/smolvlm/segmentation-pid_tversky"
+    folder.mkdir(parents=True)
+    held, let_go = FORK.Event(), FORK.Event()
+    first = FORK.Process(target=_hold, args=(folder, held, let_go))
+    first.start()
+    assert held.wait(60)
+    command = ["train", "--backbone", "smolvlm", "--task", "segmentation", "--loss"]
+    refused = CliRunner().invoke(app, [*command, "pid_tversky"])
+    assert isinstance(refused.exception, LssError) and trained == []
+    assert "segmentation-pid_tversky: another process is making this now, and goes on" in str(refused.exception)
+    assert CliRunner().invoke(app, [*command, "cross_entropy"]).exception is None and trained == ["cross_entropy"]
+    let_go.set()
+    first.join()
+    assert CliRunner().invoke(app, [*command, "pid_tversky"]).exception is None
+    assert trained == ["cross_entropy", "pid_tversky"]
+    assert load_params().train.backbones, "the settings themselves were read"
