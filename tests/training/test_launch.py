@@ -62,5 +62,5 @@ def test_a_mistake_is_told_by_the_process_and_by_the_command(project):
     (project / "data/shards/val-00.parquet").write_bytes(b"broken")
     done = lss_train(project)
     assert done.returncode == 2
-    assert "val-00.parquet: cannot be read as a shard" in done.stderr
+    assert "val-00.parquet: cannot be read as Parquet" in done.stderr
     assert "of the training failed; what it said stands above" in done.stderr.splitlines()[-1]
