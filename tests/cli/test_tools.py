@@ -112,13 +112,14 @@ def test_the_version_is_that_of_the_package(project_root: Path) -> None:
 def test_a_full_disk_is_one_sentence_and_other_faults_keep_their_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """/dev/full is a disk without space; what pyarrow raises carries the words, not always the number."""
+    """/dev/full is a disk without space; what pyarrow raises carries the number in its text alone."""
 
     def write_to(path: str) -> None:
         with Path(path).open("w") as file:
             file.write("x" * 100_000)
 
-    for fault in (lambda: write_to("/dev/full"), lambda: raise_(OSError("Error writing: No space left on device"))):
+    of_arrow = OSError("Error writing bytes to file. Detail: [errno 28] No space left on device")
+    for fault in (lambda: write_to("/dev/full"), lambda: raise_(of_arrow)):
         monkeypatch.setattr(cli, "app", fault)
         with pytest.raises(SystemExit) as ended:
             cli.main()
