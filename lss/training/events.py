@@ -24,6 +24,8 @@ def write_events(folder: Path, history: list[dict[str, float]]) -> None:
                     if name != "epoch":
                         writer.add_scalar(name, value, int(row["epoch"]))
         (written,) = Path(beside).iterdir()
+        for left in folder.glob(".events.out.tfevents.*"):  # of a killed training: its name is never written again
+            shutil.rmtree(left, ignore_errors=True)
         before = list(folder.glob("events.out.tfevents.*"))
         with atomic_path(folder / written.name) as temporary:
             shutil.copyfile(written, temporary)

@@ -275,6 +275,14 @@ def test_killed_at_random_moments_ends_with_the_same_bytes(tmp_path):
     assert [path.name for path in (tmp_path / "cut/state").iterdir()] == [NAME]
 
 
+def test_what_a_kill_left_beside_the_events_is_swept(tmp_path):
+    left = tmp_path / "events/.events.out.tfevents.1.machine.7.0.abcdefgh"
+    left.mkdir(parents=True)
+    (left / "events.out.tfevents.1.machine.7.0").write_text("half")
+    run(tmp_path, events=True, epochs=1)
+    assert [path.name.startswith("events.out.") for path in (tmp_path / "events").iterdir()] == [True]
+
+
 def test_killed_within_the_writing_of_a_checkpoint(tmp_path, monkeypatch):
     """Half a file is beside the last whole one: training goes on from that, and the half is swept."""
     whole, course = run(tmp_path / "whole")
