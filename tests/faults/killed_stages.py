@@ -127,10 +127,10 @@ def timed(folder: Path, verb: tuple[str, ...]) -> float:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file; of a manifest without its times."""
+    """SHA-256 of every file but the owner's private lists, which hold files' times; of a manifest without its times."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and "logs" not in path.parts:
+        if path.is_file() and not {"logs", "private"} & set(path.relative_to(folder).parts):
             content = path.read_bytes()
             name = path.relative_to(folder).as_posix()
             if name.startswith("results/manifests/"):
