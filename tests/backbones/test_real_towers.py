@@ -24,7 +24,7 @@ from lss.storage.io import write_parquet
 from lss.storage.schemas import SHARD
 from lss.training.data import Samples
 
-sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from _frozen_towers import Arm, Towers, answers, fitted
 from _onnx_weights import vision_weights
 from _real_checkpoint import register_vit, write_checkpoint

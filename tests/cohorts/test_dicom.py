@@ -184,9 +184,11 @@ def test_plane_comes_from_the_header_not_the_name() -> None:
 
 def test_only_whitelisted_attributes_are_parsed() -> None:
     from lss.cohorts.dicom_header import parse_dicom
+    from lss.cohorts.privacy import PEOPLE, WHITELIST
 
     parsed = {element.keyword for element in parse_dicom(dicom_bytes(ImageOrientationPatient=AXIAL))}
-    assert not parsed & {"PatientName", "PatientBirthDate", "StudyDate", "AccessionNumber", "InstitutionName"}
+    assert not parsed & {"PatientBirthDate", "StudyDate", "PatientSex", "PatientComments"}
+    assert parsed <= {*WHITELIST, *PEOPLE}  # people's names only to blank them in notes
     assert read_patient_id(io.BytesIO(dicom_bytes())) == "RAW-PATIENT-7"
     assert read_patient_id(io.BytesIO(b"text")) == ""
 

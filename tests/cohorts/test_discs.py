@@ -78,7 +78,7 @@ def test_parts_of_a_viewer_without_its_disc_are_known_by_name_or_first_bytes(tmp
     record = reader.read_patient("P1")
     found = {reject.file: reject.reason for reject in (*record.rejects, *reader.orphans())}
     named = "no image file"
-    assert found == {"P1/run": named, "P1/tool.exe": named, "P1/a/page": named, "P1/a/b.jpeg": "unsupported picture"}
+    assert found == {"P1/run": named, "P1/tool.exe": named, "P1/a/page": named, "P1/a/b.jpeg": "no image file"}
     assert set(found.values()) <= NO_FAULT_OF_A_FILE
 
 

@@ -98,7 +98,7 @@ def test_no_identifier_leaves_ingest(
     ingest.run(cohort, rules, 1, batch="00", slices=table, rejects=rejects, private=private, manifest=facts)
     lost = pq.read_table(rejects).to_pylist()
     assert {row["reason"] for row in lost} == {
-        "duplicate file", "duplicate UID", "not MR", "missing pixel spacing", "not DICOM", "cannot be read",
+        "duplicate file", "duplicate UID", "not MR", "missing pixel spacing", "no image file", "cannot be read",
         "outside a patient's folder", "note without a patient", "second table", "unusable row", "empty note",
         "note without images",
     }  # fmt: skip

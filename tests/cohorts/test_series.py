@@ -52,7 +52,8 @@ def settle(slices: list[RawSlice]) -> list[RawSlice]:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.floats(20, 72), st.integers(3, 5), st.integers(2, 5), st.floats(31, 40), st.booleans(), st.sampled_from([1, -1]),
+    st.floats(20.5, 72), st.integers(3, 5), st.integers(2, 5), st.floats(31, 40), st.booleans(),
+    st.sampled_from([1, -1]),
     st.randoms(use_true_random=False),
 )  # fmt: skip
 def test_a_steep_sacrum_moves_no_disc(

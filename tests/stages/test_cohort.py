@@ -73,7 +73,7 @@ def test_no_more_processes_than_asked_for(tmp_path: Path, monkeypatch: pytest.Mo
     asked = []
 
     class Recorded(ProcessPoolExecutor):
-        def __init__(self, workers: int, *rest: object) -> None:
+        def __init__(self, workers: int, *rest: object, **named: object) -> None:
             asked.append(workers)
             raise RuntimeError
 

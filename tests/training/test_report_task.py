@@ -279,7 +279,7 @@ def test_a_slice_stored_mirrored_gets_the_other_side_and_one_of_unknown_sides_no
         optimiser.step()
     card = _card(params, name, "report", task.backbone.grid)
     save_model(tmp_path, card, network, task.backbone)
-    written = _predict(card, tmp_path, weights, [batch], "keep")
+    written = _predict(tmp_path, weights, [batch], "keep")
     assert [row["report"].split(". ")[1] for row in written] == [
         "Left foraminal narrowing.", "Right foraminal narrowing.", "Foraminal narrowing.", "Foraminal narrowing.",
     ]  # fmt: skip

@@ -13,7 +13,7 @@ import torch
 from lss.backbones import NAMES, load_backbone, published
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 
-sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from _published_weights import write_random_checkpoint
 
 

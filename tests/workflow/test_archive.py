@@ -97,7 +97,8 @@ def test_the_users_split_goes_by_pseudonyms_and_folds_take_its_place(project: Pa
     mine.write_text("who,subset\n" + "".join(f"{n},{('train', 'val', 'test')[n // 4]}\n" for n in range(1, 9)))
     run(project, "lss", "pseudonyms", str(mine), "--column", "who", "--output", "split.csv")
     set_params(project, split={"file": "split.csv"})
-    assert planned(project, "split") == stale(project) == {"split"}
+    # DVC does not hold the path of a user's file: it sees the table once a run has read it
+    assert planned(project, "split") == {"split"}
     run(project, "snakemake", "--cores", "2", "--", "split")
     table = pq.read_table(project / "data/interim/split.parquet").to_pylist()
     assert {row["subset"] for row in table} == {"train", "val", "test", "unused"}
