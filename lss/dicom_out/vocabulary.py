@@ -13,7 +13,6 @@ LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine structure")
 
 AREA = codes.SCT.Area
 DIAMETER = codes.SCT.Diameter
-ANTEROPOSTERIOR = codes.SCT.AnteroPosterior
 
 DISC_LEVELS = {
     "T12-L1": Code("243926009", "SCT", "Level of T12/L1 intervertebral disc"),

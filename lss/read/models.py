@@ -9,8 +9,8 @@ from pathlib import Path
 from lss.errors import LssError
 from lss.inference.bundle import Bundle, load_bundle
 from lss.model.saved import CONFIG
-
-TASKS = ("classification", "segmentation", "report")
+from lss.project.models import TASKS
+from lss.storage.io import sha256_file
 
 HOW_TO_TRAIN = "`snakemake --cores 8 train_all` trains them in this project (`lss plan` says what it takes)."
 
@@ -55,13 +55,12 @@ def load_models(folder: Path, device: str = "auto", weights: Path | None = None)
         inside = sorted(path.parent.parent.name for path in folder.glob(f"*/*/{CONFIG}"))
         hint = f" Name one backbone: {', '.join(sorted(set(inside)))}." if inside else f" {HOW_TO_TRAIN}"
         raise LssError(f"{folder}: holds no trained models.{hint}")
-    bundles = {
-        task: _first(found, task, folder, device, weights) for task in ("classification", "segmentation", "report")
-    }
-    grader, masker = bundles["classification"], bundles["segmentation"]
-    if grader is None or masker is None:
-        lack = " and ".join(task for task in ("classification", "segmentation") if bundles[task] is None)
+    of_task = {task: [path for path in found if path.name.startswith(f"{task}-")] for task in TASKS}
+    if lack := " and ".join(task for task in ("classification", "segmentation") if not of_task[task]):
         raise LssError(f"{folder}: has no model for {lack}. {HOW_TO_TRAIN}")
+    grader = load_bundle(of_task["classification"][0], weights=weights, device=device)
+    writer = load_bundle(of_task["report"][0], weights=weights, device=device) if of_task["report"] else None
+    masker = load_bundle(_masker_of(writer, of_task["segmentation"]), weights=weights, device=device)
     digest = hashlib.sha256()
     for path in found:
         digest.update((path / CONFIG).read_bytes())
@@ -70,13 +69,20 @@ def load_models(folder: Path, device: str = "auto", weights: Path | None = None)
         "tiny, random weights: shows that the software works, reads nothing in patients" if source == "tiny" else source
     )
     name = f"{grader.card.backbone}-{digest.hexdigest()[:12]}"
-    return Models(folder, grader, masker, bundles["report"], name, words)
+    return Models(folder, grader, masker, writer, name, words)
 
 
-def _first(found: list[Path], task: str, folder: Path, device: str, weights: Path | None) -> Bundle | None:
-    """The model of that task; of several losses the one after which the report model is trained, else the first."""
-    candidates = [path for path in found if path.name.startswith(f"{task}-")]
-    if not candidates:
-        return None
-    preferred = folder / "segmentation-pid_tversky"
-    return load_bundle(preferred if preferred in candidates else candidates[0], weights=weights, device=device)
+def _masker_of(writer: Bundle | None, candidates: list[Path]) -> Path:
+    """The segmentation model that the report model was trained upon; the first where no report is written.
+
+    Raises LssError where it is not among the candidates: report and picture would speak of two masks.
+    """
+    if writer is None:
+        return candidates[0]
+    for folder in candidates:
+        if sha256_file(folder / CONFIG) == writer.card.made_from["segmentation"]:
+            return folder
+    raise LssError(
+        f"{writer.folder}: was trained upon a segmentation model that is not in {writer.folder.parent}. "
+        "Train it anew: `snakemake --cores 8 train_all`."
+    )

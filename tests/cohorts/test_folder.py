@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lss.cohorts import folder
 from lss.cohorts.base import NO_FAULT_OF_A_FILE
 from lss.cohorts.folder import FolderDataset, patient_of, patients_of
 from lss.errors import LssError
@@ -277,3 +278,22 @@ def test_a_program_beside_pictures_hides_none_of_them(tmp_path: Path) -> None:
     png(tmp_path / "P1/t2_axial/1.png")
     (tmp_path / "P1/view.exe").write_bytes(b"MZ")
     assert len(FolderDataset(tmp_path, params(), 0.5).read_patient("P1").slices) == 1
+
+
+def test_whatever_a_decoder_raises_is_that_file_s_reject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder's own exceptions are not foreseen one by one: the file is set aside, the others are read."""
+    for number in (1, 2, 3):
+        png(tmp_path / f"P1/{number}.png", number)
+    second = (tmp_path / "P1/2.png").read_bytes()
+    decode = folder.read_picture
+
+    def decoder(data: bytes, *rest: object) -> object:
+        if data == second:
+            raise ZeroDivisionError("within a library, with /home/names/of/people in its words")
+        return decode(data, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(folder, "read_picture", decoder)
+    record = FolderDataset(tmp_path, params(), 0.6875).read_patient("P1")
+    assert len(record.slices) == 2
+    (reject,) = record.rejects
+    assert (reject.file, reject.reason, reject.detail) == ("P1/2.png", "cannot be decoded", "ZeroDivisionError")
