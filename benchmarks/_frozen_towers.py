@@ -23,13 +23,14 @@ from lss.domain.grades import LEVELS
 from lss.model.network import ClassificationNetwork, Output, SegmentationNetwork, network_config
 from lss.model.prompt_bank import questions
 from lss.notes.prompts import GRADE_PROMPTS, prompt_text
-from lss.project.params import TrainParams, load_params
+from lss.project.params import load_params
 from lss.runtime.progress import progress
 from lss.runtime.torch_setup import set_deterministic
 from lss.training.classification_task import ClassificationTask
 from lss.training.data import BatchLoader, Samples
 from lss.training.loop import LoopSettings, train
 from lss.training.segmentation_task import make_task
+from lss.training.settings import TrainParams
 from lss.training.task import Setup, Task
 
 CPU = torch.device("cpu")

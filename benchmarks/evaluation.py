@@ -33,8 +33,8 @@ from monai.metrics import HausdorffDistanceMetric
 from sklearn import metrics as sk
 
 from lss.domain.grades import GRADES
+from lss.evaluation.settings import EvaluateParams
 from lss.metrics.surface_distance import border_distances
-from lss.project.params import EvaluateParams
 from lss.stages import evaluate
 
 LOOP_DRAWS = 5

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from lss.domain.grades import GRADES, LEVELS
+from lss.evaluation.settings import EvaluateParams
 from lss.imaging.codec import encode_png, pixels_to_bytes
 from lss.project import layout
-from lss.project.params import EvaluateParams, FigureParams, PageParams, TableParams
+from lss.reporting.settings import FigureParams, PageParams, TableParams
 from lss.stages import evaluate, figures, page, tables
 from lss.storage.io import write_json, write_parquet
 from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION, SHARD, TRUTH

@@ -15,11 +15,12 @@ from lss.cohorts.base import Cohort, RawSlice, Reject
 from lss.cohorts.contrast import NO_ANATOMY
 from lss.cohorts.partition import UNUSED, drop_shared_images, note_hash, persons
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
+from lss.cohorts.settings import CohortParams
 from lss.domain.grades import GRADES
 from lss.errors import LssError
 from lss.imaging.same_image import find_copies, thumbnail
 from lss.project.layout import SUBSETS
-from lss.project.params import CohortParams, Params
+from lss.project.params import Params
 from lss.runtime.progress import progress
 from lss.stages.ingest import grade_patient, slice_row, split_misfits
 from lss.stages.split import assign_subsets, check_usable, why_unused

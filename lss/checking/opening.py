@@ -10,12 +10,12 @@ from lss.cohorts.base import Cohort
 from lss.cohorts.lss_dataset import IMAGES as LSS_IMAGES
 from lss.cohorts.needed_files import all_missing_files
 from lss.cohorts.rsna import IMAGES as RSNA_IMAGES
+from lss.cohorts.settings import CohortParams, FolderParams, IngestParams
 from lss.cohorts.slice_table import COLUMNS, FILE, SliceTable
 from lss.cohorts.spreadsheets import TABLES, plain, read_cells
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
 from lss.notes.grade_file import NOTE_COLUMNS, PATIENT_COLUMNS
-from lss.project.params import CohortParams, FolderParams, IngestParams
 
 GRADE_COLUMNS = ("grade", "stenosis grade", "stenosis", "severity")
 _USUAL = {"patient_column": PATIENT_COLUMNS, "note_column": NOTE_COLUMNS, "grade_column": GRADE_COLUMNS}

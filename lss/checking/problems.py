@@ -8,7 +8,7 @@ from typing import Any
 
 from lss.cohorts.base import NOTHING_TO_MEND, Reject
 from lss.cohorts.lss_tables import NOTE_COLUMN, PATIENT_COLUMN
-from lss.project.params import CohortParams
+from lss.cohorts.settings import CohortParams
 
 
 class Weight(StrEnum):

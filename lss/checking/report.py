@@ -13,7 +13,7 @@ from rich.text import Text
 
 from lss.checking.cohort import Checked
 from lss.checking.problems import Problem, Weight
-from lss.project.params import CohortParams
+from lss.cohorts.settings import CohortParams
 
 _MEANING = {
     Weight.STOPS: "must be mended",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from lss.cohorts.base import Cohort
-from lss.errors import LssError
-from lss.project.params import CohortParams, IngestParams
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # settings are read without any reader
+    from lss.cohorts.base import Cohort
+    from lss.cohorts.settings import CohortParams, IngestParams
+    from lss.errors import LssError
 
 
 def open_cohort(cohort: CohortParams, ingest: IngestParams, unread: list[LssError] | None = None) -> Cohort:

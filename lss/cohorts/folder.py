@@ -35,13 +35,13 @@ from lss.cohorts.label_masks import refuse_label_mask
 from lss.cohorts.patient_cds import disc_folders, is_no_image, is_on_disc, refuse_no_image
 from lss.cohorts.picture_files import read_picture
 from lss.cohorts.series import settle_series
+from lss.cohorts.settings import FolderParams
 from lss.cohorts.slice_grade import parse_grade
 from lss.cohorts.slice_levels import assign_levels
 from lss.cohorts.slice_table import SliceTable
 from lss.cohorts.spreadsheets import Row, numbered_rows, people_of
 from lss.cohorts.volumes import read_volume
 from lss.errors import LssError
-from lss.project.params import FolderParams
 
 PICTURES = (".png", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lss.project.params import CohortParams
+from lss.cohorts.settings import CohortParams
 
 DEPTHS = ("", "*/", "*/*/")
 """How deep below the root tables are looked for: the images' own folders are deeper."""

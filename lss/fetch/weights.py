@@ -11,9 +11,9 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, O
 
 from lss.backbones.files import PICKLES, TEXT_FILES, WEIGHT_FILES
 from lss.backbones.registry import backbone_record
+from lss.backbones.settings import CheckpointParams, HubParams, TowerParams
 from lss.errors import LssError
 from lss.fetch.download import RECORD
-from lss.project.params import CheckpointParams, HubParams, TowerParams
 from lss.runtime.progress import progress
 from lss.storage.io import read_json, sha256_file, write_json
 

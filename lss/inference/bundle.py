@@ -20,13 +20,13 @@ from lss.errors import LssError
 from lss.inference.prediction import GradePrediction, MaskPrediction, predict_grades, predict_masks
 from lss.inference.preparation import Preparation, PreparedSlice, SliceImage, prepare_slice
 from lss.inference.report_writing import ReportPrediction, predict_reports
+from lss.inference.settings import PredictParams
 from lss.model.batch import Batch, image_tensor
 from lss.model.prompt_bank import questions
 from lss.model.report_generator import ReportGenerator
 from lss.model.saved import CONFIG, ModelCard, load_network, read_card
 from lss.model.severity import Thresholds
 from lss.project import layout
-from lss.project.params import PredictParams
 from lss.runtime.torch_setup import resolve_device
 
 Prediction = GradePrediction | MaskPrediction | ReportPrediction

@@ -22,7 +22,8 @@ from lss.imaging.denoise_gpu import cuda_available
 from lss.imaging.geometry import FieldOfView, edge_letters, field_of_view
 from lss.imaging.pseudo_mask import Steps, steps
 from lss.imaging.roi import Roi, region_of_interest
-from lss.project.params import DenoiseParams, Device, PseudoMaskParams, ShardParams
+from lss.imaging.settings import DenoiseParams, PseudoMaskParams, ShardParams
+from lss.runtime.settings import Device
 from lss.storage.parquet_files import TableReader
 
 _METADATA = b"lss"

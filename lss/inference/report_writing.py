@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from lss.inference.prediction import refuse_not_finite
+from lss.inference.settings import PredictParams
 from lss.model.batch import Batch
 from lss.model.consistent_writing import Written, settle
 from lss.model.finding_head import supported
@@ -16,7 +17,6 @@ from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.severity import grade_by_area
 from lss.notes.reference import severity_sentence
 from lss.notes.report_consistency import check_report
-from lss.project.params import PredictParams
 from lss.runtime.seeding import generator
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lss.losses.base import MaskLoss
-from lss.project.params import TrainParams
+from lss.training.settings import TrainParams
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

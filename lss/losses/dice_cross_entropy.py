@@ -7,7 +7,7 @@ from torch import Tensor
 from lss.losses.base import MaskLoss
 from lss.losses.cross_entropy import cross_entropy
 from lss.losses.tversky import focal_tversky
-from lss.project.params import TrainParams
+from lss.training.settings import TrainParams
 
 
 def dice_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

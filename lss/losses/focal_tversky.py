@@ -6,7 +6,7 @@ from torch import Tensor
 
 from lss.losses.base import MaskLoss
 from lss.losses.tversky import focal_tversky
-from lss.project.params import TrainParams
+from lss.training.settings import TrainParams
 
 
 class FocalTverskyLoss(MaskLoss):

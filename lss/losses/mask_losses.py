@@ -6,7 +6,7 @@ from importlib import import_module
 
 from lss.losses.base import MaskLoss
 from lss.losses.registry import loss_record
-from lss.project.params import TrainParams
+from lss.training.settings import TrainParams
 
 
 def make_mask_loss(name: str, params: TrainParams) -> MaskLoss:

@@ -9,7 +9,7 @@ from torch import Tensor
 from lss.losses.base import MaskLoss
 from lss.losses.focal_tversky import FocalTverskyLoss
 from lss.losses.tversky import focal_tversky
-from lss.project.params import TrainParams
+from lss.training.settings import TrainParams
 
 BETA_BOUNDS = (0.65, 0.85)
 """Range of beta (eq. 7)."""

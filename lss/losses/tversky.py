@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lss.losses.base import MaskLoss
-from lss.project.params import TrainParams
+from lss.training.settings import TrainParams
 
 SMOOTH = 1.0
 """eps of eq. 8, in pixels: an empty prediction of an empty batch has index 1. Not stated in the paper."""

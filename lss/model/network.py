@@ -16,8 +16,9 @@ from lss.model.decoder import MaskDecoder
 from lss.model.heads import ClassificationHead, SimilarityHead
 from lss.model.patch_attention import Attended, Fusion, SpatialPatchCrossAttention
 from lss.model.prompt_bank import PromptBank
+from lss.model.settings import PromptMode, Queries
 from lss.notes.prompts import GRADE_PROMPTS, PROMPT_GRADES
-from lss.project.params import PromptMode, Queries, TrainParams
+from lss.training.settings import TrainParams
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from lss.project.params import Fusion
+from lss.model.settings import Fusion
 
 
 class Attended(NamedTuple):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lss.backbones.base import Backbone
 from lss.domain.grades import LEVELS
+from lss.model.settings import Queries
 from lss.notes.prompts import (
     GRADE_PROMPTS,
     PROMPT_GRADES,
@@ -20,7 +21,6 @@ from lss.notes.prompts import (
     level_index,
     prompt_text,
 )
-from lss.project.params import Queries
 
 
 def questions(levels: list[str | None], wordings: list[int] | None = None, said: str = "own") -> Tensor:

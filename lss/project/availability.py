@@ -11,11 +11,12 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from lss.backbones.settings import CheckpointParams, WeightParams
 from lss.cohorts.needed_files import missing_files
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY, weights_remedy
 from lss.project import layout
-from lss.project.params import CheckpointParams, Params, WeightParams
+from lss.project.params import Params
 
 
 @dataclass(frozen=True)

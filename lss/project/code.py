@@ -33,7 +33,8 @@ _SILENT = {
     for name in (
         *("__init__", "domain/__init__", "project/__init__", "runtime/__init__", "stages/__init__", "storage/__init__"),
         *("errors", "fetch/sources", "runtime/progress", "backbones/registry", "losses/registry"),
-        *(f"project/{name}" for name in ("code", "layout", "manifest", "params", "settings_file")),
+        *(f"project/{name}" for name in ("code", "layout", "manifest", "params", "section", "settings_file")),
+        *(f"{path.parent.name}/settings" for path in (ROOT / "lss").glob("*/settings.py")),
     )
 }
 """Modules that carry no numbers: settings' types, paths, messages. Their change reruns nothing."""

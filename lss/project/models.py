@@ -6,10 +6,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from lss.evaluation.settings import AblationParams
+from lss.inference.settings import PredictParams
 from lss.losses.registry import unread_settings
+from lss.losses.settings import MaskLoss
+from lss.model.settings import Fusion
 from lss.project import layout
-from lss.project.params import AblationParams, Fusion, MaskLoss, Params, PredictParams, TrainParams
+from lss.project.params import Params
 from lss.project.published import published
+from lss.training.settings import TrainParams
 
 TASKS = ("classification", "segmentation", "report")
 

@@ -18,8 +18,9 @@ import yaml
 
 from lss.cohorts.file_tree import FolderTree
 from lss.cohorts.needed_files import files_elsewhere
+from lss.cohorts.settings import CohortParams
 from lss.errors import LssError
-from lss.project.params import CohortParams, Params
+from lss.project.params import Params
 from lss.runtime.progress import progress
 from lss.storage.io import OWNER_ONLY, sha256_file, write_csv, write_text
 

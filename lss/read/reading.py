@@ -16,13 +16,13 @@ from lss.inference.bundle import Bundle
 from lss.inference.prediction import GradePrediction, MaskPrediction
 from lss.inference.preparation import Preparation, PreparedSlice, SliceImage, prepare_slice
 from lss.inference.report_writing import ReportPrediction
+from lss.inference.settings import PredictParams
 from lss.levels.axial import SliceLevel, compare_levels
 from lss.levels.spine import Spine, find_spine
 from lss.measures.cutoffs import obliquity
 from lss.measures.outline import SacOutline, find_sac
 from lss.measures.sac import SacMeasure, measure_sac
 from lss.notes.report_consistency import check_report
-from lss.project.params import PredictParams
 from lss.read.models import Models
 from lss.read.study import RefusedError, Study
 from lss.runtime.progress import progress

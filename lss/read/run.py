@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lss.dicom_out.provenance import Provenance
 from lss.errors import LssError
-from lss.project.params import PredictParams
+from lss.inference.settings import PredictParams
 from lss.read.dicom_objects import dicom_objects
 from lss.read.document import study_document
 from lss.read.models import Models, load_models

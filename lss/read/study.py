@@ -11,8 +11,8 @@ from lss.cohorts.base import RawSlice, Reject
 from lss.cohorts.file_tree import ONE_PATIENT, FolderTree, OnePatientTree, Tree, ZipTree
 from lss.cohorts.folder import FolderDataset
 from lss.cohorts.privacy import NOBODY
+from lss.cohorts.settings import FolderParams
 from lss.errors import LssError
-from lss.project.params import FolderParams
 
 
 class RefusedError(LssError):

@@ -16,14 +16,16 @@ from lss.errors import LssError
 from lss.evaluation.ablation import INTERVAL, CrossedBootstrap, System, arrange, at_bounds, compare, courses
 from lss.evaluation.attention import attention_inside
 from lss.evaluation.cases import TestCases
+from lss.evaluation.settings import AblationParams, EvaluateParams
 from lss.metrics.segmentation import overlap, pixel_counts
 from lss.project.manifest import write_manifest
 from lss.project.models import Arm, Run, arm_settings, guided
-from lss.project.params import AblationParams, EvaluateParams, ExecutionParams, TrainParams
 from lss.runtime.seeding import derive_seed
+from lss.runtime.settings import ExecutionParams
 from lss.stages._evaluation_inputs import TrainingPart, read_cases
 from lss.storage.io import read_parquet, write_json, write_parquet
 from lss.storage.schemas import ABLATION_CASES
+from lss.training.settings import TrainParams
 
 if TYPE_CHECKING:  # to compare needs no torch, and torch takes seconds to import
     from lss.training.data import Samples

@@ -18,13 +18,14 @@ import pyarrow as pa
 
 from lss.cohorts.file_tree import FolderTree
 from lss.cohorts.needed_files import missing_files
+from lss.cohorts.settings import CohortParams
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
 from lss.phantom import archive
+from lss.phantom.settings import PhantomParams
 from lss.phantom.workbook import write_notes
 from lss.project.manifest import write_manifest
 from lss.project.outside import hash_of_all, list_files
-from lss.project.params import CohortParams, PhantomParams
 from lss.runtime.progress import progress
 from lss.runtime.workers import end_with_parent
 from lss.storage import schemas

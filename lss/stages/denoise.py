@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from lss.imaging.codec import pixels_from_bytes, pixels_to_bytes
 from lss.imaging.denoise import Denoised
+from lss.imaging.settings import DenoiseParams
 from lss.inference.preparation import denoise_images, denoises_on_gpu, with_settings
 from lss.project.manifest import write_manifest
-from lss.project.params import DenoiseParams, ExecutionParams
 from lss.runtime.progress import progress
+from lss.runtime.settings import ExecutionParams
 from lss.stages._slices import read_split, used_slices
 from lss.storage.io import parquet_writer
 from lss.storage.schemas import DENOISED

@@ -25,12 +25,12 @@ from lss.evaluation.measures import Measure, rounded
 from lss.evaluation.prompt_exchange import SAID, measure_exchange
 from lss.evaluation.report_checks import check_reports, evaluate_checks, masks_by_stated_grade, report_rows
 from lss.evaluation.run_comparison import compare_runs
+from lss.evaluation.settings import EvaluateParams
 from lss.evaluation.summary import caveats, summarise
 from lss.metrics.bootstrap import METHOD_NAMES, NOT_SAMPLED, PatientBootstrap
 from lss.metrics.report_baselines import partners_within, shuffled_partners
 from lss.model.severity import PAPER_THRESHOLDS
 from lss.project.manifest import read_manifest, write_manifest
-from lss.project.params import EvaluateParams
 from lss.runtime.progress import progress
 from lss.stages._evaluation_inputs import TrainingPart, baseline_reports, pseudo_mask_thresholds, read_cases
 from lss.storage.io import read_parquet, write_json, write_parquet

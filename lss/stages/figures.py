@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from lss.errors import LssError
 from lss.project.manifest import write_manifest
-from lss.project.params import FigureParams
 from lss.reporting.ablation_figure import draw_ablation
 from lss.reporting.calibration_figures import draw_decision, draw_reliability
 from lss.reporting.case_data import CaseData
@@ -20,6 +19,7 @@ from lss.reporting.plot_data import Course, plot_tables, read_course
 from lss.reporting.prompt_figure import PromptCase, draw_prompts
 from lss.reporting.report_figure import ReportCase, draw_reports
 from lss.reporting.selection import typical_cases
+from lss.reporting.settings import FigureParams
 from lss.reporting.style import save, sign, style
 from lss.reporting.training_figure import draw_training
 from lss.storage.io import read_json, write_text

@@ -13,12 +13,12 @@ import pyarrow as pa
 from lss.cohorts import open_cohort
 from lss.cohorts.base import Grading, PatientRecord, RawSlice, Reject
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
+from lss.cohorts.settings import CohortParams, IngestParams
 from lss.cohorts.slice_grade import slice_grade
 from lss.domain.grades import format_level_grades
 from lss.imaging.geometry import SlicePlane
 from lss.project import layout
 from lss.project.manifest import write_manifest
-from lss.project.params import CohortParams, IngestParams
 from lss.runtime.progress import progress
 from lss.storage.io import OWNER_ONLY, parquet_writer, write_csv, write_parquet
 from lss.storage.schemas import REJECTS, SLICES

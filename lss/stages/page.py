@@ -7,7 +7,6 @@ from pathlib import Path
 
 from lss.evaluation.run_comparison import settings_of
 from lss.project.manifest import read_manifest, write_manifest
-from lss.project.params import PageParams
 from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.ablation_table import ablation_table
 from lss.reporting.cards import to_markdown
@@ -18,6 +17,7 @@ from lss.reporting.model_cards import model_card
 from lss.reporting.overview import overview
 from lss.reporting.page import ABLATION_FIGURE, PROMPT_FIGURE, Picture, data_uri, render_page
 from lss.reporting.page_cases import choose_cases, page_cases
+from lss.reporting.settings import PageParams
 from lss.reporting.style import DARK
 from lss.reporting.table_rows import build_tables
 from lss.storage.io import read_json, write_text

@@ -18,11 +18,12 @@ from lss.evaluation.prompt_exchange import SAID
 from lss.inference.bundle import Prediction, load_bundle
 from lss.inference.prediction import GradePrediction, MaskPrediction
 from lss.inference.report_writing import ReportPrediction
+from lss.inference.settings import PredictParams
 from lss.model.saved import model_files
 from lss.project.manifest import write_manifest
 from lss.project.models import prediction_settings
-from lss.project.params import ExecutionParams, PredictParams
 from lss.runtime.progress import progress
+from lss.runtime.settings import ExecutionParams
 from lss.runtime.torch_setup import resolve_device, set_deterministic
 from lss.storage.io import write_parquet
 from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION

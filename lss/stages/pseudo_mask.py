@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from lss.imaging.codec import encode_png, pixels_from_bytes
+from lss.imaging.settings import PseudoMaskParams
 from lss.inference.preparation import draw_mask, find_region, read_settings_of, with_settings
 from lss.project.manifest import write_manifest
-from lss.project.params import PseudoMaskParams
 from lss.runtime.progress import progress
 from lss.stages._slices import read_split, side_by_side, spacing_mm, used_slices
 from lss.storage.io import parquet_writer

@@ -22,10 +22,10 @@ from lss.imaging.augment import Augmentation, augment, draw, moved
 from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes
 from lss.imaging.geometry import edge_letters
+from lss.imaging.settings import ShardParams
 from lss.inference.preparation import Canal, place_view, read_settings_of, region_share, with_settings
 from lss.notes.reference import RULES_VERSION, reference_report
 from lss.project.manifest import write_manifest
-from lss.project.params import ShardParams
 from lss.runtime.progress import progress
 from lss.stages._slices import side_by_side, spacing_mm, used_slices
 from lss.storage.io import parquet_writer, read_parquet

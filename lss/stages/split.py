@@ -25,13 +25,13 @@ from lss.cohorts.partition import (
     persons,
     read_split_file,
 )
+from lss.cohorts.settings import SplitParams
 from lss.domain.grades import GRADES, worst
 from lss.errors import LssError
 from lss.imaging.perceptual_hash import perceptual_hash
 from lss.imaging.same_image import thumbnail
 from lss.project.layout import PRIVATE_REJECTS, SUBSETS
 from lss.project.manifest import write_manifest
-from lss.project.params import SplitParams
 from lss.runtime.progress import progress
 from lss.storage.io import read_parquet, write_parquet
 from lss.storage.parquet_files import TableReader

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lss.project.manifest import write_manifest
-from lss.project.params import TableParams
 from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.ablation_table import ablation_table
 from lss.reporting.names import spell_out
+from lss.reporting.settings import TableParams
 from lss.reporting.table_rows import build_tables
 from lss.reporting.table_text import to_csv, to_latex, to_markdown
 from lss.storage.io import read_json, write_text

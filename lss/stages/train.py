@@ -15,11 +15,12 @@ from lss.model.saved import CONFIG, ModelCard, model_files, save_model
 from lss.project.code import code_hash
 from lss.project.manifest import versions, write_manifest
 from lss.project.models import Run, training_settings
-from lss.project.params import ExecutionParams, TrainParams
 from lss.runtime.seeding import derive_seed
+from lss.runtime.settings import ExecutionParams
 from lss.storage.io import read_json, sha256_file
 from lss.training.data import Subsets
 from lss.training.fit import Fitted, fit, training_key
+from lss.training.settings import TrainParams
 
 
 def run(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lss.backbones.files import checkpoint_files, copy_checkpoint, require_finite, require_safetensors
+from lss.backbones.settings import CheckpointParams, HubParams, TowerParams, WeightParams
 from lss.errors import LssError
 from lss.fetch.sources import WEIGHT_LICENCES, weights_remedy
 from lss.project.manifest import write_manifest
-from lss.project.params import CheckpointParams, HubParams, TowerParams, WeightParams
 from lss.runtime.progress import progress
 from lss.storage.io import atomic_folder, read_json, sha256_file, write_json
 

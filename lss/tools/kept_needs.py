@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import lss
+from lss.backbones.settings import CheckpointParams
 from lss.errors import LssError
 from lss.project import layout
-from lss.project.params import CheckpointParams, Params
+from lss.project.params import Params
 from lss.runtime.progress import progress
 from lss.storage.io import read_json, sha256_file, write_json
 from lss.tools.need import Need, from_json, to_json

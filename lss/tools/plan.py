@@ -13,11 +13,12 @@ from tabulate import tabulate
 
 from lss.project import layout
 from lss.project.models import TASKS
-from lss.project.params import Params, TrainParams
+from lss.project.params import Params
 from lss.runtime.progress import duration
 from lss.storage.io import read_json
 from lss.tools.kept_needs import needs_of
 from lss.tools.need import CONTEXT_BYTES, GIB, Need, divisors
+from lss.training.settings import TrainParams
 
 PAPER_CARD = 12.0  # GiB of the paper's card
 GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")

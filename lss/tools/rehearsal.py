@@ -28,6 +28,7 @@ from torch.utils.flop_counter import flop_registry
 from lss.backbones import backbone_class
 from lss.backbones.base import Backbone, Tower
 from lss.backbones.published import write_configuration
+from lss.backbones.settings import CheckpointParams
 from lss.errors import LssError
 from lss.model.batch import Batch
 from lss.model.mask_encoder import COVERAGE_SIZE
@@ -35,7 +36,7 @@ from lss.model.network import ClassificationNetwork, SegmentationNetwork
 from lss.model.report_encoder import CELLS, Evidence
 from lss.model.report_generator import ReportGenerator
 from lss.project import layout
-from lss.project.params import CheckpointParams, Params
+from lss.project.params import Params
 from lss.tools.need import Step
 from lss.training import classification_task, report_task, segmentation_task
 from lss.training.task import Setup

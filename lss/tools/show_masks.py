@@ -12,9 +12,10 @@ from lss.domain.grades import GRADE_LABELS, GRADES
 from lss.errors import LssError
 from lss.imaging.codec import decode_png, pixels_from_bytes
 from lss.imaging.geometry import edge_letters
+from lss.imaging.settings import PseudoMaskParams
 from lss.inference.preparation import draw_mask, find_region
 from lss.project import layout
-from lss.project.params import Params, PseudoMaskParams
+from lss.project.params import Params
 from lss.reporting.mask_sheet import SheetSlice, draw_sheet
 from lss.reporting.style import save, style
 from lss.runtime.seeding import derive_seed

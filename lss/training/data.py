@@ -17,10 +17,10 @@ from lss.domain.grades import GRADES
 from lss.imaging.augment import Augmentation, transform
 from lss.imaging.augment import draw as draw_change
 from lss.imaging.geometry import resample_mask
+from lss.imaging.settings import AugmentParams
 from lss.model.batch import Batch, image_tensor
 from lss.model.prompt_bank import questions
 from lss.notes.prompts import TRAINING_WORDINGS
-from lss.project.params import AugmentParams
 from lss.runtime.memory import memory_limit
 from lss.runtime.seeding import derive_seed
 from lss.storage.schemas import SHARD

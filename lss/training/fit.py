@@ -15,8 +15,8 @@ from lss.backbones.qlora import quantised_summary, weight_count
 from lss.model.saved import model_files
 from lss.project.code import code_hash, installed
 from lss.project.models import Run, training_settings
-from lss.project.params import ExecutionParams, TrainParams
 from lss.runtime.seeding import derive_seed
+from lss.runtime.settings import ExecutionParams
 from lss.runtime.torch_setup import set_deterministic
 from lss.storage.io import sha256_file
 from lss.training.checkpoints import Progress, fingerprint
@@ -25,6 +25,7 @@ from lss.training.loop import LoopSettings, train
 from lss.training.parallel import join
 from lss.training.segmentation_task import build as build_segmentation
 from lss.training.segmentation_task import build_unet
+from lss.training.settings import TrainParams
 from lss.training.task import Setup, Task
 
 

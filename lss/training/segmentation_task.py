@@ -13,7 +13,7 @@ from lss.losses.base import MaskLoss
 from lss.losses.mask_losses import make_mask_loss
 from lss.model.batch import Batch
 from lss.model.network import SegmentationNetwork, network_config
-from lss.project.params import SegmentationParams, TrainParams
+from lss.training.settings import SegmentationParams, TrainParams
 from lss.training.task import Setup, Task, add_vision_adapters, grade_term, split_parameters
 
 

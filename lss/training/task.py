@@ -14,7 +14,8 @@ from lss.backbones import qlora
 from lss.backbones.base import Backbone
 from lss.model.batch import Batch
 from lss.model.network import Output
-from lss.project.params import ExecutionParams, TrainParams
+from lss.runtime.settings import ExecutionParams
+from lss.training.settings import TrainParams
 
 
 @dataclass(frozen=True)

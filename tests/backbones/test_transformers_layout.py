@@ -13,8 +13,8 @@ from transformers.models.idefics3 import Idefics3ImageProcessor
 
 from lss.backbones import backbone_class, load_backbone
 from lss.backbones.files import require_safetensors
+from lss.backbones.settings import WeightParams
 from lss.errors import LssError
-from lss.project.params import WeightParams
 from lss.stages import weights
 
 

@@ -12,8 +12,9 @@ from pydicom.fileset import FileSet
 
 from lss.cohorts.base import NO_FAULT_OF_A_FILE
 from lss.cohorts.folder import FolderDataset
+from lss.cohorts.settings import FolderParams
 from lss.errors import LssError
-from lss.project.params import FolderParams, load_params
+from lss.project.params import load_params
 from lss.stages import ingest, split
 
 PARAMS = FolderParams.model_validate(

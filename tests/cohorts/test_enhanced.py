@@ -16,7 +16,7 @@ from pydicom.uid import EnhancedMRImageStorage, RLELossless
 from lss.cohorts.base import UnusableError
 from lss.cohorts.dicom import read_dicom
 from lss.cohorts.folder import FolderDataset
-from lss.project.params import FolderParams
+from lss.cohorts.settings import FolderParams
 
 FRAMES = [
     {

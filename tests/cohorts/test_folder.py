@@ -15,8 +15,8 @@ from PIL import Image
 from lss.cohorts import folder
 from lss.cohorts.base import NO_FAULT_OF_A_FILE
 from lss.cohorts.folder import FolderDataset, patient_of, patients_of
+from lss.cohorts.settings import FolderParams
 from lss.errors import LssError
-from lss.project.params import FolderParams
 
 
 def params(**changes: str | None) -> FolderParams:

@@ -21,9 +21,9 @@ from lss.cohorts.folder import FolderDataset
 from lss.cohorts.label_masks import label_mask
 from lss.cohorts.lss_dataset import LssDataset
 from lss.cohorts.picture_files import read_picture
+from lss.cohorts.settings import FolderParams
 from lss.cohorts.volumes import read_volume
 from lss.errors import LssError
-from lss.project.params import FolderParams
 
 FOLDER = FolderParams.model_validate(
     {"table": None, "patient_column": "patient_id", "note_column": None, "grade_column": None, "plane_column": None,

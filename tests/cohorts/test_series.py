@@ -16,9 +16,9 @@ from lss.cohorts.contrast import kind_from_header, weighting_from_name
 from lss.cohorts.folder import FolderDataset
 from lss.cohorts.rsna import RsnaDataset
 from lss.cohorts.series import settle_series
+from lss.cohorts.settings import FolderParams
 from lss.cohorts.slice_levels import assign_levels
 from lss.domain.grades import LEVELS
-from lss.project.params import FolderParams
 
 FOLDER = FolderParams(
     table=None, patient_column="", note_column=None, grade_column=None, plane_column=None, weighting_column=None

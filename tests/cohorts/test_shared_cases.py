@@ -19,9 +19,9 @@ from lss.checking.opening import _usable_table
 from lss.cohorts.base import PatientRecord
 from lss.cohorts.folder import FolderDataset
 from lss.cohorts.picture_files import read_picture
+from lss.cohorts.settings import FolderParams
 from lss.cohorts.spreadsheets import read_cells
 from lss.errors import LssError
-from lss.project.params import FolderParams
 
 
 def reader(root: Path, assumed_spacing_mm: float | None = None, **settings: str | None) -> FolderDataset:

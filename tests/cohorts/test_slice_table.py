@@ -12,8 +12,9 @@ from PIL import Image
 from lss.cohorts.base import RawSlice
 from lss.cohorts.folder import FolderDataset
 from lss.cohorts.needed_files import all_missing_files, files_elsewhere
+from lss.cohorts.settings import CohortParams, FolderParams
 from lss.errors import LssError
-from lss.project.params import CohortParams, FolderParams, load_params
+from lss.project.params import load_params
 
 
 def reader(root: Path, table: str, **changes: str | None) -> FolderDataset:

@@ -13,9 +13,9 @@ from dicom_files import nifti, volume_values
 
 from lss.cohorts.base import UnusableError
 from lss.cohorts.folder import FolderDataset
+from lss.cohorts.settings import FolderParams
 from lss.cohorts.volumes import MAX_VOXELS, read_volume
 from lss.imaging.geometry import SlicePlane
-from lss.project.params import FolderParams
 
 PARAMS = FolderParams(
     table=None, patient_column="", note_column=None, grade_column=None, plane_column=None, weighting_column=None

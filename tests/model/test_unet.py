@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from lss.model.settings import UNET_SMALLEST
 from lss.model.unet import UNet
-from lss.project.params import UNET_SMALLEST
 
 
 @pytest.mark.parametrize("size", [32, 50])

@@ -1,9 +1,22 @@
 """Settings that a type alone does not check."""
 
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
 import pytest
+from pydantic import BaseModel
 
 from lss.errors import LssError
-from lss.project.params import check_params, load_params
+from lss.imaging.denoise import denoise, denoise_batch, nlm
+from lss.imaging.denoise_gpu import nlm_batch
+from lss.imaging.mask_variants import Settings
+from lss.imaging.pseudo_mask import steps
+from lss.imaging.roi import region_of_interest
+from lss.project.code import code_parts
+from lss.project.params import Params, check_params, load_params
 
 
 @pytest.mark.parametrize(
@@ -151,3 +164,38 @@ def test_settings_that_exclude_each_other(project_root, changes, message):
         raw[section] |= values
     with pytest.raises(LssError, match=message):
         check_params(raw)
+
+
+def sections(model: type[BaseModel]) -> set[type[BaseModel]]:
+    """A section's type and those of all sections in it."""
+    found = {model}
+    for field in model.model_fields.values():
+        for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                found |= sections(kind)
+    return found
+
+
+def test_every_section_stands_in_the_settings_of_the_room_that_reads_it() -> None:
+    rooms = {section.__module__ for section in sections(Params) - {Params}}
+    assert all(room.endswith(".settings") and room.count(".") == 2 for room in rooms), rooms
+    for room in rooms:  # settings are read by every command: before pydantic none may load a library of seconds
+        assert not hasattr(import_module(room), "torch")
+    assert not [part for part in code_parts("train") if part.endswith("settings.py") and part.count("/") == 2
+                and part != "lss/project/plan_settings.py"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("function", "section"),
+    [(denoise, "denoise"), (denoise_batch, "denoise"), (nlm, "denoise"), (nlm_batch, "denoise"),
+     (steps, "pseudo_mask"), (Settings, "pseudo_mask"), (region_of_interest, "pseudo_mask")],
+)  # fmt: skip
+def test_what_a_function_takes_by_itself_is_what_the_settings_say(
+    project_root: Path, function: Callable[..., Any], section: str
+) -> None:
+    """A number that stands as a function's default and in params.yaml is one number."""
+    settings = load_params(project_root / "params.yaml").model_dump()[section]
+    settings |= {name.removeprefix("roi_"): value for name, value in settings.items()}
+    defaults = {name: of.default for name, of in inspect.signature(function).parameters.items() if name in settings}
+    stated = {name: default for name, default in defaults.items() if isinstance(default, int | float | bool)}
+    assert stated and stated == {name: settings[name] for name in stated}

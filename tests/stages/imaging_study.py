@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from lss.imaging.codec import pixels_to_bytes
-from lss.project.params import DenoiseParams, Params, PseudoMaskParams, ShardParams, load_params
+from lss.imaging.settings import DenoiseParams, PseudoMaskParams, ShardParams
+from lss.project.params import Params, load_params
 from lss.stages import denoise as denoise_stage
 from lss.stages import pseudo_mask as mask_stage
 from lss.stages import shards as shards_stage

@@ -15,9 +15,10 @@ from dicom_files import write_notes
 
 from lss.cohorts.lss_dataset import LssDataset
 from lss.cohorts.needed_files import missing_files
+from lss.cohorts.settings import CohortParams
 from lss.errors import LssError
 from lss.phantom import archive
-from lss.project.params import CohortParams, load_params
+from lss.project.params import load_params
 from lss.stages import cohort
 from lss.storage import schemas
 from lss.storage.io import read_parquet

@@ -19,9 +19,10 @@ from dicom_files import smooth_pixels, write_dicom, write_notes, write_patient
 from real_slices import link_real_slices
 
 from lss.cohorts.privacy import pseudonyms
+from lss.cohorts.settings import CohortParams
 from lss.domain.grades import worst
 from lss.imaging.geometry import SlicePlane
-from lss.project.params import CohortParams, load_params
+from lss.project.params import load_params
 from lss.stages import ingest, split
 from lss.storage.schemas import REJECTS, SLICES
 from lss.tools.inspect import fingerprint_table, inspect_cohort

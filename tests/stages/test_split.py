@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lss.cohorts.partition import assign_folds, assign_stratified, persons
+from lss.cohorts.settings import FractionParams, SplitParams
 from lss.errors import LssError
-from lss.project.params import FractionParams, SplitParams, load_params
+from lss.project.params import load_params
 from lss.stages import split
 from lss.stages._slices import read_split
 from lss.storage.io import write_parquet

@@ -12,9 +12,9 @@ import pytest
 from synthetic_results import SEED, Evaluated
 
 from lss.evaluation.measures import find
-from lss.project.params import TableParams
 from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.cards import escape_markdown
+from lss.reporting.settings import TableParams
 from lss.reporting.table_grid import grid_of
 from lss.reporting.table_rows import COLUMNS, TEST_COLUMNS, TESTS, build_tables
 from lss.reporting.table_text import escape

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from lss.backbones import load_backbone
+from lss.backbones.settings import WeightParams
 from lss.errors import LssError
-from lss.project.params import WeightParams
 from lss.stages import weights
 from lss.storage.io import sha256_file
 

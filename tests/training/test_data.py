@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from lss.imaging.settings import AugmentParams
 from lss.model.batch import Batch
 from lss.notes.prompts import TEST_WORDING, TRAINING_WORDINGS
-from lss.project.params import AugmentParams
 from lss.storage.io import write_parquet
 from lss.storage.schemas import SHARD
 from lss.training import data

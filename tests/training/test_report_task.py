@@ -16,6 +16,7 @@ from lss.backbones import load_backbone, qlora
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 from lss.errors import LssError
 from lss.inference.bundle import load_bundle
+from lss.inference.settings import PredictParams
 from lss.losses.focal import IGNORED
 from lss.model.batch import Batch
 from lss.model.finding_head import STATEMENTS, statements_of, supported
@@ -28,10 +29,11 @@ from lss.model.saved import ModelCard, load_network, save_model
 from lss.model.severity import PAPER_THRESHOLDS, area_percent, calibrate_thresholds, grade_by_area
 from lss.notes.reference import severity_sentence
 from lss.notes.report_consistency import check_report
-from lss.project.params import PredictParams, TrainParams, load_params
+from lss.project.params import load_params
 from lss.stages.predict import prediction_row
 from lss.storage.io import write_json
 from lss.training import report_task
+from lss.training.settings import TrainParams
 from lss.training.task import Setup
 
 CPU = torch.device("cpu")

@@ -1,0 +1,90 @@
+"""Settings of the stages cohort, ingest and split: which raw files, what is read from them, who trains on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lss.phantom.settings import PhantomParams
+from lss.project.section import Fraction, Names, Section
+
+
+class FolderParams(Section):
+    """Columns of a user's own table of notes or grades, and a table of single files (`lss.cohorts.slice_table`)."""
+
+    table: str | None
+    patient_column: str
+    note_column: str | None
+    grade_column: str | None
+    plane_column: str | None
+    weighting_column: str | None
+    slices: str | None = None  # settings written before version 0.3 lack it
+
+
+class CohortParams(Section):
+    """Which raw files."""
+
+    name: Literal["phantom", "lss", "rsna", "folder"]
+    root: Path
+    batches: Annotated[int, Field(ge=1, le=100)]
+    caveat: str | None
+    experts: Path | None
+    phantom: PhantomParams
+    folder: FolderParams
+
+
+class IngestParams(Section):
+    """From raw files to the slice table."""
+
+    unnamed_level: Literal["A", "note", "none"]
+    unknown_level: Literal["note", "none"]
+    assumed_spacing_mm: Annotated[float, Field(ge=0.1, le=10)] | None
+    pseudonym_key_file: Path | None
+
+
+class FractionParams(Section):
+    """Shares of the patients."""
+
+    train: Fraction
+    val: Fraction
+    test: Fraction
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> FractionParams:
+        if abs(self.train + self.val + self.test - 1) > 1e-9:
+            raise ValueError(f"train + val + test must be 1, not {self.train + self.val + self.test:g}")
+        return self
+
+
+class SplitParams(Section):
+    """Who trains, who validates, who tests."""
+
+    plane: Literal["axial", "sagittal", "coronal"]
+    weighting: Annotated[Names[Literal["T1", "T2"]], Field(min_length=1)]
+    fractions: FractionParams
+    file: Path | None
+    folds: Annotated[int, Field(ge=3)] | None
+    fold: Annotated[int, Field(ge=0)]
+    min_usable_share: Fraction
+    duplicate_bits: Annotated[int, Field(ge=0, le=64)]
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> SplitParams:
+        if self.file is not None and self.folds is not None:
+            raise ValueError("file and folds are both set. Set one of them to null: either your split or k-fold")
+        if self.folds is None and self.fold:
+            raise ValueError(f"fold is {self.fold}, but folds is null. Set folds to their number (k), or fold to 0")
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold ({self.fold}) must be below folds ({self.folds}): the first is 0")
+        shares = self.fractions.model_dump()
+        if (
+            self.file is None
+            and self.folds is None
+            and (empty := [name for name, share in shares.items() if not share])
+        ):
+            raise ValueError(
+                f"fractions: {', '.join(empty)} must be above 0: stages learn from train, choose by val, report on test"
+            )
+        return self

@@ -1,0 +1,16 @@
+"""Settings of the embedded phantom cohort."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lss.project.section import Fraction, Section
+
+
+class PhantomParams(Section):
+    """The embedded cohort; `unusual` is the share of patients of whom counting axial blocks makes wrong levels."""
+
+    patients: Annotated[int, Field(ge=3)]
+    unusual: Fraction
