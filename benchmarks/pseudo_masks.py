@@ -8,7 +8,6 @@ mask has nothing to score.
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ from _phantom_slices import machine, phantom_slices
 
 from lss.domain.grades import GRADE_LABELS
 from lss.imaging.denoise import denoise
-from lss.imaging.mask_variants import AS_BUILT, Mask, Settings, dice_table, variants
+from lss.imaging.mask_variants import AS_BUILT, Mask, dice_table, variants
 from lss.project.params import load_params
 
 
@@ -28,7 +27,7 @@ def main(weighting: str) -> None:
     cv2.setNumThreads(1)
     params = load_params()
     denoising = params.denoise.model_dump(exclude={"device"})
-    settings = Settings(**params.pseudo_mask.model_dump(include={field.name for field in fields(Settings)}))
+    settings = params.pseudo_mask
     scores: dict[str, dict[str, list[float]]] = {}
     areas: dict[str, list[tuple[float, float]]] = {}
     found, offset = [], []

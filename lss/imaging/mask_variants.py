@@ -5,7 +5,6 @@ Grade A is refined like B and C in all of them, since the empty mask that the pi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from tabulate import tabulate
 from lss.domain.grades import GRADE_LABELS
 from lss.imaging import pseudo_mask as algorithm
 from lss.imaging.roi import Roi, region_of_interest
+from lss.imaging.settings import PseudoMaskParams
 
 Mask = NDArray[np.bool_]
 Refinement = Literal["severe", "mild"]
@@ -34,19 +34,12 @@ VARIANTS = (
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Those of the section `pseudo_mask`, with its names and units."""
-
-    roi_margin_mm: float = 2.0
-    roi_size_mm: float = 44.0
-    canny_sigma: float = 1.0
-    kernel_severe: int = 9
-    kernel_small: int = 3
-
-
 def variants(
-    image: NDArray[np.uint16], spacing_mm: tuple[float, float], weighting: str, grade: str | None, settings: Settings
+    image: NDArray[np.uint16],
+    spacing_mm: tuple[float, float],
+    weighting: str,
+    grade: str | None,
+    settings: PseudoMaskParams,
 ) -> tuple[dict[str, Mask], Roi]:
     """The masks of one denoised axial slice (rows, columns) under every variant, by the names in `VARIANTS`.
 
@@ -87,7 +80,7 @@ def variants(
 class _Ingredients:
     """The initial regions of one slice in one region of interest, to be put together in several ways."""
 
-    def __init__(self, image: NDArray[np.uint16], roi: Roi, weighting: str, settings: Settings) -> None:
+    def __init__(self, image: NDArray[np.uint16], roi: Roi, weighting: str, settings: PseudoMaskParams) -> None:
         grey = algorithm.gray(image, roi.region, inverted=weighting == "T1")
         self.roi, self.settings = roi, settings
         self.otsu = algorithm.otsu(grey, roi.region)

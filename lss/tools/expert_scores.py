@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +18,9 @@ from lss.cohorts.privacy import pseudonyms
 from lss.errors import LssError
 from lss.fetch.sources import EXPERTS_REMEDY
 from lss.imaging.codec import decode_png, pixels_from_bytes
-from lss.imaging.mask_variants import VARIANTS, Mask, Settings, dice_table, variants
+from lss.imaging.mask_variants import VARIANTS, Mask, dice_table, variants
 from lss.imaging.matching import best_match
+from lss.imaging.settings import PseudoMaskParams
 from lss.metrics.segmentation import overlap, pixel_counts
 from lss.project import layout
 from lss.project.params import Params
@@ -70,7 +71,7 @@ def score_masks(params: Params, output: Path, rejects_output: Path) -> str:
     waiting: dict[str, list[Key]] = {}
     for key in labels.keys():
         waiting.setdefault(names.patient(key[0]), []).append(key)
-    settings = Settings(**params.pseudo_mask.model_dump(include={field.name for field in fields(Settings)}))
+    settings = params.pseudo_mask
     # raw names stay out of files; the owner sees them on the terminal
     rejects = [replace(reject, file=names.file(reject.file)) for reject in labels.rejects()]
     rows: list[Row] = []
@@ -114,7 +115,9 @@ def _patients(params: Params, wanted: Container[str]) -> Iterator[tuple[str, lis
                 yield patient, [_Candidate(*group) for group in groups]
 
 
-def _score(labels: ExpertMasks, key: Key, weighting: str, candidates: list[_Candidate], settings: Settings) -> Row:
+def _score(
+    labels: ExpertMasks, key: Key, weighting: str, candidates: list[_Candidate], settings: PseudoMaskParams
+) -> Row:
     """One row of the output. Raises UnusableError where the label cannot be scored."""
     sac = labels.thecal_sac(key)
     found, how = _find(labels, key, weighting, candidates)

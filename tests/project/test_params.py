@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from lss.errors import LssError
 from lss.imaging.denoise import denoise, denoise_batch, nlm
 from lss.imaging.denoise_gpu import nlm_batch
-from lss.imaging.mask_variants import Settings
 from lss.imaging.pseudo_mask import steps
 from lss.imaging.roi import region_of_interest
 from lss.project.code import code_parts
@@ -188,7 +187,7 @@ def test_every_section_stands_in_the_settings_of_the_room_that_reads_it() -> Non
 @pytest.mark.parametrize(
     ("function", "section"),
     [(denoise, "denoise"), (denoise_batch, "denoise"), (nlm, "denoise"), (nlm_batch, "denoise"),
-     (steps, "pseudo_mask"), (Settings, "pseudo_mask"), (region_of_interest, "pseudo_mask")],
+     (steps, "pseudo_mask"), (region_of_interest, "pseudo_mask")],
 )  # fmt: skip
 def test_what_a_function_takes_by_itself_is_what_the_settings_say(
     project_root: Path, function: Callable[..., Any], section: str
