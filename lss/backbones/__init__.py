@@ -98,7 +98,7 @@ def _try_tokenizer(backbone: Backbone) -> None:
 
 
 def backbone_class(name: str) -> type[Backbone]:
-    """The class of the backbone called `name`. Raises LssError for an unknown name."""
+    """Return the class of the backbone called `name`. Raises LssError for an unknown name."""
     module, _, of_module = backbone_record(name).loader.partition(":")
     found: type[Backbone] = getattr(import_module(module), of_module)  # each pulls in a library of several seconds
     return found

@@ -64,7 +64,7 @@ class Backbone(nn.Module):
     @classmethod
     @abstractmethod
     def stored_tensors(cls, folder: Path) -> Iterator[tuple[str, str, str | None]]:
-        """Every tensor in the safetensors files of a checkpoint's folder, those of its companion included.
+        """Return every tensor in the safetensors files of a checkpoint's folder, those of its companion included.
 
         Yields:
             file within `folder`, name in the file, and the name in `model` that it is loaded to; None in place of
@@ -82,7 +82,7 @@ class Backbone(nn.Module):
 
     @abstractmethod
     def patch_tokens(self, image_B3HW: Tensor) -> Tensor:
-        """Patch tokens of the vision tower, without [CLS].
+        """Return patch tokens of the vision tower, without [CLS].
 
         Args:
             image_B3HW: images normalised with `mean` and `std`, H = W = `image_size`.
@@ -93,14 +93,14 @@ class Backbone(nn.Module):
 
     @abstractmethod
     def prompt_embeddings(self, prompts: list[str]) -> Tensor:
-        """One embedding per prompt: float32 (K, text_width)."""
+        """Return one embedding per prompt: float32 (K, text_width)."""
 
     @abstractmethod
     def set_gradient_checkpointing(self, enabled: bool) -> None:
         """Recompute activations of the towers in the backward pass instead of keeping them."""
 
     def project_patches(self, tokens_BND: Tensor) -> Tensor:
-        """Patch tokens through the published projector (connector) into the language model's space: (B, M, L).
+        """Return patch tokens through the published projector (connector) into the language model's space: (B, M, L).
 
         What the published model reads an image from, between the embeddings of its words. Row by row, on
         `projected_grid`. Without a language model there is nothing to project into: (B, 0, 0).
@@ -122,7 +122,7 @@ class Backbone(nn.Module):
         return [tower for tower, prefix in self.tower_prefixes.items() if prefix in names]
 
     def layers(self, which: Tower) -> Any:
-        """The transformer layers of a tower, first to last, as the list in its model."""
+        """Return the transformer layers of a tower, first to last, as the list in its model."""
         tower = self.model.get_submodule(self.tower_prefixes[which])
         return next((getattr(tower, name) for name in ("layers", "layer") if hasattr(tower, name)), tower)
 
@@ -139,7 +139,9 @@ class Backbone(nn.Module):
                 layer.compile(backend=backend)
 
     def adapter_modules(self, which: Tower) -> str:
-        """Regular expression of the names in `model` of the linear layers that get adapters (peft's target_modules)."""
+        """Return the regular expression of the names in `model` of the linear layers that get adapters (peft's
+        target_modules).
+        """
         prefix = self.tower_prefixes[which].replace(".", r"\.")
         return rf"{prefix}\..*\.({'|'.join(self.adapter_layers[which])})"
 
@@ -164,7 +166,7 @@ class Backbone(nn.Module):
             delattr(self.model.get_submodule(parent), child)
 
     def normalise(self, image_BHW: Tensor) -> Tensor:
-        """Grey images in [0, 1], (B, H, W), as the vision tower wants them: (B, 3, H, W), normalised."""
+        """Return grey images in [0, 1], (B, H, W), as the vision tower wants them: (B, 3, H, W), normalised."""
         mean, std = (image_BHW.new_tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
         return (image_BHW[:, None].expand(-1, 3, -1, -1) - mean) / std
 
@@ -187,11 +189,11 @@ class GenerativeBackbone(Backbone):
         """See `Backbone.project_patches`."""
 
     def embed_tokens(self, ids_BT: Tensor) -> Tensor:
-        """Token embeddings of the language model: (B, T, L)."""
+        """Return the token embeddings of the language model: (B, T, L)."""
         return self.model.get_input_embeddings()(ids_BT)
 
     def prompt_embeddings(self, prompts: list[str]) -> Tensor:
-        """Mean over each prompt's tokens of the language model's last hidden state: float32 (K, text_width).
+        """Return the mean over each prompt's tokens of the language model's last hidden state: float32 (K, text_width).
 
         A causal model has no summary token; the mean is the usual stand-in. Not stated in the paper. Where a tokenizer
         makes no token of the empty text, the end-of-text token stands for it, which is what parts texts in training.
@@ -238,7 +240,7 @@ class GenerativeBackbone(Backbone):
 
 
 def resample_tokens(tokens_BND: Tensor, grid: tuple[int, int], new_grid: tuple[int, int]) -> Tensor:
-    """Bilinear resampling of patch tokens to another grid: (B, N, D) to (B, N', D).
+    """Return the bilinear resampling of patch tokens to another grid: (B, N, D) to (B, N', D).
 
     With `new_grid` (14, 14) every backbone has the paper's 196 tokens. Anti-aliased when the grid gets coarser,
     so that no patch is skipped. Raises ValueError when N is not the product of `grid`.

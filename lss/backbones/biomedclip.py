@@ -108,7 +108,7 @@ class BiomedClip(Backbone):
 
 
 def _configuration(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`open_clip_config.json`, and its text part with the text tower's own configuration found in the folder."""
+    """Return `open_clip_config.json`, and its text part with the text tower's own configuration found in the folder."""
     require(folder, CONFIG)
     config = read_json(folder / CONFIG)
     text_config = config["model_cfg"]["text_cfg"]

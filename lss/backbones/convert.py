@@ -46,7 +46,8 @@ _ORIGINAL_PREFIXES = {
 
 
 def llava_key(name: str) -> str:
-    """The name in `LlavaForConditionalGeneration` of a weight called `name` in `llava_mistral`, or by transformers.
+    """Return the name in `LlavaForConditionalGeneration` of a weight called `name` in `llava_mistral`, or by
+    transformers.
 
     >>> llava_key("model.layers.0.mlp.up_proj.weight"), llava_key("language_model.lm_head.weight")
     ('model.language_model.layers.0.mlp.up_proj.weight', 'lm_head.weight')
@@ -59,7 +60,7 @@ def llava_key(name: str) -> str:
 
 
 def original_llava_key(name: str) -> str:
-    """The other way: the name in `llava_mistral` of a weight called `name` in `LlavaForConditionalGeneration`.
+    """Return the other way: the name in `llava_mistral` of a weight called `name` in `LlavaForConditionalGeneration`.
 
     >>> original_llava_key("model.multi_modal_projector.linear_2.bias")
     'model.mm_projector.2.bias'
@@ -71,7 +72,7 @@ def original_llava_key(name: str) -> str:
 
 
 def llava_config(source: Path, vision: CLIPVisionConfig) -> LlavaConfig:
-    """Configuration of `LlavaForConditionalGeneration` from the `config.json` of a `llava_mistral` checkpoint.
+    """Return configuration of `LlavaForConditionalGeneration` from the `config.json` of a `llava_mistral` checkpoint.
 
     Args:
         source: the folder with `config.json`.
@@ -157,7 +158,7 @@ def _convert_pickle(path: Path) -> Path:
 
 
 def _strange(weights: Any) -> Iterator[str]:
-    """What of an unpickled object is no named dense tensor with values, in words."""
+    """Yield what of an unpickled object is no named dense tensor with values, in words."""
     if not isinstance(weights, dict):
         yield f"it is {type(weights).__name__}"
     elif not weights:
@@ -173,7 +174,7 @@ def _strange(weights: Any) -> Iterator[str]:
 
 
 def _weight_map(index: Path) -> dict[str, str]:
-    """Which file holds which weight; LssError where the file is no such index."""
+    """Return which file holds which weight; LssError where the file is no such index."""
     found = read_json(index)
     places = found.get("weight_map") if isinstance(found, dict) else None
     if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
@@ -184,7 +185,7 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _convert_index(path: Path) -> Path:
-    """The list of which file holds which weight, for the converted files."""
+    """Return the list of which file holds which weight, for the converted files."""
     index, places = read_json(path), _weight_map(path)
     target = path.with_name(f"{_safe_name(path.name.removesuffix('.index.json'))}.index.json")
     files = {name: _safe_name(file) for name, file in places.items()}
@@ -193,7 +194,7 @@ def _convert_index(path: Path) -> Path:
 
 
 def _safe_name(name: str) -> str:
-    """Name of the safetensors file for a pickle's.
+    """Return the name of the safetensors file for a pickle's.
 
     >>> _safe_name("pytorch_model-00001-of-00002.bin")
     'model-00001-of-00002.safetensors'

@@ -44,7 +44,7 @@ def copy_checkpoint(source: Path, folder: Path) -> None:
 
 
 def listed_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files of a checkpoint that the stage weights left in `folder`, by name, as it listed them.
+    """Return SHA-256 of the files of a checkpoint that the stage weights left in `folder`, by name, as it listed them.
 
     Raises LssError where the list is missing or damaged.
     """
@@ -56,7 +56,7 @@ def listed_files(folder: Path) -> dict[str, str]:
 
 
 def checkpoint_files(folder: Path | None) -> list[Path]:
-    """All files of a checkpoint that the stage weights left in `folder`, its list first; none for a baseline.
+    """Return all files of a checkpoint that the stage weights left in `folder`, its list first; none for a baseline.
 
     Raises LssError where the list is missing or damaged.
     """
@@ -105,7 +105,7 @@ def require(folder: Path, *names: str) -> None:
 
 
 def require_safetensors(folder: Path) -> list[Path]:
-    """The safetensors files of `folder`, sorted: whole ones, all those that an index or a name announces.
+    """Return the safetensors files of `folder`, sorted: whole ones, all those that an index or a name announces.
 
     Raises LssError when there are none; a pickled checkpoint, which could run code when loaded, is named
     together with the verb that converts it. Also for a file that is cut, a shard that is absent, a tensor that is not
@@ -160,7 +160,7 @@ def _refuse_absent(folder: Path, missing: set[str], why: str) -> None:
 
 
 def stored_names(folder: Path) -> dict[str, list[str]]:
-    """Names of the tensors in every safetensors file of `folder`, by the file's name; headers alone are read.
+    """Return names of the tensors in every safetensors file of `folder`, by the file's name; headers alone are read.
 
     Raises LssError for a file that is cut or no safetensors.
     """
@@ -177,7 +177,8 @@ def stored_names(folder: Path) -> dict[str, list[str]]:
 
 
 def stored_count(folder: Path) -> int:
-    """How many numbers the safetensors files of `folder`, and of the folders in it, hold; headers alone are read.
+    """Return how many numbers the safetensors files of `folder`, and of the folders in it, hold; headers alone are
+    read.
 
     A file that is no safetensors counts as nothing: loading it tells why.
     """
@@ -194,14 +195,16 @@ def stored_count(folder: Path) -> int:
 
 
 def files_of_transformers(folder: Path) -> set[str]:
-    """Which safetensors files of `folder` `from_pretrained` reads: `model.safetensors`, or those of the index."""
+    """Return which safetensors files of `folder` `from_pretrained` reads: `model.safetensors`, or
+    those of the index.
+    """
     if (folder / "model.safetensors").is_file():
         return {"model.safetensors"}
     return set(read_json(folder / "model.safetensors.index.json")["weight_map"].values())
 
 
 def summarise_tensors(names: Iterable[str]) -> dict[str, int]:
-    """How many tensors by name, those of numbered parts together.
+    """Return how many tensors by name, those of numbered parts together.
 
     >>> summarise_tensors(["encoder.layers.0.fc.weight", "encoder.layers.1.fc.weight", "logit_scale"])
     {'encoder.layers.*': 2, 'logit_scale': 1}

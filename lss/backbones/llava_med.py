@@ -134,7 +134,7 @@ class LlavaMed(GenerativeBackbone):
 
 
 def read_configuration(folder: Path) -> LlavaConfig:
-    """Of a checkpoint in its published format, or as transformers writes it.
+    """Read the configuration of a checkpoint in its published format, or as transformers writes it.
 
     Raises LssError when a file is missing or another model's.
     """
@@ -154,7 +154,7 @@ def read_configuration(folder: Path) -> LlavaConfig:
 
 
 def _is_of_transformers(folder: Path) -> bool:
-    """Whether a folder holds what transformers writes, not the published `llava_mistral`."""
+    """Return whether a folder holds what transformers writes, not the published `llava_mistral`."""
     return bool(read_json(folder / "config.json").get("model_type") == "llava")
 
 
@@ -174,12 +174,14 @@ def drop_unused_layers(model: Any) -> None:
 
 
 def vision_tower_folder(folder: Path) -> Path:
-    """The folder inside a LLaVA-Med checkpoint's for the tower named in `mm_vision_tower`, by default the published."""
+    """Return the folder inside a LLaVA-Med checkpoint's for the tower named in `mm_vision_tower`, by default the
+    published.
+    """
     return folder / Path(read_json(folder / "config.json").get("mm_vision_tower", _PUBLISHED_TOWER)).name
 
 
 def chosen_vision_tower(folder: Path) -> VisionTower:
-    """Which tower a LLaVA-Med folder is loaded with; LssError when its manifest names another than there are."""
+    """Return which tower a LLaVA-Med folder is loaded with; LssError when its manifest names another than there are."""
     manifest = folder / "manifest.json"
     choice = read_json(manifest).get("vision_tower", "checkpoint") if manifest.is_file() else "checkpoint"
     if choice not in ("checkpoint", "clip"):
@@ -210,7 +212,7 @@ def require_vision_tower(folder: Path, choice: VisionTower) -> None:
 
 
 def describe_vision_tower(folder: Path, choice: VisionTower) -> str:
-    """Which weights the vision tower is taken from, and whether those left aside are others: one sentence."""
+    """Return which weights the vision tower is taken from, and whether those left aside are others: one sentence."""
     tower_folder = vision_tower_folder(folder)
     own, companion = _tensors(folder, own=True), _tensors(tower_folder, own=False)
     taken, left = ("the LLaVA-Med files", tower_folder.name) if choice == "checkpoint" else (
@@ -225,7 +227,9 @@ def describe_vision_tower(folder: Path, choice: VisionTower) -> str:
 
 
 def _tensors(folder: Path, *, own: bool) -> dict[str, tuple[Path, str]]:
-    """File and name there of the tower's tensors, by their name in the tower: of LLaVA-Med's files, or of CLIP's."""
+    """Return file and name there of the tower's tensors, by their name in the tower: of LLaVA-Med's files, or of
+    CLIP's.
+    """
     names = ((folder / file, name) for file, of_file in stored_names(folder).items() for name in of_file)
     if own:
         keys = ((llava_key(name), file, name) for file, name in names)

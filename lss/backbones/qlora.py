@@ -30,7 +30,7 @@ _RETRAIN = "Restore it (`dvc checkout`), or rerun its training."
 
 
 def quantisation_config(dtype: torch.dtype, keep: Sequence[str]) -> BitsAndBytesConfig:
-    """NF4 with double quantisation for transformers' `from_pretrained`.
+    """Return NF4 with double quantisation for transformers' `from_pretrained`.
 
     Args:
         dtype: type in which a layer computes.
@@ -86,7 +86,7 @@ def use_one_cpu_kernel(model: nn.Module) -> None:
 
 
 def quantised_modules(backbone: Backbone) -> list[str]:
-    """Full names in `backbone.model` of the layers stored in 4 bits, sorted."""
+    """Return full names in `backbone.model` of the layers stored in 4 bits, sorted."""
     return sorted(
         name.replace(".base_layer", "")
         for name, module in backbone.model.named_modules()
@@ -95,7 +95,8 @@ def quantised_modules(backbone: Backbone) -> list[str]:
 
 
 def quantised_summary(backbone: Backbone) -> dict[str, dict[str, Any]]:
-    """What is stored in 4 bits: tower to its count of `layers`, their `weights`, and their `kinds` (inner names).
+    """Return what is stored in 4 bits: tower to its count of `layers`, their `weights`, and their `kinds` (inner
+    names).
 
     Empty where nothing is quantised. `other` is what lies in no tower.
     """
@@ -114,7 +115,7 @@ def quantised_summary(backbone: Backbone) -> dict[str, dict[str, Any]]:
 
 
 def weight_count(parameter: torch.Tensor) -> int:
-    """Numbers that a parameter stands for; one in 4 bits packs two of them into an element."""
+    """Return numbers that a parameter stands for; one in 4 bits packs two of them into an element."""
     state = getattr(parameter, "quant_state", None)
     return parameter.numel() if state is None else math.prod(state.shape)
 
@@ -158,7 +159,7 @@ def add_adapters(
 
 
 def adapter_parameters(backbone: Backbone) -> list[nn.Parameter]:
-    """The backbone's trainable parameters."""
+    """Return the backbone's trainable parameters."""
     return [parameter for parameter in backbone.parameters() if parameter.requires_grad]
 
 

@@ -68,12 +68,12 @@ BACKBONES = (
 
 
 def backbone_names() -> list[str]:
-    """Names of all backbones."""
+    """Return names of all backbones."""
     return [record.name for record in BACKBONES]
 
 
 def backbone_record(name: str) -> BackboneRecord:
-    """The record of a backbone. Raises LssError for an unknown name."""
+    """Return the record of a backbone. Raises LssError for an unknown name."""
     for record in BACKBONES:
         if record.name == name:
             return record

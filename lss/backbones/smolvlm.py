@@ -105,7 +105,8 @@ class SmolVlm(GenerativeBackbone):
 
 
 def read_preprocessing(folder: Path) -> dict[str, Any]:
-    """How images are normalised (`image_mean`, `image_std`): `preprocessor_config.json`, as the model was published.
+    """Return how images are normalised (`image_mean`, `image_std`): `preprocessor_config.json`, as the model was
+    published.
 
     transformers 5 writes it as `image_processor` in `processor_config.json`. Raises LssError where neither says it.
     """

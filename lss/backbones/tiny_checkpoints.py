@@ -199,7 +199,7 @@ def _generator() -> torch.Generator:
 
 
 def _init_tower(embeddings: Any, layers: Any, side: int, std: float) -> None:
-    """Vision towers of transformers (SigLIP, CLIP) name their parts alike."""
+    """Initialise a vision tower of transformers (SigLIP and CLIP name their parts alike)."""
     generator = _generator()
     if embeddings.patch_embedding.bias is not None:
         nn.init.zeros_(embeddings.patch_embedding.bias)
@@ -215,7 +215,7 @@ def _init_tower(embeddings: Any, layers: Any, side: int, std: float) -> None:
 
 
 def _init_language(tower: nn.Module, head: nn.Linear) -> None:
-    """Larger than the usual 0.02, which presumes the width and depth of a large model."""
+    """Draw weights larger than the usual 0.02, which presumes the width and depth of a large model."""
     for linear in [*tower.modules(), head]:
         if isinstance(linear, nn.Linear):
             nn.init.normal_(linear.weight, std=TEXT_WIDTH**-0.5)
@@ -227,7 +227,7 @@ def _save(path: Path, weights: dict[str, Tensor]) -> None:
 
 
 def _save_sharded(folder: Path, weights: dict[str, Tensor], shards: int = 2) -> None:
-    """In the layout of large checkpoints: several files and an index."""
+    """Save in the layout of large checkpoints: several files and an index."""
     names = list(weights)
     size = -(-len(names) // shards)
     index: dict[str, str] = {}

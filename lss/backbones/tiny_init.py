@@ -24,13 +24,15 @@ _POSITION_WIDTH = 4 * _FREQUENCIES
 
 
 def random_rotation(rows: int, columns: int, generator: torch.Generator) -> Tensor:
-    """Random (rows, columns) matrix with orthonormal columns (rows when there are fewer of them)."""
+    """Return random (rows, columns) matrix with orthonormal columns (rows when there are fewer of them)."""
     square = torch.linalg.qr(torch.randn(max(rows, columns), max(rows, columns), generator=generator)).Q
     return square[:rows, :columns].contiguous()
 
 
 def cosine_basis(patch: int) -> Tensor:
-    """Orthonormal two-dimensional DCT-II basis of a patch: (patch^2 frequencies, patch^2 pixels), lowest first."""
+    """Return orthonormal two-dimensional DCT-II basis of a patch: (patch^2 frequencies, patch^2
+    pixels), lowest first.
+    """
     position = torch.arange(patch, dtype=torch.float64)
     basis = torch.cos(math.pi * (position + 0.5)[None] * position[:, None] / patch) * math.sqrt(2 / patch)
     basis[0] /= math.sqrt(2)
@@ -38,7 +40,7 @@ def cosine_basis(patch: int) -> Tensor:
 
 
 def patch_filters(width: int, patch: int, std: float, generator: torch.Generator) -> Tensor:
-    """Filters of the patch embedding: (width, 3, patch, patch).
+    """Return filters of the patch embedding: (width, 3, patch, patch).
 
     A grey patch's frequencies are raised in proportion to their number of cycles, as images hold less of the
     higher ones, then rotated at random into `width` channels. Invertible where width >= patch^2. `std` is that of
@@ -51,7 +53,7 @@ def patch_filters(width: int, patch: int, std: float, generator: torch.Generator
 
 
 def positions(side: int) -> Tensor:
-    """Sines and cosines of row and column of a square grid: (side^2, 16), values in [-1, 1]."""
+    """Return sines and cosines of row and column of a square grid: (side^2, 16), values in [-1, 1]."""
     angle = torch.arange(side)[:, None] / side * math.pi * (1 + torch.arange(_FREQUENCIES))
     waves = torch.cat([angle.cos(), angle.sin()], dim=1)
     rows, columns = waves[:, None].expand(-1, side, -1), waves[None].expand(side, -1, -1)

@@ -51,7 +51,7 @@ _SENTENCES = (
 
 
 def sentences() -> list[str]:
-    """The training text, always the same lines in the same order."""
+    """Return the training text, always the same lines in the same order."""
     lines = [f"{level}: {disc} {effect}." for level, disc, effect in product(LEVELS, _DISC, _EFFECT)]
     lines += [
         sentence.format(level=level, number=f"{index * 7 % 100}.{index % 10}")

@@ -44,7 +44,7 @@ class Checked:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing stops the run, is left out that should not be, or wants a look."""
+        """Whether the check found no error, no item left out and no warning."""
         return all(problem.weight is Weight.AS_IT_SHOULD for problem in self.problems)
 
 
@@ -89,7 +89,7 @@ def check_cohort(
 def _read(
     reader: Cohort, patient: str, found: Checked, params: Params, names: Pseudonyms
 ) -> tuple[list[RawSlice], list[Row], list[Reject]]:
-    """Slices, rows and rejects of a patient; what is doubtful of him goes into `found`."""
+    """Return slices, rows and rejects of a patient; what is doubtful of him goes into `found`."""
     from lss.notes.doubt import doubtful_words
 
     record = reader.read_patient(patient)
@@ -131,7 +131,7 @@ def _read(
 
 
 def _looks(row: Row) -> dict[str, str]:
-    """What of a slice wants a look, and why."""
+    """Return what of a slice wants a look, and why."""
     found = {
         what if what.endswith("unknown") else f"doubtful {what}": why
         for what, why in doubts(row).items()
@@ -170,7 +170,7 @@ def _look(
 
 
 def _of_cohort(found: Checked, lost: list[Row], params: Params, named: Callable[[str], str]) -> list[Problem]:
-    """What only all patients together tell: shares, copies between patients, subsets."""
+    """Return what only all patients together tell: shares, copies between patients, subsets."""
     cohort, rows = found.cohort, found.rows
     problems = [
         of_reject(Reject(known_file, shared["reason"], named(shared["detail"]), shared["remedy"]), cohort)
@@ -210,7 +210,7 @@ def _of_cohort(found: Checked, lost: list[Row], params: Params, named: Callable[
 def _one_person(
     rows: list[Row], person_of: dict[str, str], cohort: CohortParams, named: Callable[[str], str]
 ) -> list[Problem]:
-    """Patients whose headers hold one PatientID."""
+    """Return patients whose headers hold one PatientID."""
     patients: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         patients[person_of[row["patient_key"]]].add(named(row["patient_key"]))
@@ -223,7 +223,7 @@ def _one_person(
 
 
 def _near_copies(rows: list[Row], person_of: dict[str, str], cohort: CohortParams, bits: int) -> list[Problem]:
-    """Near-identical images of different patients, one row a pair of patients."""
+    """Return near-identical images of different patients, one row a pair of patients."""
     used = [row for row in rows if row["reason"] is None]
     images = [row["thumbnail"] for row in used]
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
@@ -242,5 +242,5 @@ def _near_copies(rows: list[Row], person_of: dict[str, str], cohort: CohortParam
 
 
 def _named(text: str, known: dict[str, str]) -> str:
-    """A message with the names that pseudonyms stand for."""
+    """Return a message with the names that pseudonyms stand for."""
     return re.sub(r"\b(patient |slice )?((?:P|SL)[0-9a-f]{12,16})\b", lambda m: known.get(m[2], m[0]), text)

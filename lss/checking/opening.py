@@ -24,7 +24,7 @@ _USUAL = {"patient_column": PATIENT_COLUMNS, "note_column": NOTE_COLUMNS, "grade
 def open_for_check(
     folder: Path | None, cohort: CohortParams, ingest: IngestParams
 ) -> tuple[Cohort | None, CohortParams, list[Problem]]:
-    """The reader, the settings it was opened with, and what was wrong with those of params.yaml.
+    """Return the reader, the settings it was opened with, and what was wrong with those of params.yaml.
 
     Args:
         folder: where the files lie; None where `cohort.root` says.
@@ -63,25 +63,27 @@ def open_for_check(
 
 
 def _is_named(error: str, lacks: list[str]) -> bool:
-    """Whether what a reader says of a table is that it is missing, which `lacks` says already."""
+    """Return whether what a reader says of a table is that it is missing, which `lacks` says already."""
     absent = "there is no such file" in error or any(lack.removesuffix(" in it") in error for lack in lacks)
     return absent and bool(lacks)
 
 
 def _has_images(root: Path) -> bool:
-    """Whether images of the archives lss or rsna lie there, with or without their tables."""
+    """Return whether images of the archives lss or rsna lie there, with or without their tables."""
     return root.is_dir() and (_kind(root) != "folder" or any(root.glob("*.[zZ][iI][pP]")))
 
 
 def _kind(folder: Path) -> str:
-    """The name of the cohort that lies in a folder."""
+    """Return the name of the cohort that lies in a folder."""
     if (folder / RSNA_IMAGES).is_dir():
         return "rsna"
     return "lss" if any(folder.glob(LSS_IMAGES)) or any(folder.glob(f"*/{LSS_IMAGES}")) else "folder"
 
 
 def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, list[Problem]]:
-    """Settings of a folder's table with which it can be read; wrong ones replaced by what its header suggests."""
+    """Return settings of a folder's table with which it can be read; wrong ones replaced by what its
+    header suggests.
+    """
     problems = []
     if settings.table is None:
         tables = {name: header for name, header in _tables(root).items() if FILE not in header}
@@ -130,7 +132,9 @@ def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, lis
 
 
 def _usable_slices(root: Path, settings: FolderParams) -> tuple[FolderParams, list[Problem]]:
-    """Settings without a table of single files that cannot be read, or with one that lies there and is not named."""
+    """Return settings without a table of single files that cannot be read, or with one that lies there and is not
+    named.
+    """
     if settings.slices is None:
         for name, header in _tables(root).items():
             if FILE in header and not header.isdisjoint(COLUMNS) and name != settings.table:
@@ -153,7 +157,7 @@ def _grade_column(settings: FolderParams, names: dict[str, str]) -> str | None:
 
 
 def _tables(root: Path) -> dict[str, set[str]]:
-    """Tables directly in a folder, with the names of their columns."""
+    """Return tables directly in a folder, with the names of their columns."""
     found = {}
     for path in sorted(root.iterdir()):
         if path.suffix.lower() in TABLES and path.is_file() and not path.name.startswith((".", "~")):

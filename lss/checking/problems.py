@@ -39,7 +39,7 @@ class Problem:
     patient: str = ""
 
     def row(self) -> dict[str, Any]:
-        """The row of the CSV, whose columns are `COLUMNS`."""
+        """Return the row of the CSV, whose columns are `COLUMNS`."""
         return asdict(self)
 
 
@@ -47,7 +47,7 @@ COLUMNS = ["weight", "kind", "patient", "file", "slice", "detail", "mend", "reme
 
 
 def of_reject(reject: Reject, cohort: CohortParams, patient: str = "") -> Problem:
-    """A file or row that ingest leaves out."""
+    """Return a file or row that ingest leaves out."""
     weight = Weight.AS_IT_SHOULD if reject.reason in NOTHING_TO_MEND else Weight.LEFT_OUT
     detail = "; ".join(filter(None, (reject.detail, reject.private)))
     mend = mended_by(reject.reason, cohort)
@@ -85,7 +85,9 @@ _TABLES = {
 
 
 def mended_by(kind: str, cohort: CohortParams) -> str:
-    """The setting, or the table and its column, that mends a kind of problem in this cohort; "" where none does."""
+    """Return the setting, or the table and its column, that mends a kind of problem in this cohort; ""
+    where none does.
+    """
     what = kind.removesuffix(" unknown").removeprefix("doubtful ")
     tables = _TABLES["lss" if cohort.name == "phantom" else cohort.name] if cohort.name != "folder" else _folder(cohort)
     if kind in _NOTE_KINDS:
@@ -100,7 +102,7 @@ def mended_by(kind: str, cohort: CohortParams) -> str:
 
 
 def _folder(cohort: CohortParams) -> dict[str, str]:
-    """Columns of a folder's tables."""
+    """Return columns of a folder's tables."""
     settings = cohort.folder
     table = settings.table or "cohort.folder.table"
     slices = settings.slices or "cohort.folder.slices"

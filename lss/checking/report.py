@@ -55,7 +55,7 @@ def print_checked(found: Checked, cohort: CohortParams) -> None:
 
 
 def _by_kind(problems: Iterable[Problem]) -> list[list[Problem]]:
-    """Problems of one kind that one setting or table mends together, in the order of their first."""
+    """Return problems of one kind that one setting or table mends together, in the order of their first."""
     kinds: dict[tuple[str, str], list[Problem]] = defaultdict(list)
     for problem in problems:
         kinds[problem.kind, problem.mend.split(", row ")[0]].append(problem)
@@ -63,7 +63,7 @@ def _by_kind(problems: Iterable[Problem]) -> list[list[Problem]]:
 
 
 def summary(found: Checked) -> str:
-    """What the cohort holds, in one or two sentences."""
+    """Return what the cohort holds, in one or two sentences."""
     rows = found.rows
     counts = [(len({row[key] for row in rows}), *words) for key, *words in _KEYS]
     held = ", ".join(f"{count} {one if count == 1 else more}" for count, one, more in counts)

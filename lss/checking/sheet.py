@@ -67,7 +67,7 @@ class ContactSheet:
             )
 
     def html(self, found: Checked, summary: str) -> str:
-        """The sheet.
+        """Return the sheet.
 
         Args:
             found: result of the check, for the patients without a usable slice too.
@@ -94,7 +94,7 @@ class ContactSheet:
 
 
 def _group(row: Row) -> tuple[Any, ...]:
-    """Slices that were taken for the same."""
+    """Return slices that were taken for the same."""
     return row["study_key"], row["plane"], row["weighting"], row["series_key"], row["level"], bool(row["looks"])
 
 
@@ -111,7 +111,7 @@ def _order(group: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _shown(members: list[tuple[RawSlice, Row]]) -> list[tuple[RawSlice, Row]]:
-    """The middle slice of a group, or some evenly spread over it where it wants a look."""
+    """Return the middle slice of a group, or some evenly spread over it where it wants a look."""
     if not members[0][1]["looks"]:
         return [members[len(members) // 2]]
     picked = np.linspace(0, len(members) - 1, min(len(members), MOST_OF_A_GROUP)).round().astype(int)
@@ -139,7 +139,7 @@ def _thumbnail(item: RawSlice, row: Row, alike: str, *, numbered: bool) -> Thumb
 
 
 def thumbnail_pixels(pixels: np.ndarray, row_spacing_mm: float, column_spacing_mm: float) -> np.ndarray:
-    """A slice in its true proportions, its longer side of `SIDE` pixels, as uint8 (rows, columns).
+    """Return a slice in its true proportions, its longer side of `SIDE` pixels, as uint8 (rows, columns).
 
     0 stands for the 1st percentile, 255 for the 99.5th.
 

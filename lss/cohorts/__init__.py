@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # settings are read without any reader
 
 
 def open_cohort(cohort: CohortParams, ingest: IngestParams, unread: list[LssError] | None = None) -> Cohort:
-    """The reader of `cohort.name` on `cohort.root`.
+    """Return the reader of `cohort.name` on `cohort.root`.
 
     Args:
         cohort, ingest: settings.

@@ -65,7 +65,8 @@ class Reject:
 
     @classmethod
     def of(cls, file: str, error: Exception) -> Reject:
-        """The line of a file that raised `error`: one that nobody foresaw is this file's fault too, and stops nothing.
+        """Return the line of a file that raised `error`: one that nobody foresaw is this file's fault too, and stops
+        nothing.
 
         Raises `error` itself where it is about the cohort as a whole (LssError).
         """
@@ -153,13 +154,13 @@ class Cohort(Protocol):
     """A reader of one kind of archive."""
 
     def patients(self) -> list[str]:
-        """Raw ids of all patients, of the images and of the notes, in natural order."""
+        """Return raw ids of all patients, of the images and of the notes, in natural order."""
 
     def read_patient(self, patient: str) -> PatientRecord:
         """Read one patient. Never raises for the fault of a file: that becomes a reject."""
 
     def orphans(self) -> list[Reject]:
-        """What belongs to no patient: unsafe archive entries, files outside a patient's folder, broken rows."""
+        """Return what belongs to no patient: unsafe archive entries, files outside a patient's folder, broken rows."""
 
 
 def natural_key(text: str) -> list[tuple[int, int, str]]:
@@ -173,13 +174,13 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
 
 
 def _number_key(digits: str) -> tuple[int, int, str]:
-    """Orders numbers by length, then by digits: `int` refuses those of thousands of digits."""
+    """Return orders numbers by length, then by digits: `int` refuses those of thousands of digits."""
     significant = digits.lstrip("0")
     return 0, len(significant), f"{significant}\x1f{digits}"
 
 
 def whole_number(text: str) -> int | None:
-    """A number of at most nine digits, of an instance or slice; None for anything else.
+    """Return a number of at most nine digits, of an instance or slice; None for anything else.
 
     >>> whole_number("0012"), whole_number("1.5"), whole_number("9" * 5000)
     (12, None, None)
@@ -188,7 +189,7 @@ def whole_number(text: str) -> int | None:
 
 
 def patient_number(text: object) -> str:
-    """A patient's id in the form in which folders and tables can be compared.
+    """Return a patient's id in the form in which folders and tables can be compared.
 
     Numbers lose leading zeros, a trailing ".0" and an apostrophe before them (how a spreadsheet may hold them); other
     text is kept.

@@ -25,7 +25,7 @@ HEAD_3 = np.array([0.0, 0.0, 1.0])
 
 
 def find_blocks(slices: Sequence[RawSlice]) -> list[list[RawSlice]]:
-    """Blocks of parallel, neighbouring slices, from the tail to the head; within a block in the same order."""
+    """Return blocks of parallel, neighbouring slices, from the tail to the head; within a block in the same order."""
     orientations: list[list[RawSlice]] = []
     for item in sorted(slices, key=lambda s: (s.series, s.instance, s.file)):
         for orientation in orientations:
@@ -45,28 +45,28 @@ def find_blocks(slices: Sequence[RawSlice]) -> list[list[RawSlice]]:
 
 
 def normal(item: RawSlice) -> np.ndarray:
-    """Unit normal (3,) of a slice. Raises ValueError for a slice without a position."""
+    """Return unit normal (3,) of a slice. Raises ValueError for a slice without a position."""
     if item.geometry is None:
         raise ValueError(f"{item.file}: a slice without a position cannot stand in a block")
     return item.geometry.normal_3
 
 
 def along(item: RawSlice, normal_3: np.ndarray) -> float:
-    """Position of the slice's centre along `normal_3`, mm."""
+    """Return the position of the slice's centre along `normal_3`, mm."""
     return float(item.geometry.centre_3 @ normal_3) if item.geometry else 0.0
 
 
 def height(block: list[RawSlice]) -> float:
-    """Mean height of the slices' centres, mm towards the head."""
+    """Return the mean height of the slices' centres, mm towards the head."""
     return float(np.mean([item.geometry.centre_3[2] for item in block if item.geometry]))
 
 
 def length(block: list[RawSlice]) -> float:
-    """Distance between the outermost slices of a block, mm along its normal."""
+    """Return the distance between the outermost slices of a block, mm along its normal."""
     normal_3 = normal(block[0])
     return abs(along(block[-1], normal_3) - along(block[0], normal_3))
 
 
 def angle(first_3: np.ndarray, second_3: np.ndarray) -> float:
-    """Angle between two axes, given as unit vectors of either direction: 0 to 90 degrees."""
+    """Return the angle between two axes, given as unit vectors of either direction: 0 to 90 degrees."""
     return float(np.degrees(np.arccos(np.clip(abs(first_3 @ second_3), 0, 1))))

@@ -57,7 +57,7 @@ _WEIGHTING = re.compile(r"(?<![a-z0-9])(?:s|o?ax|tra|o?sag|cor|f?se|tse)?t([12])
 
 
 def plane_from_orientation(orientation_6: Sequence[float] | None) -> tuple[str, str, np.ndarray | None]:
-    """Plane from ImageOrientationPatient (direction cosines of the rows, then of the columns).
+    """Return the plane from ImageOrientationPatient (direction cosines of the rows, then of the columns).
 
     Returns:
         plane (axial, sagittal, coronal, oblique, unknown), the reason, and the unit normal (3,) that points
@@ -76,7 +76,7 @@ def plane_from_orientation(orientation_6: Sequence[float] | None) -> tuple[str, 
 
 
 def plane_from_normal(normal_3: np.ndarray) -> tuple[str, str, np.ndarray]:
-    """As `plane_from_orientation`, from the unit normal."""
+    """Return the same as `plane_from_orientation`, from the unit normal."""
     axis = int(np.argmax(np.abs(normal_3)))
     if normal_3[axis] < 0:
         normal_3 = -normal_3
@@ -87,7 +87,7 @@ def plane_from_normal(normal_3: np.ndarray) -> tuple[str, str, np.ndarray]:
 
 
 def plane_from_name(name: str) -> tuple[str, str]:
-    """Plane from the words of a folder or series name; ("unknown", reason) where none or several stand in it.
+    """Return plane from the words of a folder or series name; ("unknown", reason) where none or several stand in it.
 
     >>> plane_from_name("axial_t2")
     ('axial', "name says 'axial'")
@@ -102,13 +102,13 @@ def plane_from_name(name: str) -> tuple[str, str]:
 
 
 def _plainly(name: str) -> str:
-    """A name in lower case without accents, the Cyrillic letter that looks like T read as one before 1 and 2."""
+    """Return a name in lower case without accents, the Cyrillic letter that looks like T read as one before 1 and 2."""
     bare = "".join(sign for sign in normalize("NFKD", name.casefold()) if not combining(sign))
     return re.sub("т(?=[12])", "t", bare.replace("ł", "l"))
 
 
 def weighting_from_name(name: str) -> tuple[str, str]:
-    """Weighting (T1, T2, localizer, derived, other, unknown) from a series or folder name.
+    """Return weighting (T1, T2, localizer, derived, other, unknown) from a series or folder name.
 
     >>> weighting_from_name("T2_TSE_TRA_384_0004")
     ('T2', "name says 't2'")
@@ -125,7 +125,7 @@ def weighting_from_name(name: str) -> tuple[str, str]:
 def kind_from_header(
     image_type: frozenset[str], scanning: frozenset[str] = frozenset(), sequence: str = "", *, lossy: bool = False
 ) -> tuple[str, str] | None:
-    """Weighting (localizer, derived, other) of what the header says is no T1 or T2 series; None otherwise.
+    """Return weighting (localizer, derived, other) of what the header says is no T1 or T2 series; None otherwise.
 
     Args:
         image_type: values of ImageType, upper case. DERIVED with nothing but a correction (`CORRECTIONS`) is the scan
@@ -149,7 +149,7 @@ def kind_from_header(
 
 
 def weighting_from_times(echo_ms: float | None, repetition_ms: float | None) -> tuple[str, str]:
-    """Weighting (T1, T2, unknown) of a spin echo from echo and repetition time in ms."""
+    """Return weighting (T1, T2, unknown) of a spin echo from echo and repetition time in ms."""
     if not echo_ms or not repetition_ms:
         return "unknown", "no echo and repetition time"
     times = f"TE {echo_ms:g} ms, TR {repetition_ms:g} ms"
@@ -163,7 +163,7 @@ def weighting_from_times(echo_ms: float | None, repetition_ms: float | None) -> 
 def weighting(
     names: Sequence[str], echo_ms: float | None = None, repetition_ms: float | None = None
 ) -> tuple[str, str]:
-    """Weighting from names (the first that says something) and times.
+    """Return weighting from names (the first that says something) and times.
 
     What is no T1 or T2 series (`NO_ANATOMY`) is known by name alone: a localizer's short times look like T1. Where
     name and times contradict each other the times are believed, as they made the contrast, and the reason says

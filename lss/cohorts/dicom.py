@@ -98,7 +98,7 @@ def _slice(
     series_name: str,
     assumed_spacing_mm: float | None,
 ) -> RawSlice:
-    """The slice of one frame; `source_sha256` is still empty."""
+    """Return the slice of one frame; `source_sha256` is still empty."""
     row_spacing, column_spacing, spacing_reason = _spacing(header, assumed_spacing_mm)
     orientation_6 = floats(header, "ImageOrientationPatient")
     plane, plane_reason, normal_3 = plane_from_orientation(orientation_6)
@@ -153,7 +153,7 @@ def _slice(
 
 
 def _spacing(header: pydicom.Dataset, assumed_mm: float | None) -> tuple[float, float, str]:
-    """Row and column spacing in mm, and where they come from."""
+    """Return the row and column spacing in mm, and where they come from."""
     values = floats(header, "PixelSpacing") or _spelt_spacing(header)
     if len(values) == 2 and all(MIN_SPACING_MM <= value <= MAX_SPACING_MM for value in values):
         return values[0], values[1], "PixelSpacing of the header"
@@ -161,7 +161,7 @@ def _spacing(header: pydicom.Dataset, assumed_mm: float | None) -> tuple[float, 
 
 
 def _spelt_spacing(header: pydicom.Dataset) -> list[float]:
-    r"""Two numbers of a PixelSpacing that is no DICOM list: "0.5, 0.5", "[0.5 0.5]", or "0,5\0,5"."""
+    r"""Return two numbers of a PixelSpacing that is no DICOM list: "0.5, 0.5", "[0.5 0.5]", or "0,5\0,5"."""
     raw = header.get_item("PixelSpacing").value if "PixelSpacing" in header else b""
     parts = [raw] if isinstance(raw, bytes | str) else list(raw or ())  # a list once pydicom has read it as text
     text = "\\".join(part.decode("ascii", "ignore") if isinstance(part, bytes) else str(part) for part in parts)
@@ -171,13 +171,13 @@ def _spelt_spacing(header: pydicom.Dataset) -> list[float]:
 
 
 def _instance(header: pydicom.Dataset) -> int:
-    """InstanceNumber; 0 where it is missing, no number, or beyond 32 bits."""
+    """Return InstanceNumber; 0 where it is missing, no number, or beyond 32 bits."""
     found = number(header, "InstanceNumber")
     return int(found) if found is not None and abs(found) < 2**31 else 0
 
 
 def missing_spacing(assumed_mm: float | None) -> tuple[float, float, str]:
-    """Spacing of an image that carries none: the stated assumption, else UnusableError."""
+    """Return spacing of an image that carries none: the stated assumption, else UnusableError."""
     if assumed_mm is None:
         raise UnusableError(
             "missing pixel spacing",

@@ -90,7 +90,9 @@ def check_frame(header: pydicom.Dataset) -> None:
 
 
 def quantity(header: pydicom.Dataset) -> tuple[str, str] | None:
-    """Weighting "derived" and the reason, where the values have a unit (T2 times, diffusion): no image, but a map."""
+    """Return weighting "derived" and the reason, where the values have a unit (T2 times, diffusion): no image, but a
+    map.
+    """
     unit = str(header.get("RescaleType", "") or "").strip()
     if unit.upper() in _NO_UNITS or not _UNIT.search(unit):
         return None

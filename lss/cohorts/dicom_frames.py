@@ -39,7 +39,7 @@ _SPLIT = "Split it into single frames (emf2sf) and bring it again."
 
 
 def frame_headers(header: pydicom.Dataset) -> list[pydicom.Dataset]:
-    """Header of every frame, without pixels; of a file without functional groups the file's own.
+    """Return the header of every frame, without pixels; of a file without functional groups the file's own.
 
     Raises UnusableError for several frames of which nothing says where each lies, or more than `MAX_VOXELS`.
     """
@@ -63,7 +63,7 @@ def frame_headers(header: pydicom.Dataset) -> list[pydicom.Dataset]:
 
 
 def _with(header: pydicom.Dataset, group: pydicom.Dataset) -> pydicom.Dataset:
-    """A copy of `header` with the attributes of functional groups, by the names of a single frame's header."""
+    """Return a copy of `header` with the attributes of functional groups, by the names of a single frame's header."""
     copy = pydicom.Dataset()
     copy.update(header)
     for sequence, names in _GROUPS.items():

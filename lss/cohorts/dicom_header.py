@@ -35,7 +35,7 @@ _END_OF_FRAGMENTS = bytes.fromhex("feffdde000000000")
 
 
 def parse_dicom(data: bytes) -> pydicom.Dataset:
-    """Header and stored pixels of a file, with or without a preamble. Raises UnusableError."""
+    """Return the header and stored pixels of a file, with or without a preamble. Raises UnusableError."""
     _refuse_bomb(data)
     bare = _has_no_preamble(data)
     try:
@@ -58,7 +58,7 @@ def parse_dicom(data: bytes) -> pydicom.Dataset:
 
 
 def read_patient_id(stream: BinaryIO) -> str:
-    """PatientID of a file, of which no more is read than stands before it: it tells whose a file is.
+    """Return PatientID of a file, of which no more is read than stands before it: it tells whose a file is.
 
     It leaves ingest as a keyed hash only. "" where there is none, or no DICOM.
     """
@@ -75,12 +75,12 @@ def read_patient_id(stream: BinaryIO) -> str:
 
 
 def patient_id(header: pydicom.Dataset) -> str:
-    """PatientID; "" where there is none."""
+    """Return PatientID; "" where there is none."""
     return str(header.get("PatientID", "") or "").strip()
 
 
 def people(header: pydicom.Dataset) -> frozenset[str]:
-    """Names, ids and addresses of the patient and of those who treat him, as they stand in the header."""
+    """Return names, ids and addresses of the patient and of those who treat him, as they stand in the header."""
     found = {patient_id(header)}
     for keyword in PEOPLE:
         try:
@@ -92,13 +92,13 @@ def people(header: pydicom.Dataset) -> frozenset[str]:
 
 
 def texts(header: pydicom.Dataset, keyword: str) -> frozenset[str]:
-    """Values of a text attribute, upper case."""
+    """Return values of a text attribute, upper case."""
     value = header.get(keyword) or []
     return frozenset(str(part).upper() for part in ([value] if isinstance(value, str) else value))
 
 
 def floats(header: pydicom.Dataset, keyword: str) -> list[float] | None:
-    """A multi-valued decimal attribute; None where it is missing or no numbers."""
+    """Return a multi-valued decimal attribute; None where it is missing or no numbers."""
     try:
         value = header.get(keyword)
         found = [float(part) for part in value] if value is not None else None
@@ -108,7 +108,7 @@ def floats(header: pydicom.Dataset, keyword: str) -> list[float] | None:
 
 
 def number(header: pydicom.Dataset, keyword: str) -> float | None:
-    """A single number; None where it is missing or no number."""
+    """Return a single number; None where it is missing or no number."""
     try:
         return float(header.get(keyword))
     except (TypeError, ValueError, OverflowError):
@@ -116,7 +116,7 @@ def number(header: pydicom.Dataset, keyword: str) -> float | None:
 
 
 def images_in_mosaic(header: pydicom.Dataset) -> int:
-    """How many slices a Siemens mosaic says it is tiled of; 0 where it says nothing."""
+    """Return how many slices a Siemens mosaic says it is tiled of; 0 where it says nothing."""
     value = header[_IMAGES_IN_MOSAIC].value if _IMAGES_IN_MOSAIC in header else 0
     try:
         return int.from_bytes(value[:2], "little") if isinstance(value, bytes) else int(value or 0)
@@ -129,12 +129,12 @@ def _dcmread(data: bytes, *, force: bool) -> pydicom.Dataset:
 
 
 def begins_like_dicom(start: bytes) -> bool:
-    """Whether the first 132 bytes of a file are those of DICOM, with or without a preamble."""
+    """Return whether the first 132 bytes of a file are those of DICOM, with or without a preamble."""
     return start[128:132] == b"DICM" or _has_no_preamble(start)
 
 
 def _has_no_preamble(start: bytes) -> bool:
-    """Whether a file begins with an attribute of group 2 or 8 at once, as old archives wrote DICOM."""
+    """Return whether a file begins with an attribute of group 2 or 8 at once, as old archives wrote DICOM."""
     return start[:2] in (b"\x02\0", b"\x08\0") and start[3:4] == b"\0" and len(start) >= 8
 
 

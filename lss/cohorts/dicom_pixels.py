@@ -27,7 +27,7 @@ get_decoder(JPEGExtended12Bit).add_plugin(
 
 
 def frame_pixels(header: pydicom.Dataset, frame: pydicom.Dataset, index: int) -> tuple[np.ndarray, int]:
-    """Grey levels of one frame as (rows, columns) uint16, and the stored bits.
+    """Return grey levels of one frame as (rows, columns) uint16, and the stored bits.
 
     Args:
         header: of the file, with its stored pixels.
@@ -66,7 +66,7 @@ def frame_pixels(header: pydicom.Dataset, frame: pydicom.Dataset, index: int) ->
 
 
 def _down(stored: np.ndarray, bits: int, shift: int) -> np.ndarray:
-    """Values stored `shift` bits too high, moved down; left where only HighBit is wrong.
+    """Return values stored `shift` bits too high, moved down; left where only HighBit is wrong.
 
     Raises UnusableError where values use bits both below and above the place that the header names.
     """
@@ -87,7 +87,7 @@ def to_uint16(
     slope: float | None,
     intercept: float | None,
 ) -> tuple[np.ndarray, int]:
-    """Stored values (rows, columns) to uint16 grey levels, bright = high, and the bits they need.
+    """Return stored values (rows, columns) to uint16 grey levels, bright = high, and the bits they need.
 
     Signed values are shifted to start at 0. See the module's text for the pixel rules.
 

@@ -53,11 +53,11 @@ class ExpertMasks:
             )
 
     def keys(self) -> list[Key]:
-        """Patient number and level of every label, in natural order."""
+        """Return patient number and level of every label, in natural order."""
         return sorted(self._files["L1"], key=lambda key: (natural_key(key[0]), key[1]))
 
     def thecal_sac(self, key: Key) -> NDArray[np.bool_]:
-        """The labelled sac (rows, columns).
+        """Return the labelled sac (rows, columns).
 
         Raises UnusableError for a broken file, unknown values, or a label without a thecal sac.
         """
@@ -71,7 +71,7 @@ class ExpertMasks:
         return sac
 
     def picture(self, key: Key, weighting: str) -> NDArray[np.uint8] | None:
-        """The picture by which the labelled slice of a weighting (T1, T2) is found; None without one.
+        """Return the picture by which the labelled slice of a weighting (T1, T2) is found; None without one.
 
         The slice itself where the copy holds it, else the composite picture (rows, columns, channels).
 
@@ -86,7 +86,7 @@ class ExpertMasks:
         return None
 
     def rejects(self) -> list[Reject]:
-        """Label files that could not even be assigned."""
+        """Return label files that could not even be assigned."""
         return list(self._rejects)
 
     def _sort_in(self, file: str) -> None:

@@ -32,23 +32,23 @@ class Tree(Protocol):
     """Files by their path relative to the root, with "/" between the parts."""
 
     def files(self, under: str = "") -> list[str]:
-        """All files below `under`, in natural order."""
+        """Return all files below `under`, in natural order."""
 
     def folders(self, under: str = "") -> list[str]:
-        """Names of the folders directly below `under`, in natural order."""
+        """Return names of the folders directly below `under`, in natural order."""
 
     def loose_files(self, under: str = "") -> list[str]:
-        """Files directly in `under`, in natural order."""
+        """Return files directly in `under`, in natural order."""
 
     def read(self, file: str) -> bytes:
-        """All bytes of a file. Raises UnusableError when it cannot be read or is too large."""
+        """Return all bytes of a file. Raises UnusableError when it cannot be read or is too large."""
 
     def rejects(self) -> list[Reject]:
-        """What is not even listed, with the reason."""
+        """Return what is not even listed, with the reason."""
 
 
 def is_ignored(path: str) -> bool:
-    """Whether a path belongs to the system rather than to the cohort."""
+    """Return whether a path belongs to the system rather than to the cohort."""
     return any(part in IGNORED or part.startswith("._") for part in path.split("/"))
 
 
@@ -105,7 +105,7 @@ class FolderTree:
 
     @contextmanager
     def open(self, file: str) -> Iterator[BinaryIO]:
-        """A file to read only a part of. Raises UnusableError as `read` does."""
+        """Yield a file to read only a part of. Raises UnusableError as `read` does."""
         path = self.root / file
         try:
             status = path.stat()
@@ -228,7 +228,7 @@ class OnePatientTree:
 
     @contextmanager
     def open(self, file: str) -> Iterator[BinaryIO]:
-        """As `FolderTree.open`."""
+        """Open a file as `FolderTree.open` does."""
         yield io.BytesIO(self.read(file))
 
     def rejects(self) -> list[Reject]:

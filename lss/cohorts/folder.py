@@ -198,7 +198,7 @@ class FolderDataset:
         return rows
 
     def _grading(self, row: Row) -> Grading | None:
-        """The table's grade; None where notes are to be graded. Raises ValueError for an unknown grade."""
+        """Return the table's grade; None where notes are to be graded. Raises ValueError for an unknown grade."""
         column = self._params.grade_column
         return Grading(parse_grade(row[column]), source="table") if column and row else None
 
@@ -297,7 +297,7 @@ class FolderDataset:
 
 
 def patients_of(files: Sequence[str], known: Container[str]) -> dict[str, str]:
-    """The patient of each file, by `patient_of`, but for numbers that stand where no patient is named.
+    """Return the patient of each file, by `patient_of`, but for numbers that stand where no patient is named.
 
     Where patients have folders, a file or series called "1" is not patient 1's: it is of the patient in whose folder it
     lies, whom the table may lack. So a bare number counts only at the place where most files have their patient's name.
@@ -317,7 +317,7 @@ def patients_of(files: Sequence[str], known: Container[str]) -> dict[str, str]:
 
 
 def _place(file: str, known: Container[str]) -> int | str | None:
-    """Where a file's path names a patient of `known`: the folder's depth, or "name"; None where nowhere."""
+    """Return where a file's path names a patient of `known`: the folder's depth, or "name"; None where nowhere."""
     for depth, folder in enumerate(PurePosixPath(file).parts[:-1]):
         if patient_number(folder) in known:
             return depth
@@ -325,8 +325,8 @@ def _place(file: str, known: Container[str]) -> int | str | None:
 
 
 def patient_of(file: str, known: Container[str]) -> str:
-    """The patient a file belongs to: the first candidate in `known` (the table's patients), else the first folder,
-    or the stem of a flat file.
+    """Return the patient a file belongs to: the first candidate in `known` (the table's patients), else the first
+    folder, or the stem of a flat file.
 
     >>> patient_of("7/t2/im_3.png", {}), patient_of("axial_t2/a_12.png", {"a"}), patient_of("0042.png", {})
     ('7', 'a', '42')

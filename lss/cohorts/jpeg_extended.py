@@ -12,7 +12,7 @@ DECODER_DEPENDENCIES = {JPEGExtended12Bit: ("gdcm",)}
 
 
 def is_available(uid: UID) -> bool:
-    """Whether frames of this transfer syntax can be decoded here (asked by pydicom)."""
+    """Return whether frames of this transfer syntax can be decoded here (asked by pydicom)."""
     try:
         import gdcm  # noqa: F401
     except ImportError:
@@ -21,7 +21,7 @@ def is_available(uid: UID) -> bool:
 
 
 def decode_frame(encoded: bytes, runner: DecodeRunner) -> bytearray:
-    """Little-endian uint16 values of one grey frame of more than 8 and at most 12 bits, row by row."""
+    """Return little-endian uint16 values of one grey frame of more than 8 and at most 12 bits, row by row."""
     import gdcm
 
     if runner.samples_per_pixel != 1 or not 8 < runner.bits_stored <= 12:

@@ -22,7 +22,7 @@ def refuse_label_mask(slices: Iterable[np.ndarray]) -> None:
 
 
 def label_mask(slices: Iterable[np.ndarray]) -> str | None:
-    """What shows that slices of whole numbers are a mask of labels, in words; None for an image, or a blank one.
+    """Return what shows that slices of whole numbers are a mask of labels, in words; None for an image, or a blank one.
 
     Args:
         slices: of one volume or picture, (rows, columns) each, read one after another.

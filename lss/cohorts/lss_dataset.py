@@ -46,7 +46,7 @@ class _Place:
     archive: str = ""  # name of the zip archive, put before the paths in it
 
     def name(self, file: str) -> str:
-        """A file's path relative to the cohort's root."""
+        """Return a file's path relative to the cohort's root."""
         return f"{self.archive}/{file}" if self.archive else file
 
 
@@ -56,7 +56,7 @@ class LssDataset:
     def __init__(
         self, root: Path, assumed_spacing_mm: float | None = None, unread: list[LssError] | None = None
     ) -> None:
-        """`unread`: see `open_cohort`."""
+        """Open the data set; `unread` as of `open_cohort`."""
         self._assumed_spacing_mm = assumed_spacing_mm
         self._places, self._rejects = _find_images(root)
         self._folders: dict[str, list[tuple[_Place, str]]] = defaultdict(list)
@@ -128,7 +128,7 @@ class LssDataset:
         return found
 
     def _known_levels(self, patient: str, series: list[list[str]]) -> tuple[dict[str, tuple[str, str]], list[Reject]]:
-        """Levels that the companion table gives to the files of a patient's axial series, by file."""
+        """Return levels that the companion table gives to the files of a patient's axial series, by file."""
         known: dict[str, tuple[str, str]] = {}
         rejects: list[Reject] = []
         for level, number in zip(DISCS, self._slice_numbers.get(patient, ()), strict=False):
@@ -141,7 +141,7 @@ class LssDataset:
 
 
 def _find_images(root: Path) -> tuple[list[_Place], list[Reject]]:
-    """All folders of patients' folders: unpacked ones, or those in zip archives; and the archives left out."""
+    """Return all folders of patients' folders: unpacked ones, or those in zip archives; and the archives left out."""
     if not root.is_dir():
         raise LssError(f"{root}: cohort.root: no such folder. Put the archive there, or name its folder.")
     folders = sorted(path for path in (root / IMAGES, *root.glob(f"*/{IMAGES}")) if path.is_dir())

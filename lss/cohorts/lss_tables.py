@@ -23,7 +23,7 @@ class Note(NamedTuple):
 
 
 def read_notes(root: Path) -> tuple[dict[str, Note], list[Reject]]:
-    """Notes by patient number from the workbook below `root`; unusable rows and further workbooks as rejects.
+    """Return notes by patient number from the workbook below `root`; unusable rows and further workbooks as rejects.
 
     Raises LssError when there is no workbook, or it lacks a column.
     """
@@ -46,7 +46,8 @@ def read_notes(root: Path) -> tuple[dict[str, Note], list[Reject]]:
 
 
 def read_slice_numbers(root: Path) -> tuple[dict[str, tuple[int, ...]], list[Reject]]:
-    """Positions of the slices through the last three discs by patient number; nothing without the companion table.
+    """Return positions of the slices through the last three discs by patient number; nothing without the companion
+    table.
 
     A row of `Slices Numbers.csv` holds a patient and three positions, counted from 1 in the naturally sorted files of
     an axial series: of the discs in `DISCS`. Its first four columns count, with or without a header.
@@ -71,7 +72,7 @@ def read_slice_numbers(root: Path) -> tuple[dict[str, tuple[int, ...]], list[Rej
 
 
 def _unread(tables: list[Path], root: Path) -> list[Reject]:
-    """All but the first of several tables of one kind, which is the one that is read."""
+    """Return all but the first of several tables of one kind, which is the one that is read."""
     names = [table.relative_to(root).as_posix() for table in tables]
     return [
         Reject(name, "second table", "another one of its kind was read", "Keep one.", private=f"read: {names[0]}")

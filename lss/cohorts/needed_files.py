@@ -16,24 +16,26 @@ _RSNA_FILES = ("train_images", "train.csv", "train_series_descriptions.csv", "tr
 
 
 def files_elsewhere(cohort: CohortParams) -> list[Path]:
-    """Files of a cohort that do not lie below its root: the tables of a folder to which nothing may be added."""
+    """Return files of a cohort that do not lie below its root: the tables of a folder to which nothing may be added."""
     tables = [Path(name) for name in _tables(cohort).values()]
     return [cohort.root / table for table in tables if table.is_absolute() or ".." in table.parts]
 
 
 def _tables(cohort: CohortParams) -> dict[str, str]:
-    """The tables that the settings of a folder name, by setting."""
+    """Return the tables that the settings of a folder name, by setting."""
     named = {"cohort.folder.table": cohort.folder.table, "cohort.folder.slices": cohort.folder.slices}
     return {setting: table for setting, table in named.items() if table and cohort.name == "folder"}
 
 
 def missing_files(cohort: CohortParams) -> str | None:
-    """What a real cohort's folder lacks first of the files that its reader needs, in words; None where nothing."""
+    """Return what a real cohort's folder lacks first of the files that its reader needs, in words;
+    None where nothing.
+    """
     return next(iter(all_missing_files(cohort)), None)
 
 
 def all_missing_files(cohort: CohortParams) -> list[str]:
-    """All that a real cohort's folder lacks of the files that its reader needs, in words.
+    """Return all that a real cohort's folder lacks of the files that its reader needs, in words.
 
     Looks for names only: that images and tables can be read is seen by the reader.
     """

@@ -53,7 +53,7 @@ def assign_stratified(strata: dict[str, str], fractions: dict[str, float], seed:
 
 
 def assign_folds(strata: dict[str, str], folds: int, fold: int, seed: int) -> dict[str, str]:
-    """Stratified k-fold over patients: `fold` is the test part, the next one validates, the others train.
+    """Return the stratified k-fold over patients: `fold` is the test part, the next one validates, the others train.
 
     Raises LssError when there are fewer than three folds, fewer patients of the most frequent grade than folds, or no
     such fold.
@@ -83,7 +83,7 @@ def assign_folds(strata: dict[str, str], folds: int, fold: int, seed: int) -> di
 
 
 def read_split_file(path: Path, patients: set[str]) -> dict[str, str]:
-    """The user's own split: a CSV or Excel table with the columns patient_key and subset.
+    """Return the user's own split: a CSV or Excel table with the columns patient_key and subset.
 
     Raises LssError for unknown patients or subsets, and for a patient in two subsets.
     """
@@ -140,8 +140,8 @@ MIN_NOTE = 200
 
 
 def persons(rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Which patients are one person: by patient the first key of those whose headers hold one PatientID, or who have
-    one note of at least `MIN_NOTE` letters and digits.
+    """Return which patients are one person: by patient the first key of those whose headers hold one PatientID, or who
+    have one note of at least `MIN_NOTE` letters and digits.
 
     One person's two folders are two patients to a reader that goes by folders. A PatientID or a note that more than two
     patients and more than half of them all share is taken for what some program writes everywhere.
@@ -163,13 +163,13 @@ def persons(rows: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def note_hash(note: str | None) -> str | None:
-    """Of a note's letters and digits in their order; None for a short note, which many patients share."""
+    """Hash a note's letters and digits in their order; None for a short note, which many patients share."""
     plain = "".join(character for character in (note or "").casefold() if character.isalnum())
     return hashlib.sha256(plain.encode()).hexdigest() if len(plain) >= MIN_NOTE else None
 
 
 def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
-    """The gate: raise LssError when a patient, a person, a study, an image or its neighbour is in two subsets.
+    """Raise LssError when a patient, a person, a study, an image or its neighbour is in two subsets.
 
     Args:
         rows: of `SPLIT`, `person` (see `persons`), `thumbnail` (see `lss.imaging.same_image`), and of `SLICES` origin,
@@ -214,7 +214,7 @@ def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
 
 
 def neighbours(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Pairs of alike slices of two patients in two subsets that were planned as slices of one oblique block.
+    """Yield pairs of alike slices of two patients in two subsets that were planned as slices of one oblique block.
 
     They have one orientation, of which no direction is an axis of the scanner, one matrix and spacing, and lie behind
     each other. Nobody plans two patients alike to a hundredth of a millimetre.

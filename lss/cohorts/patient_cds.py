@@ -39,7 +39,7 @@ _PICTURE_STARTS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
 
 
 def disc_folders(files: Collection[str]) -> set[str]:
-    """Folders that are discs or a viewer's: "" is the root.
+    """Return folders that are discs or a viewer's: "" is the root.
 
     In a disc's lies a DICOMDIR or an autorun.inf. A viewer's is a macOS program, is called IHE_PDI, or holds a program
     and nothing below it that is read as a picture or volume.
@@ -60,7 +60,7 @@ def disc_folders(files: Collection[str]) -> set[str]:
 
 
 def is_on_disc(file: str, discs: set[str]) -> bool:
-    """Whether a file lies in or below one of `discs`.
+    """Return whether a file lies in or below one of `discs`.
 
     >>> is_on_disc("7/cd/DICOM/1", {"7/cd"}), is_on_disc("8/1", {"7/cd"}), is_on_disc("8/1", {""})
     (True, False, True)
@@ -69,22 +69,24 @@ def is_on_disc(file: str, discs: set[str]) -> bool:
 
 
 def is_viewer_file(file: str) -> bool:
-    """Whether a file is part of a viewer, or a disc's directory, by its name."""
+    """Return whether a file is part of a viewer, or a disc's directory, by its name."""
     return file.lower().endswith(_ENDINGS) or _is_directory(file)
 
 
 def is_program(data: bytes) -> bool:
-    """Whether a file is a program or a page, by its first bytes."""
+    """Return whether a file is a program or a page, by its first bytes."""
     return data[:16].lower().startswith(tuple(start.lower() for start in _STARTS))
 
 
 def kind_of_picture(data: bytes) -> str | None:
-    """Kind of a picture that is never read, since it keeps no grey levels (JPEG, GIF, BMP), by its first bytes."""
+    """Return kind of a picture that is never read, since it keeps no grey levels (JPEG, GIF, BMP), by
+    its first bytes.
+    """
     return next((kind for start, kind in _PICTURE_STARTS.items() if data.startswith(start)), None)
 
 
 def is_no_image(file: str) -> bool:
-    """Whether a file is a table, a text, part of a viewer or a disc's directory, by its name."""
+    """Return whether a file is a table, a text, part of a viewer or a disc's directory, by its name."""
     return file.lower().endswith(PAPERS) or is_viewer_file(file)
 
 
@@ -108,7 +110,7 @@ def refuse_no_image(file: str, data: bytes, discs: set[str]) -> None:
 
 
 def outside_folders(file: str) -> Reject:
-    """The line of a file that lies beside the patients' folders."""
+    """Return the line of a file that lies beside the patients' folders."""
     if is_no_image(file):
         return Reject(file, "no image file", "a table, a text or a part of a viewer, by its name", _NOTHING)
     remedy = "Put it into its patient's or study's folder, or remove it."

@@ -18,7 +18,7 @@ _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # tag of TIFF and its value
 
 
 def read_picture(data: bytes) -> tuple[np.ndarray, int]:
-    """A grey PNG or TIFF as (rows, columns) uint16, and its bits (8 or 16).
+    """Return a grey PNG or TIFF as (rows, columns) uint16, and its bits (8 or 16).
 
     RGB with three equal channels, and a palette of greys, count as grey. A TIFF in which 0 is white is inverted, so
     that bright is high.

@@ -48,14 +48,16 @@ def settle_planes(slices: Sequence[RawSlice]) -> None:
 
 
 def sure_plane(item: RawSlice, left_3: np.ndarray) -> str | None:
-    """Plane of a slice where its own angle settles it; None between axial and coronal, and without a position."""
+    """Return plane of a slice where its own angle settles it; None between axial and coronal, and
+    without a position.
+    """
     if item.geometry is None or _is_between(item, left_3):
         return None
     return item.plane if item.plane in ("axial", "sagittal", "coronal") else None
 
 
 def tilt(item: RawSlice, left_3: np.ndarray) -> float:
-    """Angle of a slice's normal from head-foot about the left-right axis `left_3`, 0 to 90 degrees."""
+    """Return the angle of a slice's normal from head-foot about the left-right axis `left_3`, 0 to 90 degrees."""
     if item.geometry is None:
         raise ValueError(f"{item.file}: a slice without a position has no tilt")
     normal_3 = item.geometry.normal_3 - (item.geometry.normal_3 @ left_3) * left_3
@@ -64,7 +66,7 @@ def tilt(item: RawSlice, left_3: np.ndarray) -> float:
 
 
 def _left(study: Sequence[RawSlice]) -> np.ndarray:
-    """The study's left-right axis: the mean normal of its sagittal slices, or x."""
+    """Return the study's left-right axis: the mean normal of its sagittal slices, or x."""
     normals = [item.geometry.normal_3 for item in study if item.geometry and item.plane == "sagittal"]
     mean_3 = np.mean(normals, axis=0) if normals else np.array([1.0, 0.0, 0.0])
     return mean_3 / np.linalg.norm(mean_3)
@@ -79,7 +81,7 @@ def _by_series(study: Sequence[RawSlice]) -> list[list[RawSlice]]:
 
 
 def _is_between(item: RawSlice, left_3: np.ndarray) -> bool:
-    """Whether a slice's angle leaves open if it is axial or coronal."""
+    """Return whether a slice's angle leaves open if it is axial or coronal."""
     if item.geometry is None or item.plane == "sagittal":
         return False
     sideways = 90 - angle(item.geometry.normal_3, left_3)

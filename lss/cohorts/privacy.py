@@ -69,27 +69,29 @@ class Pseudonyms:
     key: bytes
 
     def patient(self, raw: str) -> str:
-        """ "P" and 12 hexadecimal digits."""
+        """Return the pseudonym of a patient: "P" and 12 hexadecimal digits."""
         return "P" + self._digest("patient", raw, 12)
 
     def study(self, raw: str) -> str:
-        """ "ST" and 12 hexadecimal digits."""
+        """Return the pseudonym of a study: "ST" and 12 hexadecimal digits."""
         return "ST" + self._digest("study", raw, 12)
 
     def series(self, raw: str) -> str:
-        """ "SE" and 12 hexadecimal digits."""
+        """Return the pseudonym of a series: "SE" and 12 hexadecimal digits."""
         return "SE" + self._digest("series", raw, 12)
 
     def image(self, raw: str) -> str:
-        """Of an image's unique id: "IM" and 16 hexadecimal digits."""
+        """Return the pseudonym of an image's unique id: "IM" and 16 hexadecimal digits."""
         return "IM" + self._digest("image", raw, 16)
 
     def slice(self, patient: str, image: str) -> str:
-        """Of an image as one of a patient's, unique even where two patients hold one image: "SL" and 16 digits."""
+        """Return the pseudonym of a patient's image: "SL" and 16 digits, unique even where two
+        patients hold one image.
+        """
         return "SL" + self._digest("slice", f"{patient}\x1f{image}", 16)
 
     def person(self, raw: str) -> str | None:
-        """Of a header's PatientID: "PE" and 12 hexadecimal digits; None where it names nobody."""
+        """Return the pseudonym of a header's PatientID: "PE" and 12 hexadecimal digits; None where it is empty."""
         parts = re.findall(r"[^\W_]+", raw.casefold())
         if "".join(parts) in NOBODY:
             return None
@@ -97,11 +99,11 @@ class Pseudonyms:
         return "PE" + self._digest("person", patient_number(" ".join(parts)), 12)
 
     def file(self, raw: str) -> str:
-        """Of a path or of a row of a table: "F" and 16 hexadecimal digits."""
+        """Return the pseudonym of a path or of a table's row: "F" and 16 hexadecimal digits."""
         return "F" + self._digest("file", raw, 16)
 
     def source(self, sha256: str) -> str:
-        """Of a source file's SHA-256: 64 hexadecimal digits, by which nobody without the key finds the file."""
+        """Return a keyed hash of a source file's SHA-256, 64 hexadecimal digits: useless without the key."""
         return self._digest("source", sha256, 64)
 
     def _digest(self, kind: str, raw: str, digits: int) -> str:
@@ -110,7 +112,7 @@ class Pseudonyms:
 
 
 def add_pseudonyms(table: Path, column: str, names: Pseudonyms) -> list[dict[str, str]]:
-    """Rows of a CSV or Excel table of patients with their pseudonyms in a further column `patient_key`.
+    """Return rows of a CSV or Excel table of patients with their pseudonyms in a further column `patient_key`.
 
     Args:
         table: the file.
@@ -130,7 +132,7 @@ def add_pseudonyms(table: Path, column: str, names: Pseudonyms) -> list[dict[str
 
 
 def pseudonyms(key_file: Path | None, seed: int) -> Pseudonyms:
-    """Pseudonyms with the secret in `key_file`, or with a key derived from `seed` where there is none.
+    """Return pseudonyms with the secret in `key_file`, or with a key derived from `seed` where there is none.
 
     A key from the public seed keeps the keys apart from the ids, no more: whoever has params.yaml can try all
     patient numbers. For data of real patients name a key file.

@@ -41,7 +41,7 @@ class RsnaDataset:
     def __init__(
         self, root: Path, assumed_spacing_mm: float | None = None, unread: list[LssError] | None = None
     ) -> None:
-        """`unread`: see `open_cohort`."""
+        """Open the data set; `unread` as of `open_cohort`."""
         if not (root / IMAGES).is_dir():
             raise LssError(
                 f"{root}: cohort.root: no folder {IMAGES}. Fetch the files of the RSNA 2024 Lumbar Spine Degenerative "
@@ -121,7 +121,7 @@ class RsnaDataset:
         return gradings
 
     def _read_descriptions(self, table: Path) -> dict[tuple[str, str], str]:
-        """Description of a series by (study, series)."""
+        """Return the description of a series by (study, series)."""
         descriptions: dict[tuple[str, str], str] = {}
         for number, row in _rows(table, ["study_id", "series_id", "series_description"]):
             described = descriptions.setdefault((row["study_id"], row["series_id"]), row["series_description"])
@@ -140,7 +140,7 @@ class RsnaDataset:
         record.rejects.append(Reject(where, "label without its slice", detail, remedy, f"series {series}"))
 
     def _read_coordinates(self, table: Path) -> dict[str, dict[str, dict[int, str]]]:
-        """Level shown, by study, series and instance, of axial series.
+        """Return the level shown, by study, series and instance, of axial series.
 
         A sagittal instance shows all levels, so its rows say nothing here. An axial instance with two is left out.
         """
@@ -175,7 +175,7 @@ class RsnaDataset:
 
 
 def _rows(table: Path, columns: list[str]) -> list[tuple[int, Row]]:
-    """`numbered_rows`, whole numbers without the ".0" that a table gets where a column once had an empty cell."""
+    """Return `numbered_rows` without the ".0" that whole numbers get where a column once had an empty cell."""
     numbers = ("study_id", "series_id", "instance_number")
     return [
         (place, row | {name: re.sub(r"^['’]?(\d+)(\.0+)?$", r"\1", row[name]) for name in numbers if name in columns})
@@ -186,7 +186,7 @@ def _rows(table: Path, columns: list[str]) -> list[tuple[int, Row]]:
 def _join(
     levels: dict[int, str], files: list[tuple[int | None, RawSlice]]
 ) -> tuple[dict[str, tuple[str, str]], list[int]]:
-    """Known levels by file, and the labelled numbers without an axial slice.
+    """Return known levels by file, and the labelled numbers without an axial slice.
 
     The labels' numbers are those of the files' names; where more of them are InstanceNumbers, those.
 

@@ -19,7 +19,9 @@ MAX_REFERENCES = 3
 
 
 def settle_series(slices: Sequence[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:
-    """The slices of one patient without copies, planes and planning series settled in place; and what was left out."""
+    """Return the slices of one patient without copies, planes and planning series settled in place; and what was left
+    out.
+    """
     kept, duplicates = drop_duplicates(slices)
     kept, copies = drop_corrected(kept)
     mark_planning(kept)

@@ -15,7 +15,7 @@ def slice_grade(
     unnamed_level: Literal["A", "note", "none"],
     unknown_level: Literal["note", "none"],
 ) -> tuple[str | None, str]:
-    """Grade of a slice at disc `level` (None: unknown) of a patient with `grading`.
+    """Return the grade of a slice at disc `level` (None: unknown) of a patient with `grading`.
 
     A level that is named has its own grade. Of a level that is not named two cases differ:
     the worst finding of the whole names no level, then it may lie here, and the whole's grade is taken; or
@@ -54,7 +54,7 @@ _SPELLINGS = {
 
 
 def parse_grade(text: str) -> str | None:
-    """A grade as tables spell it, as one of A, BC, D; None for an empty cell or "none".
+    """Return a grade as tables spell it, as one of A, BC, D; None for an empty cell or "none".
 
     Raises ValueError for anything else.
 

@@ -80,7 +80,8 @@ def assign_levels(
 
 
 def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Level]:
-    """Level of each block by its `id`, discs being counted from the tail; `rows` holds the blocks of each weighting.
+    """Return the level of each block by its `id`, discs being counted from the tail; `rows` holds the blocks of each
+    weighting.
 
     A block beside another one (a repeated scan, another weighting) shows the same disc.
     """
@@ -117,7 +118,7 @@ def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Leve
 
 
 def _doubts(tilts: list[float], discs: list[int]) -> list[str]:
-    """Why the count may not begin at L5-S1, or may have skipped or invented a disc."""
+    """Return why the count may not begin at L5-S1, or may have skipped or invented a disc."""
     lowest, count, found = max(t for t, disc in zip(tilts, discs, strict=True) if disc == 0), discs[-1] + 1, []
     if lowest < max(tilts):
         found.append("the lowest block is not the most angled")
@@ -130,7 +131,7 @@ def _doubts(tilts: list[float], discs: list[int]) -> list[str]:
 
 
 def _not_planned(blocks: list[list[RawSlice]]) -> str:
-    """Why no block of this weighting can be counted; empty where they can."""
+    """Say why no block of this weighting can be counted; empty where they can."""
     if any(length(block) > MAX_BLOCK_MM for block in blocks):
         return "a block covers more than one disc"
     if all(len(block) == 1 and angle(normal(block[0]), normal(blocks[0][0])) < PARALLEL_DEGREES for block in blocks):
@@ -160,7 +161,7 @@ def _levels_from_known(
 
 
 def _known(item: RawSlice, known: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
-    """What is known of a slice's level, and its source."""
+    """Return what is known of a slice's level, and its source."""
     return known.get(f"{item.file}#{item.instance}") or known.get(item.file)
 
 

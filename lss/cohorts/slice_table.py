@@ -109,7 +109,7 @@ class SliceTable:
         return levels, absent
 
     def _of(self, item: RawSlice, column: str) -> str | None:
-        """The nearest that is said of a slice."""
+        """Return the nearest that is said of a slice."""
         folders = map(str, PurePosixPath(item.file).parents)
         for place in ((item.file, str(item.instance)), *((name, "") for name in (item.file, *folders))):
             if value := self._said.get(place, {}).get(column):
@@ -123,7 +123,7 @@ def _plane(cell: str) -> str | None:
 
 
 def _weighting(cell: str) -> str | None:
-    """As in names of series, and the kinds themselves."""
+    """Read a weighting as in names of series, or as one of the kinds themselves."""
     kind = weighting_from_name(cell)[0]
     if kind == "unknown":
         return cell.lower() if cell.lower() in ("localizer", "derived", "other") else None

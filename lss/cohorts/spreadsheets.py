@@ -38,7 +38,7 @@ _SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 
 
 def read_or_keep(read: Callable[[], T], otherwise: Any, unread: list[LssError] | None) -> T:
-    """What `read` gives; `otherwise` where it raises LssError and `unread` is a list, which takes the error.
+    """Return what `read` gives; `otherwise` where it raises LssError and `unread` is a list, which takes the error.
 
     So `lss check` reads on without a table, where the chain stops.
     """
@@ -52,12 +52,12 @@ def read_or_keep(read: Callable[[], T], otherwise: Any, unread: list[LssError] |
 
 
 def read_table(path: Path, columns: list[str]) -> list[Row]:
-    """The rows of `numbered_rows` without their numbers."""
+    """Return the rows of `numbered_rows` without their numbers."""
     return [row for _, row in numbered_rows(path, columns)]
 
 
 def numbered_rows(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -> list[tuple[int, Row]]:
-    """Rows of a table with their numbers as a spreadsheet shows them (the header is row 1); empty rows left out.
+    """Return rows of a table with their numbers as a spreadsheet shows them (the header is row 1); empty rows left out.
 
     Column names are compared without regard to case, surrounding blanks and the kind of apostrophe; the rows
     carry the names as given in `columns` and `optional`, and further columns under their own names.
@@ -83,7 +83,7 @@ def numbered_rows(path: Path, columns: list[str], optional: tuple[str, ...] = ()
 
 
 def read_cells(path: Path) -> list[list[str]]:
-    """All cells of a CSV or Excel file (.xlsx, first sheet) as stripped text.
+    """Return all cells of a CSV or Excel file (.xlsx, first sheet) as stripped text.
 
     A CSV is UTF-8, or UTF-16 with its mark; what parts its columns (comma, semicolon, tab or bar) is what gives the
     rows as many cells as the header, or what a first line "sep=;" says.
@@ -99,7 +99,7 @@ def read_cells(path: Path) -> list[list[str]]:
 
 
 def people_of(row: Row) -> frozenset[str]:
-    """What a row of a patients' table says of who the patient is: cells of columns whose names say so."""
+    """Return what a row of a patients' table says of who the patient is: cells of columns whose names say so."""
     return frozenset(cell for column, cell in row.items() if cell and _OF_PEOPLE.search(column))
 
 
@@ -111,7 +111,9 @@ def refuse_double_columns(path: Path, header: list[str]) -> None:
 
 
 def _where_else(path: Path, cells: list[list[str]], columns: list[str]) -> str:
-    """Where a table has its header, if not in the first row of the first sheet: a sentence and a blank, or ""."""
+    """Return where a table has its header, if not in the first row of the first sheet: a sentence and
+    a blank, or "".
+    """
     wanted = {plain(name) for name in columns}
     for number, row in enumerate(cells[:20], start=1):
         if wanted <= {plain(cell) for cell in row}:
@@ -123,7 +125,7 @@ def _where_else(path: Path, cells: list[list[str]], columns: list[str]) -> str:
 
 
 def plain(name: str) -> str:
-    """A column's name as names are compared."""
+    """Return a column's name as names are compared."""
     return name.strip().casefold().replace("’", "'").replace("`", "'")
 
 
@@ -146,7 +148,8 @@ def _read_csv(path: Path) -> list[list[str]]:
 
 
 def _parted(path: Path, text: str, sign: str, *, strict: bool, first_line: int = 1) -> list[list[str]]:
-    """Rows of a CSV text. `strict` raises LssError with the line where a quotation mark or a sign is out of place.
+    """Return rows of a CSV text. `strict` raises LssError with the line where a quotation mark or a sign is out of
+    place.
 
     One mark too many makes all rows up to the next one a single cell: a note would hold other patients' rows.
     """
@@ -178,19 +181,25 @@ def _parted(path: Path, text: str, sign: str, *, strict: bool, first_line: int =
 
 
 def _holds_a_row(cell: str, sign: str, width: int, shapes: set[str]) -> bool:
-    """Whether a line within a cell looks like a row: as many cells as the header, the first one an id like others."""
+    """Return whether a line within a cell looks like a row: as many cells as the header, the first one an id like
+    others.
+    """
     lines = cell.splitlines()[1:]
     parts = [line.split(sign) for line in lines if line.count(sign) >= width - 1]
     return width > 1 and any(_shape(part[0]) in shapes for part in parts if part[0].strip())
 
 
 def _shape(cell: str) -> str:
-    """What an id looks like: its letters as "a", its digits as one "9"; text of several words has none of an id."""
+    """Return what an id looks like: its letters as "a", its digits as one "9"; text of several words
+    has none of an id.
+    """
     return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]", "a", cell.strip().strip('"')))
 
 
 def _share_as_wide_as_the_header(rows: list[list[str]]) -> tuple[float, int]:
-    """How many of the rows have as many cells as the first, 0 to 1, and how many that are; (0, 0) for one column."""
+    """Return how many of the rows have as many cells as the first, 0 to 1, and how many that are; (0, 0) for one
+    column.
+    """
     filled = [row for row in rows if any(row)]
     width = len(filled[0]) if filled else 0
     return (sum(len(row) == width for row in filled) / len(filled), width) if width > 1 else (0.0, 0)

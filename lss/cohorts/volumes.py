@@ -63,13 +63,13 @@ class _Voxels:
     spacing_3: np.ndarray
 
     def slice_at(self, axis: int, index: int) -> np.ndarray:
-        """Values of one slice, across the two other axes in order."""
+        """Return values of one slice, across the two other axes in order."""
         stored = self.stored_XYZ[(slice(None),) * axis + (index,)]
         return stored if self.scale is None else stored * self.scale[0] + self.scale[1]
 
 
 def read_volume(data: bytes) -> Volume:
-    """A 3-D NIfTI volume as slices.
+    """Return a 3-D NIfTI volume as slices.
 
     The slices are axial, unless the voxels show that the volume was scanned in other slices
     (`THICK_RATIO`): then these are given, as cutting across them would show steps, not anatomy.
@@ -125,7 +125,7 @@ def read_volume(data: bytes) -> Volume:
 
 
 def _voxels(data: bytes) -> _Voxels:
-    """Header and voxels of a file; no more is unpacked than its header announces."""
+    """Return the header and voxels of a file; no more is unpacked than its header announces."""
     stream: io.IOBase = gzip.open(io.BytesIO(data)) if data[:2] == b"\x1f\x8b" else io.BytesIO(data)  # type: ignore[assignment]
     with stream:
         header = nibabel.Nifti1Header(stream.read(nibabel.Nifti1Header.sizeof_hdr))
@@ -174,7 +174,7 @@ def _check_orientation(header: nibabel.Nifti1Header) -> None:
 
 
 def _range(voxels: _Voxels, axis: int) -> tuple[float, float, bool]:
-    """Lowest and highest value, and whether all values are whole numbers that fit into 16 bits."""
+    """Return the lowest and highest value, and whether all values are whole numbers that fit into 16 bits."""
     low, high, whole = np.inf, -np.inf, True
     for index in range(voxels.stored_XYZ.shape[axis]):
         values = voxels.slice_at(axis, index)
@@ -186,7 +186,7 @@ def _range(voxels: _Voxels, axis: int) -> tuple[float, float, bool]:
 
 
 def _to_grey_levels(values: np.ndarray, low: float, high: float, whole: bool) -> np.ndarray:
-    """Values as uint16: whole ones shifted to start at 0 where some are negative, others scaled to 0..4095."""
+    """Return values as uint16: whole ones shifted to start at 0 where some are negative, others scaled to 0..4095."""
     if whole:
         return (values - min(low, 0.0)).astype(np.uint16)
     return np.rint((values - low) / max(high - low, 1e-12) * 4095).astype(np.uint16)

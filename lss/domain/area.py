@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def affected_area(masked_share: float, region_share: float) -> float:
-    """Affected area in percent: masked pixels over the pixels H x W of the target region, 100 at most.
+    """Return the affected area in percent: masked pixels over the pixels H x W of the target region, 100 at most.
 
     Args:
         masked_share: pixels of the mask over those of the field of view, in [0, 1].

@@ -13,7 +13,7 @@ LEVELS: tuple[str, ...] = ("T12-L1", "L1-L2", "L2-L3", "L3-L4", "L4-L5", "L5-S1"
 
 
 def worst(grades: list[str]) -> str | None:
-    """The most severe of `grades`; None for an empty list.
+    """Return the most severe of `grades`; None for an empty list.
 
     >>> worst(["A", "D", "BC"])
     'D'

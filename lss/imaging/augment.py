@@ -79,13 +79,13 @@ def transform(
 
 
 def moved(point: tuple[float, float], shape: tuple[int, ...], change: Augmentation) -> tuple[float, float]:
-    """Where `augment` puts a point (row, column) of an image of `shape`, in pixels."""
+    """Return where `augment` puts a point (row, column) of an image of `shape`, in pixels."""
     column, row = _matrix(shape, change) @ (point[1], point[0], 1.0)
     return float(row), float(shape[1] - 1 - column if change.flip else column)
 
 
 def _matrix(shape: tuple[int, ...], change: Augmentation) -> NDArray[np.float64]:
-    """Rotation and zoom about the image's centre: (2, 3), of columns and rows."""
+    """Return the rotation and zoom about the image's centre: (2, 3), of columns and rows."""
     centre = ((shape[1] - 1) / 2, (shape[0] - 1) / 2)
     return np.asarray(cv2.getRotationMatrix2D(centre, change.rotation_deg, change.zoom), np.float64)
 

@@ -8,7 +8,7 @@ from lss.runtime.seeding import derive_seed
 
 
 def balance_plan(grades: Mapping[str, str], seed: int, balance: bool = True) -> dict[str, int]:
-    """Copies per slice key, one at least, given the grade of every training slice of the whole cohort.
+    """Return copies per slice key, one at least, given the grade of every training slice of the whole cohort.
 
     All that is trained on is a copy, drawn by one law: if only the rarer grades were copied, the interpolation in
     their copies would tell the grade. With `balance` every grade has as many copies as the most frequent one has

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 
 def pixels_to_bytes(image: NDArray[np.uint16]) -> bytes:
-    """Row-major little-endian uint16 values, the column `pixels` of the slice tables."""
+    """Return row-major little-endian uint16 values, the column `pixels` of the slice tables."""
     return np.ascontiguousarray(image, "<u2").tobytes()
 
 
 def pixels_from_bytes(data: bytes, rows: int, columns: int) -> NDArray[np.uint16]:
-    """The image (rows, columns) that `pixels_to_bytes` wrote, read-only.
+    """Return the image (rows, columns) that `pixels_to_bytes` wrote, read-only.
 
     Raises ValueError when the number of bytes does not fit.
     """
@@ -21,7 +21,7 @@ def pixels_from_bytes(data: bytes, rows: int, columns: int) -> NDArray[np.uint16
 
 
 def encode_png(image: NDArray[np.uint16] | NDArray[np.uint8] | NDArray[np.bool_]) -> bytes:
-    """Lossless grey PNG: uint16 as 16 bits, uint8 as 8 bits, bool as 8 bits of 0 or 255."""
+    """Return lossless grey PNG: uint16 as 16 bits, uint8 as 8 bits, bool as 8 bits of 0 or 255."""
     if image.ndim != 2 or image.dtype not in (np.bool_, np.uint8, np.uint16):
         raise ValueError(f"a grey image of uint8, uint16 or bool is needed, not {image.dtype} {image.shape}")
     levels = np.where(image, np.uint8(255), np.uint8(0)) if image.dtype == np.bool_ else image
@@ -29,7 +29,7 @@ def encode_png(image: NDArray[np.uint16] | NDArray[np.uint8] | NDArray[np.bool_]
 
 
 def decode_png(data: bytes) -> NDArray[np.uint16] | NDArray[np.uint8]:
-    """Grey PNG to (rows, columns), with the bit depth it was written with.
+    """Return grey PNG to (rows, columns), with the bit depth it was written with.
 
     Raises ValueError when the bytes are no image.
     """

@@ -75,7 +75,9 @@ def denoise_batch(
     rician: bool = False,
     device: str = "cuda",
 ) -> list[Denoised]:
-    """`denoise` with method `nlm` on several slices at once, by torch on `device`; slices of one size share a call."""
+    """Run `denoise` with method `nlm` on several slices at once, by torch on `device`; slices of one
+    size share a call.
+    """
     from lss.imaging.denoise_gpu import nlm_batch
 
     sigmas = [estimate_sigma(image.astype(np.float32)) for image in images]
@@ -97,7 +99,7 @@ def to_stored(clean: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 
 def half_window(search_radius: int) -> Iterator[tuple[int, int]]:
-    """Offsets (rows, columns) of one half of the search window; the other half are their negatives.
+    """Yield offsets (rows, columns) of one half of the search window; the other half are their negatives.
 
     >>> list(half_window(1))
     [(0, 1), (1, -1), (1, 0), (1, 1)]
@@ -114,7 +116,7 @@ def nlm(
     search_radius: int = 6,
     rician_sigma: float | None = None,
 ) -> NDArray[np.float32]:
-    """Non-local means of one image (rows, columns) in float32; conventions at the head of this file.
+    """Return non-local means of one image (rows, columns) in float32; conventions at the head of this file.
 
     One offset j - i at a time, for the whole image: squared differences, patch sums by a separable filter, exp. Every
     weight serves both of its pixels, since w(i, j) = w(j, i).

@@ -13,7 +13,7 @@ from lss.imaging.denoise import half_window
 
 @cache
 def cuda_available() -> bool:
-    """Whether torch finds a CUDA device; torch, slow to import, is asked only where a driver is installed."""
+    """Return whether torch finds a CUDA device; torch, slow to import, is asked only where a driver is installed."""
     if shutil.which("nvidia-smi") is None:
         return False
     import torch
@@ -29,7 +29,7 @@ def nlm_batch(
     rician_sigma: NDArray[np.float32] | None = None,
     device: str = "cuda",
 ) -> NDArray[np.float32]:
-    """`lss.imaging.denoise.nlm` on (slices, rows, columns) at once, with one `h` (and sigma) per slice.
+    """Run `lss.imaging.denoise.nlm` on (slices, rows, columns) at once, with one `h` (and sigma) per slice.
 
     Same formula, border and window; float32 sums in another order, so grey levels differ in the last digits
     (test_denoise_gpu.py: by less than 0.02 of 4095).

@@ -34,39 +34,41 @@ class FieldOfView:
     columns: int
 
     def crop(self, image: NDArray[Pixels]) -> NDArray[Pixels]:
-        """Copy of the rectangle's pixels (rows, columns); 0 (air, no mask) where it overhangs the slice."""
+        """Return a copy of the rectangle's pixels (rows, columns); 0 (air, no mask) where it overhangs the slice."""
         out = np.zeros((self.rows, self.columns), image.dtype)
         of_view, of_slice = self._shared(image.shape)
         out[of_view] = image[of_slice]
         return out
 
     def paste(self, image: NDArray[Pixels], shape: tuple[int, int]) -> NDArray[Pixels]:
-        """The inverse of `crop`: the rectangle's pixels in a slice of `shape`, 0 around them."""
+        """Return the inverse of `crop`: the rectangle's pixels in a slice of `shape`, 0 around them."""
         out = np.zeros(shape, image.dtype)
         of_view, of_slice = self._shared(shape)
         out[of_slice] = image[of_view]
         return out
 
     def mask_to_grid(self, mask: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
-        """A mask of the whole slice as a network's target of size `grid`."""
+        """Return a mask of the whole slice as a network's target of size `grid`."""
         return resample_mask(self.crop(mask), grid)
 
     def mask_from_grid(self, mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """A network's mask as a mask of the whole slice of `shape`; displaced by half a pixel of the grid at most."""
+        """Return a network's mask as a mask of the whole slice of `shape`; displaced by half a pixel of the grid at
+        most.
+        """
         return self.paste(resample_mask(mask, (self.rows, self.columns)), shape)
 
     def points_from_grid(self, points_N2: Floats, grid: tuple[int, int]) -> Floats:
-        """Points (row, column) of a grid of size `grid` as points of the slice, (N, 2)."""
+        """Return points (row, column) of a grid of size `grid` as points of the slice, (N, 2)."""
         scale = np.array([self.rows / grid[0], self.columns / grid[1]])
         return (np.asarray(points_N2, np.float64) + 0.5) * scale - 0.5 + [self.row, self.column]
 
     def points_to_grid(self, points_N2: Floats, grid: tuple[int, int]) -> Floats:
-        """The inverse of `points_from_grid`."""
+        """Return the inverse of `points_from_grid`."""
         scale = np.array([self.rows / grid[0], self.columns / grid[1]])
         return (np.asarray(points_N2, np.float64) - [self.row, self.column] + 0.5) / scale - 0.5
 
     def _shared(self, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """What rectangle and slice have in common, as indices of the one and of the other; may be empty."""
+        """Return what rectangle and slice have in common, as indices of the one and of the other; may be empty."""
         of_view, of_slice = [], []
         for first, size, length in ((self.row, self.rows, shape[0]), (self.column, self.columns, shape[1])):
             start = min(max(first, 0), length)
@@ -82,7 +84,9 @@ def field_of_view(
     centre: tuple[float, float] | None,
     size_mm: float | None,
 ) -> FieldOfView:
-    """A square of `size_mm` around `centre` (row, column in pixels; None: the image's); the whole image for None."""
+    """Return a square of `size_mm` around `centre` (row, column in pixels; None: the image's); the whole image for
+    None.
+    """
     if size_mm is None:
         return FieldOfView(0, 0, shape[0], shape[1])
     row, column = centre or ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
@@ -91,7 +95,7 @@ def field_of_view(
 
 
 def resample_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask (rows, columns) at another size: each new pixel takes the old one that holds its centre.
+    """Return a mask (rows, columns) at another size: each new pixel takes the old one that holds its centre.
 
     The index is computed in whole numbers, so that no library's rounding decides.
 
@@ -103,14 +107,15 @@ def resample_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.
 
 
 def resample_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """An image or map (rows, columns), float32, at another size: shrunk by area, enlarged linearly."""
+    """Return an image or map (rows, columns), float32, at another size: shrunk by area, enlarged linearly."""
     shrink = size[0] < image.shape[0] and size[1] < image.shape[1]
     method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), np.float32)
 
 
 def coverage(mask: NDArray[np.bool_], grid: tuple[int, int]) -> Floats:
-    """Share of each cell of `grid` that the mask covers, in [0, 1]; the mask has at least as many pixels as cells.
+    """Return the share of each cell of `grid` that the mask covers, in [0, 1]; the mask has at least as many pixels as
+    cells.
 
     Weighted by area: a cell's border may run through pixels.
 
@@ -121,7 +126,7 @@ def coverage(mask: NDArray[np.bool_], grid: tuple[int, int]) -> Floats:
 
 
 def edge_letters(orientation_6: Sequence[float] | None) -> tuple[str, str] | None:
-    """The patient's sides at the left and right edge of a slice, by DICOM's letters; None where none is known.
+    """Return the patient's sides at the left and right edge of a slice, by DICOM's letters; None where none is known.
 
     L, R: left, right; P, A: back, front; H, F: head, feet (DICOM C.7.6.1.1.1). A row that runs obliquely is named after
     the axis it is nearest to.
@@ -156,7 +161,7 @@ class SlicePlane:
 
     @classmethod
     def of_slice(cls, row: Mapping[str, Any]) -> SlicePlane | None:
-        """From a row of the slice table (`SLICES`); None where the header did not say where it lies."""
+        """Build the plane from a row of the slice table (`SLICES`); None where the header gave no position."""
         if row["origin_mm"] is None or row["orientation"] is None:
             return None
         spacing_mm = (row["row_spacing_mm"], row["column_spacing_mm"])
@@ -166,7 +171,7 @@ class SlicePlane:
     def about_centre(
         cls, centre_3: Floats, orientation_6: Floats, spacing_mm: tuple[float, float], shape: tuple[int, ...]
     ) -> SlicePlane:
-        """The plane of an image of `shape` whose centre lies at `centre_3` in the patient."""
+        """Return the plane of an image of `shape` whose centre lies at `centre_3` in the patient."""
         row_3, column_3 = np.asarray(orientation_6, np.float64)[:3], np.asarray(orientation_6, np.float64)[3:]
         across, down = (shape[1] - 1) / 2 * spacing_mm[1], (shape[0] - 1) / 2 * spacing_mm[0]
         origin_3 = np.asarray(centre_3, np.float64) - across * row_3 - down * column_3
@@ -178,12 +183,14 @@ class SlicePlane:
         return np.cross(self.row_direction, self.column_direction)
 
     def to_patient(self, points_N2: Any) -> Floats:
-        """Points (row, column) in pixels as points in the patient, (N, 3) mm."""
+        """Return points (row, column) in pixels as points in the patient, (N, 3) mm."""
         points = np.asarray(points_N2, np.float64) * self.spacing_mm
         return self.origin_mm + points[:, :1] * np.array(self.column_direction) + points[:, 1:] * self.row_direction
 
     def from_patient(self, points_N3: Any) -> Floats:
-        """Points in the patient (mm) put onto the slice along its normal: (row, column, distance in mm), (N, 3)."""
+        """Return points in the patient (mm) put onto the slice along its normal: (row, column,
+        distance in mm), (N, 3).
+        """
         offset = np.asarray(points_N3, np.float64) - self.origin_mm
         axes = np.stack([self.column_direction, self.row_direction, self.normal], axis=1)
         return (offset @ axes) / [*self.spacing_mm, 1.0]

@@ -41,7 +41,7 @@ def variants(
     grade: str | None,
     settings: PseudoMaskParams,
 ) -> tuple[dict[str, Mask], Roi]:
-    """The masks of one denoised axial slice (rows, columns) under every variant, by the names in `VARIANTS`.
+    """Return the masks of one denoised axial slice (rows, columns) under every variant, by the names in `VARIANTS`.
 
     Args:
         image: grey levels.
@@ -99,7 +99,7 @@ class _Ingredients:
 
 
 def dice_table(scores: dict[str, dict[str, list[float]]], against: str) -> str:
-    """Mean Dice by variant and grade as a Markdown table, with the number of slices.
+    """Return the mean Dice by variant and grade as a Markdown table, with the number of slices.
 
     Args:
         scores: variant to grade to the Dice of each slice.

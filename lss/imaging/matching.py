@@ -17,7 +17,7 @@ class Match(NamedTuple):
 
 
 def best_match(picture: NDArray[Any], candidates: list[NDArray[np.uint16]]) -> Match | None:
-    """The candidate (rows, columns) that correlates best with `picture`; None without one of its size.
+    """Return the candidate (rows, columns) that correlates best with `picture`; None without one of its size.
 
     Pearson's correlation over all pixels, so that brightness and contrast do not matter. A picture of several channels
     (rows, columns, channels) counts by the channel that fits best.
@@ -36,7 +36,7 @@ def best_match(picture: NDArray[Any], candidates: list[NDArray[np.uint16]]) -> M
 
 
 def _normalised(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Mean 0 and length 1; all 0 for a constant image."""
+    """Return the mean 0 and length 1; all 0 for a constant image."""
     floats = np.asarray(image, np.float32)
     floats = floats - floats.mean(dtype=np.float64).astype(np.float32)
     length = float(np.sqrt(np.vdot(floats, floats)))

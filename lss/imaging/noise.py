@@ -13,7 +13,7 @@ _FREEDOM = _SIDE**2 - 3  # of a window less its fitted plane
 
 
 def tissue(image: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where the body is: the smoothed image lies above its own mean.
+    """Return where the body is: the smoothed image lies above its own mean.
 
     Air has Rayleigh noise, whose spread is a third smaller than that of tissue, and scanners often blank or
     saturate it: it must stay out of an estimate.
@@ -23,7 +23,7 @@ def tissue(image: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def estimate_sigma(image: NDArray[np.float32]) -> float:
-    """Standard deviation of the noise in tissue, in the grey levels of `image` (rows, columns).
+    """Return the standard deviation of the noise in tissue, in the grey levels of `image` (rows, columns).
 
     In every 7 x 7 window inside the tissue a plane is fitted and the standard deviation about it taken. The windows
     with least are flat anatomy: their 10th percentile, divided by the 10th percentile of that statistic under pure

@@ -16,7 +16,7 @@ _COSINES = dct(np.eye(SCALED), axis=0, norm="ortho")[:_SIDE].astype(np.float32)
 
 
 def perceptual_hash(image: np.ndarray) -> bytes:
-    """256-bit perceptual hash (pHash, Zauner 2010) of a grey image.
+    """Return the 256-bit perceptual hash (pHash, Zauner 2010) of a grey image.
 
     The image is scaled to 64 x 64 by area, its cosine transform taken, and each of the 16 x 16 lowest
     frequencies compared with their median. Brightness, contrast and a little noise leave it nearly unchanged.
@@ -32,12 +32,12 @@ def perceptual_hash(image: np.ndarray) -> bytes:
 
 
 def low_frequencies(small: np.ndarray) -> NDArray[np.float32]:
-    """The 16 x 16 lowest frequencies of the cosine transform (DCT-II, orthonormal) of 64 x 64 pixels."""
+    """Return the 16 x 16 lowest frequencies of the cosine transform (DCT-II, orthonormal) of 64 x 64 pixels."""
     return np.asarray(_COSINES @ small @ _COSINES.T, np.float32)
 
 
 def to_bits(frequencies: np.ndarray) -> NDArray[np.bool_]:
-    """Which of the 256 frequencies exceed their median."""
+    """Return which of the 256 frequencies exceed their median."""
     values = frequencies.ravel()
     # the constant term holds the mean brightness, of no interest and far above all others
     return np.asarray(values > np.median(values[1:]), np.bool_)

@@ -87,7 +87,7 @@ def steps(
 
 
 def gray(image: NDArray[np.uint16], region: Mask, inverted: bool = False) -> NDArray[np.float32]:
-    """Grey levels in [0, 1] (line 3). On T2 all above the region's 65th percentile count alike.
+    """Return grey levels in [0, 1] (line 3). On T2 all above the region's 65th percentile count alike.
 
     So fluid and epidural fat are one class against ligament and bone; otherwise Otsu's two classes would be fat
     and the rest wherever a crowded sac has little fluid left. On T1 (`inverted`) fat is the other class anyway.
@@ -100,7 +100,7 @@ def gray(image: NDArray[np.uint16], region: Mask, inverted: bool = False) -> NDA
 
 
 def otsu(grey: NDArray[np.float32], region: Mask) -> Mask:
-    """Pixels of the region above the threshold that best parts its histogram in two classes (line 4)."""
+    """Return pixels of the region above the threshold that best parts its histogram in two classes (line 4)."""
     values = grey[region]
     if values.size == 0 or values.min() == values.max():
         return np.zeros_like(region)
@@ -108,7 +108,7 @@ def otsu(grey: NDArray[np.float32], region: Mask) -> Mask:
 
 
 def canny_edges(grey: NDArray[np.float32], region: Mask, sigma: float) -> Mask:
-    """Canny edges inside the region (line 5); thresholds are quantiles of the gradient around it."""
+    """Return Canny edges inside the region (line 5); thresholds are quantiles of the gradient around it."""
     edges = np.zeros_like(region)
     window = _window(region)
     if min(edges[window].shape) > 2:
@@ -124,12 +124,14 @@ def canny_edges(grey: NDArray[np.float32], region: Mask, sigma: float) -> Mask:
 
 
 def union(above: Mask, edges: Mask) -> Mask:
-    """The initial region R = B u E (line 6)."""
+    """Return the initial region R = B u E (line 6)."""
     return above | edges
 
 
 def at_canal(both: Mask, core: Mask) -> Mask:
-    """Parts of R that touch `core`: gaps between nerve roots bridged, then lines thinner than 5 pixels opened away."""
+    """Return parts of R that touch `core`: gaps between nerve roots bridged, then lines thinner than 5 pixels opened
+    away.
+    """
     bridged = cv2.morphologyEx(_u8(both), cv2.MORPH_CLOSE, _disc(_GAP))
     solid = cv2.morphologyEx(_u8(ndimage.binary_fill_holes(bridged)), cv2.MORPH_OPEN, _disc(_THIN))
     labels = cv2.connectedComponents(solid, connectivity=4)[1]
@@ -138,19 +140,19 @@ def at_canal(both: Mask, core: Mask) -> Mask:
 
 
 def refine_severe(region: Mask, kernel: int) -> Mask:
-    """Close(Dilate(R)) with a square kernel (line 9): a compressed sac is seen only in part."""
+    """Return Close(Dilate(R)) with a square kernel (line 9): a compressed sac is seen only in part."""
     square = np.ones((kernel, kernel), np.uint8)
     return cv2.morphologyEx(cv2.dilate(_u8(region), square), cv2.MORPH_CLOSE, square) > 0
 
 
 def refine_mild(region: Mask, kernel: int) -> Mask:
-    """Erode(Dilate(R)) with a small square kernel (line 11)."""
+    """Return Erode(Dilate(R)) with a small square kernel (line 11)."""
     square = np.ones((kernel, kernel), np.uint8)
     return cv2.erode(cv2.dilate(_u8(region), square), square) > 0
 
 
 def final_mask(refined: Mask, region: Mask) -> Mask:
-    """Mask(R) (line 13): holes filled, nothing outside the region."""
+    """Return Mask(R) (line 13): holes filled, nothing outside the region."""
     return ndimage.binary_fill_holes(refined) & region
 
 
@@ -163,7 +165,7 @@ def _disc(diameter: int) -> NDArray[np.uint8]:
 
 
 def _window(region: Mask) -> tuple[slice, slice]:
-    """The region's bounding box with a margin; empty for an empty region."""
+    """Return the region's bounding box with a margin; empty for an empty region."""
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     if rows.size == 0:
         return slice(0, 0), slice(0, 0)

@@ -87,7 +87,7 @@ def region_of_interest(
     size_mm: float = 44.0,
     margin_mm: float = 2.0,
 ) -> Roi:
-    """Region around the spinal canal of an axial slice (rows, columns), anterior side up.
+    """Return the region around the spinal canal of an axial slice (rows, columns), anterior side up.
 
     Args:
         image: grey levels.
@@ -133,7 +133,7 @@ def region_of_interest(
 def inside_ellipse(
     shape: tuple[int, ...], spacing_mm: tuple[float, float], ellipse: Ellipse, margin_mm: float, flat: float = 1.0
 ) -> NDArray[np.bool_]:
-    """Pixels of an image of `shape` inside `ellipse` grown by `margin_mm`; `flat` shrinks the posterior half."""
+    """Return pixels of an image of `shape` inside `ellipse` grown by `margin_mm`; `flat` shrinks the posterior half."""
     down = np.arange(shape[0])[:, None] * spacing_mm[0] - ellipse.row
     right = np.arange(shape[1])[None, :] * spacing_mm[1] - ellipse.column
     height = (ellipse.half_height + margin_mm) * np.where(down > 0, flat, 1.0)
@@ -141,7 +141,7 @@ def inside_ellipse(
 
 
 def _square(shape: tuple[int, ...], spacing_mm: tuple[float, float], size_mm: float | None, reason: str) -> Roi:
-    """A square at the image's centre (the whole image where `size_mm` is None)."""
+    """Return a square at the image's centre (the whole image where `size_mm` is None)."""
     region = np.zeros(shape, bool)
     spans = []
     for length, spacing in zip(shape, spacing_mm, strict=True):
@@ -163,7 +163,7 @@ def flatten_shading(image: NDArray[np.uint16], row_spacing_mm: float, column_spa
 
 
 def find_midline(flat: Floats) -> tuple[float, float]:
-    """Column about which `flat` mirrors itself best, and how well (normalised correlation, at most 1)."""
+    """Return the column about which `flat` mirrors itself best, and how well (normalised correlation, at most 1)."""
     detail = cv2.GaussianBlur(flat, (0, 0), 2.0) - 1
     columns = flat.shape[1]
     best = (columns / 2, -1.0)
@@ -191,7 +191,9 @@ class Edges:
 
 
 def unit_edges(flat: Floats) -> Edges:
-    """Gradient of the flattened image, its length capped so that one bright border cannot outweigh the others."""
+    """Return gradient of the flattened image, its length capped so that one bright border cannot
+    outweigh the others.
+    """
     down = cv2.Sobel(flat, cv2.CV_32F, 0, 1, scale=1 / 8)
     right = cv2.Sobel(flat, cv2.CV_32F, 1, 0, scale=1 / 8)
     length = cv2.magnitude(down, right)
@@ -212,7 +214,7 @@ def outline(
     half_width: float,
     flat: float = 1,
 ) -> Floats:
-    """Mean gradient along the outward normal on the outline of ellipses, (angles, rows, columns).
+    """Return the mean gradient along the outward normal on the outline of ellipses, (angles, rows, columns).
 
     One ellipse per centre in `rows` x `columns`; `flat` shrinks the posterior half. Points outside the image give 0.
     """
@@ -234,7 +236,8 @@ def outline(
 
 
 def find_body(edges: Edges, midline: float) -> Ellipse | None:
-    """The vertebral body or disc: strong outline, smooth inside, detail (canal, facets) behind; None if off the image.
+    """Return the vertebral body or disc: strong outline, smooth inside, detail (canal, facets) behind; None if off the
+    image.
 
     Score: mean |gradient along the normal| on the outline - mean detail in the inscribed rectangle
     + half the mean detail in a box of 28 x 16 mm behind the posterior wall + a little for size.
@@ -262,7 +265,7 @@ def find_body(edges: Edges, midline: float) -> Ellipse | None:
 
 
 def find_canal(flat: Floats, edges: Edges, body: Ellipse, midline: float, dark: bool) -> Ellipse | None:
-    """The canal behind `body`: an outline of the expected contrast, close to the wall; None if off the image.
+    """Return the canal behind `body`: an outline of the expected contrast, close to the wall; None if off the image.
 
     Score: (mean |gradient along the normal| + mean inward gradient of the expected sign) / 2, times Gaussians of
     the gap behind the posterior wall and of the distance from the midline, times a low power of the area.

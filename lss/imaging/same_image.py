@@ -71,14 +71,14 @@ class Copy:
 
 
 def thumbnail(image: np.ndarray) -> NDArray[np.uint8]:
-    """A grey image (rows, columns) as 64 x 64 pixels, 0 to 255 up to its 99.5th percentile."""
+    """Return a grey image (rows, columns) as 64 x 64 pixels, 0 to 255 up to its 99.5th percentile."""
     small = cv2.resize(np.asarray(image, np.float32), (SCALED, SCALED), interpolation=cv2.INTER_AREA)
     low, high = float(small.min()), float(np.percentile(small, 99.5))
     return np.rint(np.clip((small - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
 
 
 def find_copies(first: list[np.ndarray], second: list[np.ndarray], max_bits: int) -> list[Copy]:
-    """Pairs of thumbnails that show one image, the most alike first.
+    """Return pairs of thumbnails that show one image, the most alike first.
 
     Args:
         first, second: thumbnails; a pair of one and the same object is no copy.
@@ -108,7 +108,9 @@ def find_copies(first: list[np.ndarray], second: list[np.ndarray], max_bits: int
 
 
 def view_bits(image: np.ndarray, views: tuple[View, ...]) -> NDArray[np.bool_]:
-    """Bits (views x 4 mirrors, 256) of a thumbnail's hashes. To mirror an image turns the sign of odd frequencies."""
+    """Return bits (views x 4 mirrors, 256) of a thumbnail's hashes. To mirror an image turns the sign of odd
+    frequencies.
+    """
     bits = []
     for view in views:
         found = low_frequencies(_changed(image, view))
@@ -118,14 +120,15 @@ def view_bits(image: np.ndarray, views: tuple[View, ...]) -> NDArray[np.bool_]:
 
 
 def as_viewed(image: np.ndarray, views: tuple[View, ...], number: int) -> np.ndarray:
-    """A thumbnail as the view and mirror of a row of `view_bits` show it."""
+    """Return a thumbnail as the view and mirror of a row of `view_bits` show it."""
     changed, mirror = _changed(image, views[number // MIRRORS]), number % MIRRORS
     changed = changed[:, ::-1] if mirror in (1, 3) else changed
     return np.ascontiguousarray(changed[::-1] if mirror in (2, 3) else changed)
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> float:
-    """Correlation of the local structure of two thumbnails where the second, laid over the first, covers it; -1 to 1.
+    """Return correlation of the local structure of two thumbnails where the second, laid over the first, covers it; -1
+    to 1.
 
     -1 where they cannot be laid over each other, or cover less than half.
     """
@@ -152,7 +155,7 @@ def likeness(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _structure(image: np.ndarray) -> NDArray[np.float32]:
-    """What is finer than `_DETAIL` and coarser than `_NOISE`, of equal strength everywhere."""
+    """Return what is finer than `_DETAIL` and coarser than `_NOISE`, of equal strength everywhere."""
     image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), _NOISE)
     low, high = np.percentile(image, (1, 99))
     grey = np.sqrt(np.clip((image - low) / max(float(high - low), 1e-6), 0, 1))
@@ -173,7 +176,9 @@ def _signs(bits: list[NDArray[np.bool_]]) -> NDArray[np.float32]:
 
 
 def _near(first: NDArray[np.float32], second: NDArray[np.float32], max_bits: int) -> list[tuple[int, int, int]]:
-    """Pairs of rows of +-1, (n, 256) and (m, 256), that differ in at most `max_bits` places, and in how many: exact."""
+    """Return pairs of rows of +-1, (n, 256) and (m, 256), that differ in at most `max_bits` places, and in how many:
+    exact.
+    """
     pairs: list[tuple[int, int, int]] = []
     length = first.shape[1]
     for i in range(0, len(first), _BLOCK):

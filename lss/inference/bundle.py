@@ -91,7 +91,7 @@ class Bundle:
     def predict(
         self, batch: Batch, *, writing: PredictParams | None = None, seed: int = 0, exchange: Sequence[str] = ()
     ) -> list[Prediction]:
-        """What the model says of each image of a batch.
+        """Return what the model says of each image of a batch.
 
         Args:
             batch: of `batch`, or of the stages' shards.

@@ -48,7 +48,7 @@ class MaskPrediction:
 
 @torch.no_grad()
 def predict_grades(network: nn.Module, batch: Batch, device: torch.device, bf16: bool) -> list[GradePrediction]:
-    """Grades by a classification network. Raises LssError where its output is not finite."""
+    """Return grades by a classification network. Raises LssError where its output is not finite."""
     output = _run(network, batch.to(device), bf16)
     probability_BG = output.logits.float().cpu().softmax(dim=-1)
     return [
@@ -61,7 +61,7 @@ def predict_grades(network: nn.Module, batch: Batch, device: torch.device, bf16:
 def predict_masks(
     network: nn.Module, batch: Batch, device: torch.device, bf16: bool, exchange: Sequence[str] = ()
 ) -> list[MaskPrediction]:
-    """Masks by a segmentation network.
+    """Return masks by a segmentation network.
 
     Args:
         network: takes images, grades and questions to `lss.model.network.Output`.

@@ -70,13 +70,13 @@ class Canal(NamedTuple):
 
     @classmethod
     def of_region(cls, region: Roi) -> Canal:
-        """What a table of pseudo-masks would keep of `region`."""
+        """Return what a table of pseudo-masks would keep of `region`."""
         row, column = np.float32(region.centre_row), np.float32(region.centre_column)
         return cls(region.found, float(row), float(column), int(region.region.sum()))
 
     @classmethod
     def of_row(cls, row: dict[str, Any]) -> Canal:
-        """From a row of lss.storage.schemas.PSEUDO_MASKS."""
+        """Read a canal from a row of lss.storage.schemas.PSEUDO_MASKS."""
         return cls(row["canal_found"], row["centre_row"], row["centre_column"], row["region_pixels"])
 
 
@@ -157,7 +157,7 @@ def denoise_images(images: list[NDArray[np.uint16]], params: DenoiseParams, devi
 
 
 def denoises_on_gpu(params: DenoiseParams, device: Device) -> bool:
-    """Whether torch on a CUDA device does the work. Raises LssError where it should and there is none."""
+    """Return whether torch on a CUDA device does the work. Raises LssError where it should and there is none."""
     if params.method != "nlm" or device == "cpu":
         return False
     found = cuda_available()
@@ -200,7 +200,7 @@ def place_view(
 
 
 def region_share(view: FieldOfView, canal: Canal, params: ShardParams) -> float:
-    """Size of the target region of eq. 10 in fields of view."""
+    """Return the size of the target region of eq. 10 in fields of view."""
     return canal.region_pixels / (view.rows * view.columns) if params.area_of == "region" else 1.0
 
 
@@ -211,7 +211,7 @@ def with_settings(schema: pa.Schema, settings: dict[str, Any]) -> pa.Schema:
 
 
 def read_settings_of(path: Path) -> dict[str, Any]:
-    """Settings by stage that a table of images keeps in its metadata; {} where it keeps none.
+    """Return settings by stage that a table of images keeps in its metadata; {} where it keeps none.
 
     Raises LssError when the file is missing, damaged or no Parquet table.
     """
@@ -220,7 +220,7 @@ def read_settings_of(path: Path) -> dict[str, Any]:
 
 
 def read_preparation(shards: list[Path]) -> dict[str, Any]:
-    """Settings by stage that all `shards` were made with. Raises LssError where they say nothing or differ."""
+    """Return settings by stage that all `shards` were made with. Raises LssError where they say nothing or differ."""
     first = read_settings_of(shards[0])
     Preparation.of(first, shards[0])
     for path in shards[1:]:

@@ -71,7 +71,7 @@ def predict_reports(
 def write(
     network: ReportGenerator, evidence: Evidence, grades: list[str], params: PredictParams, seed: int, keys: list[str]
 ) -> list[tuple[Written, list[str]]]:
-    """Reports on what was found, and the sentences that each was relieved of (`predict.unsupported`).
+    """Return reports on what was found, and the sentences that each was relieved of (`predict.unsupported`).
 
     What becomes of contradictions is `predict.on_contradiction`.
 

@@ -48,7 +48,7 @@ def read_chain(params: Params, root: Path = Path()) -> Chain:
 
 
 def command_of(manifest: str) -> str:
-    """The command that makes what a manifest is of.
+    """Return the command that makes what a manifest is of.
 
     >>> command_of("results/manifests/shards/batch-00.json")
     'lss shards --batch 00'

@@ -77,7 +77,7 @@ def write_crate(params: Params, output: Path, root: Path = Path()) -> None:
 
 
 def _describe(crate: ROCrate, params: Params) -> None:
-    """Name, description, licence and profiles of the crate."""
+    """Set name, description, licence and profiles of the crate."""
     crate.name = f"Run of lss on the cohort {params.cohort.name}"
     crate.description = (
         "Results of a pipeline from raw lumbar MRI and radiologists' notes to masks, grades and reports, with the "
@@ -115,14 +115,14 @@ class _Files:
         self._crate, self._packed, self._chain = crate, packed, chain
 
     def of(self, path: str, digest: str) -> Any:
-        """The entity of a file with the SHA-256 `digest`."""
+        """Return the entity of a file with the SHA-256 `digest`."""
         if path in self._packed:
             return self._crate.dereference(path)
         name = path if path in self._chain.makers else "a file from outside the project"
         return _entity(self._crate, f"#sha256-{digest}", "CreativeWork", name=name, identifier=f"sha256:{digest}")
 
     def raw(self) -> Any:
-        """One entity for all raw files: their names may identify patients."""
+        """Return one entity for all raw files: their names may identify patients."""
         facts = self._chain.records[layout.MANIFEST.format(name="cohort")].facts
         digest = facts["sha256"]
         return _entity(
@@ -133,7 +133,7 @@ class _Files:
 
 
 def _action(crate: ROCrate, record: Record, files: _Files, root: Path) -> ContextEntity:
-    """The job of a manifest."""
+    """Return the job of a manifest."""
     command = command_of(record.manifest)
     seconds = read_manifest(root / record.manifest)["seconds"]
     began = datetime.fromisoformat(record.finished) - timedelta(seconds=seconds)
@@ -158,7 +158,7 @@ def _action(crate: ROCrate, record: Record, files: _Files, root: Path) -> Contex
 
 
 def _whole_run(crate: ROCrate, chain: Chain, workflow: Any, files: _Files) -> ContextEntity:
-    """The run of the workflow: from the raw files and the settings to what is shown."""
+    """Return the run of the workflow: from the raw files and the settings to what is shown."""
     finished = sorted(record.finished for record in chain.records.values())
     shown = [(path, digest) for record in chain.records.values() if record.stage in _SHOWN
              for path, digest in record.outputs.items()]  # fmt: skip
@@ -174,7 +174,7 @@ def _distinct(entities: Iterable[Any]) -> list[Any]:
 
 
 def _entity(crate: ROCrate, identity: str, kind: str, **properties: Any) -> Any:
-    """The contextual entity with the @id `identity`, made if it is not there yet."""
+    """Return the contextual entity with the @id `identity`, made if it is not there yet."""
     from rocrate.model.contextentity import ContextEntity
 
     return crate.get(identity) or crate.add(ContextEntity(crate, identity, properties={"@type": kind, **properties}))

@@ -20,7 +20,8 @@ from lss.project.params import Params
 
 
 def outdated(manifests: list[str], params: Params, root: Path = Path()) -> dict[str, str]:
-    """Which of `manifests` are not of the settings `params`, of this code, or of the files here; with the reason.
+    """Return which of `manifests` are not of the settings `params`, of this code, or of the files here; with the
+    reason.
 
     Args:
         manifests: paths relative to `root`; one that does not exist is no answer of this function's.

@@ -23,7 +23,7 @@ class Hashes:
         self._known: dict[str, str | None] = {}
 
     def read(self, paths: Iterable[str], what: str = "", *, shown: bool = True) -> None:
-        """Hash the files at `paths` in parallel; a bar says how far it is, where it is `shown`."""
+        """Hash the files at `paths` in parallel, with a progress bar if `shown`."""
         due = [path for path in dict.fromkeys(paths) if path not in self._known]
         if not due:
             return
@@ -32,7 +32,7 @@ class Hashes:
             self._known |= zip(due, found, strict=True)
 
     def of(self, path: str) -> str | None:
-        """SHA-256 of the file at `path` as it is now; None where there is none that can be read."""
+        """Return the SHA-256 of the file at `path` as it is now; None where there is none that can be read."""
         if path not in self._known:
             self._known[path] = self._hash(path)
         return self._known[path]

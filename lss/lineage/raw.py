@@ -39,7 +39,7 @@ class RawFiles:
 
 
 def read_raw(params: Params, root: Path = Path()) -> RawFiles:
-    """The raw files that the run at `root` was made from, by the list that the stage cohort left."""
+    """Return the raw files that the run at `root` was made from, by the list that the stage cohort left."""
     folder = str(params.cohort.root)
     rows = listed_files(params.cohort, root / layout.PRIVATE_FILES)
     files = []
@@ -51,7 +51,9 @@ def read_raw(params: Params, root: Path = Path()) -> RawFiles:
 
 
 def is_outside(path: str, params: Params) -> bool:
-    """Whether `path` is a file that no stage makes: published weights, the user's split, a kept run, a raw file."""
+    """Return whether `path` is a file that no stage makes: published weights, the user's split, a kept
+    run, a raw file.
+    """
     weights = params.weights
     folders = [
         str(params.cohort.root),

@@ -62,7 +62,7 @@ def read_record(manifest: str, root: Path = Path()) -> Record:
 
 
 def _sections(manifest: str, stage: str, params: dict[str, Any]) -> dict[str, Any]:
-    """Settings by section of params.yaml: most stages record their own alone."""
+    """Return settings by section of params.yaml: most stages record their own alone."""
     if stage == "ingest":
         return params
     return {"train" if is_arm(manifest) else stage: params}

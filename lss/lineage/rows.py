@@ -32,14 +32,14 @@ class Kept:
     about: list[str] = field(default_factory=list)
 
     def keeps(self, path: str) -> bool:
-        """Whether the question goes through the file at `path`."""
+        """Return whether the question goes through the file at `path`."""
         return not path.startswith(self.left_out) if self.left_out else True
 
 
 def kept_for_rows(
     table: str, params: Params, *, row: int | None = None, where: dict[str, str] | None = None, root: Path = Path()
 ) -> Kept:
-    """What some rows of a table depend on.
+    """Return what some rows of a table depend on.
 
     Args:
         table: path of the table's CSV file from the project's folder `root`.
@@ -73,7 +73,7 @@ def kept_for_rows(
 
 
 def _chosen(table: str, rows: list[dict[str, str]], row: int | None, where: dict[str, str]) -> list[int]:
-    """Places of the rows asked for, from 0."""
+    """Return places of the rows asked for, from 0."""
     if row is not None and not 1 <= row <= len(rows):
         raise LssError(f"{table}: --row {row}: there is no such row, it has {len(rows)} (the header is not counted).")
     places = [row - 1] if row is not None else list(range(len(rows)))
@@ -90,7 +90,9 @@ def _chosen(table: str, rows: list[dict[str, str]], row: int | None, where: dict
 
 
 def _runs_of_measure(measure: dict[str, Any], params: Params) -> list[Run]:
-    """Models that a measure was taken of. A control that takes the grade from the head needs the grade's model too."""
+    """Return models that a measure was taken of. A control that takes the grade from the head needs the grade's model
+    too.
+    """
     backbone, loss, task = measure["backbone"], measure["loss"], measure["task"]
     of_backbone = [run for run in model_runs(params.train) if run.backbone == backbone]
     own = [run for run in of_backbone if run.loss == loss]
@@ -101,14 +103,14 @@ def _runs_of_measure(measure: dict[str, Any], params: Params) -> list[Run]:
 
 
 def _runs_of_test(test: dict[str, Any], params: Params) -> list[Run]:
-    """Models that a test compares: those whose names stand in it."""
+    """Return models that a test compares: those whose names stand in it."""
     words = set(re.findall(r"\w+", " ".join(test[name] for name in ("family", "first", "second"))))
     runs = [run for run in model_runs(params.train) if run.backbone in words]
     return [run for run in runs if run.loss in words] or runs
 
 
 def _kept(runs: list[Run], arms: list[dict[str, Any]], params: Params) -> Kept:
-    """Everything but what belongs to other models than `runs` (and those that they build on) and other arms."""
+    """Return everything but what belongs to other models than `runs` (and those that they build on) and other arms."""
     wanted = {*runs, *(segmentation_run(params.train, run.backbone) for run in runs if run.task == "report")}
     left_out: list[str] = []
     for run in model_runs(params.train):

@@ -37,7 +37,7 @@ class Break:
     remedy: str
 
     def __str__(self) -> str:
-        """Several lines for a person."""
+        """Return several lines for a person."""
         lines = [f"BREAK  {self.file}: {self.what}", f"  stated by  {self.stated_by}"]
         if self.expected or self.found:
             lines += [f"  expected   {self.expected or 'nothing'}", f"  found      {self.found or 'no file'}"]
@@ -90,7 +90,7 @@ def verify(params: Params, root: Path = Path()) -> Verified:
 
 
 def _raw_breaks(raw: RawFiles, chain: Chain, hashes: Hashes, params: Params, here: bool) -> Iterator[Break]:
-    """Raw files that are not those of the owner's list, or a list that is not that of the run."""
+    """Yield raw files that are not those of the owner's list, or a list that is not that of the run."""
     phantom = params.cohort.name == "phantom"
     maker = "lss cohort (draws the phantom)" if phantom else "no stage: the archive is its owner's"
     remedy = (
@@ -117,7 +117,7 @@ def _no_manifest(manifest: str, problem: str) -> Break:
 
 
 def _record_breaks(record: Record, chain: Chain, hashes: Hashes, params: Params) -> Iterator[Break]:
-    """What one manifest states and is not so, or does not state."""
+    """Yield what one manifest states and is not so, or does not state."""
     made_by = command_of(record.manifest)
     again = f"`snakemake --cores 8 --forcerun {record.manifest} -- all` makes it anew, and what follows"
     for path, expected in record.outputs.items():
@@ -153,7 +153,7 @@ def _record_breaks(record: Record, chain: Chain, hashes: Hashes, params: Params)
 
 
 def unstated(record: Record) -> list[str]:
-    """Files and folders that the record's stage depends on, and none of which is among its inputs."""
+    """Return files and folders that the record's stage depends on, and none of which is among its inputs."""
     if record.manifest == layout.MANIFEST.format(name="ablation/comparison"):
         return []  # reads what the stage's other jobs made
     lacking = []
@@ -166,7 +166,7 @@ def unstated(record: Record) -> list[str]:
 
 
 def _needless(record: Record, dependency: str) -> bool:
-    """Dependencies of a stage that not all of its jobs have."""
+    """Return whether a job of the stage may lack this dependency."""
     if dependency == "data/weights":  # published files: the stage's outputs are copies of them, with their bytes
         return True
     return dependency == "data/interim/weights" and "/unet-" in record.manifest

@@ -26,7 +26,7 @@ WIDTH = 120
 def why_text(
     file: str, chain: Chain, raw: RawFiles, kept: Kept, *, all_files: bool = False, root: Path = Path()
 ) -> str:
-    """The tree.
+    """Return the tree.
 
     Args:
         file: a result, or any file of the chain; its path from the project's folder `root`.
@@ -48,7 +48,7 @@ def why_text(
 def _tree(
     files: list[str], chain: Chain, raw: RawFiles, kept: Kept, all_files: bool, depth: int, seen: set[str], root: Path
 ) -> Iterator[str]:
-    """Lines on `files`, and below them on what they were made from; what was shown before is named only."""
+    """Yield lines on `files`, and below them on what they were made from; what was shown before is named only."""
     for stage, made in _by_stage(files, chain).items():
         new = [file for file in made if file not in seen]
         if not new:
@@ -80,7 +80,7 @@ def _tree(
 
 
 def _by_stage(files: Iterable[str], chain: Chain) -> dict[str | None, list[str]]:
-    """Files by the stage that made them (None: from outside), the last stage of the chain first."""
+    """Return files by the stage that made them (None: from outside), the last stage of the chain first."""
     found: dict[str | None, list[str]] = {}
     for file in files:
         maker = chain.makers.get(file)
@@ -98,7 +98,7 @@ def _files(files: list[str], chain: Chain, all_files: bool, root: Path) -> Itera
 
 
 def _hash(file: str, chain: Chain, root: Path) -> str:
-    """As its maker's manifest states it; a manifest, and a file from outside, as it is now."""
+    """Return the hash that its maker's manifest states; that of a manifest or a file from outside is taken now."""
     maker = chain.makers.get(file)
     if maker is not None and file in maker.outputs:
         return maker.outputs[file]
@@ -114,7 +114,7 @@ def _digest(stated: dict[str, str]) -> str:
 
 
 def _name(files: list[str]) -> str:
-    """The files' common folder, with an ellipsis where they are several."""
+    """Return the files' common folder, with an ellipsis where they are several."""
     if len(files) == 1:
         return files[0]
     folders = {str(Path(file).parent) for file in files}
@@ -145,7 +145,7 @@ def _made_by(stage: str, records: list[Record], depth: int, *, settings: bool) -
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Settings by dotted name; nothing for an empty section."""
+    """Yield settings by dotted name; nothing for an empty section."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _flat(f"{name}.{key}", inner)
@@ -154,7 +154,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _raw(raw: RawFiles, cohort: Record, all_files: bool, depth: int) -> Iterator[str]:
-    """The raw files: DICOM, and the table of notes. Named only from the owner's list."""
+    """Yield the raw files: DICOM, and the table of notes. Named only from the owner's list."""
     facts = cohort.facts
     drawn = "drawn by this program" if facts.get("cohort") == "phantom" else "as their owner keeps them"
     what = f"{facts.get('files')} raw files ({_kinds(raw)}{facts.get('bytes', 0):,} bytes)"
@@ -168,7 +168,7 @@ def _raw(raw: RawFiles, cohort: Record, all_files: bool, depth: int) -> Iterator
 
 
 def _kinds(raw: RawFiles) -> str:
-    """How many files of which ending, the most frequent ones."""
+    """Say how many files of which ending, the most frequent ones."""
     counts: dict[str, int] = {}
     for file in raw.files:
         suffix = Path(file.path).suffix.lower() or "no ending"

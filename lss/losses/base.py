@@ -15,18 +15,18 @@ class MaskLoss:
     adaptive = False
 
     def __call__(self, logits_B1YX: Tensor, target_B1YX: Tensor) -> Tensor:
-        """Scalar loss. Logits of any float type; targets 0 or 1, same shape."""
+        """Return the scalar loss. Logits of any float type; targets 0 or 1, same shape."""
         raise NotImplementedError
 
     def end_epoch(self, false_positives: int, false_negatives: int) -> None:
-        """Called once after each epoch with the pixel errors over the training set, thresholded at 0.5."""
+        """Adapt after an epoch to the pixel errors over the training set, thresholded at 0.5."""
 
     def columns(self) -> dict[str, float]:
-        """Numbers of this epoch worth a column in epochs.csv."""
+        """Return numbers of this epoch worth a column in epochs.csv."""
         return {}
 
     def state_dict(self) -> dict[str, float | None]:
-        """What a checkpoint must keep of the loss itself."""
+        """Return what a checkpoint must keep of the loss itself."""
         return {}
 
     def load_state_dict(self, state: dict[str, float | None]) -> None:

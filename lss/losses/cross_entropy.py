@@ -10,7 +10,7 @@ from lss.training.settings import TrainParams
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean over all pixels of `-(y log p + (1 - y) log(1 - p))`, p = sigmoid(logit). Range [0, inf).
+    """Return the mean over all pixels of `-(y log p + (1 - y) log(1 - p))`, p = sigmoid(logit). Range [0, inf).
 
     >>> import torch
     >>> round(cross_entropy(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)).item(), 4)

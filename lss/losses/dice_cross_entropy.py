@@ -11,7 +11,7 @@ from lss.training.settings import TrainParams
 
 
 def dice_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """`(1 - Dice) + cross-entropy`, Dice on soft counts pooled over the batch. Range [0, inf).
+    """Return `(1 - Dice) + cross-entropy`, Dice on soft counts pooled over the batch. Range [0, inf).
 
     Soft Dice is the Tversky index with alpha = beta = 0.5.
     """

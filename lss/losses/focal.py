@@ -11,7 +11,7 @@ IGNORED = -100
 
 
 def focal_nll(logits_BTV: Tensor, target_BT: Tensor, gamma: float) -> Tensor:
-    """Mean over the counted tokens of `-(1 - p)^gamma log p`, p the probability of the right token.
+    """Return the mean over the counted tokens of `-(1 - p)^gamma log p`, p the probability of the right token.
 
     gamma = 0 is the plain negative log-likelihood. Range [0, inf); 0 where no token counts.
     Computed in at least float32.

@@ -52,7 +52,7 @@ class PidController:
         return 1.0 - self.beta
 
     def update(self, false_positives: int, false_negatives: int) -> float:
-        """One step at an epoch's end; returns the new beta.
+        """Return one step at an epoch's end; returns the new beta.
 
         Args:
             false_positives, false_negatives: pixels over the training set, predictions thresholded at 0.5.
@@ -75,7 +75,7 @@ class PidController:
         return self.beta
 
     def state_dict(self) -> dict[str, float | None]:
-        """What changes over the epochs."""
+        """Return what changes over the epochs."""
         return {name: getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state: dict[str, float | None]) -> None:
@@ -105,12 +105,12 @@ class PidTverskyLoss(MaskLoss):
         self.controller.update(false_positives, false_negatives)
 
     def columns(self) -> dict[str, float]:
-        """The weights in use, and whether beta is at a bound (1 or 0): there the loss is a fixed one."""
+        """Return the weights in use, and whether beta is at a bound (1 or 0): there the loss is a fixed one."""
         pid = self.controller
         return {"alpha": pid.alpha, "beta": pid.beta, "at_bound": float(pid.beta in pid.bounds)}
 
     def state_dict(self) -> dict[str, float | None]:
-        """The controller's state."""
+        """Return the controller's state."""
         return self.controller.state_dict()
 
     def load_state_dict(self, state: dict[str, float | None]) -> None:
@@ -135,5 +135,5 @@ def make_low(params: TrainParams) -> FocalTverskyLoss:
 
 
 def make_high(params: TrainParams) -> FocalTverskyLoss:
-    """The same at the upper bound."""
+    """Return the same at the upper bound."""
     return FocalTverskyLoss(1 - BETA_BOUNDS[1], BETA_BOUNDS[1], params.gamma)

@@ -47,17 +47,17 @@ LOSSES = (
 
 
 def loss_names(task: str) -> list[str]:
-    """Names of a task's losses."""
+    """Return names of a task's losses."""
     return [record.name for record in LOSSES if record.task == task]
 
 
 def loss_labels() -> dict[str, str]:
-    """How losses are printed, by name; a name means the same in every task."""
+    """Return how losses are printed, by name; a name means the same in every task."""
     return {record.name: record.label for record in LOSSES}
 
 
 def loss_record(task: str, name: str) -> LossRecord:
-    """The record of a task's loss. Raises LssError for an unknown name."""
+    """Return the record of a task's loss. Raises LssError for an unknown name."""
     for record in LOSSES:
         if (record.task, record.name) == (task, name):
             return record
@@ -65,5 +65,5 @@ def loss_record(task: str, name: str) -> LossRecord:
 
 
 def unread_settings(task: str, name: str) -> set[str]:
-    """Settings that some loss reads, but not this one."""
+    """Return settings that some loss reads, but not this one."""
     return {setting for record in LOSSES for setting in record.reads} - set(loss_record(task, name).reads)

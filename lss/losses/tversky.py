@@ -18,7 +18,7 @@ SMOOTH = 1.0
 
 
 def tversky_index(probability: Tensor, target: Tensor, alpha: float, beta: float, smooth: float = SMOOTH) -> Tensor:
-    """`(TP + eps) / (TP + alpha FP + beta FN + eps)` on soft counts over all elements. Range (0, 1].
+    """Return `(TP + eps) / (TP + alpha FP + beta FN + eps)` on soft counts over all elements. Range (0, 1].
 
     Args:
         probability: in [0, 1], any shape.
@@ -40,7 +40,7 @@ def tversky_index(probability: Tensor, target: Tensor, alpha: float, beta: float
 def focal_tversky(
     logits: Tensor, target: Tensor, alpha: float, beta: float, gamma: float, smooth: float = SMOOTH
 ) -> Tensor:
-    """`(1 - TI)^gamma` (eq. 9) of sigmoid(logits). Range [0, 1].
+    """Return `(1 - TI)^gamma` (eq. 9) of sigmoid(logits). Range [0, 1].
 
     gamma is the exponent itself, as in the paper; Abraham and Khan 2019 write 1/gamma. The base is kept above
     1e-7, where the slope of a power below one would otherwise be infinite. Computed in at least float32.

@@ -14,7 +14,7 @@ from lss.storage.shards import to_model_input
 
 
 def image_tensor(image: NDArray[np.uint16], size: int) -> Tensor:
-    """Grey levels (rows, columns) as the networks see them: (size, size) in [0, 1], float16.
+    """Return grey levels (rows, columns) as the networks see them: (size, size) in [0, 1], float16.
 
     float16 has 11 bits in [0.5, 1], the scale of 12-bit data.
     """
@@ -46,7 +46,7 @@ class Batch:
         return len(self.image_B1YX)
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch with its tensors on `device`."""
+        """Return the same batch with its tensors on `device`."""
         return Batch(
             self.image_B1YX.to(device, non_blocking=True),
             self.mask_B1YX.to(device, non_blocking=True),
@@ -57,7 +57,9 @@ class Batch:
         )
 
     def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory, from which a copy to the GPU does not wait; DataLoader asks for it."""
+        """Return the same batch in page-locked memory, from which a copy to the GPU does not wait; DataLoader asks for
+        it.
+        """
         return Batch(
             self.image_B1YX.pin_memory(),
             self.mask_B1YX.pin_memory(),

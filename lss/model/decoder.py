@@ -22,7 +22,7 @@ class MaskDecoder(nn.Module):
     def __init__(
         self, patch_width: int, grid: tuple[int, int], mask_size: int, channels: int, prompts: int = 0
     ) -> None:
-        """`prompts`: number of their channels; 0 where there are none."""
+        """Build the decoder; `prompts` is the number of similarity channels, 0 without prompts."""
         super().__init__()
         self.grid = grid
         self.mask_size = mask_size
@@ -50,7 +50,9 @@ class MaskDecoder(nn.Module):
             nn.init.constant_(self.to_logit.bias, -math.log((1 - PRIOR) / PRIOR))
 
     def forward(self, patches_BND: Tensor, similarity_BKN: Tensor | None = None) -> Tensor:
-        """Logits (B, 1, mask_size, mask_size), float32; `similarity_BKN`: None counts as zeros (fusion `none`)."""
+        """Return logits (B, 1, mask_size, mask_size), float32; `similarity_BKN`: None counts as zeros
+        (fusion `none`).
+        """
         if self.prompts:
             if similarity_BKN is None:
                 similarity_BKN = patches_BND.new_zeros(len(patches_BND), self.prompts, patches_BND.shape[1])

@@ -20,14 +20,16 @@ Choice = Callable[[Tensor, int], Tensor]
 
 
 def greedy(writer: Writer, context_BRL: Tensor, max_tokens: int) -> list[list[int]]:
-    """The likeliest token each time; ids of each report, without the tokens that open and close it."""
+    """Return the likeliest token each time; ids of each report, without the tokens that open and close it."""
     return _one_by_one(writer, context_BRL, max_tokens, lambda logits_BV, _: logits_BV.argmax(dim=-1))
 
 
 def sample(
     writer: Writer, context_BRL: Tensor, max_tokens: int, temperature: float, generators: list[np.random.Generator]
 ) -> list[list[int]]:
-    """Tokens drawn from softmax(logits / temperature), each report by its own generator; otherwise as `greedy`."""
+    """Return tokens drawn from softmax(logits / temperature), each report by its own generator;
+    otherwise as `greedy`.
+    """
     draws_BT = torch.from_numpy(np.stack([generator.random(max_tokens) for generator in generators]))
 
     def draw(logits_BV: Tensor, place: int) -> Tensor:
@@ -63,7 +65,8 @@ def _one_by_one(writer: Writer, context_BRL: Tensor, max_tokens: int, choose: Ch
 
 @torch.no_grad()
 def beam(writer: Writer, context_BRL: Tensor, max_tokens: int, beams: int) -> list[list[int]]:
-    """The likeliest text found with `beams` beams, by its mean log-likelihood per token (the closing one counts).
+    """Return the likeliest text found with `beams` beams, by its mean log-likelihood per token (the closing one
+    counts).
 
     As transformers' beam search with its default length penalty: a report is done when no open beam, as it stands,
     is better than the worst of `beams` closed ones. One beam is greedy decoding. The open beams of all reports go
@@ -131,7 +134,7 @@ class _Search:
         return rows
 
     def best(self, max_tokens: int) -> list[int]:
-        """Ids of the best text; beams still open at `max_tokens` count as they stand."""
+        """Return ids of the best text; beams still open at `max_tokens` count as they stand."""
         if self.done:
             return self.closed[0][1]
         cut = [(score / max_tokens, ids) for score, ids in self.open]

@@ -35,7 +35,9 @@ MASK_CELLS = 8
 
 
 def statements_of(report: str, level: str | None) -> Tensor:
-    """What a report says of an image's own level and of the whole spine: 0 or 1 for each of `STATEMENTS`, float32."""
+    """Return what a report says of an image's own level and of the whole spine: 0 or 1 for each of `STATEMENTS`,
+    float32.
+    """
     said_F = torch.zeros(len(STATEMENTS))
     for finding in read_findings(report, level):
         if finding.level in (None, level):
@@ -47,7 +49,7 @@ class FindingHead(nn.Module):
     """Logits of `STATEMENTS` from f_v and mask, cell by cell, and the disc level; it shares nothing with the writer."""
 
     def __init__(self, patch_width: int) -> None:
-        """`patch_width`: D."""
+        """Build the head for patches of width `patch_width` (D)."""
         super().__init__()
         self.cell = nn.Sequential(nn.LayerNorm(2 * patch_width), nn.Linear(2 * patch_width, 32), nn.GELU())
         self.read = nn.Sequential(
@@ -56,7 +58,7 @@ class FindingHead(nn.Module):
         )  # fmt: skip
 
     def forward(self, evidence: Evidence) -> Tensor:
-        """Logits (B, F), float32."""
+        """Return logits (B, F), float32."""
         coverage_B1XX = nn.functional.adaptive_avg_pool2d(evidence.coverage_B1SS.float(), MASK_CELLS)
         # a row of the unit matrix: fake tensors (lss plan) cannot run one_hot
         level_BL = torch.eye(len(LEVELS) + 1, device=coverage_B1XX.device)[
@@ -67,7 +69,7 @@ class FindingHead(nn.Module):
 
 
 def expected_score(text: str, level: str | None, chances_F: NDArray[np.float64]) -> float:
-    """Report score (`lss.metrics.report_score`) that a text can be expected to get, by the head's probabilities.
+    """Return a text's expected report score (`lss.metrics.report_score`) under the head's probabilities.
 
     A finding earns half a point with the chance that the reference says it, and half with the chance that it says it of
     the same side; the number of the reference's findings is the sum of the chances. Findings at another level earn
@@ -81,7 +83,7 @@ def expected_score(text: str, level: str | None, chances_F: NDArray[np.float64])
 
 
 def supported(report: str, level: str | None, chances_F: NDArray[np.float64]) -> tuple[str, list[str]]:
-    """The report without the sentences that its image does not speak for, and those sentences, in that order.
+    """Return the report without the sentences that its image does not speak for, and those sentences, in that order.
 
     One sentence after the other is left out, as long as the rest is expected to score better; first the one whose
     absence gains most. Nothing is put in their place. The severity sentence stays, and at least one other.
@@ -103,7 +105,7 @@ def supported(report: str, level: str | None, chances_F: NDArray[np.float64]) ->
 
 
 def _keys(finding: Finding) -> list[tuple[str, bool, str | None]]:
-    """The statement whichever the side, and the one with its side, if it names one."""
+    """Return the statement whichever the side, and the one with its side, if it names one."""
     keys = [(finding.structure, finding.negated, None), (finding.structure, finding.negated, finding.side)]
     return [key for key in dict.fromkeys(keys) if key in _PLACE]
 

@@ -19,7 +19,7 @@ class ClassificationHead(nn.Module):
         self.to_logits = nn.Linear(2 * hidden_width, classes)
 
     def forward(self, patches_BND: Tensor) -> Tensor:
-        """Logits (B, classes), float32."""
+        """Return logits (B, classes), float32."""
         hidden_BNS = self.per_patch(patches_BND)
         pooled = torch.cat([hidden_BNS.mean(dim=1), hidden_BNS.amax(dim=1)], dim=-1)
         return self.to_logits(pooled).float()
@@ -34,7 +34,7 @@ class SimilarityHead(nn.Module):
     share_GK: Tensor
 
     def __init__(self, prompt_grades: tuple[int, ...], classes: int) -> None:
-        """`prompt_grades`: the grade of each prompt, from 0."""
+        """Build the head; `prompt_grades` holds the grade of each prompt, from 0."""
         super().__init__()
         shares = [
             [float(grade == own) / prompt_grades.count(grade) for own in prompt_grades] for grade in range(classes)
@@ -44,6 +44,6 @@ class SimilarityHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes))
 
     def forward(self, similarity_BKN: Tensor) -> Tensor:
-        """Logits (B, classes), float32."""
+        """Return logits (B, classes), float32."""
         fit_BK = self.scale[0] * similarity_BKN.mean(dim=-1) + self.scale[1] * similarity_BKN.amax(dim=-1)
         return fit_BK.float() @ self.share_GK.T + self.bias

@@ -18,7 +18,7 @@ TOKENS_PER_SIDE = 4
 
 
 def mask_coverage(mask_B1YX: Tensor) -> Tensor:
-    """Share of each of 64 x 64 cells that a 0/1 mask of any size covers: (B, 1, 64, 64), float32 in [0, 1]."""
+    """Return share of each of 64 x 64 cells that a 0/1 mask of any size covers: (B, 1, 64, 64), float32 in [0, 1]."""
     return nn.functional.interpolate(mask_B1YX.float(), (COVERAGE_SIZE, COVERAGE_SIZE), mode="area")
 
 
@@ -34,7 +34,7 @@ class MaskEncoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, coverage_B1SS: Tensor) -> Tensor:
-        """f_m (B, M, C), row by row, from `mask_coverage`."""
+        """Return f_m (B, M, C), row by row, from `mask_coverage`."""
         # centred: an empty mask is an input like any other, not a vanishing one
         map_BCGG = self.layers(coverage_B1SS - 0.5)
         return torch.flatten(map_BCGG, 2).transpose(1, 2)

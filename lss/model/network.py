@@ -35,7 +35,7 @@ class NetworkConfig:
 
 
 def network_config(params: TrainParams) -> NetworkConfig:
-    """The part of the train section that shapes a network."""
+    """Return the part of the train section that shapes a network."""
     return NetworkConfig(
         d_shared=params.d_shared,
         heads=params.heads,
@@ -110,11 +110,11 @@ class PromptedEncoder(nn.Module):
         return self.attend(self.patches(image_B1YX), grade_B, asked_B3)
 
     def patches(self, image_B1YX: Tensor) -> Tensor:
-        """Patch tokens of the backbone on its own grid."""
+        """Return patch tokens of the backbone on its own grid."""
         return self.backbone.patch_tokens(self.backbone.normalise(image_B1YX[:, 0]))
 
     def attend(self, patches_BND: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Encoded:
-        """`forward` from the `patches` of the images."""
+        """Run `forward` from the `patches` of the images."""
         patches_BND = resample_tokens(patches_BND, self.backbone.grid, self.grid)
         if asked_B3 is None:
             asked_B3 = self.bank.unknown(len(patches_BND), patches_BND.device)
@@ -132,7 +132,7 @@ class PromptedEncoder(nn.Module):
         return Encoded(attended, self.grade_head(attended.similarity_BKN))
 
     def _weigh(self, probability_BG: Tensor) -> Tensor:
-        """Weights (B, K) of the prompts: each grade's probability shared among its prompts."""
+        """Return weights (B, K) of the prompts: each grade's probability shared among its prompts."""
         grade_K = self.bank.grade_K
         prompts_of_grade_K = (grade_K[:, None] == grade_K).sum(dim=1)  # unlike bincount of a shape known beforehand
         return probability_BG[:, grade_K] / prompts_of_grade_K
@@ -153,11 +153,13 @@ class SegmentationNetwork(nn.Module):
         )
 
     def forward(self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
-        """Mask logits (B, 1, mask_size, mask_size), attention and grade; arguments of `PromptedEncoder.forward`."""
+        """Return mask logits (B, 1, mask_size, mask_size), attention and grade; arguments of
+        `PromptedEncoder.forward`.
+        """
         return self.draw(self.encoder.patches(image_B1YX), grade_B, asked_B3)
 
     def draw(self, patches_BND: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
-        """`forward` from the encoder's `patches` of the images, which other prompts leave as they are."""
+        """Run `forward` from the encoder's `patches` of the images, which do not depend on the prompts."""
         found = self.encoder.attend(patches_BND, grade_B, asked_B3)
         logits = self.decoder(found.attended.patches_BND, found.attended.similarity_BKN)
         return Output(logits, found.attended.attention_BHKN, self.encoder.grid, found.grade_logits)
@@ -172,7 +174,7 @@ class ClassificationNetwork(nn.Module):
         self.head = ClassificationHead(backbone.width, config.d_shared, len(GRADES))
 
     def forward(self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
-        """Grade logits (B, 3) in the order of GRADES, and attention; arguments of `PromptedEncoder.forward`."""
+        """Return grade logits (B, 3) in the order of GRADES, and attention; arguments of `PromptedEncoder.forward`."""
         found = self.encoder(image_B1YX, grade_B, asked_B3)
         return Output(
             self.head(found.attended.patches_BND), found.attended.attention_BHKN, self.encoder.grid, found.grade_logits

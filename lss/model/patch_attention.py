@@ -91,5 +91,5 @@ class SpatialPatchCrossAttention(nn.Module):
         return Attended(patches_BND + self.output(guided_BNS), attention_BHKN, scores_BHKN.float().mean(dim=1))
 
     def _split(self, x_BLS: Tensor) -> Tensor:
-        """(B, L, S) -> (B, H, L, E) for L prompts or patches."""
+        """Split heads: (B, L, S) -> (B, H, L, E) for L prompts or patches."""
         return x_BLS.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -24,7 +24,7 @@ from lss.notes.prompts import (
 
 
 def questions(levels: list[str | None], wordings: list[int] | None = None, said: str = "own") -> Tensor:
-    """What each image is asked: int64 (B, 3), level, wording, and what the prompts say.
+    """Return what each image is asked: int64 (B, 3), level, wording, and what the prompts say.
 
     Args:
         levels: disc level of each image, or None where it is not known.
@@ -87,7 +87,7 @@ class PromptBank(nn.Module):
         self.learned_KW = nn.Parameter(drawn_KW) if queries == "learned" else None
 
     def forward(self, asked_B3: Tensor) -> Tensor:
-        """Embeddings (B, K, W) of the questions; see `questions`."""
+        """Return embeddings (B, K, W) of the questions; see `questions`."""
         level_B, wording_B, said_B = asked_B3.unbind(dim=1)
         prompts_BKW = self.embeddings_VLKW[wording_B, level_B]
         if self.learned_KW is not None:
@@ -96,6 +96,6 @@ class PromptBank(nn.Module):
         return words_BKW.gather(1, self.spoken_SK[said_B][..., None].expand_as(prompts_BKW))
 
     def unknown(self, count: int, device: torch.device) -> Tensor:
-        """Questions on images of which nothing is known, in the held-out wording: (count, 3)."""
+        """Return questions on images of which nothing is known, in the held-out wording: (count, 3)."""
         own = list(SPOKEN).index("own")
         return torch.tensor([[UNKNOWN_LEVEL, TEST_WORDING, own]], device=device).expand(count, 3)

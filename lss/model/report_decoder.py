@@ -45,7 +45,7 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x_BTL: Tensor, cache: Cache) -> Tensor:
-        """Tokens that follow those in `cache`, which is extended."""
+        """Return tokens that follow those in `cache`, which is extended."""
         query, key, value = (_heads(part) for part in self.self_in(self.norms[0](x_BTL)).chunk(3, dim=-1))
         first = cache.past is None
         key, value = cache.extend(key, value)
@@ -71,12 +71,12 @@ class ReportDecoder(nn.Module):
             nn.init.normal_(embedding.weight, std=width**-0.5)  # tied: logits of order one at first
 
     def start(self, memory_BRL: Tensor) -> list[Cache]:
-        """Caches before the first token."""
+        """Return caches before the first token."""
         keys_and_values = [memory(memory_BRL).chunk(2, dim=-1) for memory in self.memories]
         return [Cache((_heads(key), _heads(value))) for key, value in keys_and_values]
 
     def forward(self, ids_BT: Tensor, caches: list[Cache]) -> Tensor:
-        """Logits (B, T, V) of the token after each of `ids_BT`, which follow those in the caches.
+        """Return logits (B, T, V) of the token after each of `ids_BT`, which follow those in the caches.
 
         Many tokens at the start (teacher forcing), one at a time later.
         """
@@ -89,10 +89,10 @@ class ReportDecoder(nn.Module):
 
 
 def _heads(x_BTL: Tensor) -> Tensor:
-    """(B, T, L) to (B, H, T, E)."""
+    """Split heads: (B, T, L) to (B, H, T, E)."""
     return x_BTL.unflatten(-1, (HEADS, -1)).transpose(1, 2)
 
 
 def _join(x_BHTE: Tensor) -> Tensor:
-    """(B, H, T, E) to (B, T, L)."""
+    """Join heads: (B, H, T, E) to (B, T, L)."""
     return x_BHTE.transpose(1, 2).flatten(2)

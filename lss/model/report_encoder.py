@@ -38,7 +38,7 @@ class Location:
 
     @classmethod
     def of_sample(cls, row: dict[str, Any]) -> Location:
-        """From a row of a shard (lss.storage.schemas.SHARD)."""
+        """Read a location from a row of a shard (lss.storage.schemas.SHARD)."""
         return cls(row["level"], row["region_share"], row["canal_column"], row["sides"])
 
 
@@ -71,7 +71,7 @@ class Evidence:
         return len(self.area_percent)
 
     def at(self, places: list[int]) -> Evidence:
-        """Of these images, in this order."""
+        """Return the evidence of these images, in this order."""
         return Evidence(
             self.visual_BMV[places],
             self.coverage_B1SS[places],
@@ -84,7 +84,7 @@ class Evidence:
 
 
 def join(parts: list[Evidence]) -> Evidence:
-    """One batch of several."""
+    """Return one batch of several."""
     return Evidence(
         torch.cat([part.visual_BMV for part in parts]),
         torch.cat([part.coverage_B1SS for part in parts]),
@@ -97,7 +97,7 @@ def join(parts: list[Evidence]) -> Evidence:
 
 
 def pool_patches(patches_BND: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Patches of any grid on G x G cells: (B, M, 2 D), mean and maximum over each cell."""
+    """Return patches of any grid on G x G cells: (B, M, 2 D), mean and maximum over each cell."""
     map_BDYX = patches_BND.transpose(1, 2).unflatten(-1, grid)
     size = (TOKENS_PER_SIDE, TOKENS_PER_SIDE)
     mean, maximum = nn.AdaptiveAvgPool2d(size)(map_BDYX), nn.AdaptiveMaxPool2d(size)(map_BDYX)
@@ -105,7 +105,7 @@ def pool_patches(patches_BND: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def pool_projected(projected_BPL: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Projected patches on G x G cells: (B, M, L), mean over each cell; (B, 0, 0) stays as it is.
+    """Return projected patches on G x G cells: (B, M, L), mean over each cell; (B, 0, 0) stays as it is.
 
     Pooled after the projector, they stay in the space that the language model knows, and a prefix of 16 is short
     beside 576 (average pooling of projected patches as in PLLaVA, Xu et al. 2024).
@@ -127,7 +127,7 @@ class ReportEncoder(nn.Module):
     thresholds_2: Tensor
 
     def __init__(self, patch_width: int, width: int, templates_KW: Tensor) -> None:
-        """`templates_KW`: the text tower's embedding of the severity template of each grade."""
+        """Build the encoder; `templates_KW` holds the text tower's embedding of each grade's severity template."""
         super().__init__()
         self.mask_encoder = MaskEncoder(64)
         self.join = nn.Sequential(
@@ -161,7 +161,7 @@ class ReportEncoder(nn.Module):
         self.thresholds_2.copy_(torch.tensor(thresholds))
 
     def forward(self, evidence: Evidence) -> tuple[Tensor, Tensor]:
-        """f_r (B, R, L), float32, and the logits of the grades (B, K)."""
+        """Return f_r (B, R, L), float32, and the logits of the grades (B, K)."""
         cells_BMC = torch.cat(
             [self.join(evidence.visual_BMV.float()), self.mask_encoder(evidence.coverage_B1SS.float())], dim=-1
         )
@@ -185,7 +185,7 @@ class ReportEncoder(nn.Module):
 
 
 def grade_index(areas_B: Tensor, thresholds_2: Tensor) -> Tensor:
-    """`lss.model.severity.grade_by_area` as index into GRADES, int64 (B,), computed where the areas lie.
+    """Return `lss.model.severity.grade_by_area` as index into GRADES, int64 (B,), on the device of the areas.
 
     Args:
         areas_B: percent, float64.
@@ -198,12 +198,12 @@ def grade_index(areas_B: Tensor, thresholds_2: Tensor) -> Tensor:
 
 
 def level_index(levels: list[str | None], device: torch.device) -> Tensor:
-    """Place of each disc level in LEVELS from 1 on, int64 (B,) on the device; 0 where it is unknown."""
+    """Return each disc level's index in LEVELS, from 1 on, int64 (B,) on the device; 0 where it is unknown."""
     return to_device(torch.tensor([LEVELS.index(level) + 1 if level in LEVELS else 0 for level in levels]), device)
 
 
 def area_digits(area_percent: float) -> tuple[int, int, int]:
-    """Tens (0-10), ones and tenths of a percentage, rounded as a report states it.
+    """Return tens (0-10), ones and tenths of a percentage, rounded as a report states it.
 
     >>> area_digits(31.25), area_digits(100.0)
     ((3, 1, 2), (10, 0, 0))

@@ -86,7 +86,7 @@ class ReportGenerator(nn.Module):
 
     @torch.no_grad()
     def look(self, image_B1YX: Tensor, grade_B: Tensor, places: list[Location]) -> Evidence:
-        """What the frozen network finds in images. `grade_B` is looked at only with the oracle prompt.
+        """Return what the frozen network finds in images. `grade_B` is looked at only with the oracle prompt.
 
         On a CPU one image after the other, so that to the last bit nothing depends on the batch; a batch would gain
         nothing there. On a GPU all at once: one image does not fill it.
@@ -121,7 +121,8 @@ class ReportGenerator(nn.Module):
     def find(
         self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """f_v on cells, the mask's coverage, projected patches, and the mask (bool, (B, 1, Y, X)); all images at once.
+        """Return f_v on cells, the mask's coverage, projected patches, and the mask (bool, (B, 1, Y, X)); all images at
+        once.
 
         One pass of the vision tower serves all of them, with the adapters of the segmentation in it.
         `asked_B3`: `lss.model.prompt_bank.questions`; None where no level is known.
@@ -137,7 +138,7 @@ class ReportGenerator(nn.Module):
     def loss(
         self, evidence: Evidence, reports: list[str], grade_B: Tensor, gamma: float, grade_weight: float
     ) -> Tensor:
-        """`forward` on the texts of the reports, which name the patient's sides."""
+        """Run `forward` on the texts of the reports, which name the patient's sides."""
         return self(evidence, *self.teaching_ids(_of_view(reports, evidence)), grade_B, gamma, grade_weight)
 
     def forward(
@@ -149,7 +150,8 @@ class ReportGenerator(nn.Module):
         gamma: float,
         grade_weight: float,
     ) -> Tensor:
-        """Focal NLL of the reports' tokens (gamma 0: eq. 12) plus `grade_weight` times the grade's cross-entropy.
+        """Return the focal NLL of the reports' tokens (gamma 0: eq. 12) plus `grade_weight` times the grade's
+        cross-entropy.
 
         `ids_BT` and `target_BT` are those of `teaching_ids`.
         """
@@ -159,7 +161,7 @@ class ReportGenerator(nn.Module):
         return words + grade_weight * nn.functional.cross_entropy(logits_BK, grade_B)
 
     def finding_loss(self, evidence: Evidence, reports: list[str]) -> Tensor:
-        """Cross-entropy of the finding head, mean over `STATEMENTS`, by what the reports state."""
+        """Return the cross-entropy of the finding head, mean over `STATEMENTS`, by what the reports state."""
         seen = _of_view(reports, evidence)
         said_BF = torch.stack([statements_of(*of) for of in zip(seen, evidence.levels, strict=True)])
         logits_BF = self.finding_head(evidence)
@@ -167,14 +169,14 @@ class ReportGenerator(nn.Module):
 
     @torch.no_grad()
     def finding_chances(self, evidence: Evidence) -> NDArray[np.float64]:
-        """Probability of each of `STATEMENTS`, of the patient's sides, by the finding head: (B, F)."""
+        """Return the probability of each of `STATEMENTS`, of the patient's sides, by the finding head: (B, F)."""
         chances_BF = self.finding_head(evidence).sigmoid().double().cpu().numpy()
         mirrored_B = [sides == MIRRORED for sides in evidence.view_sides]
         chances_BF[mirrored_B] = chances_BF[mirrored_B][:, OTHER_SIDE]
         return chances_BF  # type: ignore[no-any-return]
 
     def teaching_ids(self, reports: list[str]) -> tuple[Tensor, Tensor]:
-        """Inputs (begin, w1, ... wn) and targets (w1, ... wn, end), (B, T) int64.
+        """Return inputs (begin, w1, ... wn) and targets (w1, ... wn, end), (B, T) int64.
 
         A report that does not fit into `max_tokens` is cut, and its end is not taught then; see `is_cut`.
         """
@@ -190,7 +192,7 @@ class ReportGenerator(nn.Module):
         return to_device(ids_BT, device), to_device(target_BT, device)
 
     def is_cut(self, report: str) -> bool:
-        """Whether a report and the token that closes it are longer than `max_tokens`."""
+        """Return whether a report and the token that closes it are longer than `max_tokens`."""
         return len(self._token_ids(report)) >= self.max_tokens
 
     def _token_ids(self, report: str) -> list[int]:
@@ -200,7 +202,7 @@ class ReportGenerator(nn.Module):
     def write(
         self, evidence: Evidence, how: Decoding, generators: list[np.random.Generator] | None = None
     ) -> list[str]:
-        """Reports on what was found, of the patient's sides. `generators`, one per image, are for sampling."""
+        """Return reports on what was found, of the patient's sides. `generators`, one per image, are for sampling."""
         features_BRL, _ = self.encoder(evidence)
         context_BRL = self.writer.context(features_BRL, evidence.projected_BML)
         if how.method == "beam":
@@ -217,7 +219,9 @@ class ReportGenerator(nn.Module):
 
 
 def _of_view(reports: list[str], evidence: Evidence) -> list[str]:
-    """Reports of the patient's sides as those of the images', or back: the network sees nothing but the images."""
+    """Return reports of the patient's sides as those of the images', or back: the network sees nothing
+    but the images.
+    """
     return [translate_sides(*of) for of in zip(reports, evidence.view_sides, strict=True)]
 
 

@@ -29,7 +29,7 @@ def tidy(text: str) -> str:
 
 
 def state_area(report: str, area_percent: float) -> str:
-    """The report with its first share in percent replaced by `area_percent`, one decimal.
+    """Return the report with its first share in percent replaced by `area_percent`, one decimal.
 
     For teaching: a generator is given the predicted mask, so the number it learns to state is that mask's.
 

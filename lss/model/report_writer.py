@@ -26,16 +26,18 @@ class Writer(Protocol):
     end_id: int
 
     def context(self, features_BRL: Tensor, projected_BML: Tensor) -> Tensor:
-        """What the words are written from: f_r and the projected patches of `Evidence`, as the writer takes them."""
+        """Return what the words are written from: f_r and the projected patches of `Evidence`, as the writer takes
+        them.
+        """
 
     def teach(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
-        """Logits (B, T, V) after each of `ids_BT` (the first is `begin_id`), all at once."""
+        """Return logits (B, T, V) after each of `ids_BT` (the first is `begin_id`), all at once."""
 
     def open(self, context_BRL: Tensor, words_BT: Tensor | None = None) -> tuple[Tensor, Any]:
-        """Logits (B, V) of the first word, or of the one after `words_BT`, and a cache."""
+        """Return logits (B, V) of the first word, or of the one after `words_BT`, and a cache."""
 
     def step(self, ids_B: Tensor, cache: Any) -> Tensor:
-        """Logits (B, V) after one more token each; the cache is extended."""
+        """Return logits (B, V) after one more token each; the cache is extended."""
 
     def select(self, cache: Any, rows: Tensor) -> None:
         """Keep these rows of the cache, in this order; a row may be taken several times."""
@@ -49,7 +51,7 @@ class DecoderWriter(nn.Module):
         self.decoder, self.begin_id, self.end_id = decoder, begin_id, end_id
 
     def context(self, features_BRL: Tensor, projected_BML: Tensor) -> Tensor:
-        """f_r alone: the decoder knows no projector."""
+        """Return f_r alone: the decoder knows no projector."""
         return features_BRL
 
     def teach(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
@@ -89,7 +91,7 @@ class PrefixWriter(nn.Module):
         return self._backbone[0]
 
     def _run(self, embeddings_BTL: Tensor, cache: DynamicCache | None, keep: int) -> Tensor:
-        """Logits at the last `keep` positions."""
+        """Return logits at the last `keep` positions."""
         backbone = self.backbone
         hidden = backbone.text_tower(
             inputs_embeds=embeddings_BTL.to(backbone.model.dtype), past_key_values=cache, use_cache=cache is not None
@@ -97,7 +99,7 @@ class PrefixWriter(nn.Module):
         return backbone.model.get_output_embeddings()(hidden[:, -keep:])
 
     def context(self, features_BRL: Tensor, projected_BML: Tensor) -> Tensor:
-        """Projected patches as the language model was trained on them, then f_r."""
+        """Return projected patches as the language model was trained on them, then f_r."""
         features_BRL = features_BRL * self.scale
         return torch.cat([projected_BML.to(features_BRL.dtype), features_BRL], dim=1)
 
@@ -123,6 +125,6 @@ class PrefixWriter(nn.Module):
 
 
 def _begun(begin_id: int, context_BRL: Tensor, words_BT: Tensor | None) -> Tensor:
-    """The token that opens a report, and the words after it, if there are any."""
+    """Return the token that opens a report, and the words after it, if there are any."""
     begin_B1 = torch.full((len(context_BRL), 1), begin_id, device=context_BRL.device)
     return begin_B1 if words_BT is None else torch.cat([begin_B1, words_BT], dim=1)

@@ -76,7 +76,7 @@ class ModelCard:
 
 
 def new_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers of `module` outside its backbone(s)."""
+    """Return parameters and persistent buffers of `module` outside its backbone(s)."""
     backbones = tuple(f"{name}." for name, part in module.named_modules() if isinstance(part, Backbone))
     return {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(backbones)}
 
@@ -110,7 +110,7 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def model_files(folder: Path | None) -> list[Path]:
-    """The files of a model's folder that the model is made of; none where there is no model."""
+    """Return the files of a model's folder that the model is made of; none where there is no model."""
     if folder is None:
         return []
     return [folder / CONFIG, folder / TENSORS, *sorted(p for p in (folder / ADAPTER).rglob("*") if p.is_file())]
@@ -139,7 +139,7 @@ def save_model(folder: Path, card: ModelCard, module: nn.Module, backbone: Backb
 
 
 def card_hash(content: dict[str, Any]) -> str:
-    """SHA-256 that a model.json of this content states as its own."""
+    """Return the SHA-256 that a model.json of this content states as its own."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -29,7 +29,7 @@ disc pushes the sac aside; one of a lesion beside it is."""
 
 
 def area_percent(mask: Tensor, region_shares: list[float]) -> list[float]:
-    """Affected area of each mask, eq. 10, in percent of its target region.
+    """Return the affected area of each mask, eq. 10, in percent of its target region.
 
     Args:
         mask: (B, 1, Y, X); pixels above 0.5 count.
@@ -44,7 +44,7 @@ def area_percent(mask: Tensor, region_shares: list[float]) -> list[float]:
 
 
 def grade_by_area(area: float, thresholds: Thresholds = PAPER_THRESHOLDS) -> str:
-    """Grade of the severity template for an area in percent.
+    """Return the grade of the severity template for an area in percent.
 
     >>> [grade_by_area(area) for area in (0.0, 10.0, 25.0, 25.1)]
     ['A', 'BC', 'BC', 'D']
@@ -55,7 +55,7 @@ def grade_by_area(area: float, thresholds: Thresholds = PAPER_THRESHOLDS) -> str
 
 
 def calibrate_thresholds(areas: np.ndarray, grades: list[str]) -> Thresholds:
-    """Thresholds under which the area tells the grades apart best on the images given.
+    """Return thresholds under which the area tells the grades apart best on the images given.
 
     Best is the highest mean recall over the grades that occur (prevalence does not decide), among all pairs of
     cuts midway between neighbouring areas; of equally good pairs, the one with the widest gaps around its cuts.
@@ -95,7 +95,8 @@ def calibrate_thresholds(areas: np.ndarray, grades: list[str]) -> Thresholds:
 
 
 def unreached_grades(thresholds: Thresholds, areas: Iterable[float]) -> list[str]:
-    """Grades that none of the areas (percent) stands for: a calibration that leaves B&C out tells two grades only.
+    """Return grades that none of the areas (percent) stands for: a calibration that leaves B&C out tells two grades
+    only.
 
     >>> unreached_grades(Thresholds(1.5, 1.5), [0.0, 1.2, 4.0])
     ['BC']
@@ -105,7 +106,7 @@ def unreached_grades(thresholds: Thresholds, areas: Iterable[float]) -> list[str
 
 
 def lateral_side(mask: np.ndarray, canal_column: float | None, sides: str | None) -> str | None:
-    """The patient's side of the canal on which a mask clearly lies: "left", "right", or None.
+    """Return the patient's side of the canal on which a mask clearly lies: "left", "right", or None.
 
     A side counts where at least `SIDE_SHARE` of the mask's pixels lie beyond the canal's centre.
 

@@ -67,7 +67,7 @@ class Statement:
 
 
 def tokenise(text: str) -> list[Token]:
-    """Words, levels, numbers and marks of `text`; line breaks are marks."""
+    """Return words, levels, numbers and marks of `text`; line breaks are marks."""
     tokens = []
     for match in _TOKEN.finditer(text):
         word, start, end = match[0], match.start(), match.end()
@@ -81,7 +81,7 @@ def tokenise(text: str) -> list[Token]:
 
 
 def _join_phrases(tokens: list[Token], text: str) -> list[Token]:
-    """One token for each of `PHRASES`, known by its words; "from" followed by no level names a cause."""
+    """Return one token for each of `PHRASES`, known by its words; "from" followed by no level names a cause."""
     joined: list[Token] = []
     index = 0
     while index < len(tokens):
@@ -104,7 +104,7 @@ def _join_phrases(tokens: list[Token], text: str) -> list[Token]:
 
 
 def _read_schizas(tokens: list[Token]) -> list[Token]:
-    """Rubric: Schizas' letters, where a note names them, are degrees."""
+    """Read Schizas' letters, where a note names them, as degrees (rubric)."""
     since = REACH
     for index, token in enumerate(tokens):
         since = 0 if token.known == "schizas" else since + 1
@@ -154,7 +154,7 @@ def statements(text: str) -> list[Statement]:
 
 
 def _sentences(tokens: list[Token]) -> list[tuple[list[Token], bool]]:
-    """Token lists between line ends, full stops, ";" and "//", and whether each one starts a line.
+    """Return the token lists between line ends, full stops, ";" and "//", and whether each one starts a line.
 
     A colon ends a region's heading; a level followed by a colon starts a sentence.
     """
@@ -190,14 +190,14 @@ def _sentences(tokens: list[Token]) -> list[tuple[list[Token], bool]]:
 
 
 def _begins_anew(tokens: list[Token], index: int) -> bool:
-    """Whether a run-on sentence goes on to another level here: "and at L4-L5 there is ..."."""
+    """Return whether a run-on sentence goes on to another level here: "and at L4-L5 there is ..."."""
     if tokens[index].known != "and" or index + 3 >= len(tokens) or tokens[index + 1].known != "at":
         return False
     return bool(tokens[index + 2].levels) and tokens[index + 3].known in ("there", "the", "a")
 
 
 def _is_full_stop(tokens: list[Token], index: int) -> bool:
-    """A stop right after a single letter or Lt/Rt ("C. spine", "Lt. side") belongs to an abbreviation."""
+    """Return whether a stop ends a sentence; one after a single letter or Lt/Rt ("C. spine") is an abbreviation's."""
     if tokens[index].text != ".":
         return False
     before = tokens[index - 1] if index else None
@@ -207,7 +207,7 @@ def _is_full_stop(tokens: list[Token], index: int) -> bool:
 
 
 def _starts_level_heading(tokens: list[Token], index: int) -> bool:
-    """Whether "L4-L5 level:" or "L3-L4, L4-L5:" begins at `index`, and is no part of the phrase before it."""
+    """Return whether "L4-L5 level:" or "L3-L4, L4-L5:" begins at `index`, and is no part of the phrase before it."""
     if any(token.levels for token in tokens[max(0, index - 2) : index]):
         return False
     if tokens[index - 1].role is Word.PREPOSITION or tokens[index - 1].text == "(":
@@ -221,7 +221,7 @@ def _starts_level_heading(tokens: list[Token], index: int) -> bool:
 
 
 def _region_heading(tokens: list[Token]) -> bool | None:
-    """Whether a heading ("C. SPINE MRI", "LSS and pelvis MRI") is of another region; None for no heading.
+    """Return whether a heading ("C. SPINE MRI", "LSS and pelvis MRI") is of another region; None for no heading.
 
     A heading that names the lumbar spine too is lumbar.
     """
@@ -244,7 +244,7 @@ def _region_heading(tokens: list[Token]) -> bool | None:
 
 
 def _is_level_heading(tokens: list[Token]) -> bool:
-    """A line that only names levels, or names them in a title that ends in a colon, and finds nothing."""
+    """Return whether a line only names levels, alone or in a title that ends in a colon, and no finding."""
     if any(token.role in (*EFFECTS, Word.BULGE, Word.ABUT, Word.DENIAL, Word.NORMAL) for token in tokens):
         return False
     if tokens[-1].text == ":":
@@ -255,7 +255,7 @@ def _is_level_heading(tokens: list[Token]) -> bool:
 
 
 def _leading_levels(tokens: list[Token]) -> tuple[str, ...]:
-    """Levels a sentence begins with ("At L4-L5 and L5-S1: ...")."""
+    """Return levels a sentence begins with ("At L4-L5 and L5-S1: ...")."""
     named: list[str] = []
     for token in tokens:
         if token.levels:
@@ -266,7 +266,7 @@ def _leading_levels(tokens: list[Token]) -> tuple[str, ...]:
 
 
 def _is_open(before: list[Token], tokens: list[Token], stopped: bool) -> bool:
-    """Whether a line broke off within a phrase: "nerve / root", "compressing / the sac", "root / compression".
+    """Return whether a line broke off within a phrase: "nerve / root", "compressing / the sac", "root / compression".
 
     `stopped` says that a full stop stands between: a degree before it closes its sentence.
     """
@@ -281,7 +281,9 @@ def _is_open(before: list[Token], tokens: list[Token], stopped: bool) -> bool:
 
 
 def _lacks_subject(tokens: list[Token]) -> bool:
-    """Whether a sentence only says more of the one before: "Compressing ...", "With ...", "It ...", "at L4-L5"."""
+    """Return whether a sentence only says more of the one before: "Compressing ...", "With ...", "It
+    ...", "at L4-L5".
+    """
     words = [token for token in tokens if token.role is not Word.MARK]
     while len(words) > 1 and words[0].role in (Word.STRONG, Word.MILD):
         words = words[1:]
@@ -295,7 +297,8 @@ def _lacks_subject(tokens: list[Token]) -> bool:
 
 
 def _gives_values_of(before: list[Token], tokens: list[Token]) -> bool:
-    """Whether a sentence only gives degrees by level of what the one before named: "Mild at L3-L4", "L2-L3: none".
+    """Return whether a sentence only gives degrees by level of what the one before named: "Mild at L3-L4", "L2-L3:
+    none".
 
     "L5-S1: normal" does so only under a title ("Canal stenosis:"); elsewhere it speaks of the disc.
     """

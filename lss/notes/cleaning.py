@@ -68,7 +68,9 @@ def clean_note(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """A note's text in NFC with one kind of line break, no control characters and single blanks; dates are kept."""
+    """Return a note's text in NFC with one kind of line break, no control characters and single
+    blanks; dates are kept.
+    """
     text = _LINE_BREAKS.sub("\n", text)
     if not text.replace("\n", "").replace("\t", "").isprintable():  # else there is no such character; ten times as fast
         text = "".join(character for character in text if character == "\n" or not _is_control(character))
@@ -76,5 +78,5 @@ def tidy(text: str) -> str:
 
 
 def _is_control(character: str) -> bool:
-    """Control, format, surrogate, private and unassigned characters; a tab counts as a blank, not as control."""
+    """Return whether a character is control, format, surrogate, private or unassigned; a tab counts as a blank."""
     return character != "\t" and unicodedata.category(character).startswith("C")

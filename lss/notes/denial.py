@@ -20,7 +20,7 @@ _OBSERVED = ("seen", "noted", "found", "evident", "present", "identified", "demo
 
 
 def denied_by(tokens: list[Token]) -> list[int | None]:
-    """For every token the index of the word that denies it, or None.
+    """Return for every token the index of the word that denies it, or None.
 
     Rubric: a denial covers its own clause only. It ends where the sentence ends, at "but" or "with", and at a
     comma unless the list goes on ("no herniation, sac compression or stenosis").
@@ -36,7 +36,7 @@ def denied_by(tokens: list[Token]) -> list[int | None]:
 
 
 def questioned(tokens: list[Token]) -> set[int]:
-    """Tokens in questions and history: "?severe stenosis", "rule out ...", "... cannot be excluded"."""
+    """Return tokens in questions and history: "?severe stenosis", "rule out ...", "... cannot be excluded"."""
     found: set[int] = set()
     for index, token in enumerate(tokens):
         before = index > 0 and (
@@ -59,7 +59,7 @@ def questioned(tokens: list[Token]) -> set[int]:
 
 
 def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
-    """Range of the tokens that the denial at `index` covers."""
+    """Return the range of the tokens that the denial at `index` covers."""
     following = tokens[index + 1].known if index + 1 < len(tokens) else ""
     known = tokens[index].known
     if following in ("only", "contrast") or (known == "free" and following not in ("of", "from")):
@@ -101,7 +101,7 @@ def _bounds_clause(token: Token) -> bool:
 
 
 def _list_goes_on(tokens: list[Token], index: int) -> bool:
-    """Whether "or" or "nor" follows before anything that only an affirmed finding has."""
+    """Return whether "or" or "nor" follows before anything that only an affirmed finding has."""
     for token in tokens[index : index + REACH]:
         if token.known in ("or", "nor"):
             return True

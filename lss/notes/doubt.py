@@ -24,7 +24,7 @@ _RELEVANT = (*EFFECTS, Word.BULGE, Word.CANAL, Word.SAC, Word.FORAMEN, Word.ROOT
 
 
 def doubtful_words(note: str | None) -> list[str]:
-    """The words of a note that the grading does not know how to read, each once, in the order of the text."""
+    """Return the words of a note that the grading does not know how to read, each once, in the order of the text."""
     text = write_out(clean_note(note or ""))
     found: list[str] = []
     for statement in statements(text):
@@ -39,7 +39,7 @@ def doubtful_words(note: str | None) -> list[str]:
 
 
 def _unknown_degrees(tokens: list[Token]) -> list[str]:
-    """Unknown words right before an affirmed effect or the object it acts on."""
+    """Return unknown words right before an affirmed effect or the object it acts on."""
     denied, asked = denied_by(tokens), questioned(tokens)
     found = []
     for index, token in enumerate(tokens):
@@ -55,7 +55,7 @@ def _unknown_degrees(tokens: list[Token]) -> list[str]:
 
 
 def _unread(statement: Statement, text: str) -> list[str]:
-    """A statement on the canal or what it holds, of which nothing was read though a word in it is unknown."""
+    """Return a statement on the canal or what it holds, of which nothing was read though a word in it is unknown."""
     tokens = statement.tokens
     kinds = [index for index in range(len(tokens)) if object_kind(tokens, index) is not None]
     if not kinds or mentions(tokens) or questioned(tokens):

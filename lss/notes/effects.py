@@ -44,7 +44,7 @@ class Mention:
 
 
 def mentions(tokens: list[Token]) -> list[Mention]:
-    """All mentions of a statement, in the order of the text."""
+    """Return all mentions of a statement, in the order of the text."""
     denied, asked = denied_by(tokens), questioned(tokens)
     found = [_mention(tokens, index, denied[index]) for index in range(len(tokens)) if index not in asked]
     found += [_of_value(tokens, value) for value in values_by_level(tokens) if value.first not in asked]
@@ -52,14 +52,14 @@ def mentions(tokens: list[Token]) -> list[Mention]:
 
 
 def values_by_level(tokens: list[Token]) -> list[Value]:
-    """Degrees that have levels of their own, without the ones that follow their noun."""
+    """Return degrees that have levels of their own, without the ones that follow their noun."""
     taken = {value.first for index in range(len(tokens)) if (value := _value_of(tokens, index))}
     spread = spread_values(tokens)
     return [value for value in spread if not taken & set(range(value.first, value.last + 1))] if spread else []
 
 
 def _value_of(tokens: list[Token], index: int) -> Value | None:
-    """The degree that follows the effect at `index` and its objects."""
+    """Return the degree that follows the effect at `index` and its objects."""
     if tokens[index].role not in EFFECTS:
         return None
     _, right = objects_right(tokens, index)
@@ -67,7 +67,7 @@ def _value_of(tokens: list[Token], index: int) -> Value | None:
 
 
 def _of_value(tokens: list[Token], value: Value) -> Mention:
-    """A degree with levels of its own, as a statement of the effect that was named before."""
+    """Return a degree with levels of its own, as a statement of the effect that was named before."""
     effect = tokens[value.topic]
     right, left = objects_right(tokens, value.topic)[1], objects_left(tokens, value.topic)
     kinds = {object_kind(tokens, position) or CORE for position in left or right} or {CORE}
@@ -78,7 +78,7 @@ def _of_value(tokens: list[Token], value: Value) -> Mention:
 
 
 def _of_label(tokens: list[Token], index: int) -> Mention | None:
-    """ "Central canal: moderate", "Foramina - severe": stenosis is meant."""
+    """Read a label with a degree ("Central canal: moderate", "Foramina - severe") as stenosis."""
     kind = object_kind(tokens, index)
     if kind not in (CORE, SIDE) or index + 1 >= len(tokens) or tokens[index + 1].text not in (":", "-", "="):
         return None
@@ -89,7 +89,7 @@ def _of_label(tokens: list[Token], index: int) -> Mention | None:
 
 
 def _mention(tokens: list[Token], index: int, denial: int | None) -> Mention | None:
-    """What the word at `index` says, if anything; `denial` is the index of the word that denies it."""
+    """Return what the word at `index` says, if anything; `denial` is the index of the word that denies it."""
     role = tokens[index].role
     if role in EFFECTS:
         return _effect(tokens, index, denial)
@@ -111,7 +111,9 @@ def _mention(tokens: list[Token], index: int, denial: int | None) -> Mention | N
 
 
 def _measured(tokens: list[Token], index: int) -> Mention | None:
-    """ "Diameter of the canal is 13 mm": wide enough, as "adequate spinal canal" is; says nothing of a single level."""
+    """Read a measured diameter ("diameter of the canal is 13 mm") that is wide enough as an adequate
+    canal, of no level.
+    """
     near = range(max(0, index - MAX_GAP), min(len(tokens), index + MAX_GAP + 1))
     if not tokens[index].known.startswith(("diameter", "calib", "caliber")):
         return None
@@ -126,13 +128,13 @@ def _measured(tokens: list[Token], index: int) -> Mention | None:
 
 
 def _is_disc_lesion(tokens: list[Token], index: int) -> bool:
-    """ "No significant disc lesion"."""
+    """Return whether a disc lesion is meant, as in "no significant disc lesion"."""
     after_disc = index > 0 and tokens[index - 1].known.startswith(("disc", "disk"))
     return after_disc and tokens[index].text.lower() in ("lesion", "lesions", "pathology", "disease")
 
 
 def _normal(tokens: list[Token], index: int) -> Mention | None:
-    """Rubric A: "adequate spinal canal" with no compression named; says nothing of a single level."""
+    """Grade an "adequate spinal canal" with no compression named as A (rubric), without a level."""
     near = range(max(0, index - MAX_GAP), min(len(tokens), index + MAX_GAP + 1))
     for position in near:
         between = tokens[min(position, index) : max(position, index)]
@@ -149,7 +151,7 @@ def _normal(tokens: list[Token], index: int) -> Mention | None:
 
 
 def _effect(tokens: list[Token], index: int, denial: int | None) -> Mention | None:
-    """The effect named at `index` with its objects; None if it is not on the canal or what it holds."""
+    """Return the effect named at `index` with its objects; None if it is not on the canal or what it holds."""
     token = tokens[index]
     on_bone, right = objects_right(tokens, index)
     left = objects_left(tokens, index)
@@ -180,7 +182,7 @@ def _effect(tokens: list[Token], index: int, denial: int | None) -> Mention | No
 
 
 def _without_object(tokens: list[Token], index: int, value: Value | None) -> Mention | None:
-    """An effect whose object was left out.
+    """Return an effect whose object was left out.
 
     "... compressed at L4-L5 and largely compressed at L5-S1" means the object before; stenosis by itself is of the
     canal; a disc that compresses, compresses the sac.

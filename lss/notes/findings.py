@@ -85,7 +85,7 @@ class Finding:
 
 @lru_cache(maxsize=2**15)  # an evaluation reads each reference once per system
 def read_findings(text: str, level: str | None = None) -> tuple[Finding, ...]:
-    """Findings of a text, at most one per structure and level, sorted; their order in the text does not matter.
+    """Return findings of a text, at most one per structure and level, sorted; their order in the text does not matter.
 
     What is said twice of one structure and level becomes one finding: stated rather than denied, the worst severity,
     left and right together are both. The severity sentence of a report is left out: it is ours, not a radiologist's.
@@ -106,7 +106,7 @@ def read_findings(text: str, level: str | None = None) -> tuple[Finding, ...]:
 
 
 def findings_part(report: str) -> str:
-    """A report without its severity sentence; a note as it is.
+    """Return a report without its severity sentence; a note as it is.
 
     >>> findings_part("Severe spinal canal stenosis, 31.2 % of the region is affected. Disc bulge at L4-L5.")
     'Disc bulge at L4-L5.'
@@ -116,7 +116,7 @@ def findings_part(report: str) -> str:
 
 
 def _of_statement(statement: Statement, level: str | None) -> list[Finding]:
-    """Findings of one statement at each of their levels."""
+    """Return findings of one statement at each of their levels."""
     tokens = statement.tokens
     denied, open_questions = denied_by(tokens), questioned(tokens)
     groups = level_groups(tokens)
@@ -146,7 +146,7 @@ def _at_levels(finding: Finding, places: list[str], level: str | None) -> list[F
 
 
 def _of_mention(tokens: list[Token], mention: Mention) -> list[Finding]:
-    """What one mention of the canal says: disc lesions, and effects on each object within its span."""
+    """Return what one mention of the canal says: disc lesions, and effects on each object within its span."""
     span = range(mention.first, mention.last + 1)
     negated = mention.kind in ("denial", "normal")
     effects = [index for index in span if tokens[index].role in EFFECTS]
@@ -173,7 +173,7 @@ def _of_mention(tokens: list[Token], mention: Mention) -> list[Finding]:
 
 
 def _object(tokens: list[Token], index: int) -> str | None:
-    """The structure that an effect on this object is a finding of."""
+    """Return the structure that an effect on this object is a finding of."""
     kind, token = object_kind(tokens, index), tokens[index]
     if kind is None:
         return None
@@ -187,7 +187,7 @@ def _object(tokens: list[Token], index: int) -> str | None:
 
 
 def _affected(tokens: list[Token], index: int, effect: int, structure: str, negated: bool) -> Finding:
-    """An effect on the object at `index`."""
+    """Return an effect on the object at `index`."""
     inner = tokens[max(0, min(index, effect) - 2) : max(index, effect) + 1]
     side = _side_of_object(tokens, index) if structure in SIDED else None
     if negated:
@@ -205,7 +205,7 @@ def _affected(tokens: list[Token], index: int, effect: int, structure: str, nega
 
 
 def _side_of_object(tokens: list[Token], index: int) -> str | None:
-    """The side by the words of the object's own phrase: "the left foramen", "the foramen on the left"."""
+    """Return the side by the words of the object's own phrase: "the left foramen", "the foramen on the left"."""
     before: list[Token] = []
     for token in reversed(tokens[max(0, index - _ADJECTIVES + 1) : index]):
         role, text = token.role, token.text
@@ -221,7 +221,9 @@ def _described(tokens: list[Token], index: int, structure: str, negated: bool) -
 
 
 def _adjectives(tokens: list[Token], index: int, structure: str) -> tuple[str | None, str | None]:
-    """Side and severity by the words before a noun, and the side by those after it ("bulge, more to the left")."""
+    """Return side and severity by the words before a noun, and the side by those after it ("bulge,
+    more to the left").
+    """
     before: list[Token] = []
     for token in reversed(tokens[max(0, index - _ADJECTIVES) : index]):
         if token.text in (",", ":", BREAK) or token.role in (*EFFECTS, Word.WITH, Word.BULGE, Word.DENIAL):
@@ -252,7 +254,7 @@ def _size(token: Token) -> str | None:
 
 
 def _side(tokens: list[Token]) -> str | None:
-    """The side these words name; left and right together are both; "central canal" is no side."""
+    """Return the side these words name; left and right together are both; "central canal" is no side."""
     named = set()
     for index, token in enumerate(tokens):
         side = _SIDES.get(token.known)
@@ -267,7 +269,7 @@ def _side(tokens: list[Token]) -> str | None:
 
 
 def _other(tokens: list[Token], index: int) -> str | None:
-    """The structure of a finding that is no stenosis, by its word."""
+    """Return the structure of a finding that is no stenosis, by its word."""
     word = tokens[index].known or tokens[index].text.lower()
     if word.startswith("degenerat"):
         near = tokens[max(0, index - 2) : index + 4]
@@ -282,7 +284,7 @@ def _is_osteophyte(token: Token) -> bool:
 
 
 def _denies_every_lesion(tokens: list[Token], index: int, mention: Mention) -> bool:
-    """ "No disc lesion", "no abnormality", "the disc is normal"."""
+    """Return whether all lesions are denied: "no disc lesion", "no abnormality", "the disc is normal"."""
     token = tokens[index]
     if mention.kind == "normal":
         return token.known.startswith(("disc", "disk"))
@@ -292,7 +294,7 @@ def _denies_every_lesion(tokens: list[Token], index: int, mention: Mention) -> b
 
 
 def _merge(one: Finding, other: Finding) -> Finding:
-    """Two findings of one structure and level as one."""
+    """Merge two findings of one structure and level."""
     if one.negated != other.negated:
         return other if one.negated else one
     sides = {side for side in (one.side, other.side) if side}

@@ -83,7 +83,7 @@ def grade_file(
 
 
 def _column(header: list[str], source: Path, name: str | None, usual: tuple[str, ...], option: str) -> int:
-    """Index of a column by its name, or of the first one with a usual name."""
+    """Return the index of a column by its name, or of the first one with a usual name."""
     wanted = [name] if name is not None else list(usual)
     by_name = {column.lower().replace("\u2019", "'"): index for index, column in enumerate(header)}
     for candidate in wanted:

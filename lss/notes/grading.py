@@ -67,7 +67,7 @@ def grade_note(text: str | None) -> NoteGrade:
 
 
 def grade_statements(text: str) -> list[GradedStatement]:
-    """Statements of a note written out (`lss.notes.spelling.write_out`), each with its grade."""
+    """Return statements of a note written out (`lss.notes.spelling.write_out`), each with its grade."""
     graded = []
     for statement in statements(text):
         found = _findings(statement, text)
@@ -95,7 +95,7 @@ class ReportGrade:
 
 
 def is_severity_sentence(sentence: str) -> bool:
-    """Whether a sentence is a report's own statement of the severity and the affected area, no radiologist's.
+    """Return whether a sentence is a report's own statement of the severity and the affected area, no radiologist's.
 
     >>> is_severity_sentence("Severe spinal canal stenosis, 31.2 % of the region is affected.")
     True
@@ -105,7 +105,7 @@ def is_severity_sentence(sentence: str) -> bool:
 
 @lru_cache(maxsize=2**15)  # the evaluation asks for the same text again and again
 def read_report(text: str | None) -> ReportGrade:
-    """Grades stated in a report, by the same rules as notes are graded by; numbers in percent play no part."""
+    """Return grades stated in a report, by the same rules as notes are graded by; numbers in percent play no part."""
     sentence = None
     findings = []
     for part in re.split(r"[.;\n]+", PERCENT.sub(" \u2030 ", text or "")):
@@ -118,7 +118,7 @@ def read_report(text: str | None) -> ReportGrade:
 
 
 def grade_report(text: str | None) -> str | None:
-    """The grade a report states (see `ReportGrade.grade`), a code of `lss.domain.grades.GRADES`, or None.
+    """Return the grade a report states (see `ReportGrade.grade`), a code of `lss.domain.grades.GRADES`, or None.
 
     >>> grade_report("Severe spinal canal stenosis, 31.2 % of the region is affected. L4-L5: disc bulge.")
     'D'
@@ -127,7 +127,7 @@ def grade_report(text: str | None) -> str | None:
 
 
 def _findings(statement: Statement, text: str) -> list[_Finding]:
-    """Graded mentions of a statement with the lumbar levels they belong to."""
+    """Return graded mentions of a statement with the lumbar levels they belong to."""
     inside = [range(value.first, value.last + 1) for value in values_by_level(statement.tokens)]
     groups = [group for group in level_groups(statement.tokens) if not any(group.first in span for span in inside)]
     found = []
@@ -145,7 +145,9 @@ def _findings(statement: Statement, text: str) -> list[_Finding]:
 
 
 def _evidence(found: list[_Finding], grade: str | None, level_grades: dict[str, str]) -> str:
-    """The quotations that carry the note's grade or a level's: "L4-L5 D: largely compressing the thecal sac; ..."."""
+    """Return the quotations that carry the note's grade or a level's: "L4-L5 D: largely compressing the thecal sac;
+    ...".
+    """
     quotes: dict[str, list[str]] = {}
     for finding in sorted(found, key=lambda finding: -GRADES.index(finding.grade)):
         carried = [level for level in finding.levels if level_grades.get(level) == finding.grade]

@@ -83,7 +83,7 @@ _SAID_NAME = re.compile(
 
 
 def blank_identifiers(note: str, known: Iterable[str] = ()) -> str:
-    """The note with names, ids, phones and mail addresses blanked; idempotent.
+    """Return the note with names, ids, phones and mail addresses blanked; idempotent.
 
     Args:
         note: text in Unicode NFC, lines parted by "\\n".
@@ -104,7 +104,9 @@ def blank_identifiers(note: str, known: Iterable[str] = ()) -> str:
 
 
 def _titled(found: re.Match[str], sure: bool) -> str:
-    """A title and `NAME`: behind "Dr" the first word is a name whatever it is, elsewhere where no note's word."""
+    """Return a title and `NAME`: behind "Dr" the first word is a name whatever it is, elsewhere where
+    no note's word.
+    """
     words = list(_WORD.finditer(found[2]))
     first = 0 if not sure else 1
     end = next((word.start() for word in words[first:] if is_known_word(word[0])), len(found[2]))
@@ -132,12 +134,12 @@ def _blank_known(note: str, known: Iterable[str]) -> str:
 
 
 def _once(note: str) -> str:
-    """Parts of one name blanked once."""
+    """Return parts of one name blanked once."""
     return re.sub(rf"{re.escape(NAME)}(?:[ ,.^'’-]{{1,3}}{re.escape(NAME)})+", NAME, note)
 
 
 def _parts(known: Iterable[str]) -> tuple[set[str], set[str], set[str]]:
-    """Words of names, ids, and names in scripts that part no words by blanks."""
+    """Return words of names, ids, and names in scripts that part no words by blanks."""
     words, codes, runs = set[str](), set[str](), set[str]()
     for value in known:
         for part in re.split(r"[\s^=,;\\]+", unicodedata.normalize("NFC", value)):
@@ -159,12 +161,12 @@ def _is_name(word: str) -> bool:
 
 
 def _without_blanks(character: str) -> bool:
-    """Whether a letter is of Chinese, Japanese, Korean or Thai."""
+    """Return whether a letter is of Chinese, Japanese, Korean or Thai."""
     return "\u0e00" <= character <= "\u0e7f" or "\u1100" <= character <= "\u11ff" or "\u3040" <= character <= "\ud7ff"
 
 
 def _fold(word: str) -> str:
-    """A word without case and accents."""
+    """Return a word without case and accents."""
     return "".join(c for c in unicodedata.normalize("NFD", word.casefold()) if not unicodedata.combining(c))
 
 

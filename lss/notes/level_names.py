@@ -24,7 +24,7 @@ LEVEL = re.compile(
 
 
 def read_level(text: str) -> tuple[str, ...]:
-    """Disc levels meant by one match of `LEVEL`, cranial first; `OUTSIDE` for discs that are not lumbar.
+    """Return disc levels meant by one match of `LEVEL`, cranial first; `OUTSIDE` for discs that are not lumbar.
 
     A chain of vertebrae names every disc from its first to its last ("L3-L4-L5", "L4/S1"). A single lumbar
     vertebra names no disc: (). A single cervical or thoracic vertebra above T12 is `OUTSIDE`.
@@ -48,7 +48,7 @@ def read_level(text: str) -> tuple[str, ...]:
 
 
 def vertebrae(text: str) -> list[str]:
-    """Names of the vertebrae in a match of `LEVEL`; a bare number takes the letter before it.
+    """Return names of the vertebrae in a match of `LEVEL`; a bare number takes the letter before it.
 
     >>> vertebrae("D12/L1"), vertebrae("L4/5"), vertebrae("S2")
     (['T12', 'L1'], ['L4', 'L5'], ['S2'])

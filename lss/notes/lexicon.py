@@ -212,13 +212,13 @@ _CUTOFF = 0.8
 
 
 def is_known_word(word: str) -> bool:
-    """Whether the grading knows a word (any case) as it stands."""
+    """Return whether the grading knows a word (any case) as it stands."""
     return word.lower() in _CLASS_OF
 
 
 @lru_cache(maxsize=65536)
 def read_word(word: str) -> str:
-    """The known word that `word` (any case) means: itself, or the most similar one; "" if none is near.
+    """Return the known word that `word` (any case) means: itself, or the most similar one; "" if none is near.
 
     >>> read_word("Compresing"), read_word("stensois"), read_word("kidney")
     ('compressing', 'stenosis', '')
@@ -232,7 +232,7 @@ def read_word(word: str) -> str:
 
 
 def word_class(word: str) -> Word:
-    """What `word` does in a sentence; `Word.PLAIN` for words that play no part.
+    """Return what `word` does in a sentence; `Word.PLAIN` for words that play no part.
 
     An unknown word of up to three Latin letters is taken for a misspelt function word ("teh", "iof", "ar").
     """

@@ -39,7 +39,7 @@ MAX_GAP = 4
 
 
 def object_kind(tokens: list[Token], index: int) -> str | None:
-    """CORE, ROOT or SIDE for the head of an object, else None (also for "nerve" of "nerve root")."""
+    """Return CORE, ROOT or SIDE for the head of an object, else None (also for "nerve" of "nerve root")."""
     role, known = tokens[index].role, tokens[index].known
     following = tokens[index + 1].role if index + 1 < len(tokens) else Word.MARK
     if role is Word.SAC:
@@ -70,7 +70,7 @@ def object_kind(tokens: list[Token], index: int) -> str | None:
 
 
 def _qualifies_effect(tokens: list[Token], index: int) -> bool:
-    """Whether an adjective is of a stenosis: "severe central and moderate foraminal stenosis"."""
+    """Return whether an adjective is of a stenosis: "severe central and moderate foraminal stenosis"."""
     for token in tokens[index + 1 : index + 8]:
         if token.role in (Word.NARROW, Word.STENOSIS):
             return True
@@ -82,7 +82,9 @@ def _qualifies_effect(tokens: list[Token], index: int) -> bool:
 
 
 def objects_right(tokens: list[Token], index: int) -> tuple[int, list[int]]:
-    """Objects after the effect ("compressing the sac and roots"), and the bone that stands first there (or 0)."""
+    """Return objects after the effect ("compressing the sac and roots"), and the bone that stands
+    first there (or 0).
+    """
     objects: list[int] = []
     bone = gap = 0
     for position in range(index + 1, min(len(tokens), index + REACH)):
@@ -107,12 +109,14 @@ def objects_right(tokens: list[Token], index: int) -> tuple[int, list[int]]:
 
 
 def coordinated(tokens: list[Token], position: int) -> bool:
-    """Whether the effect at `position` shares the objects of the one before: "compressing and filling the sac"."""
+    """Return whether the effect at `position` shares the objects of the one before: "compressing and
+    filling the sac".
+    """
     return tokens[position - 1].text in ("&", ",", "/") or tokens[position - 1].known in ("and", "or")
 
 
 def _object_follows(tokens: list[Token], index: int, in_list: bool) -> bool:
-    """Whether after a comma comes another object, or (before the first object) another effect."""
+    """Return whether after a comma comes another object, or (before the first object) another effect."""
     for token_index in range(index, min(len(tokens), index + REACH)):
         if object_kind(tokens, token_index) is not None:
             return in_list
@@ -124,7 +128,7 @@ def _object_follows(tokens: list[Token], index: int, in_list: bool) -> bool:
 
 
 def objects_left(tokens: list[Token], index: int) -> list[int]:
-    """Objects before the effect ("thecal sac or nerve root compression", "the canal is narrowed"), in order."""
+    """Return objects before the effect ("thecal sac or nerve root compression", "the canal is narrowed"), in order."""
     objects: list[int] = []
     for position in range(index - 1, max(-1, index - REACH), -1):
         token = tokens[position]
@@ -148,7 +152,7 @@ def objects_left(tokens: list[Token], index: int) -> list[int]:
 
 
 def is_adjacent(tokens: list[Token], position: int, index: int) -> bool:
-    """Whether only qualifiers and forms of "to be" stand between an object and the effect after it."""
+    """Return whether only qualifiers and forms of "to be" stand between an object and the effect after it."""
     between = tokens[position + 1 : index]
     qualifiers = (Word.MILD, Word.STRONG, Word.LESSER)
     return all(
@@ -161,7 +165,7 @@ def is_adjacent(tokens: list[Token], position: int, index: int) -> bool:
 
 
 def leads(tokens: list[Token], index: int, right: list[int]) -> bool:
-    """Whether the effect takes the object right after it: "(sac,) narrowing the foramen"."""
+    """Return whether the effect takes the object right after it: "(sac,) narrowing the foramen"."""
     if not right:
         return False
     between = tokens[index + 1 : right[0]]
@@ -171,7 +175,7 @@ def leads(tokens: list[Token], index: int, right: list[int]) -> bool:
 
 
 def qualifiers_of(tokens: list[Token], position: int, index: int) -> set[Word]:
-    """Qualifiers (`Word.MILD`, `Word.STRONG`) of the effect at `index` that concern the object at `position`.
+    """Return qualifiers (`Word.MILD`, `Word.STRONG`) of the effect at `index` that concern the object at `position`.
 
     The nearest ones count: those between effect and object, else those that close the phrase, else those before it.
     """
@@ -185,7 +189,7 @@ def qualifiers_of(tokens: list[Token], position: int, index: int) -> set[Word]:
 
 
 def qualifiers_before(tokens: list[Token], index: int) -> set[Word]:
-    """Qualifiers in front of the phrase that begins at `index`, with an effect or an object.
+    """Return qualifiers in front of the phrase that begins at `index`, with an effect or an object.
 
     From an object the search passes the other objects of its list ("significant sac and root compression"), from an
     effect the effects it is joined to ("largely compressing and filling"), but neither passes the other kind:
@@ -207,7 +211,9 @@ def qualifiers_before(tokens: list[Token], index: int) -> set[Word]:
 
 
 def trailing(tokens: list[Token], position: int) -> set[Word]:
-    """A qualifier that closes the phrase: "compressing the sac markedly", "stenosis (mild)", "of mild degree"."""
+    """Return a qualifier that closes the phrase: "compressing the sac markedly", "stenosis (mild)",
+    "of mild degree".
+    """
     after = [
         token for token in tokens[position + 1 : position + 5] if token.text not in ("(", ")", "-", "of", "in", "a")
     ]

@@ -16,7 +16,7 @@ _ORGANS = {"renal", "kidney", "kidneys", "ovarian", "ovary", "adnexal", "adnexa"
 
 
 def shown_elsewhere(statement: Statement, level: str) -> bool:
-    """Whether a statement that names no disc is about what an image at `level` does not show.
+    """Return whether a statement that names no disc is about what an image at `level` does not show.
 
     Of findings on the canal: none of the vertebrae named borders the disc ("lesion behind L1 compressing the sac" at
     L4-L5). Of others: one of them does not ("hemangioma of L2" at L4-L5, "spondylolisthesis of L4 over L5" at L3-L4),
@@ -33,7 +33,7 @@ def shown_elsewhere(statement: Statement, level: str) -> bool:
 
 
 def narrow(statement: Statement, level: str) -> Statement:
-    """The statement without the other levels that it names beside `level`.
+    """Return the statement without the other levels that it names beside `level`.
 
     "Disc bulges at L3-L4 and L4-L5 levels, mainly at L4-L5, compressing the sac" at L3-L4 becomes "Disc bulge at L3-L4
     level, compressing the sac". A level stays where what is said of it cannot be parted from the rest ("bulge at L3-L4

@@ -28,7 +28,7 @@ class LevelGroup:
 
 
 def level_groups(tokens: list[Token]) -> list[LevelGroup]:
-    """Groups of levels of a statement; "L2-L3 to L4-L5" holds the levels between."""
+    """Return groups of levels of a statement; "L2-L3 to L4-L5" holds the levels between."""
     groups = []
     index = 0
     while index < len(tokens):
@@ -49,7 +49,7 @@ def level_groups(tokens: list[Token]) -> list[LevelGroup]:
 
 
 def place(mention: Mention, statement: Statement, groups: list[LevelGroup]) -> list[tuple[str, bool]]:
-    """Levels of a mention, each with whether it has it "to a lesser degree"; [] for the whole note only.
+    """Return levels of a mention, each with whether it has it "to a lesser degree"; [] for the whole note only.
 
     Rubric: a finding belongs to the levels named in its clause; "multilevel ..., noticeably at X" belongs to X,
     "at X and Y, noticeably at Y" to both.
@@ -64,7 +64,7 @@ def place(mention: Mention, statement: Statement, groups: list[LevelGroup]) -> l
 
 
 def _choose(mention: Mention, statement: Statement, groups: list[LevelGroup]) -> tuple[list[LevelGroup], bool]:
-    """Groups a mention belongs to, and whether it belongs to the heading's levels too."""
+    """Return groups a mention belongs to, and whether it belongs to the heading's levels too."""
     tokens = statement.tokens
     before = [group for group in groups if group.last < mention.first]
     after = [group for group in groups if group.first > mention.first]
@@ -90,7 +90,9 @@ def _choose(mention: Mention, statement: Statement, groups: list[LevelGroup]) ->
 
 
 def _attached(tokens: list[Token], mention: Mention, group: LevelGroup) -> bool:
-    """Whether a group after the mention is its place: "stenosis at L4-L5", "bulge, more to the left, at L4-L5"."""
+    """Return whether a group after the mention is its place: "stenosis at L4-L5", "bulge, more to the
+    left, at L4-L5".
+    """
     between = tokens[mention.last + 1 : group.first]
     if mention.kind == "finding":
         return not any(token.role in (*EFFECTS, Word.DENIAL, Word.BUT) or token.text == "\n" for token in between)
@@ -98,7 +100,7 @@ def _attached(tokens: list[Token], mention: Mention, group: LevelGroup) -> bool:
 
 
 def _joins(tokens: list[Token], position: int) -> bool:
-    """Whether a token may stand within a group; so may one unknown word, such as a misspelt "and"."""
+    """Return whether a token may stand within a group; so may one unknown word, such as a misspelt "and"."""
     token = tokens[position]
     if not token.known and token.text.isalpha():
         return position + 1 < len(tokens) and bool(tokens[position - 1].levels and tokens[position + 1].levels)
@@ -106,14 +108,14 @@ def _joins(tokens: list[Token], position: int) -> bool:
 
 
 def _range_between(words: list[Token], start: str, levels: tuple[str, ...]) -> list[str]:
-    """`levels`, and those from `start` on where the words between are "to", "till" ..."""
+    """Return `levels`, preceded by those from `start` on where the words between are "to", "till" ..."""
     if any(word.known in ("to", "till", "through") for word in words) and start in LEVELS and levels[0] in LEVELS:
         return list(LEVELS[LEVELS.index(start) : LEVELS.index(levels[0])]) + list(levels)
     return list(levels)
 
 
 def _describe(tokens: list[Token], first: int, last: int, levels: tuple[str, ...]) -> LevelGroup:
-    """A group with what the words before it say of it."""
+    """Return a group with what the words before it say of it."""
     clause = first
     while clause > 0 and tokens[clause - 1].text not in (",", "\n", ":", ".") and tokens[clause - 1].levels is None:
         clause -= 1
@@ -135,6 +137,6 @@ def _describe(tokens: list[Token], first: int, last: int, levels: tuple[str, ...
 
 
 def _is_bone(tokens: list[Token], first: int, last: int) -> bool:
-    """ "Narrowed disc space of L5/S1", "end plate changes at L4-L5"."""
+    """Return whether the levels are of bone: "narrowed disc space of L5/S1", "end plate changes at L4-L5"."""
     before = [token for token in tokens[max(0, first - 4) : first] if token.role not in _BRIDGE]
     return bool(before) and before[-1].role is Word.BONE

@@ -90,7 +90,7 @@ All but `own` are for controls: all speak of one grade, the grades' words change
 
 
 def level_index(level: str | None) -> int:
-    """Index of a level's words: 0 for an unknown level, then LEVELS in their order.
+    """Return the index of a level's words: 0 for an unknown level, then LEVELS in their order.
 
     >>> level_index(None), level_index(LEVELS[0])
     (0, 1)
@@ -99,7 +99,7 @@ def level_index(level: str | None) -> int:
 
 
 def level_words(index: int) -> str:
-    """How a prompt names its disc.
+    """Say how a prompt names its disc.
 
     >>> level_words(0)
     'at an unknown lumbar level'
@@ -108,5 +108,5 @@ def level_words(index: int) -> str:
 
 
 def prompt_text(prompt: Prompt, wording: int, level: int) -> str:
-    """The whole text of a prompt, as the text tower reads it; `level` as of `level_index`."""
+    """Return the whole text of a prompt, as the text tower reads it; `level` as of `level_index`."""
     return f"{prompt.wordings[wording]}, {level_words(level)}"

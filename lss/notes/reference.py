@@ -43,12 +43,12 @@ _SIDE_NAMES = {"lt": "left", "rt": "right"}
 
 
 def severity_sentence(grade: str, area_percent: float) -> str:
-    """The sentence that states a grade (code of `lss.domain.grades.GRADES`) and the affected area in percent."""
+    """Return the sentence that states a grade (code of `lss.domain.grades.GRADES`) and the affected area in percent."""
     return SEVERITY_TEMPLATES[grade].format(area=area_percent)
 
 
 def reference_report(grade: str, area_percent: float, note: str | None, level: str | None) -> str:
-    """Reference text of one image.
+    """Return the reference text of one image.
 
     Args:
         grade: of the image, a code of `lss.domain.grades.GRADES`.
@@ -60,7 +60,7 @@ def reference_report(grade: str, area_percent: float, note: str | None, level: s
 
 
 def findings_of_level(note: str | None, level: str | None, grade: str) -> list[str]:
-    """Sentences of a note that are about an image at `level` of grade `grade`, cleaned by the rules above."""
+    """Return sentences of a note that are about an image at `level` of grade `grade`, cleaned by the rules above."""
     text = write_out(clean_note(note or ""))
     kept = []
     silent = bool(text)  # nothing kept says anything of a disc or the canal
@@ -89,7 +89,7 @@ def _only_advises(statement: Statement) -> bool:
 
 
 def _sentence(statement: Statement, text: str) -> str:
-    """A statement as one sentence: words corrected, levels spelt alike, capital letter first, full stop last."""
+    """Return a statement as one sentence: words corrected, levels spelt alike, capital letter first, full stop last."""
     tokens = statement.tokens
     pieces = []
     for index, token in enumerate(tokens):
@@ -111,7 +111,7 @@ def _sentence(statement: Statement, text: str) -> str:
 
 
 def _spelling(token: Token) -> str:
-    """A token's word as it should be spelt."""
+    """Return a token's word as it should be spelt."""
     if token.levels:
         return token.text if not set(token.levels) <= set(LEVELS) else ", ".join(token.levels)
     if token.known in _SIDE_NAMES:

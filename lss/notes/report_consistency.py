@@ -111,12 +111,12 @@ def check_report(
 
 
 def stated_area(report: str) -> float | None:
-    """The first share in percent that a report states, or None."""
+    """Return the first share in percent that a report states, or None."""
     return next(iter(_percentages(report)), None)
 
 
 def stated_levels(report: str) -> list[str]:
-    """Disc levels a report names, each once, in the order of the text.
+    """Return disc levels a report names, each once, in the order of the text.
 
     `OUTSIDE` stands for those that are not lumbar; two vertebrae with no disc between them are given as written: a
     generator may write "L5-L5".
@@ -128,7 +128,7 @@ def stated_levels(report: str) -> list[str]:
 
 
 def stated_sides(report: str) -> set[str]:
-    """Of "left" and "right", the patient's sides that are named in statements on a disc or on what it presses."""
+    """Return the patient's sides ("left", "right") named in statements on a disc or on what it presses on."""
     on_disc = [
         statement.tokens
         for statement in statements(write_out(clean_note(report)))
@@ -138,7 +138,7 @@ def stated_sides(report: str) -> set[str]:
 
 
 def area_matches(stated: float, area_percent: float) -> bool:
-    """Whether a stated area is the mask's (both in percent), up to `ROUNDING` and `AREA_TOLERANCE`.
+    """Return whether a stated area is the mask's (both in percent), up to `ROUNDING` and `AREA_TOLERANCE`.
 
     >>> area_matches(0.0, 0.04), area_matches(0.1, 0.0), area_matches(2.8, 3.0), area_matches(2.7, 3.0)
     (True, False, True, False)

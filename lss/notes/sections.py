@@ -14,7 +14,7 @@ _CONCLUSIONS = ("impression", "conclusion", "opinion", "summary", "diagnosis", "
 
 
 def blank_history(text: str) -> str:
-    """The text with blanks in place of sections without findings; its length and line breaks stay."""
+    """Return the text with blanks in place of sections without findings; its length and line breaks stay."""
     titles = list(_TITLE.finditer(text))
     for index, title in enumerate(titles):
         if SECTIONS[title[1].lower()]:
@@ -25,7 +25,9 @@ def blank_history(text: str) -> str:
 
 
 def _end(text: str, title: re.Match[str], following: re.Match[str] | None) -> int:
-    """Where a section ends: at the next title, else with its paragraph; on a note's only line with its sentence."""
+    """Return where a section ends: at the next title, else with its paragraph; on a note's only line
+    with its sentence.
+    """
     if following is not None and following[1].lower() not in _CONCLUSIONS:
         return following.start()
     limit = following.start() if following is not None else len(text)

@@ -56,7 +56,7 @@ def swap_sides(text: str) -> str:
 
 
 def without_sides(text: str) -> str:
-    """The text with left and right taken out; what is on both sides is called bilateral.
+    """Return the text with left and right taken out; what is on both sides is called bilateral.
 
     >>> without_sides("Bulge to the left at L4-L5. Left and right recesses are narrow, right more than left.")
     'Bulge at L4-L5. Bilateral recesses are narrow.'
@@ -70,7 +70,7 @@ def without_sides(text: str) -> str:
 
 
 def translate_sides(text: str, sides: str | None) -> str:
-    """A text of the patient's sides as one of the image's, or the other way round: it is the same exchange.
+    """Return a text of the patient's sides as one of the image's, or the other way round: it is the same exchange.
 
     Args:
         text: a report.

@@ -71,7 +71,8 @@ _JOINED = re.compile(
 
 
 def write_out(note: str) -> str:
-    """The cleaned note with words apart, abbreviations written out and levels spelt in Arabic figures; idempotent.
+    """Return the cleaned note with words apart, abbreviations written out and levels spelt in Arabic figures;
+    idempotent.
 
     Offsets of tokens are those of this text.
     """
@@ -102,11 +103,11 @@ def _arabic(match: re.Match[str]) -> str:
 
 
 def _hyphenated(match: re.Match[str]) -> str:
-    """Two vertebrae in a row without a mark ("L4 L5") are the disc between them."""
+    """Return two vertebrae in a row without a mark ("L4 L5") are the disc between them."""
     upper, lower = int(match[1]), int(match[3] or 6)
     return f"L{upper}-{match[2]}" if lower == upper + 1 else match[0]
 
 
 def _complete(match: re.Match[str]) -> str:
-    """The level before a bare number pair, with the letter that the pair lacks."""
+    """Return the level before a bare number pair, with the letter that the pair lacks."""
     return f"{match[1]}L"

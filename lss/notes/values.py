@@ -35,12 +35,12 @@ class Value:
 
 
 def is_degree(token: Token) -> bool:
-    """Whether a token says how much, or that there is nothing."""
+    """Return whether a token says how much, or that there is nothing."""
     return token.role in DEGREES and token.known not in ("free", "without", "not")
 
 
 def direct_value(tokens: list[Token], position: int) -> Value | None:
-    """The degree behind the noun phrase that ends at `position`, over marks, a form of "to be" and levels."""
+    """Return the degree behind the noun phrase that ends at `position`, over marks, a form of "to be" and levels."""
     index, parted, named = position + 1, tokens[position].known == "schizas", False
     while index < len(tokens) and index <= position + 10:
         token = tokens[index]
@@ -69,7 +69,9 @@ def direct_value(tokens: list[Token], position: int) -> Value | None:
 
 
 def spread_values(tokens: list[Token]) -> list[Value]:
-    """Clauses that only give a degree and levels ("L3-L4 mild", "none at L5-S1"), with the effect they belong to."""
+    """Return clauses that only give a degree and levels ("L3-L4 mild", "none at L5-S1"), with the effect they belong
+    to.
+    """
     values: list[Value] = []
     start = 0
     for end in range(len(tokens) + 1):
@@ -87,7 +89,7 @@ def spread_values(tokens: list[Token]) -> list[Value]:
 
 
 def only_values(tokens: list[Token]) -> bool:
-    """Whether a sentence names levels and gives their degrees, and holds no noun of its own."""
+    """Return whether a sentence names levels and gives their degrees, and holds no noun of its own."""
     return (
         any(is_degree(token) for token in tokens)
         and any(token.levels for token in tokens)
@@ -109,7 +111,9 @@ def _clause_value(tokens: list[Token], start: int, end: int) -> Value | None:
 
 
 def _next_effect(tokens: list[Token], start: int) -> int:
-    """The effect that the clause after the value ends in: "mild L3-L4 and severe L4-L5 canal stenosis"; -1: none."""
+    """Return the effect that the clause after the value ends in: "mild L3-L4 and severe L4-L5 canal stenosis"; -1:
+    none.
+    """
     graded = False
     for index in range(start, len(tokens)):
         token = tokens[index]
@@ -160,7 +164,7 @@ def _names_level(tokens: list[Token], index: int) -> bool:
 
 
 def _degree(tokens: list[Token], first: int) -> Value | None:
-    """The degree that begins at `first`, if no other noun follows it ("stenosis, mild facet disease")."""
+    """Return the degree that begins at `first`, if no other noun follows it ("stenosis, mild facet disease")."""
     last = first
     index = first
     while index < len(tokens) and (

@@ -34,7 +34,7 @@ _WORKER = re.compile(r"terminated abruptly|worker \(pid.*\) (is killed|exited un
 
 
 def explain(error: BaseException) -> str | None:
-    """What the machine refused, with its remedy; None where the fault is not the machine's.
+    """Return what the machine refused, with its remedy; None where the fault is not the machine's.
 
     Libraries that are not Python's own say it in the text of other exceptions (safetensors, Arrow, torch, OpenCV).
     """

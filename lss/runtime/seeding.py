@@ -12,11 +12,11 @@ import numpy as np
 
 
 def derive_seed(seed: int, *names: object) -> int:
-    """A 63-bit seed for the stream called `names` (compared by their text)."""
+    """Return a 63-bit seed for the stream called `names` (compared by their text)."""
     text = "\x1f".join([str(seed), *map(str, names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def generator(seed: int, *names: object) -> np.random.Generator:
-    """NumPy generator of the stream called `names`."""
+    """Return NumPy generator of the stream called `names`."""
     return np.random.default_rng(derive_seed(seed, *names))

@@ -49,7 +49,7 @@ def define_torchvision_operators() -> None:
 
 
 def _compiled_part_loads() -> bool:
-    """Whether torchvision's own library can be loaded (it then defines the operators itself)."""
+    """Return whether torchvision's own library can be loaded (it then defines the operators itself)."""
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
         return False
@@ -100,7 +100,7 @@ def unpack_whole_blocks() -> None:
 
 
 def _as_written(function: Callable[..., Any] | None = None, **_: Any) -> Any:
-    """Stands in for torch.compile, called or used as a decorator with arguments."""
+    """Stand in for torch.compile, called or used as a decorator with arguments."""
     return (lambda given: given) if function is None else function
 
 
@@ -110,7 +110,7 @@ unpack_whole_blocks()
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device called `name` (auto, cpu, cuda); `auto` is the GPU where there is one, else the CPU.
+    """Return the device called `name` (auto, cpu, cuda); `auto` is the GPU where there is one, else the CPU.
 
     Raises LssError when `cuda` is asked for and torch finds none.
     """
@@ -123,7 +123,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """`values` of the CPU on `device`, without waiting for a GPU.
+    """Copy `values` from the CPU to `device`, without waiting for a GPU.
 
     A copy from ordinary memory waits until the GPU has done all it was given so far; one from pinned memory does not.
     """

@@ -58,7 +58,8 @@ class TrainingPart:
 
 
 def pseudo_mask_thresholds(shards: list[Path]) -> AreaThresholds:
-    """Area thresholds for want of a report model's own, fitted on the pseudo-masks of the validation part's originals.
+    """Return the area thresholds for want of a report model's own, fitted on the pseudo-masks of the validation part's
+    originals.
 
     Raises LssError where it holds no slice.
     """
@@ -72,19 +73,19 @@ def pseudo_mask_thresholds(shards: list[Path]) -> AreaThresholds:
 
 
 def _originals(shards: list[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Rows of the validation or test part, which hold no augmented copies; some `columns` of them."""
+    """Return rows of the validation or test part, which hold no augmented copies; some `columns` of them."""
     reader = ShardReader(shards, columns)
     return reader.iterate(range(len(reader)))
 
 
 def _first_copies(shards: list[Path], columns: list[str]) -> Rows:
-    """One row per slice of the training part, all of which are augmented copies."""
+    """Return one row per slice of the training part, all of which are augmented copies."""
     reader = ShardReader(shards, ["copy", *columns])
     return [row for row in reader.iterate(range(len(reader))) if row["copy"] == 1]
 
 
 def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_empty: bool) -> TestCases:
-    """The test part with its references in the size of the predicted masks.
+    """Return the test part with its references in the size of the predicted masks.
 
     Args:
         truth: table of the phantom's truth, joined by the source file's hash; may have no rows.
@@ -122,7 +123,7 @@ def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_e
 
 
 def _true_canal(true: dict[str, Any], row: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    """The true canal in the field of view."""
+    """Return the true canal in the field of view."""
     view = FieldOfView(row["crop_row"], row["crop_column"], shape[0], shape[1])
     return view.crop(decode_mask(true["canal_mask"]["bytes"]))
 
@@ -134,7 +135,7 @@ def baseline_reports(
     train: TrainingPart,
     shards: dict[str, list[Path]],
 ) -> dict[tuple[str, str], list[str]]:
-    """Reports of the systems that a generator has to beat: (name, backbone or "") to a report per case.
+    """Return reports of the systems that a generator has to beat: (name, backbone or "") to a report per case.
 
     Args:
         by_backbone: rows of the classification case table; their areas fill the template.

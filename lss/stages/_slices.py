@@ -17,7 +17,7 @@ _ASSUMED_FIELD_OF_VIEW_MM = 220.0
 
 
 def read_split(split: Path) -> dict[str, str]:
-    """Subset (train, val, test, unused) of every slice key of the cohort. Raises LssError for a repeated key."""
+    """Return subset (train, val, test, unused) of every slice key of the cohort. Raises LssError for a repeated key."""
     table = read_parquet(split, SPLIT, columns=["slice_key", "subset"])
     subsets = dict(zip(table["slice_key"].to_pylist(), table["subset"].to_pylist(), strict=True))
     if len(subsets) != table.num_rows:
@@ -26,7 +26,7 @@ def read_split(split: Path) -> dict[str, str]:
 
 
 def iterate_rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Rows of a Parquet file one after the other, one row group in memory.
+    """Yield rows of a Parquet file one after the other, one row group in memory.
 
     Not `ParquetFile.iter_batches`: it keeps what it has read until the end, so its memory grows with the file.
     """
@@ -37,7 +37,7 @@ def iterate_rows(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def used_slices(slices: Path, subsets: dict[str, str], columns: list[str]) -> tuple[int, Iterator[dict[str, Any]]]:
-    """How many slices of a batch are in use (subset not `unused`), and their rows in the table's order.
+    """Return how many slices of a batch are in use (subset not `unused`), and their rows in the table's order.
 
     Raises LssError for a slice that the split does not know.
     """
@@ -52,7 +52,8 @@ def used_slices(slices: Path, subsets: dict[str, str], columns: list[str]) -> tu
 def side_by_side(
     slices: Path, rows: Iterator[dict[str, Any]], others: dict[Path, list[str]]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Rows of the slice table with their partners in tables (path to columns) that were written in the same order.
+    """Yield rows of the slice table with their partners in tables (path to columns) that were written in the same
+    order.
 
     Raises LssError where a table holds another slice, or too few or too many.
     """
@@ -68,7 +69,7 @@ def side_by_side(
 
 
 def spacing_mm(row: dict[str, Any]) -> tuple[float, float]:
-    """Row and column spacing of a slice row.
+    """Return the row and column spacing of a slice row.
 
     Where a picture has none, its longer side is taken as 220 mm, the field of view of the Lumbar Spine MRI Dataset.
     """

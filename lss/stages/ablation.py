@@ -116,7 +116,7 @@ def train_arm(
 
 
 def _score(fitted: Fitted, samples: Samples, test: TestCases, params: TrainParams) -> Iterator[dict[str, Any]]:
-    """Case rows of one trained model."""
+    """Yield case rows of one trained model."""
     import torch
 
     from lss.training.data import BatchLoader
@@ -226,7 +226,7 @@ def _reference(params: AblationParams, system: System) -> System:
 
 
 def _read_epochs(path: Path) -> Rows:
-    """Rows that `train_arm` wrote; numbers as float, nothing where a loss has no such column."""
+    """Return rows that `train_arm` wrote; numbers as float, nothing where a loss has no such column."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:

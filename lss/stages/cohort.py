@@ -125,7 +125,7 @@ def _make_phantom(root: Path, params: PhantomParams, seed: int, truth: Path, pro
 def _write_patients(
     plans: list[archive.Plan], folder: Path, seed: int, processes: int
 ) -> Iterator[list[dict[str, Any]]]:
-    """Rows of truth of one patient after the other, in order, made in so many processes."""
+    """Yield rows of truth of one patient after the other, in order, made in so many processes."""
     work = partial(archive.write_patient, root=folder, seed=seed)
     processes = min(processes, len(plans))
     if processes == 1:

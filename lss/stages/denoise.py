@@ -80,7 +80,7 @@ def run(
 
 
 def _row(row: dict[str, Any], result: Denoised) -> dict[str, Any]:
-    """One row of the output."""
+    """Return one row of the output."""
     return {
         "slice_key": row["slice_key"],
         "rows": row["rows"],

@@ -149,7 +149,9 @@ class _Findings:
 def _segmentation(
     tables: dict[Run, Rows], models: list[Run], test: TestCases, bootstrap: PatientBootstrap, found: _Findings
 ) -> Rows:
-    """Every segmentation model against pseudo-masks and true masks, and the pseudo-masks against the true ones."""
+    """Score every segmentation model against pseudo-masks and true masks, and the pseudo-masks against
+    the true ones.
+    """
     references = {"pseudo_mask": test.pseudo_masks}
     if test.has_truth:
         references["true_mask"] = [mask for mask in test.true_masks if mask is not None]
@@ -197,7 +199,7 @@ def _segmentation(
 
 
 def _at_bounds(manifests: list[dict[str, Any]]) -> list[Measure]:
-    """Share of the epochs that each adaptive loss spent at a bound of its weights; n are epochs."""
+    """Return the share of the epochs that each adaptive loss spent at a bound of its weights; n are epochs."""
     return [
         {
             **{name: facts[name] for name in ("task", "backbone", "loss")},
@@ -219,7 +221,9 @@ def _classification(
     discs: DiscPart | None,
     found: _Findings,
 ) -> Rows:
-    """Grades by head, by area under both thresholds, by text, against the notes' grades, the true ones, each other."""
+    """Return grades by head, by area under both thresholds, by text, against the notes' grades, the true ones, each
+    other.
+    """
     references = {"note_grade": test.classes}
     if None not in test.true_grades:
         references["true_grade"] = np.array([GRADES.index(grade) for grade in test.true_grades if grade])
@@ -261,7 +265,7 @@ def _baselines(
     train: TrainingPart,
     shards: dict[str, list[Path]],
 ) -> dict[tuple[str, str], list[str]]:
-    """Reports of the baselines; none where there is no generator to hold against them."""
+    """Return reports of the baselines; none where there is no generator to hold against them."""
     if not any(task == "report" for _, task, _ in tables):
         return {}
     return baseline_reports(_by_backbone(grades), thresholds, test, train, shards)
@@ -277,7 +281,7 @@ def _reports(
     seed: int,
     found: _Findings,
 ) -> Rows:
-    """Text metrics of the generators, of baselines and of controls; checks of each report."""
+    """Return the text metrics of the generators, of baselines and of controls; checks of each report."""
     generated = {(backbone, loss): rows for (backbone, task, loss), rows in tables.items() if task == "report"}
     if not generated:
         return []
@@ -308,7 +312,9 @@ def _of_discs(
     test: TestCases,
     discs: DiscPart,
 ) -> list[Measure]:
-    """Measures of the reports that stand for their discs, and of the tables of level and grade on the same slices."""
+    """Return measures of the reports that stand for their discs, and of the tables of level and grade on the same
+    slices.
+    """
     chosen = choose_reports(texts, test.levels, discs.places)
     rivals = {
         key: [reports[place] for place in chosen]
@@ -321,7 +327,7 @@ def _of_discs(
 
 
 def _partners(test: TestCases, seed: int, found: _Findings) -> dict[str, np.ndarray]:
-    """Another patient's case for each, by control; none where the test part does not allow it."""
+    """Return another patient's case for each, by control; none where the test part does not allow it."""
     alike = list(zip(test.levels, test.grades, strict=True))
     anyone = [None] * len(test)
     groupings: dict[str, list[Sequence[object]]] = {
@@ -358,7 +364,7 @@ def _about(
     bootstrap: PatientBootstrap,
     manifests: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """What was evaluated on what, by which conventions."""
+    """Return what was evaluated on what, by which conventions."""
     trained = [entry["facts"] for entry in manifests if entry["stage"] == "train"]
     cohort = next((entry for entry in manifests if entry["stage"] == "cohort"), None)
     return {

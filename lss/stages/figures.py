@@ -92,7 +92,7 @@ def run(
 
 
 def _course(path: Path) -> Course:
-    """Epochs of a training; LssError where the file is missing."""
+    """Return epochs of a training; LssError where the file is missing."""
     try:
         return read_course(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -100,7 +100,7 @@ def _course(path: Path) -> Course:
 
 
 def _figure4(data: CaseData, per_grade: int) -> Figure:
-    """Masks of the first backbone, as in the paper."""
+    """Return masks of the first backbone, as in the paper."""
     backbone = data.backbones[0]
     loss = data.first_loss(backbone, "segmentation")
     shown = []
@@ -117,7 +117,7 @@ def _figure4(data: CaseData, per_grade: int) -> Figure:
 
 
 def _figure11(data: CaseData, per_grade: int) -> Figure:
-    """Masks under other prompts: the cases of Figure 4, for each backbone that has prompts."""
+    """Return masks under other prompts: the cases of Figure 4, for each backbone that has prompts."""
     first = data.backbones[0]
     chosen = typical_cases(
         data.of_model("segmentation", first, data.first_loss(first, "segmentation")), "dice", per_grade
@@ -135,7 +135,7 @@ def _figure11(data: CaseData, per_grade: int) -> Figure:
 
 
 def _figure6(data: CaseData, per_grade: int) -> Figure:
-    """Reports of the second backbone (SmolVLM in the paper), or of the only one."""
+    """Return reports of the second backbone (SmolVLM in the paper), or of the only one."""
     with_reports = [backbone for backbone in data.backbones if data.first_loss(backbone, "report")]
     if not with_reports:
         return draw_reports([], "No report generator was trained")

@@ -122,7 +122,9 @@ _LARGEST_MM = 1e5
 
 
 def split_misfits(slices: list[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:
-    """Slices whose numbers fit into the table, and rejects of those whose numbers do not: no scanner writes such."""
+    """Return slices whose numbers fit into the table, and rejects of those whose numbers do not: no scanner writes
+    such.
+    """
     fitting, rejects = [], []
     for item in slices:
         numbers = [item.position_mm or 0.0, item.row_spacing_mm, item.column_spacing_mm]
@@ -137,7 +139,9 @@ def split_misfits(slices: list[RawSlice]) -> tuple[list[RawSlice], list[Reject]]
 
 
 def grade_patient(patient: str, record: PatientRecord) -> tuple[Grading, str | None, list[Reject]]:
-    """Grading and note of a patient, cleaned of what identifies him, and what is wrong with its pairing with images."""
+    """Return grading and note of a patient, cleaned of what identifies him, and what is wrong with its pairing with
+    images.
+    """
     from lss.notes.cleaning import clean_note, tidy
     from lss.notes.grading import grade_note
     from lss.notes.identifiers import blank_identifiers
@@ -171,7 +175,7 @@ def slice_row(
     params: IngestParams,
     names: Pseudonyms,
 ) -> dict[str, Any]:
-    """One row of the slice table: pseudonyms in place of ids, nothing else of the header but geometry."""
+    """Return one row of the slice table: pseudonyms in place of ids, nothing else of the header but geometry."""
     grade, grade_reason = slice_grade(
         item.level, grading, unnamed_level=params.unnamed_level, unknown_level=params.unknown_level
     )
@@ -210,7 +214,7 @@ def slice_row(
 
 
 def _place(item: RawSlice) -> dict[str, list[float] | None]:
-    """The columns from which a slice's plane in the patient is built again."""
+    """Return the columns from which a slice's plane in the patient is built again."""
     if item.geometry is None:
         return {"origin_mm": None, "orientation": None}
     plane = SlicePlane.about_centre(
@@ -223,7 +227,7 @@ def _place(item: RawSlice) -> dict[str, list[float] | None]:
 
 
 def _write_rejects(lost: list[tuple[str | None, Reject]], rejects: Path, private: Path, names: Pseudonyms) -> None:
-    """The table of rejects without names, and the owner's table with them, row by row the same."""
+    """Write the table of rejects without names, and the owner's table with them, in the same order."""
     rows = [
         {
             "file_key": names.file(reject.file),

@@ -94,7 +94,7 @@ def run(
 
 
 def _origins(rows: list[dict[str, Any]]) -> dict[str, int]:
-    """How many reports stand as they were first written, were written anew, gave way to the template."""
+    """Return how many reports stand as they were first written, were written anew, gave way to the template."""
     origins = Counter(row["origin"] for row in rows)
     if replaced := origins.total() - origins["first"]:
         print(
@@ -106,7 +106,7 @@ def _origins(rows: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def prediction_row(sample: dict[str, Any], found: Prediction) -> dict[str, Any]:
-    """One row of the predictions: which case, and what is predicted."""
+    """Return one row of the predictions: which case, and what is predicted."""
     case = {name: sample[name] for name in ("slice_key", "patient_key", "level", "grade")}
     if isinstance(found, GradePrediction):
         return case | _grade_columns(found)
@@ -116,12 +116,12 @@ def prediction_row(sample: dict[str, Any], found: Prediction) -> dict[str, Any]:
 
 
 def _grade_columns(found: GradePrediction) -> dict[str, Any]:
-    """Columns of lss.storage.schemas.CLASSIFICATION."""
+    """Return columns of lss.storage.schemas.CLASSIFICATION."""
     return {**{f"p_{grade}": value for grade, value in found.probabilities.items()}, "predicted": found.predicted}
 
 
 def _mask_columns(found: MaskPrediction) -> dict[str, Any]:
-    """Columns of lss.storage.schemas.SEGMENTATION."""
+    """Return columns of lss.storage.schemas.SEGMENTATION."""
     grid = (None, None) if found.attention is None else found.attention.shape
     return {
         "mask": _png(found.mask),
@@ -136,7 +136,7 @@ def _mask_columns(found: MaskPrediction) -> dict[str, Any]:
 
 
 def _report_columns(found: ReportPrediction) -> dict[str, Any]:
-    """Columns of lss.storage.schemas.REPORT but `reference`."""
+    """Return columns of lss.storage.schemas.REPORT but `reference`."""
     return {
         "report": found.written.report,
         "area_percent": found.area_percent,

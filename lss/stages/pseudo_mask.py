@@ -76,7 +76,7 @@ def run(
 
 
 def _mask_row(params: PseudoMaskParams, row: dict[str, Any], image_row: dict[str, Any]) -> dict[str, Any]:
-    """One row of the output."""
+    """Return one row of the output."""
     image = pixels_from_bytes(image_row["pixels"], image_row["rows"], image_row["columns"])
     spacing = spacing_mm(row)
     roi = find_region(image, spacing, row["weighting"], params)

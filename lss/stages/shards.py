@@ -114,7 +114,7 @@ def run(
 
 
 def _print(batch: str, counts: dict[str, Counter[str]], before: Counter[str], after: dict[str, int]) -> None:
-    """Samples per grade: those of this batch, and the training part of the whole cohort before and after balancing."""
+    """Count samples per grade: of this batch, and of the cohort's whole training part before and after balancing."""
     for subset, counter in counts.items():
         grades = ", ".join(f"{GRADE_LABELS.get(grade, grade)} {count}" for grade, count in sorted(counter.items()))
         print(f"shards {batch}: {subset}: {grades or 'nothing'}", file=sys.stderr)
@@ -130,7 +130,7 @@ def _samples(
     mask_row: dict[str, Any],
     copies: int | None,
 ) -> Iterator[dict[str, Any]]:
-    """The augmented copies of a slice of the training part; of others (`copies` None) the original."""
+    """Yield the augmented copies of a slice of the training part; of others (`copies` None) the original."""
     spacing = spacing_mm(row)
     image = pixels_from_bytes(image_row["pixels"], image_row["rows"], image_row["columns"])
     mask = decode_png(mask_row["mask"]["bytes"]) > 0
@@ -173,7 +173,7 @@ def _sample(
     copy: int,
     region_share: float,
 ) -> dict[str, Any]:
-    """The columns of a sample that depend on its pixels."""
+    """Return the columns of a sample that depend on its pixels."""
     key = f"{row['slice_key']}~{copy}" if copy else row["slice_key"]
     area_percent = affected_area(float(mask.mean()), region_share)
     return {

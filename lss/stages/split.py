@@ -106,7 +106,7 @@ def run(
 
 
 def _read_slices(path: Path, params: SplitParams) -> list[dict[str, Any]]:
-    """Rows of `SPLIT` but for the subset, read one row group at a time: pixels are hashed and dropped."""
+    """Return rows of `SPLIT` but for the subset, read one row group at a time: pixels are hashed and dropped."""
     rows = []
     batch = path.stem.removeprefix("batch-")
     with TableReader(path, _COLUMNS, schema=SLICES) as table:
@@ -123,7 +123,7 @@ def _read_slices(path: Path, params: SplitParams) -> list[dict[str, Any]]:
 
 
 def why_unused(row: dict[str, Any], params: SplitParams) -> str | None:
-    """Why a slice is not worked on; None where it is."""
+    """Return why a slice is not worked on; None where it is."""
     if row["weighting"] == "localizer":
         return "localizer"
     if row["plane"] != params.plane:
@@ -173,7 +173,7 @@ def check_usable(rows: list[dict[str, Any]], lost: list[dict[str, Any]], share: 
 def assign_subsets(
     used: list[dict[str, Any]], person_of: dict[str, str], params: SplitParams, seed: int
 ) -> dict[str, str]:
-    """Subset of every patient; patients that are one person go together.
+    """Return the subset of every patient; patients that are one person go together.
 
     Raises LssError where a subset is left without a patient, and for a wrong split file.
     """
@@ -201,7 +201,7 @@ def assign_subsets(
 
 
 def _facts(rows: list[dict[str, Any]], reasons: Counter[str]) -> dict[str, Any]:
-    """Counts for the manifest and the page."""
+    """Return counts for the manifest and the page."""
     used = [row for row in rows if row["subset"] != UNUSED]
     facts: dict[str, Any] = {"slices": len(rows), "used": len(used), "rejects": dict(sorted(reasons.items()))}
     facts["unused"] = dict(sorted(Counter(row["reason"] for row in rows if row["subset"] == UNUSED).items()))

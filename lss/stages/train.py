@@ -118,19 +118,19 @@ def run(
 
 
 def _origin(weights: Path | None) -> dict[str, Any]:
-    """What the stage weights says of the checkpoint, but its files."""
+    """Return what the stage weights says of the checkpoint, but its files."""
     if weights is None:
         return {"source": "none"}
     return {name: value for name, value in read_json(weights / "manifest.json").items() if name != "files"}
 
 
 def _leaks(params: TrainParams, weights: Path | None) -> bool:
-    """Whether the model sees the true grade; a baseline never does."""
+    """Return whether the model sees the true grade; a baseline never does."""
     return params.prompt == "oracle" and weights is not None
 
 
 def _at_bound(history: list[dict[str, Any]]) -> dict[str, int]:
-    """Epochs that an adaptive loss spent at a bound of its weights."""
+    """Return epochs that an adaptive loss spent at a bound of its weights."""
     if "at_bound" not in history[0]:
         return {}
     return {"epochs_at_bound": int(sum(row["at_bound"] for row in history))}
@@ -170,6 +170,6 @@ def _card(
 
 
 def _loaded(fitted: Fitted) -> dict[str, Any]:
-    """How many tensors of the checkpoint's files the model does without, by name."""
+    """Return how many tensors of the checkpoint's files the model does without, by name."""
     backbone = fitted.task.backbone
     return {"unused_weights": summarise_tensors(backbone.unused)} if backbone else {}

@@ -92,7 +92,7 @@ def _take(checkpoint: CheckpointParams, source: Path, folder: Path, beside: Path
 
 
 def _commit(repository: HubParams, repositories: dict[str, Any], record: Path) -> str:
-    """The commit that was fetched. Raises LssError where it is another than the one pinned."""
+    """Return the commit that was fetched. Raises LssError where it is another than the one pinned."""
     entry = repositories.get(repository.hub_id, {})
     pinned = repository.revision
     if not entry or (pinned != entry["revision"] and pinned != entry["commit"]):

@@ -131,7 +131,7 @@ def sole_user(folder: Path, what: Path) -> Iterator[None]:
 
 
 def _is_of_writing(error: Exception, path: Path) -> bool:
-    """Whether an error names no other file than `path`, what is written beside it, or a folder above."""
+    """Return whether an error names no other file than `path`, what is written beside it, or a folder above."""
     name = getattr(error, "filename", None)
     if name is None:
         return True
@@ -183,7 +183,7 @@ def write_parquet(path: Path | str, rows: list[dict[str, Any]], schema: pa.Schem
 
 @contextmanager
 def parquet_writer(path: Path | str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Streaming Parquet writer (zstd, checksums) whose file appears at `path` only when the block succeeds."""
+    """Open a streaming Parquet writer (zstd, checksums) whose file appears at `path` only when the block succeeds."""
     with atomic_path(path) as temporary:
         with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
             yield writer
@@ -197,7 +197,9 @@ def read_parquet(path: Path | str, schema: pa.Schema, columns: list[str] | None 
 
 
 def sha256_file(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits. OSError for what has no end, such as a pipe or /dev/zero."""
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits. OSError for what has no end, such as a pipe or
+    /dev/zero.
+    """
     if not stat.S_ISREG(Path(path).stat().st_mode):  # to open a pipe would wait for its other end
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     with Path(path).open("rb") as file:

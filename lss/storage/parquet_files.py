@@ -89,7 +89,7 @@ class TableReader:
         return self._file.schema_arrow.metadata or {}
 
     def group(self, number: int) -> pa.Table:
-        """The columns of one row group."""
+        """Return the columns of one row group."""
         try:
             self._check(number)
             table = self._file.read_row_group(number, columns=self.columns, use_threads=False)
@@ -98,11 +98,11 @@ class TableReader:
         return self._right(table, f"{self._path}: row group {number}")
 
     def groups(self) -> Iterator[pa.Table]:
-        """The columns of one row group after the other, one of them in memory."""
+        """Return the columns of one row group after the other, one of them in memory."""
         return map(self.group, range(len(self.group_sizes)))
 
     def read(self) -> pa.Table:
-        """The columns of all rows."""
+        """Return the columns of all rows."""
         try:
             for number in range(len(self.group_sizes)):
                 self._check(number)
@@ -144,7 +144,7 @@ def seal(path: Path) -> None:
 
 
 def _read_seal(file: BinaryIO) -> list[int] | None:
-    """CRC-32 of every column chunk, row group by row group; None for a file without a seal.
+    """Return the CRC-32 of every column chunk, row group by row group; None for a file without a seal.
 
     One flipped bit in the mark itself leaves a file that counts as unsealed, with all else whole.
 
@@ -167,7 +167,7 @@ def _read_seal(file: BinaryIO) -> list[int] | None:
 
 
 def _crc(file: BinaryIO, column: pq.ColumnChunkMetaData) -> int:
-    """CRC-32 of a column chunk's bytes, headers and dictionary included."""
+    """Return the CRC-32 of a column chunk's bytes, headers and dictionary included."""
     pages = [offset for offset in (column.dictionary_page_offset, column.data_page_offset) if offset]
     if not pages:
         return 0  # of a table without rows
@@ -180,7 +180,7 @@ def _crc(file: BinaryIO, column: pq.ColumnChunkMetaData) -> int:
 
 
 def _footer(file: BinaryIO) -> tuple[int, bytes]:
-    """Where the footer of an open file begins, and its bytes with length and letters. Raises OSError."""
+    """Return where the footer of an open file begins, and its bytes with length and letters. Raises OSError."""
     size = file.seek(0, 2)
     if size < _TAIL_BYTES + 4:
         raise OSError(f"{size} bytes are no Parquet file")

@@ -28,7 +28,7 @@ _DTYPES = {pa.string(): "string", pa.float32(): "float32", pa.int32(): "int32", 
 
 
 def self_describing_schema() -> pa.Schema:
-    """schemas.SHARD, with the metadata by which `datasets` knows image and mask as `Image`."""
+    """Return schemas.SHARD, with the metadata by which `datasets` knows image and mask as `Image`."""
     features = {
         field.name: {"_type": "Image"} if field.type == IMAGE else {"_type": "Value", "dtype": _DTYPES[field.type]}
         for field in SHARD
@@ -77,12 +77,12 @@ class ShardReader:
         return self._read_group(place).slice(index - self._starts[place], 1).to_pylist()[0]
 
     def iterate(self, order: Iterable[int]) -> Iterator[dict[str, Any]]:
-        """Rows in the given order of numbers, e.g. that of `epoch_order`."""
+        """Yield rows in the given order of numbers, e.g. that of `epoch_order`."""
         for index in order:
             yield self[int(index)]
 
     def column(self, name: str) -> list[Any]:
-        """One whole column of all files; not meant for images."""
+        """Return one whole column of all files; not meant for images."""
         values: list[Any] = []
         for path in self.paths:
             with _open(path, [name]) as file:
@@ -115,7 +115,7 @@ def _open(path: Path, columns: Sequence[str]) -> TableReader:
 
 
 def epoch_order(group_sizes: Sequence[int], seed: int, epoch: int) -> NDArray[np.int64]:
-    """The order of all rows in an epoch: a permutation that depends on the shards, `seed` and `epoch` alone.
+    """Return the order of all rows in an epoch: a permutation that depends on the shards, `seed` and `epoch` alone.
 
     Row groups are shuffled and dealt into windows of `WINDOW_GROUPS`; the rows of each window are shuffled. So a group
     is read once per epoch instead of once per row. What that costs: rows of one group (neighbouring patients, copies
@@ -141,17 +141,17 @@ def epoch_order(group_sizes: Sequence[int], seed: int, epoch: int) -> NDArray[np
 
 
 def decode_image(data: bytes) -> NDArray[np.uint16]:
-    """Stored grey levels of a shard's image (rows, columns)."""
+    """Return stored grey levels of a shard's image (rows, columns)."""
     return decode_png(data).astype(np.uint16)
 
 
 def decode_mask(data: bytes) -> NDArray[np.bool_]:
-    """A shard's mask (rows, columns)."""
+    """Return a shard's mask (rows, columns)."""
     return decode_png(data) > 0
 
 
 def to_model_input(image: NDArray[np.uint16], size: int) -> NDArray[np.float32]:
-    """Grey levels as float32 (size, size) in [0, 1]: 0 at the image's 1st, 1 at its 99.5th percentile.
+    """Return grey levels as float32 (size, size) in [0, 1]: 0 at the image's 1st, 1 at its 99.5th percentile.
 
     Shrunk by area, enlarged linearly; a field of view that is not square is stretched.
     """

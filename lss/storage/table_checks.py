@@ -49,7 +49,7 @@ def check_table(table: pa.Table, schema: pa.Schema, where: str, columns: list[st
 
 
 def _wrong(name: str, column: pa.ChunkedArray, may_be_empty: bool) -> tuple[int, str] | None:
-    """First row of a column that cannot be as it is, and what is wrong with it."""
+    """Return the first row of a column that cannot be as it is, and what is wrong with it."""
     if name in _KEYS and column.null_count and not may_be_empty and not name.startswith("mask_said"):
         return pc.index(pc.is_null(column), True).as_py(), "is empty"
     if name in _GRADES:
@@ -70,7 +70,7 @@ def _wrong(name: str, column: pa.ChunkedArray, may_be_empty: bool) -> tuple[int,
 
 
 def png_fault(data: bytes | None) -> str | None:
-    """What is wrong with a grey PNG, or None: its chunks, their checksums and its size are looked at, no pixel.
+    """Return what is wrong with a grey PNG, or None: its chunks, their checksums and its size are looked at, no pixel.
 
     See the PNG specification, third edition, 5.3 (chunks) and 11.2.1 (IHDR).
     """

@@ -74,7 +74,7 @@ class Change:
 
 
 def changes_text(root: Path, params: Params, cores: int) -> str:
-    """The answer for the project at `root` with the settings `params`, on so many cores.
+    """Return the answer for the project at `root` with the settings `params`, on so many cores.
 
     Raises LssError where Snakemake cannot plan.
     """
@@ -102,7 +102,7 @@ def changes_text(root: Path, params: Params, cores: int) -> str:
 
 
 def _summary(root: Path) -> str:
-    """Snakemake's table of all files: tab-separated, with a header."""
+    """Return Snakemake's table of all files: tab-separated, with a header."""
     require_workflow(root)
     snakemake = str(Path(sys.executable).parent / "snakemake")
     done = subprocess.run([snakemake, "--summary", "--", "all"], cwd=root, capture_output=True, text=True)
@@ -112,7 +112,7 @@ def _summary(root: Path) -> str:
 
 
 def pending(summary: str) -> list[Job]:
-    """The jobs to run, of Snakemake's table, in the order of the chain: those whose manifest awaits an update."""
+    """Return the jobs of Snakemake's table whose manifest awaits an update, in the order of the chain."""
     rows = csv.DictReader(summary.splitlines(), delimiter="\t")
     jobs = [
         Job(row["rule"], row["output_file"], row["status"])
@@ -124,12 +124,12 @@ def pending(summary: str) -> list[Job]:
 
 
 def _manifests(root: Path, params: Params) -> dict[str, dict[str, Any]]:
-    """What the jobs of these settings left, by path; of some there may be nothing."""
+    """Return what the jobs of these settings left, by path; of some there may be nothing."""
     return {path: read_json(root / path) for path in [*stage_manifests(params), _PAGE] if (root / path).is_file()}
 
 
 def setting_changes(manifests: dict[str, dict[str, Any]], params: Params) -> list[Change]:
-    """Settings that differ from those that what is there was made with."""
+    """Return settings that differ from those that what is there was made with."""
     now = published(params.model_dump(mode="json"))  # as manifests hold them
     before: dict[str, dict[str, None]] = defaultdict(dict)  # values by setting, in the order found, each once
     current = _flat(now)
@@ -148,7 +148,7 @@ def setting_changes(manifests: dict[str, dict[str, Any]], params: Params) -> lis
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Values by dotted name, as YAML writes them."""
+    """Return values by dotted name, as YAML writes them."""
     found: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
@@ -161,7 +161,7 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def code_changes(manifests: dict[str, dict[str, Any]]) -> list[Change]:
-    """Modules, data files and packages that differ from those that what is there was made with."""
+    """Return modules, data files and packages that differ from those that what is there was made with."""
     readers: dict[str, set[str]] = defaultdict(set)
     for manifest in manifests.values():
         stage, was = manifest["stage"], manifest.get("code")  # manifests of before version 0.4 do not name their code
@@ -173,7 +173,7 @@ def code_changes(manifests: dict[str, dict[str, Any]]) -> list[Change]:
 
 
 def outside_changes(root: Path) -> list[Change]:
-    """Files of the user's own that differ from those of the last complete run."""
+    """Return files of the user's own that differ from those of the last complete run."""
     before, now = _locked(root), recorded(root / layout.OUTSIDE)
     return [
         Change(f"{what}: changed", frozenset({stage}))
@@ -183,7 +183,7 @@ def outside_changes(root: Path) -> list[Change]:
 
 
 def _locked(root: Path) -> dict[str, Any]:
-    """What dvc.lock recorded of each stage at the end of the last complete run; empty before the first."""
+    """Return what dvc.lock recorded of each stage at the end of the last complete run; empty before the first."""
     lock = root / "dvc.lock"
     if not lock.is_file():
         return {}
@@ -191,7 +191,7 @@ def _locked(root: Path) -> dict[str, Any]:
 
 
 def _readers(setting: str) -> frozenset[str]:
-    """Stages that read a setting (train.pid.kp): DVC lists it, or what it is part of."""
+    """Return stages that read a setting (train.pid.kp): DVC lists it, or what it is part of."""
     parts = setting.split(".")
     names = {".".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
     return frozenset(
@@ -200,7 +200,7 @@ def _readers(setting: str) -> frozenset[str]:
 
 
 def _downstream(stages: Iterable[str]) -> set[str]:
-    """These stages and all that use what they make."""
+    """Return these stages and all that use what they make."""
     reached = set(stages)
     made: set[str] = set()
     for stage, entry in dvc_stages().items():  # in the order of the chain
@@ -211,18 +211,18 @@ def _downstream(stages: Iterable[str]) -> set[str]:
 
 
 def _paths(entries: Iterable[Any]) -> list[str]:
-    """Of a list in dvc.yaml, where an entry is a path, or a path with options."""
+    """Return the paths of a list in dvc.yaml, where an entry is a path, or a path with options."""
     return [path for entry in entries for path in ([entry] if isinstance(entry, str) else entry)]
 
 
 def _without_change(jobs: tuple[Job, ...]) -> str:
-    """Why jobs run although nothing was edited, in Snakemake's words."""
+    """Say why jobs run although nothing was edited, in Snakemake's words."""
     reasons = sorted({job.status for job in jobs} - {"ok"})
     return ", ".join(reasons) if reasons else "not up to date"
 
 
 def _counted(jobs: Iterable[Job]) -> str:
-    """Jobs in words: "4 x ingest, 12 trainings, evaluate"."""
+    """Return jobs in words: "4 x ingest, 12 trainings, evaluate"."""
     counts: dict[str, int] = defaultdict(int)
     for job in jobs:
         counts[job.rule] += 1
@@ -233,7 +233,7 @@ def _counted(jobs: Iterable[Job]) -> str:
 
 
 def _about(jobs: Iterable[Job], times: dict[str, float], params: Params, cores: int) -> str:
-    """About how long the jobs take: one rule after the other, as many jobs at a time as there are cores for.
+    """Return about how long the jobs take: one rule after the other, as many jobs at a time as there are cores for.
 
     A job that never ran is taken to last as long as the others of its stage.
     """
@@ -256,7 +256,7 @@ def _about(jobs: Iterable[Job], times: dict[str, float], params: Params, cores: 
 
 
 def _at_once(rule: str, params: Params, cores: int) -> int:
-    """Jobs of a rule that run at a time."""
+    """Return jobs of a rule that run at a time."""
     if rule not in ("train", "ablation_arm", "predict"):
         return cores
     return 1 if has_gpu(params.execution.device) else max(1, cores // params.execution.threads)

@@ -50,14 +50,14 @@ def estimate(empty: Backbone, task: str, params: Params) -> Need:
 
 
 def _text_tokens(network: Network, max_tokens: int) -> int:
-    """Tokens of the prefix, where there is one, and of the report."""
+    """Return tokens of the prefix, where there is one, and of the report."""
     if not isinstance(network, ReportGenerator):
         return 0
     return network.prefix_tokens + max_tokens
 
 
 def stored_bytes(network: nn.Module, backbone: Backbone, quantise: bool) -> int:
-    """Of all parameters and buffers, those of the backbone's towers in NF4 if `quantise`."""
+    """Return the bytes of all parameters and buffers, those of the backbone's towers in NF4 if `quantise`."""
     four_bits = {id(layer.weight) for layer in quantised_layers(backbone)} if quantise else set()
     tensors = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     return sum(
@@ -67,7 +67,7 @@ def stored_bytes(network: nn.Module, backbone: Backbone, quantise: bool) -> int:
 
 
 def quantised_layers(backbone: Backbone) -> Iterator[nn.Linear]:
-    """The layers that QLoRA stores in 4 bits: every linear one of the towers, adapters left out."""
+    """Yield the layers that QLoRA stores in 4 bits: every linear one of the towers, adapters left out."""
     towers = tuple(backbone.tower_prefixes.values())
     for name, module in backbone.model.named_modules():
         if type(module) is nn.Linear and name.startswith(towers) and ".lora_" not in name:
@@ -75,7 +75,7 @@ def quantised_layers(backbone: Backbone) -> Iterator[nn.Linear]:
 
 
 def nf4_bytes(weights: int) -> int:
-    """Of a layer's weights in NF4 with double quantisation, as bitsandbytes keeps them.
+    """Return the bytes of a layer's weights in NF4 with double quantisation, as bitsandbytes stores them.
 
     4 bits each; an 8-bit scale per 64; per 256 of those a float32; and the tables: 16 levels of the weights and 256
     of the scales, and the scales' mean, in float32.

@@ -94,7 +94,8 @@ def inspect_cohort(slices: list[Path], rejects: list[Path]) -> dict[str, Any]:
 
 
 def doubts(row: Mapping[str, Any]) -> dict[str, str]:
-    """What of a row of `SLICES` is in doubt (assumed spacing, level, weighting, plane), and what it was taken for.
+    """Return what of a row of `SLICES` is in doubt (assumed spacing, level, weighting, plane), and what it was taken
+    for.
 
     A slice of unknown plane or weighting is one to be looked at too, and an axial T1 or T2 without a level: it takes no
     grade unless `ingest.unknown_level` says so.
@@ -113,7 +114,7 @@ def doubts(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def doubtful_slices(slices: list[Path]) -> list[dict[str, Any]]:
-    """One row per slice and doubt: the keys to find it by, what it was taken for, and why that is in doubt."""
+    """Return one row per slice and doubt: the keys to find it by, what it was taken for, and why that is in doubt."""
     found = []
     for path in slices:
         for row in read_parquet(path, SLICES, columns=[*_PLACE, *_REASONS]).to_pylist():
@@ -156,7 +157,7 @@ class _Kind:
 
 
 def fingerprint_table(found: Mapping[str, Any]) -> str:
-    """The result of `inspect_cohort` as text tables for a terminal."""
+    """Return the result of `inspect_cohort` as text tables for a terminal."""
     lines = [
         f"cohort {found['cohort'] or '(empty)'}: {found['patients']} patients, {found['studies']} studies, "
         f"{found['series']} series, {found['slices']} slices",
@@ -192,6 +193,6 @@ def _in_order(counts: Counter[str], order: tuple[str, ...]) -> dict[str, int]:
 
 
 def _short(counts: Mapping[str, int]) -> str:
-    """The commonest values of a column, with a mark where there are more."""
+    """Return the commonest values of a column, with a mark where there are more."""
     names = list(counts)
     return ", ".join(names[:2]) + (f" (+{len(names) - 2})" if len(names) > 2 else "")

@@ -33,7 +33,7 @@ WITHOUT_EFFECT = {
 
 
 def needs_of(runs: list[Run], params: Params) -> dict[Run, Need]:
-    """Needs of these trainings: those that are kept, the others counted, several at a time, and kept."""
+    """Return needs of these trainings: those that are kept, the others counted, several at a time, and kept."""
     places = {run: cache_folder() / f"{key(run, params)}.json" for run in runs}
     known = {run: need for run in runs if (need := _read(places[run])) is not None}
     missing = [run for run in runs if run not in known]
@@ -45,12 +45,12 @@ def needs_of(runs: list[Run], params: Params) -> dict[Run, Need]:
 
 
 def cache_folder() -> Path:
-    """`lss/plan` in the user's cache folder (XDG_CACHE_HOME)."""
+    """Return `lss/plan` in the user's cache folder (XDG_CACHE_HOME)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lss" / "plan"
 
 
 def key(run: Run, params: Params) -> str:
-    """Of all that a count depends on: settings, the checkpoint's configuration, this program's code, libraries."""
+    """Hash all that a count depends on: settings, the checkpoint's configuration, this program's code, libraries."""
     backbone = run[0]
     checkpoint: CheckpointParams = getattr(params.weights, backbone)
     folder = checkpoint.folder or Path(layout.WEIGHTS.format(backbone=backbone))
@@ -85,7 +85,7 @@ def _digest(value: Any) -> str:
 
 
 def _read(path: Path) -> Need | None:
-    """A kept need; None where there is none, or what is there cannot be read: it is counted anew then."""
+    """Return a kept need; None where there is none, or what is there cannot be read: it is counted anew then."""
     try:
         return from_json(read_json(path))
     except (LssError, KeyError, TypeError, AttributeError, ValueError):
@@ -101,7 +101,7 @@ def _keep(path: Path, need: Need) -> None:
 
 
 def _counted(runs: list[Run], params: Params) -> Iterator[tuple[Run, Need]]:
-    """Each run with its need, as they are done; as many at a time as there are cores.
+    """Yield each run with its need, as they are done; as many at a time as there are cores.
 
     Processes are forked after the imports and after the empty backbones are made, both of which take as long as
     counting; where a system cannot fork, one counts after the other.

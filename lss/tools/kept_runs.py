@@ -64,7 +64,7 @@ def keep(root: Path, revision: str | None) -> Path:
 
 
 def kept_files(folder: Path) -> list[Path]:
-    """The files of a kept run."""
+    """Return the files of a kept run."""
     names = [*(str(Path(path).relative_to("results")) for path in _CASES.values()), "metrics.json", "settings.json"]
     return [folder / name for name in names]
 
@@ -86,7 +86,7 @@ def read_kept(folder: Path) -> KeptRun:
 
 
 def _name(digests: dict[str, str]) -> str:
-    """A folder's name from the SHA-256 of its files; the prefix keeps YAML from reading a number."""
+    """Return a folder's name from the SHA-256 of its files; the prefix keeps YAML from reading a number."""
     text = "\n".join(f"{digest}  {name}" for name, digest in sorted(digests.items()))
     return f"run-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
@@ -104,7 +104,7 @@ Reader = tuple[Callable[[str], bytes], Callable[[str], list[str]]]
 
 
 def _manifest(read: Callable[[str], bytes], name: str) -> dict[str, Any]:
-    """A manifest; LssError where it is none."""
+    """Return a manifest; LssError where it is none."""
     try:
         found = json.loads(read(name))
     except ValueError as error:

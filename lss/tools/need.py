@@ -62,17 +62,17 @@ class Need:
     reports_written: int = 0
 
     def peak_bytes(self, images: int) -> float:
-        """Estimated peak with `images` at a time."""
+        """Return the estimated peak with `images` at a time."""
         steps = (one + (two + one * -1) * (images - 1) for one, two in self.passes.values())
         return CONTEXT_BYTES + max(self.loading_bytes, self.held_bytes + max(step.live_bytes for step in steps))
 
     def largest_batch(self, card_bytes: float, batch_size: int) -> int:
-        """Most images at a time that fit and divide `batch_size`; 0 when not even one does."""
+        """Return most images at a time that fit and divide `batch_size`; 0 when not even one does."""
         fitting = (count for count in divisors(batch_size) if self.peak_bytes(count) <= card_bytes)
         return max(fitting, default=0)
 
     def flops(self, train_images: int, val_images: int, epochs: int) -> float:
-        """Of a whole training; reports that validation writes count as if each were as long as it may get."""
+        """Return the operations of a whole training; reports of the validation count at their maximum length."""
         flops = {name: one.flops for name, (one, _) in self.passes.items()}
         without_gradients = val_images + (train_images if self.recounts else 0)
         of_epoch = flops["learn"] * train_images + flops["validate"] * without_gradients
@@ -83,18 +83,18 @@ class Need:
 
 
 def to_json(need: Need) -> dict[str, Any]:
-    """A need as JSON keeps it."""
+    """Return a need as JSON keeps it."""
     return asdict(need)
 
 
 def from_json(kept: dict[str, Any]) -> Need:
-    """What `to_json` gave. Raises KeyError, TypeError, ValueError or AttributeError otherwise."""
+    """Return what `to_json` gave. Raises KeyError, TypeError, ValueError or AttributeError otherwise."""
     passes = {name: (Step(**one), Step(**two)) for name, (one, two) in kept["passes"].items()}
     return Need(**kept | {"passes": passes, "grid": tuple(kept["grid"])})
 
 
 def divisors(number: int) -> list[int]:
-    """Ascending.
+    """Return the positive divisors of a number, ascending.
 
     >>> divisors(8)
     [1, 2, 4, 8]

@@ -26,7 +26,7 @@ GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")
 
 
 def plan_text(params: Params, tflops: float) -> str:
-    """The plan of every backbone and task as text; `tflops` is the card's sustained speed in TFLOP/s."""
+    """Return the plan of every backbone and task as text; `tflops` is the card's sustained speed in TFLOP/s."""
     train, card, images = params.train, card_gib(), shard_images(params)
     runs = [(str(name), task) for name in train.backbones for task in TASKS]
     needs = needs_of(runs, params)
@@ -48,7 +48,7 @@ def plan_text(params: Params, tflops: float) -> str:
 
 
 def _total(needs: list[tuple[str, Need]], train: TrainParams, images: tuple[int, int] | None, tflops: float) -> str:
-    """Hours of all trainings, one after the other: each backbone and task once per loss, all epochs."""
+    """Return hours of all trainings, one after the other: each backbone and task once per loss, all epochs."""
     flops, count = 0.0, 0
     for task, need in needs:
         section = getattr(train, task)
@@ -59,7 +59,7 @@ def _total(needs: list[tuple[str, Need]], train: TrainParams, images: tuple[int,
 
 
 def _table(rows: list[list[str]], header: list[str]) -> str:
-    """Backbone and task to the left, numbers to the right."""
+    """Return the backbone and task to the left, numbers to the right."""
     return tabulate(rows, header, disable_numparse=True, colalign=("left", "left", *["right"] * (len(header) - 2)))
 
 
@@ -91,7 +91,7 @@ def _cost_cells(
 
 
 def card_gib() -> float:
-    """Memory of this machine's GPU in GiB; the paper's 12 where there is none."""
+    """Return memory of this machine's GPU in GiB; the paper's 12 where there is none."""
     if not any(Path(driver).exists() for driver in GPU_DRIVERS):
         return PAPER_CARD  # without asking torch, whose import takes seconds
     import torch
@@ -102,7 +102,7 @@ def card_gib() -> float:
 
 
 def shard_images(params: Params) -> tuple[int, int] | None:
-    """Images of the training and of the validation part, by the shards' manifests; None while there are none."""
+    """Return images of the training and of the validation part, by the shards' manifests; None while there are none."""
     names = [f"shards/batch-{batch}" for batch in layout.batch_names(params.cohort.batches)]
     paths = [Path(layout.MANIFEST.format(name=name)) for name in names]
     if not all(path.is_file() for path in paths):

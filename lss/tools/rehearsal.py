@@ -64,7 +64,7 @@ FLOPS = {
 
 
 def empty_backbone(name: str, params: Params) -> Backbone:
-    """The backbone of these settings without weights, on "meta", in the type that its frozen weights get."""
+    """Return the backbone of these settings without weights, on "meta", in the type that its frozen weights get."""
     checkpoint: CheckpointParams = getattr(params.weights, name)
     folder = Path(layout.WEIGHTS.format(backbone=name))
     with tempfile.TemporaryDirectory() as temporary:
@@ -90,7 +90,7 @@ def empty_backbone(name: str, params: Params) -> Backbone:
 
 
 def build(backbone: Backbone, task: str, params: Params) -> Network:
-    """The network that training builds for `task`, on "meta": right in sizes, types, and in what is trained.
+    """Return the network that training builds for `task`, on "meta": right in sizes, types, and in what is trained.
 
     `backbone` is an empty one, and part of it afterwards.
     """
@@ -108,7 +108,7 @@ def _setup(backbone: Backbone, task: str, params: Params, device: torch.device) 
 
 
 def rehearse(backbone: Backbone, task: str, params: Params, images: int) -> dict[str, Step]:
-    """What every pass of a training takes, by name, with micro-batches of `images`.
+    """Return what every pass of a training takes, by name, with micro-batches of `images`.
 
     Keys: `learn`, the pass that is learnt from; `validate`, the same without gradients. For reports also `look`, which
     every image gets once, and `write`: the last token of `execution.write_batch_size` reports that are as long as
@@ -122,7 +122,7 @@ def rehearse(backbone: Backbone, task: str, params: Params, images: int) -> dict
 
 
 def rehearse_layers(count: int, backbone: Backbone, task: str, params: Params, images: int) -> dict[str, Step]:
-    """`rehearse` with towers of at most `count` layers."""
+    """Run `rehearse` with towers of at most `count` layers."""
     backbone = copy.deepcopy(backbone)
     for tower in TOWERS:
         del backbone.layers(tower)[count:]
@@ -138,7 +138,7 @@ def rehearse_layers(count: int, backbone: Backbone, task: str, params: Params, i
 
 
 def passes(network: Network, task: str, params: Params, images: int) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """What training does, by name (see `rehearse`); reports are as long as they may get."""
+    """Yield what training does, by name (see `rehearse`); reports are as long as they may get."""
     backbone = network.backbone if isinstance(network, ReportGenerator) else network.encoder.backbone
     setup, train = _setup(backbone, task, params, CPU), params.train
     image = torch.zeros(images, 1, backbone.image_size, backbone.image_size)
@@ -168,7 +168,7 @@ def passes(network: Network, task: str, params: Params, images: int) -> Iterator
 
 
 def _evidence(network: ReportGenerator, images: int) -> Evidence:
-    """Of so many images, as training keeps it."""
+    """Return evidence of `images` images, as training keeps it."""
     width, language = network.backbone.width, network.backbone.language_width
     return Evidence(
         torch.zeros(images, CELLS, 2 * width, dtype=torch.half),
@@ -182,7 +182,9 @@ def _evidence(network: ReportGenerator, images: int) -> Evidence:
 
 
 def _last_token(network: ReportGenerator, params: Params) -> Callable[[], Any]:
-    """The last step of writing; what the steps before have left in the cache is taken anew, so that it is counted."""
+    """Return the last step of writing; what the steps before have left in the cache is taken anew, so that it is
+    counted.
+    """
     reports, writer = params.execution.write_batch_size, network.writer
     network.eval()  # in training, recomputed layers keep no cache
     with torch.no_grad():
@@ -200,7 +202,7 @@ def _last_token(network: ReportGenerator, params: Params) -> Callable[[], Any]:
 
 
 def _without_gradients(network: Network, run: Callable[[], Any]) -> Callable[[], Any]:
-    """The pass as validation does it: the network in eval mode."""
+    """Return the pass as validation does it: the network in eval mode."""
 
     def quietly() -> None:
         network.eval()

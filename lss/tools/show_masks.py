@@ -71,7 +71,7 @@ def show_masks(params: Params, count: int, output: Path) -> list[Path]:
 
 
 def pick_slices(grades: dict[str, str], count: int, seed: int) -> list[str]:
-    """`count` keys of `grades` (grade by slice key), drawn by `seed`, as many of each grade as there are; by grade.
+    """Draw `count` keys of `grades` (grade by slice key) by `seed`, evenly over the grades; sorted by grade.
 
     >>> pick_slices({"a": "A", "b": "BC", "c": "BC", "d": "BC", "e": "D"}, 4, seed=1)
     ['a', 'b', 'c', 'e']

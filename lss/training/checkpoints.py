@@ -47,12 +47,12 @@ class Progress:
 
 
 def fingerprint(values: Any) -> str:
-    """SHA-256 of JSON values: what a training depends on (settings, data, weights)."""
+    """Return the SHA-256 of JSON values: what a training depends on (settings, data, weights)."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """What training changes in `module`: parameters with gradients, and batch norm's statistics."""
+    """Return what training changes in `module`: parameters with gradients, and batch norm's statistics."""
     trained = {name: parameter.detach() for name, parameter in module.named_parameters() if parameter.requires_grad}
     new = new_tensors(module)
     return trained | {name: buffer for name, buffer in module.named_buffers() if name in new}
@@ -66,7 +66,7 @@ def restore(module: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 
 def random_states() -> dict[str, str]:
-    """Of torch's generators that this process draws from, in hexadecimal digits."""
+    """Return the states of torch's generators that this process draws from, in hexadecimal digits."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state()
@@ -150,7 +150,7 @@ def load_checkpoint(
 
 
 def _digest(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over all that a checkpoint holds: one changed bit would train on to another model."""
+    """Return the SHA-256 over all that a checkpoint holds: one changed bit would train on to another model."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
@@ -159,7 +159,7 @@ def _digest(header: dict[str, str], tensors: dict[str, Tensor]) -> str:
 
 
 def _unfit(tensors: dict[str, Tensor], module: nn.Module, optimiser: torch.optim.Optimizer) -> str | None:
-    """The first tensor of a checkpoint that the model or its optimiser lacks or has in another shape, or None.
+    """Return the first tensor of a checkpoint that the model or its optimiser lacks or has in another shape, or None.
 
     Looked at before anything is restored, so that a refused checkpoint leaves the model as it was.
     """

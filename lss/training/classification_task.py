@@ -25,7 +25,7 @@ class ClassificationTask(Task):
         self.grade_weight = setup.params.grade_weight
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """All that is trained, with one learning rate."""
+        """Return all that is trained, with one learning rate."""
         trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         settings = self.settings
         return [
@@ -38,12 +38,12 @@ class ClassificationTask(Task):
         ]
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of the grades, and of those that the encoder reads; the shards balance them."""
+        """Return the cross-entropy of the grades, and of those that the encoder reads; the shards balance them."""
         output = self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3)
         return cross_entropy(output.logits, batch.grade_B) + grade_term(output, batch, self.grade_weight)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Score: mean over the grades of the probability given to the true grade.
+        """Score the mean, over the grades, of the probability given to the true grade.
 
         Grades count alike however rare, as in balanced accuracy, and the score moves before a decision flips,
         which a handful of validation patients needs. `accuracy` and `loss` are told beside it.
@@ -62,7 +62,7 @@ class ClassificationTask(Task):
 
 
 def build_network(setup: Setup) -> ClassificationNetwork:
-    """Fresh adapters, attention and head."""
+    """Return fresh adapters, attention and head."""
     add_vision_adapters(setup)
     network = ClassificationNetwork(setup.backbone, network_config(setup.params))
     setup.backbone.drop_text_tower()  # the prompts are embedded
@@ -70,5 +70,5 @@ def build_network(setup: Setup) -> ClassificationNetwork:
 
 
 def build(setup: Setup) -> ClassificationTask:
-    """The task on a fresh network."""
+    """Return the task on a fresh network."""
     return ClassificationTask(build_network(setup), setup)

@@ -65,7 +65,7 @@ class Samples(Dataset[dict[str, Any]]):
         return len(self.reader)
 
     def __getitem__(self, draw: tuple[int, int]) -> dict[str, Any]:
-        """Sample by its place in the shards, in an epoch: `image` (Y, X), `mask` (Y, X), and the text columns.
+        """Return a sample by its index in the shards, in an epoch: `image` (Y, X), `mask` (Y, X), and the text columns.
 
         Of place `~index` the text columns alone: nothing is decoded, image and mask have no pixels.
         """
@@ -90,7 +90,7 @@ class Samples(Dataset[dict[str, Any]]):
 
 
 def _changed(row: dict[str, Any], change: Augmentation) -> dict[str, Any]:
-    """A copy of a decoded sample with its image and mask changed; grey levels stay in [0, 1]."""
+    """Return a copy of a decoded sample with its image and mask changed; grey levels stay in [0, 1]."""
     image, mask = transform(row["image"].float().numpy(), row["mask"].numpy() > 0, change)
     pixels = torch.from_numpy(np.clip(image, 0, 1)).half()
     return row | {"image": pixels, "mask": torch.from_numpy(mask.astype("uint8"))}
@@ -100,7 +100,7 @@ class Subsets:
     """Samples by subset and sizes; trainings in one process that ask for the same ones share what was decoded."""
 
     def __init__(self, shards: dict[str, list[Path]], workers: int) -> None:
-        """`shards`: paths of each subset; `workers`: processes that will read them.
+        """Open the shards: `shards` holds the paths of each subset, `workers` processes will read them.
 
         Only without workers is what was decoded kept: each worker would hold all samples for itself before long.
         """
@@ -115,7 +115,7 @@ class Subsets:
         mask_size: int,
         change: Callable[[str, int], Augmentation] | None = None,
     ) -> Samples:
-        """Samples of a subset at a network's sizes, with `change` as of `Samples`."""
+        """Return samples of a subset at a network's sizes, with `change` as of `Samples`."""
         key = (subset, image_size, mask_size)
         if key not in self._samples:
             self._samples[key] = Samples(self.shards[subset], image_size, mask_size, self.keep)
@@ -124,13 +124,13 @@ class Subsets:
 
 
 def change_by_epoch(augment: AugmentParams, seed: int) -> Callable[[str, int], Augmentation]:
-    """The change of each sample in each epoch, drawn by `seed`; sides stay, since the text names them."""
+    """Return the change of each sample in each epoch, drawn by `seed`; sides stay, since the text names them."""
     return partial(draw_change, seed, **augment.model_dump())
 
 
 @torch.autocast("cpu", enabled=False)  # batches are asked for within the training's own, which would cast here too
 def collate(rows: list[dict[str, Any]]) -> Batch:
-    """Rows of `Samples` to one batch."""
+    """Return rows of `Samples` to one batch."""
     return Batch(
         torch.stack([row["image"] for row in rows])[:, None].float(),
         torch.stack([row["mask"] for row in rows])[:, None].float(),
@@ -158,7 +158,7 @@ class BatchLoader:
     """Batches of `Samples`, shuffled by seed and epoch or in the order of the shards."""
 
     def __init__(self, samples: Samples, batch_size: int, seed: int | None, workers: int = 0) -> None:
-        """`seed` None keeps the order of the shards; `workers` processes decode ahead (0: this one)."""
+        """Set up the loader; `seed` None keeps the shards' order, `workers` processes decode ahead (0: this one)."""
         self.samples = samples
         self.batch_size = batch_size
         self.seed = seed
@@ -174,17 +174,17 @@ class BatchLoader:
         )
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Return batches of an epoch."""
         return -(-len(self.samples) // self.batch_size)
 
     def size(self, number: int) -> int:
-        """Samples in batch `number` of an epoch."""
+        """Return samples in batch `number` of an epoch."""
         return min(self.batch_size, len(self.samples) - number * self.batch_size)
 
     def batches(
         self, epoch: int = 0, start: int = 0, known: Container[str] = (), rank: int = 0, processes: int = 1
     ) -> Iterator[Batch]:
-        """Batches `start`, start + 1, ... of an epoch; those of nothing but `known` sample keys without pixels.
+        """Yield batches `start`, start + 1, ... of an epoch; those of nothing but `known` sample keys without pixels.
 
         Dealt to several processes, this one gets every batch whose turn is `rank`. Where the last round has none for
         it, it gets the round's first, so that all get as many.
@@ -203,6 +203,6 @@ class BatchLoader:
 
 
 def reworded(batch: Batch, seed: int, epoch: int) -> Batch:
-    """The batch with its prompts in wordings drawn by sample and epoch, never the one held out for tests."""
+    """Return the batch with its prompts in wordings drawn by sample and epoch, never the one held out for tests."""
     drawn = [derive_seed(seed, "wording", row["sample_key"], epoch) % TRAINING_WORDINGS for row in batch.rows]
     return replace(batch, asked_B3=questions([row["level"] for row in batch.rows], drawn))

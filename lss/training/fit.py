@@ -185,7 +185,7 @@ def training_key(
 
 
 def _describe(quantised: dict[str, dict[str, Any]]) -> str:
-    """One line on what is stored in 4 bits."""
+    """Return one line on what is stored in 4 bits."""
     towers = [
         f"{tower} {of['layers']} layers ({', '.join(of['kinds'])}), {of['weights']:,} weights"
         for tower, of in quantised.items()
@@ -194,7 +194,7 @@ def _describe(quantised: dict[str, dict[str, Any]]) -> str:
 
 
 def _build_task(task: str, setup: Setup) -> Task:
-    """The task of that name; imported here, since each pulls in more than the others need."""
+    """Return the task of that name; imported here, since each pulls in more than the others need."""
     if task == "classification":
         from lss.training.classification_task import build as build_classification
 

@@ -11,7 +11,7 @@ from lss.errors import LssError
 
 
 def is_process() -> bool:
-    """Whether this process is one of several already."""
+    """Return whether this process is one of several already."""
     return "WORLD_SIZE" in os.environ
 
 

@@ -171,7 +171,7 @@ def train(
 
 
 def finite(loss_sum: Tensor, at: Progress) -> float:
-    """The sum of an epoch's losses so far. Raises LssError where it is not finite."""
+    """Return the sum of an epoch's losses so far. Raises LssError where it is not finite."""
     value = loss_sum.item()
     if not math.isfinite(value):
         raise LssError(
@@ -200,7 +200,7 @@ def log(history: list[dict[str, float]], epochs_csv: Path, events: Path | None) 
 
 
 def schedule(name: str, done: float) -> float:
-    """Factor of the learning rates when the share `done`, in [0, 1), of all steps is done.
+    """Return the factor of the learning rates when the share `done`, in [0, 1), of all steps is done.
 
     `constant` is 1. `cosine` rises to 1 over the first 5 %, then falls to 0 along half a cosine.
 

@@ -68,7 +68,7 @@ class Processes:
             dist.all_reduce(value)
 
     def gather(self, value: Any) -> list[Any]:
-        """JSON values of all processes, by rank. All must call it."""
+        """Return JSON values of all processes, by rank. All must call it."""
         if self.world_size == 1:
             return [value]
         text = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
@@ -80,7 +80,7 @@ class Processes:
         return [json.loads(bytes(text[:size].tolist())) for text, size in zip(texts, sizes, strict=True)]
 
     def agree(self, value: Any) -> Any:
-        """JSON value of rank 0. All must call it."""
+        """Return JSON value of rank 0. All must call it."""
         return self.gather(value)[0]
 
     def shard(self, task: Task) -> None:

@@ -48,7 +48,7 @@ class EvidenceCache:
         self.kept: dict[str, tuple[Tensor, Tensor, Tensor, float, str | None]] = {}  # by sample key
 
     def __call__(self, batch: Batch) -> Evidence:
-        """Evidence of a batch, on its device."""
+        """Return the evidence of a batch, on its device."""
         keys = [row["sample_key"] for row in batch.rows]
         new = [index for index, key in enumerate(keys) if key not in self.kept]
         if new:
@@ -101,14 +101,14 @@ class ReportTask(Task):
         return self._look.kept
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Adapters of the language model (none where a decoder writes), and everything new."""
+        """Return adapters of the language model (none where a decoder writes), and everything new."""
         adapters, new = split_parameters(self.module, self.backbone)
         common = {"lr": self.settings.learning_rate, "weight_decay": self.settings.weight_decay}
         groups = [{"name": "language", "params": adapters, **common}, {"name": "report", "params": new, **common}]
         return [group for group in groups if group["params"]]
 
     def loss(self, batch: Batch) -> Tensor:
-        """Loss of the reports, each stating the area of the mask that was predicted, and of the finding head."""
+        """Return loss of the reports, each stating the area of the mask that was predicted, and of the finding head."""
         evidence = self._look(batch)
         if self._calibrated is None:  # the first epoch
             self._cut["train"] += sum(map(self.module.is_cut, batch.report))
@@ -123,7 +123,7 @@ class ReportTask(Task):
         return self.module.loss(evidence, stated, grade_B, gamma, grade_weight)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Scores of the validation part.
+        """Return scores of the validation part.
 
         `score` is the mean of `right_reports` and of exp(-`nll`), the geometric mean of the tokens' probabilities.
         A report is right when it states the true grade and contradicts nothing that it was written from
@@ -177,7 +177,7 @@ class ReportTask(Task):
         }
 
     def _write(self, evidence: Evidence) -> list[str]:
-        """Reports written greedily, so many at once that the plan's memory holds."""
+        """Return reports written greedily, so many at once that the plan's memory holds."""
         at_once = self.write_batch_size
         parts = [list(range(len(evidence)))[first : first + at_once] for first in range(0, len(evidence), at_once)]
         return [text for part in parts for text in self.module.write(evidence.at(part), Decoding())]
@@ -194,7 +194,7 @@ class ReportTask(Task):
             self.module.encoder.set_thresholds(self._calibrated)
 
     def counts(self) -> dict[str, Any]:
-        """How many reports of the first epoch were cut."""
+        """Return how many reports of the first epoch were cut."""
         return {"cut": self._cut["train"]}
 
     def end_epoch(self, counts: list[dict[str, Any]]) -> dict[str, float]:
@@ -204,7 +204,8 @@ class ReportTask(Task):
         return {}
 
     def facts(self) -> dict[str, Any]:
-        """Area thresholds in percent, which of them the model uses, what they rest on; how many reports were too long.
+        """Return area thresholds in percent, which of them the model uses, what they rest on; how many reports were too
+        long.
 
         `unreached` names the grades that the calibrated thresholds give to no image of the validation part.
         """
@@ -214,7 +215,7 @@ class ReportTask(Task):
         return {"area_thresholds": areas, "reports_cut": self._cut}
 
     def state(self) -> dict[str, Any]:
-        """What the first epoch has gathered so far, or what came of it."""
+        """Return what the first epoch has gathered so far, or what came of it."""
         return {"calibrated": self._calibrated, "unreached": self._unreached, "cut": self._cut}
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -225,12 +226,12 @@ class ReportTask(Task):
 
 
 def plain_words(text: str) -> str:
-    """Words in lower case without punctuation, joined by spaces: like PTB tokens, without starting Java."""
+    """Return words in lower case without punctuation, joined by spaces: like PTB tokens, without starting Java."""
     return " ".join(re.findall(r"[\w%-]+(?:\.\d+)?", text.lower()))
 
 
 def build(setup: Setup) -> ReportTask:
-    """The task on a trained segmentation model, which is taken over and frozen.
+    """Return the task on a trained segmentation model, which is taken over and frozen.
 
     Raises LssError when there is none, or when it does not fit the settings.
     """
@@ -250,8 +251,9 @@ def build(setup: Setup) -> ReportTask:
 
 
 def build_network(setup: Setup) -> ReportGenerator:
-    """A generator whose segmentation network is frozen, nothing of it loaded yet: fresh encoder and writer, new
-    adapters of the language model, if there is one, and frozen ones of the vision tower."""
+    """Return a generator whose segmentation network is frozen, nothing of it loaded yet: fresh encoder and writer, new
+    adapters of the language model, if there is one, and frozen ones of the vision tower.
+    """
     backbone, settings = setup.backbone, setup.params.report
     network = build_generator(backbone, network_config(setup.params), settings.decoder_width, settings.max_tokens)
     network.requires_grad_(False)
@@ -272,7 +274,7 @@ def build_network(setup: Setup) -> ReportGenerator:
 
 
 def _vision_adapters(backbone: Backbone) -> dict[str, nn.Parameter]:
-    """Adapters of the vision tower by the names they are saved under."""
+    """Return adapters of the vision tower by the names they are saved under."""
     prefix = backbone.tower_prefixes["vision"]
     return {
         name.replace(".default.", "."): parameter

@@ -49,7 +49,7 @@ class SegmentationTask(Task):
         self._errors = torch.zeros(2, dtype=torch.int64, device=device)  # FP, FN of the epoch so far
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Encoder (adapters, if there are any) and decoder (all that is new), each with its learning rate."""
+        """Return encoder (adapters, if there are any) and decoder (all that is new), each with its learning rate."""
         adapters, new = split_parameters(self.module, self.backbone)
         decay = self.settings.weight_decay
         groups = [
@@ -69,7 +69,7 @@ class SegmentationTask(Task):
         return [group for group in groups if group["params"]]
 
     def loss(self, batch: Batch) -> Tensor:
-        """The mask loss and that of the grade."""
+        """Return the mask loss and that of the grade."""
         output = self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3)
         logits_B1YX = output.logits
         if not self.recounts:
@@ -85,7 +85,7 @@ class SegmentationTask(Task):
         self._errors += torch.stack([(predicted & ~true).sum(), (~predicted & true).sum()])
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Score: Dice pooled over all pixels of the validation part.
+        """Score Dice pooled over all pixels of the validation part.
 
         The mean over images (both masks empty: 1, one empty: 0) would prefer a network that draws nothing
         where most slices are of Grade A. That mean and the mean over non-empty masks are told beside it.
@@ -106,7 +106,7 @@ class SegmentationTask(Task):
         }
 
     def counts(self) -> list[int]:
-        """Pixels of false positives and false negatives."""
+        """Return pixels of false positives and false negatives."""
         return self._errors.tolist()
 
     def end_epoch(self, counts: list[list[int]]) -> dict[str, float]:
@@ -118,11 +118,11 @@ class SegmentationTask(Task):
         return columns | {"fp": false_positives, "fn": false_negatives}
 
     def facts(self) -> dict[str, Any]:
-        """How the errors that an adaptive loss heeds were counted."""
+        """Return how the errors that an adaptive loss heeds were counted."""
         return {"errors_counted": "epoch_end" if self.recounts else "running"} if self.mask_loss.adaptive else {}
 
     def state(self) -> dict[str, Any]:
-        """Controller and counts."""
+        """Return the controller and counts."""
         return {"loss": self.mask_loss.state_dict(), "errors": self._errors.tolist()}
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -132,14 +132,14 @@ class SegmentationTask(Task):
 
 
 def image_dice(predicted_B1YX: Tensor, true_B1YX: Tensor) -> Tensor:
-    """Dice of each image's boolean masks, float32 (B,); both empty: 1, one empty: 0."""
+    """Return the Dice of each image's boolean masks, float32 (B,); both empty: 1, one empty: 0."""
     overlap = (predicted_B1YX & true_B1YX).sum(dim=(1, 2, 3))
     sizes = predicted_B1YX.sum(dim=(1, 2, 3)) + true_B1YX.sum(dim=(1, 2, 3))
     return torch.where(sizes > 0, 2 * overlap / sizes.clamp_min(1), 1.0)
 
 
 def build_network(setup: Setup) -> SegmentationNetwork:
-    """Fresh adapters, attention and decoder."""
+    """Return fresh adapters, attention and decoder."""
     add_vision_adapters(setup)
     network = SegmentationNetwork(setup.backbone, network_config(setup.params))
     setup.backbone.drop_text_tower()  # the prompts are embedded
@@ -147,12 +147,12 @@ def build_network(setup: Setup) -> SegmentationNetwork:
 
 
 def build(setup: Setup) -> SegmentationTask:
-    """The task on a fresh network."""
+    """Return the task on a fresh network."""
     return make_task(build_network(setup), setup)
 
 
 def make_task(network: SegmentationNetwork, setup: Setup) -> SegmentationTask:
-    """The task on a given network, with the loss that the setup names."""
+    """Return the task on a given network, with the loss that the setup names."""
     mask_loss = make_mask_loss(setup.loss, setup.params)
     params, recount = setup.params, _recount(mask_loss, setup.params)
     return SegmentationTask(
@@ -161,7 +161,7 @@ def make_task(network: SegmentationNetwork, setup: Setup) -> SegmentationTask:
 
 
 def build_unet(params: TrainParams, loss: str, device: torch.device) -> SegmentationTask:
-    """The same task with a plain U-Net."""
+    """Return the same task with a plain U-Net."""
     from lss.model.unet import UNet  # imported here: MONAI takes seconds, and hardly anyone needs it
 
     network = UNet(params.mask_size, params.d_shared).to(device)

@@ -63,36 +63,36 @@ class Task:
         return ()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters for AdamW: dicts with `name`, `params`, `lr`, `weight_decay`; names become columns."""
+        """Return parameters for AdamW: dicts with `name`, `params`, `lr`, `weight_decay`; names become columns."""
         raise NotImplementedError
 
     def loss(self, batch: Batch) -> Tensor:
-        """Scalar loss, the mean over the batch, with gradient. May count things for `end_epoch`."""
+        """Return the scalar loss, the mean over the batch, with gradient. May count things for `end_epoch`."""
         raise NotImplementedError
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Scores on the validation part; `score` decides (higher is better). The module is in eval mode."""
+        """Return scores on the validation part; `score` decides (higher is better). The module is in eval mode."""
         raise NotImplementedError
 
     def count(self, batch: Batch) -> None:
         """Count on a batch of the epoch, with the weights that its last step left. The module is in eval mode."""
 
     def counts(self) -> Any:
-        """JSON value of what this process has counted in the epoch."""
+        """Return JSON value of what this process has counted in the epoch."""
 
     def end_epoch(self, counts: list[Any]) -> dict[str, float]:
-        """After an epoch's last step: adapt the loss, give columns for epochs.csv, count anew.
+        """Adapt the loss after an epoch's last step, return columns for epochs.csv, and reset the counts.
 
         `counts` are those of all processes that trained, one after the other.
         """
         return {}
 
     def facts(self) -> dict[str, Any]:
-        """What came out of the training beside weights and scores, as JSON values for manifest and model.json."""
+        """Return results besides weights and scores, as JSON values for the manifest and model.json."""
         return {}
 
     def state(self) -> dict[str, Any]:
-        """JSON values a checkpoint keeps beside weights and optimiser: controller, counts of the epoch."""
+        """Return JSON values a checkpoint keeps beside weights and optimiser: controller, counts of the epoch."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -100,14 +100,14 @@ class Task:
 
 
 def grade_term(output: Output, batch: Batch, weight: float) -> Tensor | float:
-    """`weight` times the cross-entropy of the grade that the encoder reads; 0 where it reads none."""
+    """Return `weight` times the cross-entropy of the grade that the encoder reads; 0 where it reads none."""
     if output.grade_logits is None:
         return 0.0
     return weight * nn.functional.cross_entropy(output.grade_logits, batch.grade_B)
 
 
 def add_vision_adapters(setup: Setup) -> None:
-    """LoRA on the vision tower, initialised from torch's generator."""
+    """Add LoRA to the vision tower, initialised from torch's generator."""
     qlora.add_adapters(
         setup.backbone,
         ("vision",),
@@ -118,7 +118,7 @@ def add_vision_adapters(setup: Setup) -> None:
 
 
 def split_parameters(module: nn.Module, backbone: Backbone | None) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Trained parameters of `module` as (adapters within `backbone`, if there is one; everything new)."""
+    """Return trained parameters of `module` as (adapters within `backbone`, if there is one; everything new)."""
     adapters = qlora.adapter_parameters(backbone) if backbone else []
     known = {id(parameter) for parameter in adapters}
     return adapters, [p for p in module.parameters() if p.requires_grad and id(p) not in known]
