@@ -100,7 +100,7 @@ def score_masks(params: Params, output: Path, rejects_output: Path) -> str:
 
 
 def _patients(params: Params, wanted: Container[str]) -> Iterator[tuple[str, list[_Candidate]]]:
-    """The slices in use of every wanted patient, one patient in memory at a time."""
+    """Yield the slices in use of every wanted patient, one patient in memory at a time."""
     subsets = read_split(Path(layout.SPLIT))
     for batch in layout.batch_names(params.cohort.batches):
         slices = Path(layout.SLICES.format(batch=batch))
@@ -118,7 +118,7 @@ def _patients(params: Params, wanted: Container[str]) -> Iterator[tuple[str, lis
 def _score(
     labels: ExpertMasks, key: Key, weighting: str, candidates: list[_Candidate], settings: PseudoMaskParams
 ) -> Row:
-    """One row of the output. Raises UnusableError where the label cannot be scored."""
+    """Return one row of the output. Raises UnusableError where the label cannot be scored."""
     sac = labels.thecal_sac(key)
     found, how = _find(labels, key, weighting, candidates)
     row = found.candidate.slice
@@ -141,7 +141,7 @@ def _score(
 
 
 def _find(labels: ExpertMasks, key: Key, weighting: str, candidates: list[_Candidate]) -> tuple[_Found, str]:
-    """The slice that a label was drawn on, and by what it was found."""
+    """Return the slice that a label was drawn on, and by what it was found."""
     named = [one for one in candidates if one.slice["level"] == key[1] and _is_named(one.slice["level_reason"])]
     possible = named or [one for one in candidates if one.slice["level"] in (key[1], None)]
     if not possible:
@@ -165,7 +165,7 @@ def _find(labels: ExpertMasks, key: Key, weighting: str, candidates: list[_Candi
 
 
 def _is_named(reason: str) -> bool:
-    """Whether the companion table names this very slice, not only its block."""
+    """Return whether the companion table names this very slice, not only its block."""
     return reason.startswith("companion table") and "mm away" not in reason
 
 
