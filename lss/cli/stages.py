@@ -66,6 +66,15 @@ def _weights(backbone: str) -> Path | None:
     return Path(layout.WEIGHTS.format(backbone=backbone)) if backbone in NAMES else None
 
 
+def _claim_gpus(params: Params, rule: str) -> None:
+    """Let this job use cards that no other job uses, where it is to use one at all."""
+    from lss.project.resources import gpus_of
+    from lss.runtime.cards import claim_cards
+
+    if gpus := gpus_of(rule, params, elsewhere=False):
+        claim_cards(gpus, params.execution.jobs_per_card)
+
+
 def _check_batch(params: Params, batch: str) -> None:
     names = layout.batch_names(params.cohort.batches)
     if batch not in names:
@@ -172,6 +181,7 @@ def denoise(batch: Batch) -> None:
 
     params = _settings("denoise")
     _check_batch(params, batch)
+    _claim_gpus(params, "denoise")
     stage.run(
         params.denoise,
         params.seed,
@@ -279,6 +289,7 @@ def train(backbone: Backbone, task: Task, loss: Loss) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     with sole_user(folder, folder):
+        _claim_gpus(params, "train")
         _train(params, names)
 
 
@@ -321,6 +332,7 @@ def predict(backbone: Backbone, task: Task, loss: Loss) -> None:
 
     params = _settings("predict")
     _check_run(params, backbone, task, loss)
+    _claim_gpus(params, "predict")
     names = {"backbone": backbone, "task": task, "loss": loss}
     stage.run(
         params.predict,
@@ -402,6 +414,7 @@ def ablation(
         )
     arm = arms[arms.index((backbone, fusion, repeat))]  # type: ignore[arg-type]
     names = arm._asdict()
+    _claim_gpus(params, "ablation_arm")
     stage.train_arm(
         params.train,
         list(losses_of(params.ablation, arm.backbone, arm.fusion)),

@@ -37,11 +37,6 @@ class Lack:
         return f"{self.what}. {self.remedy}"
 
 
-def has_gpu(device: str) -> bool:
-    """Whether trainings will use a CUDA card under this setting of `device` (auto, cpu, cuda)."""
-    return device == "cuda" or (device == "auto" and shutil.which("nvidia-smi") is not None)
-
-
 @cache
 def gpu_count() -> int:
     """CUDA devices that torch can use; it is imported only where it is not built for the CPU alone."""

@@ -18,6 +18,7 @@ class ExecutionParams(Section):
     threads: Count
     workers: Annotated[int, Field(ge=0)]
     processes: Count
+    jobs_per_card: Count = 1  # settings written before version 0.4 lack it
     sharding: Literal["ddp", "fsdp"]
     gradient_checkpointing: bool
     compile: bool

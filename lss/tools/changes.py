@@ -20,12 +20,12 @@ import yaml
 
 from lss.errors import LssError
 from lss.project import layout
-from lss.project.availability import has_gpu
 from lss.project.code import code_parts, dvc_stages
 from lss.project.models import manifest_settings, stage_manifests
 from lss.project.outside import recorded
 from lss.project.params import Params
 from lss.project.published import published
+from lss.project.resources import uses_gpu
 from lss.project.workflow import require_workflow
 from lss.runtime.progress import duration
 from lss.storage.io import read_json
@@ -259,4 +259,4 @@ def _at_once(rule: str, params: Params, cores: int) -> int:
     """Return jobs of a rule that run at a time."""
     if rule not in ("train", "ablation_arm", "predict"):
         return cores
-    return 1 if has_gpu(params.execution.device) else max(1, cores // params.execution.threads)
+    return 1 if uses_gpu(params) else max(1, cores // params.execution.threads)

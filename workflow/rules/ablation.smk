@@ -17,10 +17,7 @@ rule ablation_arm:
         seed=config["seed"],
     log: "logs/ablation/{backbone}-{fusion}-{repeat}.log",
     threads: PARAMS.execution.threads
-    resources:
-        gpu=int(has_gpu(PARAMS.execution.device)),
-        mem_mb=16000 if PARAMS.weights.source == "published" else 4000,
-        runtime=2880,
+    resources: **resources_of("ablation_arm")
     shell:
         "lss ablation --backbone {wildcards.backbone} --fusion {wildcards.fusion} --repeat {wildcards.repeat}"
         " 2>&1 | tee {log}"
@@ -45,7 +42,5 @@ rule ablation:
         seed=config["seed"],
     log: "logs/ablation/comparison.log",
     threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
+    resources: **resources_of("ablation")
     shell: "lss ablation 2>&1 | tee {log}"

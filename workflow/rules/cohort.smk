@@ -13,7 +13,5 @@ rule cohort:
         outside=OUTSIDE["cohort"],
     log: "logs/cohort.log",
     threads: 8
-    resources:
-        mem_mb=4000,
-        runtime=60,
+    resources: **resources_of("cohort")
     shell: "lss cohort --threads {threads} 2>&1 | tee {log}"

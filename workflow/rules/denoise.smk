@@ -11,9 +11,7 @@ rule denoise:
         settings=config["denoise"],
     log: "logs/denoise/{batch}.log",
     threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=240,
+    resources: **resources_of("denoise")
     shell: "lss denoise --batch {wildcards.batch} 2>&1 | tee {log}"
 
 

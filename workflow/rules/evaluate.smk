@@ -19,7 +19,5 @@ rule evaluate:
         seed=config["seed"],
     log: "logs/evaluate.log",
     threads: 1
-    resources:
-        mem_mb=8000,
-        runtime=120,
+    resources: **resources_of("evaluate")
     shell: "lss evaluate 2>&1 | tee {log}"

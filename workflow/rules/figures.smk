@@ -22,7 +22,5 @@ rule figures:
         settings=config["figures"],
     log: "logs/figures.log",
     threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
+    resources: **resources_of("figures")
     shell: "lss figures 2>&1 | tee {log}"

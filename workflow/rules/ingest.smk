@@ -15,9 +15,7 @@ rule ingest:
         outside=OUTSIDE["ingest"],
     log: "logs/ingest/{batch}.log",
     threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=240,
+    resources: **resources_of("ingest")
     shell: "lss ingest --batch {wildcards.batch} 2>&1 | tee {log}"
 
 

@@ -21,7 +21,5 @@ rule page:
         settings=config["page"],
     log: "logs/page.log",
     threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
+    resources: **resources_of("page")
     shell: "lss page 2>&1 | tee {log}"

@@ -14,10 +14,7 @@ rule predict:
         seed=config["seed"],
     log: "logs/predict/{backbone}-{task}-{loss}.log",
     threads: PARAMS.execution.threads
-    resources:
-        gpu=int(has_gpu(PARAMS.execution.device)),
-        mem_mb=16000 if PARAMS.weights.source == "published" else 4000,
-        runtime=720,
+    resources: **resources_of("predict")
     shell:
         "lss predict --backbone {wildcards.backbone} --task {wildcards.task} --loss {wildcards.loss} 2>&1 | tee {log}"
 

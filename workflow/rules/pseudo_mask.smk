@@ -12,9 +12,7 @@ rule pseudo_mask:
         settings=config["pseudo_mask"],
     log: "logs/pseudo_mask/{batch}.log",
     threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=240,
+    resources: **resources_of("pseudo_mask")
     shell: "lss pseudo_mask --batch {wildcards.batch} 2>&1 | tee {log}"
 
 

@@ -14,9 +14,7 @@ rule shards:
         seed=config["seed"],
     log: "logs/shards/{batch}.log",
     threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=240,
+    resources: **resources_of("shards")
     shell: "lss shards --batch {wildcards.batch} 2>&1 | tee {log}"
 
 

@@ -14,7 +14,5 @@ rule split:
         outside=OUTSIDE["split"],
     log: "logs/split.log",
     threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
+    resources: **resources_of("split")
     shell: "lss split 2>&1 | tee {log}"

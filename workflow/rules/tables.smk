@@ -17,7 +17,5 @@ rule tables:
         settings=config["tables"],
     log: "logs/tables.log",
     threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
+    resources: **resources_of("tables")
     shell: "lss tables 2>&1 | tee {log}"

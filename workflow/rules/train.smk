@@ -28,10 +28,7 @@ rule train:
         seed=config["seed"],
     log: "logs/train/{backbone}-{task}-{loss}.log",
     threads: PARAMS.execution.threads * PARAMS.execution.processes
-    resources:
-        gpu=int(has_gpu(PARAMS.execution.device)) * PARAMS.execution.processes,
-        mem_mb=(16000 if PARAMS.weights.source == "published" else 4000) * PARAMS.execution.processes,
-        runtime=2880,
+    resources: **resources_of("train")
     shell:
         "lss train --backbone {wildcards.backbone} --task {wildcards.task} --loss {wildcards.loss} 2>&1 | tee {log}"
 

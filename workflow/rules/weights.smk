@@ -10,9 +10,7 @@ rule weights:
         published=lambda wildcards: published_files(PARAMS.weights, wildcards.backbone),
     log: "logs/weights/{backbone}.log",
     threads: 1
-    resources:
-        mem_mb=16000,
-        runtime=240,
+    resources: **resources_of("weights")
     shell: "lss weights --backbone {wildcards.backbone} 2>&1 | tee {log}"
 
 
