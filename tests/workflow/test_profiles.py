@@ -60,6 +60,7 @@ def test_settings_ask_for_gpus_not_what_the_submit_host_has(copy: Path, tmp_path
     """`cuda` without a card here, `cpu` and `auto` with one that nvidia-smi lists here."""
     edit(copy, "  device: auto", "  device: cuda")
     edit(copy, "  processes: 1 ", "  processes: 4 ")
+    edit(copy, "  micro_batch_size: 8 ", "  micro_batch_size: 2 ")
     planned = plan(copy, "slurm")
     assert {rule for rule, asked in planned.items() if asked["gpu"] == "1"} == {"denoise", "predict"}
     assert planned["train"] == {"mem_mb": "16000", "runtime": "2880", "gpu": "4"}
