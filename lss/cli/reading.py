@@ -21,6 +21,10 @@ def read(
     ),
     prior: Annotated[Path | None, typer.Option(help="An earlier study of the patient, to say what changed.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what lies in the output folder.")] = False,
+    reports: Annotated[
+        bool,
+        typer.Option("--reports/--no-reports", help="Write reports; without them a long stack is read in seconds."),
+    ] = True,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     spacing: Annotated[
         float | None, typer.Option(min=0.1, max=5, help="Pixel spacing of PNG or TIFF slices, mm, which state none.")
@@ -31,7 +35,8 @@ def read(
     Finds the axial T2 slices by position and header, the discs on the sagittal T2 slices, and names the levels by both
     the blocks and the anatomy; where these disagree the level is left to you. **Writes** a page (`index.html`),
     `study.json`, pictures and DICOM objects. A study that is none to be read (another body part, no axial T2, several
-    patients) is refused with the reason, and nothing is written.
+    patients) is refused with the reason, and nothing is written. A run that was interrupted goes on with the same
+    command: slices that it had read are not read again.
 
     This is not the stage `predict`, which runs on the test part of the cohort.
     """
@@ -39,6 +44,6 @@ def read(
 
     params = load_params()
     settings = Settings(
-        params.predict, params.execution.predict_batch_size, params.seed, device, spacing, datetime.now()
+        params.predict, params.execution.predict_batch_size, params.seed, device, spacing, datetime.now(), reports
     )
     typer.echo(read_study(study, output, model, settings, prior=prior, overwrite=overwrite))

@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import PersonName
 
@@ -39,10 +39,7 @@ def parse_dicom(data: bytes) -> pydicom.Dataset:
     _refuse_bomb(data)
     bare = _has_no_preamble(data)
     try:
-        header = _dcmread(data, force=bare)
-        if "PixelData" not in header and data.rstrip(b"\0").endswith(b"\xff\xd9"):
-            # the last fragment is a whole JPEG image, only the mark that closes the fragments is absent
-            header = _dcmread(data + _END_OF_FRAGMENTS, force=bare)
+        header = read_closed(data, force=bare, tags=_WANTED)
         if bare and "SOPClassUID" not in header:
             raise InvalidDicomError
         if "TransferSyntaxUID" not in header.file_meta and bare:
@@ -124,8 +121,15 @@ def images_in_mosaic(header: pydicom.Dataset) -> int:
         return 0
 
 
-def _dcmread(data: bytes, *, force: bool) -> pydicom.Dataset:
-    return pydicom.dcmread(io.BytesIO(data), specific_tags=_WANTED, force=force)
+def read_closed(data: bytes, *, force: bool, tags: list[BaseTag] | None = None) -> pydicom.Dataset:
+    """Header and pixels of a file, of all attributes or of `tags`, by pydicom and with its exceptions.
+
+    Where the last fragment is a whole JPEG image and only the mark that closes the fragments is absent, it is added.
+    """
+    header = pydicom.dcmread(io.BytesIO(data), specific_tags=tags, force=force)
+    if "PixelData" not in header and data.rstrip(b"\0").endswith(b"\xff\xd9"):
+        header = pydicom.dcmread(io.BytesIO(data + _END_OF_FRAGMENTS), specific_tags=tags, force=force)
+    return header
 
 
 def begins_like_dicom(start: bytes) -> bool:

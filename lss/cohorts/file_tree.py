@@ -213,18 +213,27 @@ ONE_PATIENT = "study"
 
 
 class OnePatientTree:
-    """Another tree's files put below one folder, so that all of them are one patient's."""
+    """Another tree's files put below one folder, so that all of them are one patient's.
 
-    def __init__(self, tree: Tree) -> None:
+    `name`, if there is one, is a further folder between the two: pictures may say nothing but by their folder's name.
+    """
+
+    def __init__(self, tree: Tree, name: str = "") -> None:
         self.tree = tree
+        self.above = f"{ONE_PATIENT}/{name}" if name else ONE_PATIENT
 
     def files(self, under: str = "") -> list[str]:
         """See `Tree`."""
-        return [f"{ONE_PATIENT}/{file}" for file in self.tree.files(under.removeprefix(ONE_PATIENT).removeprefix("/"))]
+        own = under.removeprefix(self.above).removeprefix(ONE_PATIENT).removeprefix("/")
+        return [f"{self.above}/{file}" for file in self.tree.files(own)]
 
     def read(self, file: str) -> bytes:
         """See `Tree`."""
-        return self.tree.read(file.removeprefix(f"{ONE_PATIENT}/"))
+        return self.tree.read(self.own_name(file))
+
+    def own_name(self, file: str) -> str:
+        """A file's path in the other tree."""
+        return file.removeprefix(f"{self.above}/")
 
     @contextmanager
     def open(self, file: str) -> Iterator[BinaryIO]:

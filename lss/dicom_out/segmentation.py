@@ -69,6 +69,8 @@ def segmentation(
     )  # (slices, rows, columns, kinds)
     first = sources[0].data
     framed = sources[0].frame is not None
+    if framed:
+        sources[0].share_groups()
     made = hd.seg.Segmentation(
         source_images=[first] if framed else [source.data for source in sources],
         pixel_array=stacked,

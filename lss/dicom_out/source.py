@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import highdicom as hd
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from lss.cohorts.dicom_header import read_closed
 from lss.errors import LssError
 
 
@@ -48,14 +47,35 @@ class SourceImage:
         groups = own if name in own else self.data.SharedFunctionalGroupsSequence[0]
         return groups[name].value[0]
 
+    def share_groups(self) -> None:
+        """Put the frame's pixel measures and orientation among the groups that all frames share.
+
+        Libraries look for them there alone. What is a frame's own goes before it, so nothing is lost.
+        """
+        if "SharedFunctionalGroupsSequence" not in self.data or not self.data.SharedFunctionalGroupsSequence:
+            self.data.SharedFunctionalGroupsSequence = [Dataset()]
+        own = self.data.PerFrameFunctionalGroupsSequence[(self.frame or 1) - 1]
+        for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+            if name in own:
+                setattr(self.data.SharedFunctionalGroupsSequence[0], name, own[name].value)
+
 
 def read_source(data: bytes, frame: int | None = None) -> SourceImage:
     """The source image in a DICOM file; `frame` counts from 1 in a multi-frame one, None for a single image.
 
     Raises LssError for a file without what an object has to refer to.
     """
+    header = read_source_header(data)
+    return SourceImage(header, frame if "PerFrameFunctionalGroupsSequence" in header else None)
+
+
+def read_source_header(data: bytes) -> Dataset:
+    """The whole header of a DICOM file, for the `SourceImage` of each of its frames.
+
+    Raises LssError for a file without what an object has to refer to.
+    """
     try:
-        header = pydicom.dcmread(io.BytesIO(data), force=data[128:132] != b"DICM")
+        header = read_closed(data, force=data[128:132] != b"DICM")
     except Exception as error:  # whatever a broken header makes pydicom raise
         raise LssError(f"no DICOM objects can be made from a broken header ({type(error).__name__})") from error
     lack = [name for name in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows")
@@ -68,4 +88,4 @@ def read_source(data: bytes, frame: int | None = None) -> SourceImage:
             setattr(header, name, "")
     if not getattr(header.file_meta, "TransferSyntaxUID", None):
         header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return SourceImage(header, frame if "NumberOfFrames" in header and header.NumberOfFrames > 1 else None)
+    return header

@@ -14,7 +14,7 @@ from lss.dicom_out.documents import encapsulated_pdf, secondary_capture
 from lss.dicom_out.provenance import Provenance
 from lss.dicom_out.report import Measured, measurement_report
 from lss.dicom_out.segmentation import segmentation
-from lss.dicom_out.source import SourceImage, read_source
+from lss.dicom_out.source import SourceImage, read_source_header
 from lss.errors import LssError
 from lss.read.page import measure_text
 from lss.read.pictures import overlay
@@ -23,16 +23,16 @@ from lss.read.reading import Reading, SliceReading
 
 def sources_of(reading: Reading) -> dict[int, SourceImage]:
     """The source image of each slice by its number; {} where the study is no DICOM."""
-    files: dict[str, bytes] = {}
+    headers: dict[str, Dataset] = {}
     found = {}
     for one in reading.slices:
         item = one.item
-        if item.file not in files:
-            files[item.file] = reading.study.tree.read(item.file)
         try:
-            found[one.number] = read_source(files[item.file], frame=item.instance if "#" in item.image else None)
+            if item.file not in headers:
+                headers[item.file] = read_source_header(reading.study.tree.read(item.file))
         except LssError:
             return {}
+        found[one.number] = SourceImage(headers[item.file], item.instance if "#" in item.image else None)
     return found
 
 

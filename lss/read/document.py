@@ -8,7 +8,6 @@ from importlib.resources import files
 from typing import Any
 
 from lss import __version__
-from lss.cohorts.file_tree import ONE_PATIENT
 from lss.evaluation.summary import RESEARCH_ONLY
 from lss.measures.cutoffs import (
     AREA_CUTOFFS,
@@ -42,6 +41,7 @@ def study_document(
         prior: of an earlier study, measured only; None where there is none.
         objects: kind of each DICOM object that was written, by its file.
     """
+    own_name = reading.study.tree.own_name
     before = {disc.level: disc for disc in prior.discs if disc.level} if prior else {}
     return {
         "schema_version": SCHEMA_VERSION,
@@ -49,23 +49,18 @@ def study_document(
         "software": {"name": "lss", "version": __version__, "model": models.name, "weights": models.weights},
         "notes": list(reading.study.notes),
         "spine": None if reading.spine is None else {
-            "file": _named(reading.spine.file),
+            "file": own_name(reading.spine.file),
             "discs": [disc.level for disc in reading.spine.discs],
             "doubts": list(reading.spine.doubts),
         },
         "discs": [_disc(disc, before.get(disc.level) if disc.level else None) for disc in reading.discs],
-        "slices": [_slice(one) for one in reading.slices],
+        "slices": [_slice(one, reading) for one in reading.slices],
         "left_out": [
-            {"file": _named(reject.file), "reason": reject.reason, "detail": reject.detail, "remedy": reject.remedy}
+            {"file": own_name(reject.file), "reason": reject.reason, "detail": reject.detail, "remedy": reject.remedy}
             for reject in reading.study.rejects
         ],
         "dicom": dict(objects),
     }  # fmt: skip
-
-
-def _named(file: str) -> str:
-    """A file's path in the study, without the folder under which the reader sees it."""
-    return file.removeprefix(f"{ONE_PATIENT}/")
 
 
 def _disc(disc: DiscReading, before: DiscReading | None) -> dict[str, Any]:
@@ -116,11 +111,11 @@ def _change(disc: DiscReading, before: DiscReading | None) -> dict[str, Any] | N
     }
 
 
-def _slice(one: SliceReading) -> dict[str, Any]:
+def _slice(one: SliceReading, reading: Reading) -> dict[str, Any]:
     measure = one.measure
     return {
         "number": one.number,
-        "file": _named(one.item.file),
+        "file": reading.study.tree.own_name(one.item.file),
         "instance": one.item.instance,
         "block": one.block,
         "level": one.level.level,

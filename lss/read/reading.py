@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,14 @@ from lss.read.models import Models
 from lss.read.study import RefusedError, Study
 from lss.runtime.progress import progress
 
+if TYPE_CHECKING:
+    from lss.read.resume import KeptSlices
+
 MIN_CANAL_SHARE = 0.5
 """Where the spinal canal is found on fewer of the slices, the pictures are not taken for a lumbar spine."""
+
+REPORTS_PER_DISC = 5
+"""Of a stack with more slices through a disc, so many evenly spread ones get a report; a block has 4 or 5 slices."""
 
 Mask = NDArray[np.bool_]
 
@@ -85,6 +92,8 @@ def read_slices(
     seed: int,
     batch_size: int,
     *,
+    kept: KeptSlices | None = None,
+    reports: bool = True,
     shown: bool = True,
 ) -> Reading:
     """Read every axial slice of a study.
@@ -96,7 +105,9 @@ def read_slices(
         writing: how reports are decoded.
         seed: of the draws where reports are sampled.
         batch_size: slices that the networks see at a time.
-        shown: whether progress is told.
+        kept: where slices are kept that were read, should this run be interrupted; None keeps none.
+        reports: whether reports are written.
+        shown: whether progress is shown.
 
     Raises RefusedError where the pictures are not taken for a lumbar spine.
     """
@@ -110,12 +121,26 @@ def read_slices(
     for one in progress(slices, "slices prepared", unit="slice", shown=shown):
         _prepare(one, preparation, spine)
     _refuse_other_pictures(slices)
-    ready = [one for one in slices if one.prepared is not None]
+    discs = pooled(slices)
     if models is not None:
-        starts = range(0, len(ready), batch_size)
+        left = [one for one in slices if one.prepared is not None and not (kept and kept.take(one))]
+        described = {one.number for own in discs for one in _described(own)} if reports else set()
+        starts = range(0, len(left), batch_size)
         for start in progress(starts, "batches read", total=len(starts), unit="batch", shown=shown):
-            _read_batch(ready[start : start + batch_size], models, writing, seed)
-    return Reading(study, spine, slices, [_disc(own) for own in pooled(slices)])
+            batch = left[start : start + batch_size]
+            _read_batch(batch, models, writing, seed, described)
+            if kept is not None:
+                for one in batch:
+                    kept.keep(one)
+    return Reading(study, spine, slices, [_disc(own) for own in discs])
+
+
+def _described(own: list[SliceReading]) -> list[SliceReading]:
+    """The slices of a disc of which a report is written: all of a block, `REPORTS_PER_DISC` of a longer stack."""
+    ready = [one for one in own if one.prepared is not None]
+    if len(ready) <= REPORTS_PER_DISC:
+        return ready
+    return [ready[round(place)] for place in np.linspace(0, len(ready) - 1, REPORTS_PER_DISC)]
 
 
 def _blocks(axial: list[RawSlice]) -> list[int]:
@@ -149,7 +174,7 @@ def _prepare(one: SliceReading, preparation: Preparation, spine: Spine | None) -
     spacing = item.row_spacing_mm, item.column_spacing_mm
     geometry = item.geometry
     source = SliceImage(
-        f"{item.file}#{item.instance}",
+        str(one.number),  # not the file's name: a study in another form gets the same draws
         item.pixels,
         spacing,
         "T2",
@@ -183,10 +208,16 @@ def _refuse_other_pictures(slices: list[SliceReading]) -> None:
         )
 
 
-def _read_batch(batch: list[SliceReading], models: Models, writing: PredictParams, seed: int) -> None:
+def _read_batch(
+    batch: list[SliceReading], models: Models, writing: PredictParams, seed: int, described: set[int]
+) -> None:
+    """Fill in what the models say; a report only of the slices whose numbers are `described`."""
     for bundle in models.bundles:
-        prepared = [_prepared_for(one, bundle, models) for one in batch]
-        for one, said in zip(batch, bundle.predict(bundle.batch(prepared), writing=writing, seed=seed), strict=True):
+        asked = [one for one in batch if bundle is not models.writer or one.number in described]
+        if not asked:
+            continue
+        prepared = [_prepared_for(one, bundle, models) for one in asked]
+        for one, said in zip(asked, bundle.predict(bundle.batch(prepared), writing=writing, seed=seed), strict=True):
             if isinstance(said, GradePrediction):
                 one.probabilities, one.grade = said.probabilities, said.predicted
             elif isinstance(said, MaskPrediction):

@@ -20,8 +20,11 @@ from lss.read.models import Models, load_models
 from lss.read.page import study_page
 from lss.read.pictures import overlay, sagittal_picture
 from lss.read.reading import Reading, read_slices
+from lss.read.resume import KeptSlices
 from lss.read.study import open_study
-from lss.storage.io import atomic_folder, write_json, write_text
+from lss.storage.io import atomic_folder, read_json, write_json, write_text
+
+DOCUMENT = "study.json"
 
 IDENTIFIES = """This folder identifies a patient: names of files, identifiers and DICOM objects are the study's.
 Keep it as you keep the images. Research software, no medical device: a radiologist decides.
@@ -39,6 +42,7 @@ class Settings:
         device: auto, cpu or cuda.
         assumed_spacing_mm: pixel spacing of pictures, which have none.
         when: date and time in the DICOM objects.
+        reports: whether reports are written, which takes most of the time of a long stack.
     """
 
     writing: PredictParams
@@ -47,6 +51,7 @@ class Settings:
     device: str
     assumed_spacing_mm: float | None
     when: datetime
+    reports: bool = True
 
 
 def read_study(
@@ -58,19 +63,54 @@ def read_study(
         RefusedError: where the study is none to be read, with the reason; nothing is written.
         LssError: where output exists, or no model is trained.
     """
-    if output.exists() and not overwrite:
-        raise LssError(f"{output}: exists: this study may be read already. Give --overwrite, or another --output.")
+    _refuse_output(output, overwrite)
     opened = open_study(study, settings.assumed_spacing_mm)
     models = load_models(model, settings.device)
     preparation = models.grader.preparation
-    batch_size = settings.batch_size
-    reading = read_slices(opened, preparation, models, settings.writing, settings.seed, batch_size)
+    how = {"model": models.name, "writing": settings.writing.model_dump(), "seed": settings.seed,
+           "reports": settings.reports, "device": str(models.grader.device)}  # fmt: skip
+    kept = KeptSlices(output, how)
+    reading = read_slices(opened, preparation, models, settings.writing, settings.seed, settings.batch_size,
+                          kept=kept, reports=settings.reports)  # fmt: skip
     before = None
     if prior is not None:
         before = read_slices(open_study(prior, settings.assumed_spacing_mm), preparation, None, settings.writing,
-                             settings.seed, batch_size)  # fmt: skip
+                             settings.seed, settings.batch_size)  # fmt: skip
     document = write_reading(reading, before, models, output, settings)
-    return _summary(document, output)
+    kept.clear()
+    taken = f"{kept.found} slices were read by an earlier run that had not ended\n" if kept.found else ""
+    return taken + _summary(document, output)
+
+
+def _refuse_output(output: Path, overwrite: bool) -> None:
+    """Raise LssError where a reading cannot be written to `output`, before the study is read.
+
+    Nothing is replaced but an earlier reading or an empty folder, also where it may be.
+    """
+    if output.exists():
+        if not output.is_dir() or (any(output.iterdir()) and not (output / DOCUMENT).is_file()):
+            raise LssError(f"{output}: exists and is no reading of a study. Name another folder with --output.")
+        if (output / DOCUMENT).is_file() and not overwrite:
+            software = _software_of(output / DOCUMENT)
+            raise LssError(
+                f"{output}: a study was read into this folder already{software}. Look at {output / 'index.html'}, "
+                "give --overwrite to read anew, or another --output."
+            )
+    trial = output.parent / f".{output.name}-trial"
+    try:
+        write_text(trial, "")  # minutes before anything else is written
+        trial.unlink()
+    except LssError as error:
+        raise LssError(str(error).replace(str(trial), str(output))) from error
+
+
+def _software_of(document: Path) -> str:
+    """By what a reading was made, in words; empty where study.json does not say."""
+    try:
+        software = read_json(document)["software"]
+        return f" (lss {software['version']}, model {software['model']})"
+    except (LssError, KeyError, TypeError):
+        return ""
 
 
 def write_reading(
@@ -97,7 +137,7 @@ def write_reading(
             (folder / "dicom").mkdir()
         for name, (_, made) in objects.items():
             made.save_as(folder / "dicom" / name, enforce_file_format=True)
-        write_json(folder / "study.json", document)
+        write_json(folder / DOCUMENT, document)
         write_text(folder / "index.html", study_page(document, sagittal))
     return document
 

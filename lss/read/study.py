@@ -49,19 +49,15 @@ def open_study(path: Path, assumed_spacing_mm: float | None = None) -> Study:
         RefusedError: when there is nothing to read on: another body part, no axial T2, several patients.
         LssError: when the path does not exist or is no archive.
     """
-    tree = OnePatientTree(_tree_at(path))
-    nobody = FolderParams(
-        table=None, patient_column="", note_column=None, grade_column=None, plane_column=None, weighting_column=None
-    )
-    dataset = FolderDataset(path, nobody, assumed_spacing_mm, tree=tree)
-    record = dataset.read_patient(ONE_PATIENT)
-    rejects = [*record.rejects, *dataset.orphans()]
-    persons = {item.person for item in record.slices if item.person.lower().strip(" ^_-") not in NOBODY}
+    tree, slices, rejects = _read_files(path, assumed_spacing_mm, "")
+    if slices and all(item.plane == "unknown" for item in slices):  # pictures: their folder may say what they are
+        tree, slices, rejects = _read_files(path, assumed_spacing_mm, path.resolve().name.split(".")[0])
+    persons = {item.person for item in slices if item.person.lower().strip(" ^_-") not in NOBODY}
     if len(persons) > 1:
         raise RefusedError(f"{path}: holds images of {len(persons)} patients (PatientID). Bring one patient's study.")
-    axial = [item for item in record.slices if item.plane == "axial" and item.weighting == "T2"]
+    axial = [item for item in slices if item.plane == "axial" and item.weighting == "T2"]
     if not axial:
-        raise RefusedError(f"{path}: no axial T2 slices. {_what_is_there(record.slices, rejects)}")
+        raise RefusedError(f"{path}: no axial T2 slices. {_what_is_there(slices, rejects)}")
     notes = []
     studies = Counter(item.study for item in axial)
     chosen = max(studies, key=lambda study: (studies[study], study))
@@ -83,8 +79,21 @@ def open_study(path: Path, assumed_spacing_mm: float | None = None) -> Study:
         raise RefusedError(
             f"{path}: all axial T2 slices are stored with the back on top. Export them as radiologists see them."
         )
-    slices = [item for item in record.slices if item.study == chosen or item.geometry is None]
-    return Study(slices, _from_the_head(kept), rejects, notes, tree)
+    own = [item for item in slices if item.study == chosen or item.geometry is None]
+    return Study(own, _from_the_head(kept), rejects, notes, tree)
+
+
+def _read_files(
+    path: Path, assumed_spacing_mm: float | None, name: str
+) -> tuple[OnePatientTree, list[RawSlice], list[Reject]]:
+    """All slices and rejects of a study; `name` stands for the folder that its files lie in, "" for none."""
+    tree = OnePatientTree(_tree_at(path), name)
+    nobody = FolderParams(
+        table=None, patient_column="", note_column=None, grade_column=None, plane_column=None, weighting_column=None
+    )
+    dataset = FolderDataset(path, nobody, assumed_spacing_mm, tree=tree)
+    record = dataset.read_patient(ONE_PATIENT)
+    return tree, record.slices, [*record.rejects, *dataset.orphans()]
 
 
 def _tree_at(path: Path) -> Tree:
@@ -125,4 +134,7 @@ def _what_is_there(slices: list[RawSlice], rejects: list[Reject]) -> str:
     reasons = Counter(f"{reject.reason} ({reject.detail})" for reject in rejects)
     found = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(6)) or "no image that can be read"
     left = "; left out: " + ", ".join(f"{why}: {count}" for why, count in reasons.most_common(4)) if reasons else ""
-    return f"There are: {found}{left}."
+    remedy = ""
+    if slices and all(item.plane == "unknown" or item.weighting == "unknown" for item in slices):
+        remedy = " Pictures say what they are by a name: if they are axial T2 slices, call their folder axial_t2."
+    return f"There are: {found}{left}.{remedy}"

@@ -7,84 +7,25 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import highdicom as hd
 import jsonschema
 import numpy as np
 import pydicom
 import pytest
 from dicom_files import SAGITTAL, dataset
-from imaging_study import study as stages_up_to_shards
+from small_readers import read_all
 from typer.testing import CliRunner
 
 from lss.cli import app
 from lss.errors import LssError
-from lss.phantom.archive import Plan, write_patient
-from lss.project.params import Params, load_params
 from lss.read.document import load_schema
-from lss.read.models import Models, load_models
-from lss.read.reading import Reading, pooled, read_slices
+from lss.read.models import Models
+from lss.read.reading import Reading, pooled
 from lss.read.run import Settings, read_study, write_reading
 from lss.read.study import RefusedError, open_study
-from lss.stages import train, weights
-
-GRADES = {"L3-L4": "A", "L4-L5": "A", "L5-S1": "BC"}
-SEED = 5
-
-
-@pytest.fixture(scope="module")
-def params(project_root: Path) -> Params:
-    return load_params(project_root / "params.yaml")
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Models:
-    """A grader and a masker, trained for one epoch on a few coarse slices: they read, whatever they say."""
-    folder = tmp_path_factory.mktemp("models")
-    few = {
-        task: getattr(params.train, task).model_copy(update={"epochs": 1})
-        for task in ("classification", "segmentation")
-    }
-    chosen = params.model_copy(update={"train": params.train.model_copy(update={"mask_size": 32, **few})})
-    stages_up_to_shards(folder, chosen, chosen.shards)
-    shards = {name: [folder / f"{name}-{batch}.parquet" for batch in ("00", "01")] for name in ("train", "val")}
-    weights.run(chosen.weights, 1, backbone="biomedclip", published=folder, folder=folder / "weights",
-                manifest=folder / "w.json")  # fmt: skip
-    for task, loss in (("classification", "cross_entropy"), ("segmentation", "pid_tversky")):
-        train.run(
-            chosen.train, 3, execution=chosen.execution, backbone="biomedclip", task=task, loss=loss,
-            weights=folder / "weights", shards=shards, segmentation=None,
-            folder=folder / "biomedclip" / f"{task}-{loss}",
-            state=folder / "state", manifest=folder / "t.json",
-        )  # fmt: skip
-    return load_models(folder / "biomedclip", "cpu", folder / "weights")
-
-
-@pytest.fixture(scope="module")
-def settings(params: Params) -> Settings:
-    return Settings(params.predict, 8, 0, "cpu", None, datetime(2026, 1, 2, 3, 4, 5))
-
-
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
-    """A phantom study that the models never saw, and its truth."""
-    root = tmp_path_factory.mktemp("phantom")
-    truth = write_patient(Plan(31, GRADES), root, SEED)
-    return root / "01_MRI_Data" / "0031", [row for row in truth if row["clean"] is not None]
-
-
-@pytest.fixture(scope="module")
-def reading(patient: tuple[Path, Any], models: Models, settings: Settings) -> Reading:
-    return read_all(patient[0], models, settings)
-
-
-def read_all(path: Path, models: Models | None, settings: Settings, like: Models | None = None) -> Reading:
-    preparation = (models or like).grader.preparation  # type: ignore[union-attr]
-    return read_slices(open_study(path), preparation, models, settings.writing, 0, 8, shown=False)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,88 @@
+"""Slices that an interrupted run of the same command has read already: they are not read again.
+
+Each slice is one small file in a hidden folder beside the output, which goes when the reading is whole. A file is named
+by everything that its content depends on: pixels, spacing, level, models, settings and version.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from lss import __version__
+from lss.errors import LssError
+from lss.read.reading import Mask, SliceReading
+from lss.storage.io import read_json, write_json
+
+
+class KeptSlices:
+    """The folder of slices read so far.
+
+    Attributes:
+        folder: made by the first slice that is kept.
+        found: how many slices were taken over from an earlier run.
+    """
+
+    def __init__(self, output: Path, how: dict[str, Any]) -> None:
+        """Keep slices beside `output`; `how` is what all slices depend on (models, settings), as JSON values."""
+        self.folder = output.parent / f".{output.name}-unfinished"
+        self.found = 0
+        self._how = json.dumps([how, __version__], sort_keys=True, default=str)
+
+    def _path(self, one: SliceReading) -> Path:
+        item = one.item
+        digest = hashlib.sha256(self._how.encode())
+        for part in (item.pixels.shape, item.row_spacing_mm, item.column_spacing_mm, one.level.level, one.number):
+            digest.update(f"{part} ".encode())
+        if item.geometry is not None:
+            digest.update(item.geometry.orientation_6.tobytes())
+        digest.update(np.ascontiguousarray(item.pixels).tobytes())
+        return self.folder / f"{digest.hexdigest()[:32]}.json"
+
+    def take(self, one: SliceReading) -> bool:
+        """Fill `one` with what an earlier run read of it; false where it read nothing. A damaged file is none."""
+        path = self._path(one)
+        if not path.is_file():
+            return False
+        try:
+            stored = read_json(path)
+            mask = _unpacked(stored.pop("mask"))
+        except (LssError, ValueError, KeyError, AttributeError):
+            return False
+        for name, value in stored.items():
+            setattr(one, name, value)
+        one.mask = mask
+        self.found += 1
+        return True
+
+    def keep(self, one: SliceReading) -> None:
+        """Write down what the models said of `one`."""
+        said = {name: getattr(one, name) for name in ("probabilities", "grade", "area_percent", "report")}
+        said |= {"disagreements": one.disagreements, "mask": _packed(one.mask)}
+        write_json(self._path(one), said)
+
+    def clear(self) -> None:
+        """Remove the folder: the reading is whole."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _packed(mask: Mask | None) -> str | None:
+    if mask is None:
+        return None
+    return base64.b64encode(cv2.imencode(".png", mask.astype(np.uint8))[1].tobytes()).decode("ascii")
+
+
+def _unpacked(text: str | None) -> Mask | None:
+    if text is None:
+        return None
+    found = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None:
+        raise ValueError("no PNG")
+    return found > 0
