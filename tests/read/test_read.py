@@ -121,11 +121,6 @@ def test_the_same_study_as_prior_shows_no_change(
     jsonschema.validate(document, load_schema())
 
 
-def test_an_output_that_is_there_is_kept(patient: tuple[Path, Any], settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(LssError, match="--overwrite"):
-        read_study(patient[0], tmp_path, tmp_path / "models", settings)
-
-
 def test_without_a_model_it_says_which_command_trains_one(
     patient: tuple[Path, Any], settings: Settings, tmp_path: Path
 ) -> None:
