@@ -21,7 +21,7 @@ from lss.backbones import load_backbone
 from lss.backbones.base import Backbone
 from lss.domain.grades import LEVELS
 from lss.model.network import ClassificationNetwork, Output, SegmentationNetwork, network_config
-from lss.model.prompt_bank import questions
+from lss.model.prompt_bank import prompt_queries
 from lss.notes.prompts import GRADE_PROMPTS, prompt_text
 from lss.project.params import load_params
 from lss.runtime.progress import progress
@@ -139,7 +139,7 @@ def answers(network: nn.Module, samples: Seen, said: str = "own") -> NDArray[np.
     with torch.no_grad():
         for batch in BatchLoader(samples, BATCH, None).batches():
             levels = [row["level"] for row in batch.rows]
-            asked_B3 = questions(levels, said=said)
-            output: Output = network(batch.image_B1YX, batch.grade_B, asked_B3)
+            query_B3 = prompt_queries(levels, content=said)
+            output: Output = network(batch.image_B1YX, batch.grade_B, query_B3)
             logits.append(output.logits)
     return torch.cat(logits).numpy()

@@ -224,10 +224,10 @@ class ArmTask(ReportTask):
             translate_sides(state_area(report, area), sides)
             for report, area, sides in zip(reports, evidence.area_percent, evidence.view_sides, strict=True)
         ]
-        ids_BT, target_BT = self.module.teaching_ids(stated)
+        ids_BT, target_BT = self.module.teacher_forcing_ids(stated)
         features_BRL, _ = self.module.encoder(evidence)
         context_BRL = self.module.writer.context(features_BRL, evidence.projected_BML)
-        logits_BTV = self.module.writer.teach(context_BRL, ids_BT).float()
+        logits_BTV = self.module.writer.teacher_forced(context_BRL, ids_BT).float()
         nll_BT = nn.functional.cross_entropy(
             logits_BTV.transpose(1, 2), target_BT, reduction="none", ignore_index=IGNORED
         )

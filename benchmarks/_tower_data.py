@@ -56,7 +56,7 @@ def real_part(folder: Path, spacing: float, params: Params, path: Path) -> tuple
         around = region_of_interest(
             clean, spacing, spacing, "T2", "canal", settings.roi_size_mm, settings.roi_margin_mm
         )
-        if not around.found:
+        if not around.detected:
             continue
         centre = (around.centre_row, around.centre_column)
         view = field_of_view(clean.shape, (spacing, spacing), centre, params.shards.crop_mm)

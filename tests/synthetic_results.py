@@ -244,7 +244,7 @@ def run_evaluate(
         statistics=found.statistics_path,
         manifest=folder / "results/manifests/evaluate.json",
         manifests=manifests or [],
-        kept=kept,
+        kept_run=kept,
     )
     return found
 

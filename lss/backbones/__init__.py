@@ -54,9 +54,9 @@ def load_backbone(name: str, folder: Path, *, quantise: bool, device: torch.devi
     except Exception as error:  # the libraries raise whatever a wrong file makes them stumble over
         if "out of memory" in str(error):
             raise
-        said = f"{type(error).__name__}: {str(error).strip()}"
+        message = f"{type(error).__name__}: {str(error).strip()}"
         raise LssError(
-            f"{folder}: cannot be loaded as {name} ({said}). Is every file of the published repository there and "
+            f"{folder}: cannot be loaded as {name} ({message}). Is every file of the published repository there and "
             "whole? `lss fetch weights` checks them by hash; then run `lss weights`."
         ) from error
     held = backbone.model.state_dict().keys()
@@ -84,8 +84,8 @@ def _check_size(cls: type[Backbone], folder: Path) -> None:
 
 def _try_tokenizer(backbone: Backbone) -> None:
     """Raise ValueError where the tokenizer cannot tell words apart, or is not of the size of the model's embeddings."""
-    found = [tuple(backbone.tokenizer(word).input_ids) for word in ("severe", "no", "L4-L5")]
-    if len(set(found)) < len(found):
+    encoded = [tuple(backbone.tokenizer(word).input_ids) for word in ("severe", "no", "L4-L5")]
+    if len(set(encoded)) < len(encoded):
         raise ValueError("its tokenizer cannot tell words apart: are the tokenizer's files empty?")
     known = len(backbone.tokenizer)
     for name, module in backbone.model.named_modules():
@@ -100,5 +100,5 @@ def _try_tokenizer(backbone: Backbone) -> None:
 def backbone_class(name: str) -> type[Backbone]:
     """Return the class of the backbone called `name`. Raises LssError for an unknown name."""
     module, _, of_module = backbone_record(name).loader.partition(":")
-    found: type[Backbone] = getattr(import_module(module), of_module)  # each pulls in a library of several seconds
-    return found
+    loaded: type[Backbone] = getattr(import_module(module), of_module)  # each pulls in a library of several seconds
+    return loaded

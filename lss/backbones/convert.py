@@ -90,9 +90,9 @@ def llava_config(source: Path, vision: CLIPVisionConfig) -> LlavaConfig:
         "mm_hidden_size": vision.hidden_size,
     }
     for field, value in expected.items():
-        found = config.get(field, "patch" if field == "mm_vision_select_feature" else None)
-        if found != value:
-            raise LssError(f"{path}: {field}: is {found!r}, should be {value!r}. It is no LLaVA-Med v1.5 checkpoint.")
+        value = config.get(field, "patch" if field == "mm_vision_select_feature" else None)
+        if value != value:
+            raise LssError(f"{path}: {field}: is {value!r}, should be {value!r}. It is no LLaVA-Med v1.5 checkpoint.")
     fields = set(MistralConfig().to_dict()) & set(config) - {"model_type", "architectures", "transformers_version"}
     text = {field: config[field] for field in fields}
     if "rope_theta" in config:  # the published file has it at the top; transformers 5 wants it in a group
@@ -175,8 +175,8 @@ def _strange(weights: Any) -> Iterator[str]:
 
 def _weight_map(index: Path) -> dict[str, str]:
     """Return which file holds which weight; LssError where the file is no such index."""
-    found = read_json(index)
-    places = found.get("weight_map") if isinstance(found, dict) else None
+    index_file = read_json(index)
+    places = index_file.get("weight_map") if isinstance(index_file, dict) else None
     if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
         raise LssError(f"{index}: weight_map: is no index of a checkpoint's files. Fetch the checkpoint again.")
     if outside := next((file for file in places.values() if Path(file).name != file), None):

@@ -214,8 +214,8 @@ def summarise_tensors(names: Iterable[str]) -> dict[str, int]:
 
 def refuse_partial(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
     """Raise LssError that names missing and unexpected weights: half a model would train without a word."""
-    found = {"missing": sorted(missing), "unexpected": sorted(unexpected)}
-    parts = [f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in found.items() if keys]
+    mismatches = {"missing": sorted(missing), "unexpected": sorted(unexpected)}
+    parts = [f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in mismatches.items() if keys]
     if parts:
         raise LssError(
             f"{folder}: weights do not fit the model: {'; '.join(parts)}. The files are of another model or "

@@ -100,18 +100,18 @@ def quantised_summary(backbone: Backbone) -> dict[str, dict[str, Any]]:
 
     Empty where nothing is quantised. `other` is what lies in no tower.
     """
-    found: dict[str, dict[str, Any]] = {}
+    layers: dict[str, dict[str, Any]] = {}
     for name in quantised_modules(backbone):
         tower, prefix = next(
             ((tower, prefix) for tower, prefix in backbone.tower_prefixes.items() if name.startswith(f"{prefix}.")),
             ("other", ""),
         )
         kind = re.sub(r"^(?:.*\.)?\d+\.", "", name.removeprefix(f"{prefix}."))
-        of_tower = found.setdefault(tower, {"layers": 0, "weights": 0, "kinds": []})
+        of_tower = layers.setdefault(tower, {"layers": 0, "weights": 0, "kinds": []})
         of_tower["layers"] += 1
         of_tower["weights"] += weight_count(backbone.model.get_submodule(name).weight)
         of_tower["kinds"] = sorted({*of_tower["kinds"], kind})
-    return found
+    return layers
 
 
 def weight_count(parameter: torch.Tensor) -> int:
@@ -200,8 +200,8 @@ def load_adapters(backbone: Backbone, folder: Path, *, trainable: bool = False) 
     wanted = {
         name: tensor.shape for name, tensor in get_peft_model_state_dict(adapted, save_embedding_layers=False).items()
     }
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    if wrong := sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name)):
+    stored = {name: tensor.shape for name, tensor in tensors.items()}
+    if wrong := sorted(name for name in {*wanted, *stored} if wanted.get(name) != stored.get(name)):
         raise LssError(
             f"{path}: {len(wrong)} tensors are missing, unexpected or of another shape ({wrong[0]}). {_RETRAIN}"
         )

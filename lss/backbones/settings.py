@@ -40,8 +40,8 @@ class WeightSource(Section):
 
     def of(self, backbone: str) -> CheckpointParams:
         """The sub-section of a backbone."""
-        found: CheckpointParams = getattr(self, backbone)
-        return found
+        settings: CheckpointParams = getattr(self, backbone)
+        return settings
 
 
 if TYPE_CHECKING:

@@ -112,10 +112,10 @@ def read_preprocessing(folder: Path) -> dict[str, Any]:
     """
     files = [folder / "preprocessor_config.json", folder / "processor_config.json"]
     for file in files:
-        found = read_json(file) if file.is_file() else {}
-        found = found.get("image_processor", found)
-        if {"image_mean", "image_std"} <= found.keys():
-            return dict(found)
+        config = read_json(file) if file.is_file() else {}
+        config = config.get("image_processor", config)
+        if {"image_mean", "image_std"} <= config.keys():
+            return dict(config)
     raise LssError(
         f"{folder}: neither {files[0].name} nor {files[1].name} with image_mean and image_std: not there. Put the "
         "files of the published repository there (`lss fetch weights`) and run `lss weights`."

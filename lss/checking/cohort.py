@@ -62,34 +62,34 @@ def check_cohort(
     """
     names = pseudonyms(params.ingest.pseudonym_key_file, params.seed)
     reader, cohort, problems = open_for_check(folder, params.cohort, params.ingest)
-    found = Checked(cohort, problems=problems)
+    checked = Checked(cohort, problems=problems)
     if reader is None:
-        return found
+        return checked
     known: dict[str, str] = {}  # file or patient by its pseudonym
     lost: list[Row] = []
     has_notes = cohort.name != "folder" or cohort.folder.table is not None
     for patient in progress(reader.patients(), "check", unit="patient"):
         known[names.patient(patient)] = f"patient {patient}"
-        slices, rows, rejects = _read(reader, patient, found, params, names)
-        kept = [reject for reject in rejects if has_notes or reject.reason != "images without a note"]
-        found.problems += [of_reject(reject, cohort, patient) for reject in kept]
+        slices, rows, rejects = _read(reader, patient, checked, params, names)
+        relevant = [reject for reject in rejects if has_notes or reject.reason != "images without a note"]
+        checked.problems += [of_reject(reject, cohort, patient) for reject in relevant]
         lost += [{"file_key": reject.file, "reason": reject.reason} for reject in rejects]
         known |= {row["slice_key"]: row["file"] for row in rows}
-        found.rows += rows
+        checked.rows += rows
         if see is not None:
             see(slices, rows)
     for reject in reader.orphans():
-        found.problems.append(of_reject(reject, cohort))
+        checked.problems.append(of_reject(reject, cohort))
         lost.append({"file_key": reject.file, "reason": reject.reason})
-    found.problems += _of_cohort(found, lost, params, lambda text: _named(text, known))
-    found.problems.sort(key=lambda problem: list(Weight).index(problem.weight))
-    return found
+    checked.problems += _of_cohort(checked, lost, params, lambda text: _named(text, known))
+    checked.problems.sort(key=lambda problem: list(Weight).index(problem.weight))
+    return checked
 
 
 def _read(
-    reader: Cohort, patient: str, found: Checked, params: Params, names: Pseudonyms
+    reader: Cohort, patient: str, checked: Checked, params: Params, names: Pseudonyms
 ) -> tuple[list[RawSlice], list[Row], list[Reject]]:
-    """Return slices, rows and rejects of a patient; what is doubtful of him goes into `found`."""
+    """Return slices, rows and rejects of a patient; what is doubtful of him goes into `checked`."""
     from lss.notes.doubt import doubtful_words
 
     record = reader.read_patient(patient)
@@ -99,7 +99,7 @@ def _read(
     rows = []
     files = Counter(item.file for item in record.slices)
     for item in record.slices:
-        row = slice_row(item, found.cohort.name, patient, note, grading, params.ingest, names)
+        row = slice_row(item, checked.cohort.name, patient, note, grading, params.ingest, names)
         del row["pixels"]
         row["note_hash"] = note_hash(row.pop("note"))
         row |= {"file": item.file, "patient": patient, "reason": why_unused(row, params.split)}
@@ -109,11 +109,11 @@ def _read(
         number = item.instance if files[item.file] > 1 else None
         if "assumed" in row["spacing_reason"]:
             why = row["spacing_reason"]
-            found.problems.append(
+            checked.problems.append(
                 Problem(Weight.AS_IT_SHOULD, "assumed spacing", why, *_ASSUMED, item.file, number, patient)
             )
-        found.problems += [
-            _look(kind, why, found.cohort, _LOOKS[kind], item.file, patient, number)
+        checked.problems += [
+            _look(kind, why, checked.cohort, _LOOKS[kind], item.file, patient, number)
             for kind, why in row["looks"].items()
         ]
     where = f"patient {patient}"
@@ -121,18 +121,18 @@ def _read(
         if words := doubtful_words(note):
             remedy = "Read the note; where it was misread, give the patient a grade in the table."
             detail = "no rule knows: " + "; ".join(words)
-            found.problems.append(_look("doubtful note", detail, found.cohort, remedy, where, patient))
+            checked.problems.append(_look("doubtful note", detail, checked.cohort, remedy, where, patient))
         if grading.grade is None:
             remedy = "Its slices take no grade; give the patient one in the table if the images show it."
-            found.problems.append(
-                _look("note without grade", "it grades no stenosis", found.cohort, remedy, where, patient)
+            checked.problems.append(
+                _look("note without grade", "it grades no stenosis", checked.cohort, remedy, where, patient)
             )
     return record.slices, rows, [*record.rejects, *rejects]
 
 
 def _looks(row: Row) -> dict[str, str]:
     """Return what of a slice wants a look, and why."""
-    found = {
+    looks = {
         what if what.endswith("unknown") else f"doubtful {what}": why
         for what, why in doubts(row).items()
         if what != "assumed spacing"  # its owner set it
@@ -141,8 +141,8 @@ def _looks(row: Row) -> dict[str, str]:
     low, high = FIELD_OF_VIEW_MM
     if row["weighting"] not in NO_ANATOMY and not all(low <= side <= high for side in sides):
         spacing = f"{row['row_spacing_mm']:.4g} x {row['column_spacing_mm']:.4g} mm per pixel"
-        found["unusual spacing"] = f"{spacing}: the slice would be {sides[0]:.0f} x {sides[1]:.0f} mm"
-    return found
+        looks["unusual spacing"] = f"{spacing}: the slice would be {sides[0]:.0f} x {sides[1]:.0f} mm"
+    return looks
 
 
 _ASSUMED = "ingest.assumed_spacing_mm", "Check that the images have this spacing: masks are measured with it."
@@ -169,9 +169,9 @@ def _look(
     return Problem(Weight.LOOK, kind, detail, mended_by(kind, cohort), remedy, file, number, patient)
 
 
-def _of_cohort(found: Checked, lost: list[Row], params: Params, named: Callable[[str], str]) -> list[Problem]:
+def _of_cohort(checked: Checked, lost: list[Row], params: Params, named: Callable[[str], str]) -> list[Problem]:
     """Return what only all patients together tell: shares, copies between patients, subsets."""
-    cohort, rows = found.cohort, found.rows
+    cohort, rows = checked.cohort, checked.rows
     problems = [
         of_reject(Reject(known_file, shared["reason"], named(shared["detail"]), shared["remedy"]), cohort)
         for shared in drop_shared_images(rows)
@@ -227,10 +227,10 @@ def _near_copies(rows: list[Row], person_of: dict[str, str], cohort: CohortParam
     used = [row for row in rows if row["reason"] is None]
     images = [row["thumbnail"] for row in used]
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    found = (
+    copies = (
         (used[copy.first], used[copy.second]) for copy in find_copies(images, images, bits) if copy.first < copy.second
     )
-    for first, second in found:
+    for first, second in copies:
         if person_of[first["patient_key"]] != person_of[second["patient_key"]]:
             pairs[first["patient"], second["patient"]].append((first["file"], second["file"]))
     remedy = "Is it one person under two numbers? The run stops where they fall into two subsets."

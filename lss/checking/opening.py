@@ -38,10 +38,10 @@ def open_for_check(
     if folder is not None and folder.resolve() != cohort.root.resolve():
         cohort = cohort.model_copy(update={"name": _kind(folder), "root": folder})
     if cohort.name == "folder" and cohort.root.is_dir():
-        settings, found = _usable_table(cohort.root, cohort.folder)
-        problems += found
-        settings, found = _usable_slices(cohort.root, settings)
-        problems += found
+        settings, wrong = _usable_table(cohort.root, cohort.folder)
+        problems += wrong
+        settings, wrong = _usable_slices(cohort.root, settings)
+        problems += wrong
         cohort = cohort.model_copy(update={"folder": settings})
     lacks = all_missing_files(cohort)
     if lacks:
@@ -54,8 +54,10 @@ def open_for_check(
     unread: list[LssError] = []
     try:
         reader = open_cohort(cohort, ingest, unread)
-        told = [str(error) for error in unread if not _is_named(str(error), lacks)]
-        problems += [_stop("table cannot be used", text, "", "See the detail; the rest was checked.") for text in told]
+        messages = [str(error) for error in unread if not _is_named(str(error), lacks)]
+        problems += [
+            _stop("table cannot be used", text, "", "See the detail; the rest was checked.") for text in messages
+        ]
         return reader, cohort, problems
     except LssError as error:
         stop = Problem(Weight.STOPS, "cannot be opened", str(error), remedy="See the detail.", file=str(cohort.root))
@@ -158,14 +160,14 @@ def _grade_column(settings: FolderParams, names: dict[str, str]) -> str | None:
 
 def _tables(root: Path) -> dict[str, set[str]]:
     """Return tables directly in a folder, with the names of their columns."""
-    found = {}
+    columns = {}
     for path in sorted(root.iterdir()):
         if path.suffix.lower() in TABLES and path.is_file() and not path.name.startswith((".", "~")):
             try:
-                found[path.name] = {plain(cell) for cell in (read_cells(path) or [[]])[0]}
+                columns[path.name] = {plain(cell) for cell in (read_cells(path) or [[]])[0]}
             except LssError:
-                found[path.name] = set()
-    return found
+                columns[path.name] = set()
+    return columns
 
 
 def _stop(kind: str, detail: str, mend: str, remedy: str, file: str = "") -> Problem:

@@ -23,7 +23,7 @@ _MEANING = {
 }
 
 
-def print_checked(found: Checked, cohort: CohortParams) -> None:
+def print_checked(checked: Checked, cohort: CohortParams) -> None:
     """Print what the cohort holds and one row per kind of problem, with a first example.
 
     Args:
@@ -31,9 +31,9 @@ def print_checked(found: Checked, cohort: CohortParams) -> None:
         cohort: settings of params.yaml; where others are needed for these files, they are printed too.
     """
     console = Console(highlight=False)
-    console.print(Text(summary(found)))
+    console.print(Text(summary(checked)))
     for weight in Weight:
-        kinds = _by_kind(problem for problem in found.problems if problem.weight is weight)
+        kinds = _by_kind(problem for problem in checked.problems if problem.weight is weight)
         if not kinds:
             continue
         title = f"{weight.value.capitalize()}: {_MEANING[weight]}"
@@ -47,10 +47,10 @@ def print_checked(found: Checked, cohort: CohortParams) -> None:
             example = ": ".join(filter(None, (PurePosixPath(first.file).name, first.detail)))
             table.add_row(*map(Text, (first.kind, str(len(of_kind)), example, first.mend or first.remedy)))
         console.print(table)
-    if found.is_clean:
+    if checked.is_clean:
         console.print("Nothing is to be mended.")
-    if found.cohort.root != cohort.root:
-        settings = f"  cohort.name: {found.cohort.name}\n  cohort.root: {found.cohort.root}"
+    if checked.cohort.root != cohort.root:
+        settings = f"  cohort.name: {checked.cohort.name}\n  cohort.root: {checked.cohort.root}"
         console.print(Text(f"To run on these files set in params.yaml:\n{settings}"))
 
 
@@ -62,15 +62,15 @@ def _by_kind(problems: Iterable[Problem]) -> list[list[Problem]]:
     return list(kinds.values())
 
 
-def summary(found: Checked) -> str:
+def summary(checked: Checked) -> str:
     """Return what the cohort holds, in one or two sentences."""
-    rows = found.rows
+    rows = checked.rows
     counts = [(len({row[key] for row in rows}), *words) for key, *words in _KEYS]
     held = ", ".join(f"{count} {one if count == 1 else more}" for count, one, more in counts)
     kinds = Counter(f"{row['plane']} {row['weighting']}" for row in rows)
     listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     used = sum(row["reason"] is None for row in rows)
-    text = f"{found.cohort.root}, read as '{found.cohort.name}': {held}"
+    text = f"{checked.cohort.root}, read as '{checked.cohort.name}': {held}"
     return f"{text} ({listed}); {used} would be worked on." if rows else f"{text}."
 
 

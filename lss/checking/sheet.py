@@ -66,16 +66,16 @@ class ContactSheet:
                 _thumbnail(item, row, alike, numbered=files[item.file] > 1) for item, row in shown
             )
 
-    def html(self, found: Checked, summary: str) -> str:
+    def html(self, checked: Checked, summary: str) -> str:
         """Return the sheet.
 
         Args:
             found: result of the check, for the patients without a usable slice too.
             summary: what the cohort holds, in a sentence.
         """
-        problems = Counter(p.kind for p in found.problems if p.weight is not Weight.AS_IT_SHOULD)
+        problems = Counter(p.kind for p in checked.problems if p.weight is not Weight.AS_IT_SHOULD)
         of_patient: dict[str, list[str]] = defaultdict(list)
-        for problem in found.problems:
+        for problem in checked.problems:
             if problem.patient and problem.weight is Weight.LEFT_OUT:
                 of_patient[problem.patient].append(f"{problem.kind}: {problem.file}")
         patients = sorted(self._patients.keys() | of_patient.keys(), key=natural_key)

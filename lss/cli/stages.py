@@ -50,7 +50,7 @@ def _cases() -> dict[str, Path]:
     return {task: Path(layout.CASES.format(task=task)) for task in ("classification", "segmentation", "report")}
 
 
-def _kept(params: Params) -> Path | None:
+def _kept_run(params: Params) -> Path | None:
     name = params.evaluate.compare_with
     return None if name is None else Path(layout.KEPT.format(name=name))
 
@@ -368,7 +368,7 @@ def evaluate() -> None:
         cases=_cases(),
         metrics=Path(layout.METRICS),
         statistics=Path(layout.STATISTICS),
-        kept=_kept(params),
+        kept_run=_kept_run(params),
         manifest=_manifest("evaluate"),
         manifests=[_manifest("cohort"), *(_manifest("train", *run) for run in model_runs(params.train))],
     )

@@ -69,7 +69,7 @@ def why(
     """
     from lss.lineage.chain import read_chain
     from lss.lineage.raw import read_raw
-    from lss.lineage.rows import Kept, kept_for_rows
+    from lss.lineage.rows import Scope, scope_of_rows
     from lss.lineage.why import why_text
 
     params = load_params()
@@ -77,11 +77,11 @@ def why(
     pairs = [text.partition("=") for text in where or []]
     if wrong := [text for text, (_, sign, _) in zip(where or [], pairs, strict=True) if not sign]:
         raise LssError(f"--where {wrong[0]}: should be COLUMN=VALUE, e.g. backbone=biomedclip.")
-    kept = Kept()
+    scope = Scope()
     if row is not None or pairs:
-        kept = kept_for_rows(path, params, row=row, where={column: value for column, _, value in pairs})
-        typer.echo(f"of these rows, which are about: {'; '.join(kept.about)}")
-    typer.echo(why_text(path, read_chain(params), read_raw(params), kept, all_files=files))
+        scope = scope_of_rows(path, params, row=row, where={column: value for column, _, value in pairs})
+        typer.echo(f"of these rows, which are about: {'; '.join(scope.about)}")
+    typer.echo(why_text(path, read_chain(params), read_raw(params), scope, all_files=files))
 
 
 @app.command(rich_help_panel=PANEL)

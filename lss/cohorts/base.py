@@ -221,13 +221,13 @@ def drop_duplicates(slices: Iterable[RawSlice]) -> tuple[list[RawSlice], list[Re
     Some archives number images from 1 in every series (RSNA 2024: STUDY.1.1, STUDY.1.2, ...). The same UID in another
     series, with other content, is another image: `image` is then set to a name with the series' in it.
     """
-    kept: dict[str, RawSlice] = {}
+    first_of: dict[str, RawSlice] = {}
     rejects: list[Reject] = []
     for item in slices:
-        first = kept.setdefault(item.image, item)
+        first = first_of.setdefault(item.image, item)
         if first is not item and first.series != item.series and first.source_sha256 != item.source_sha256:
             item.image = f"{item.series}\x1f{item.image}"
-            first = kept.setdefault(item.image, item)
+            first = first_of.setdefault(item.image, item)
         if first is item:
             continue
         if first.source_sha256 == item.source_sha256:
@@ -236,4 +236,4 @@ def drop_duplicates(slices: Iterable[RawSlice]) -> tuple[list[RawSlice], list[Re
             reason, detail = "duplicate UID", "same SOP instance UID as another file, other content"
             remedy = "Give each image its own SOPInstanceUID, or remove the wrong file. The first one was kept."
         rejects.append(Reject(item.file, reason, detail, remedy, private=f"as {first.file}"))
-    return list(kept.values()), rejects
+    return list(first_of.values()), rejects

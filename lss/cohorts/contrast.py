@@ -114,8 +114,8 @@ def weighting_from_name(name: str) -> tuple[str, str]:
     ('T2', "name says 't2'")
     """
     for kind, words in _NAMED_KINDS:
-        if found := words.search(name):
-            return kind, f"name says '{found.group(1).lower()}'"
+        if match := words.search(name):
+            return kind, f"name says '{match.group(1).lower()}'"
     kinds = sorted({"T" + digit for digit in _WEIGHTING.findall(_plainly(name))})
     if len(kinds) == 1:
         return kinds[0], f"name says '{kinds[0].lower()}'"
@@ -135,8 +135,8 @@ def kind_from_header(
         lossy: whether LossyImageCompression says 01.
     """
     for kind, values in _TYPES:
-        if found := sorted(image_type & values):
-            return kind, f"ImageType says {found[0]}"
+        if matches := sorted(image_type & values):
+            return kind, f"ImageType says {matches[0]}"
     if "SECONDARY" in image_type and not lossy:
         return "derived", "ImageType says SECONDARY"
     if "DERIVED" in image_type and not lossy and not image_type & CORRECTIONS:

@@ -124,8 +124,8 @@ def _slice(
     image_type = texts(header, "ImageType")
     lossy = str(header.get("LossyImageCompression", "") or "") == "01"
     contrast = image_type | texts(header, "AcquisitionContrast")
-    if found := kind_from_header(contrast, scanning, sequence, lossy=lossy) or quantity(header):
-        kind, kind_reason = found
+    if excluded := kind_from_header(contrast, scanning, sequence, lossy=lossy) or quantity(header):
+        kind, kind_reason = excluded
     planes = [plane_from_name(name)[0] for name in names]
     return RawSlice(
         file=file,
@@ -172,8 +172,8 @@ def _spelt_spacing(header: pydicom.Dataset) -> list[float]:
 
 def _instance(header: pydicom.Dataset) -> int:
     """Return InstanceNumber; 0 where it is missing, no number, or beyond 32 bits."""
-    found = number(header, "InstanceNumber")
-    return int(found) if found is not None and abs(found) < 2**31 else 0
+    instance = number(header, "InstanceNumber")
+    return int(instance) if instance is not None and abs(instance) < 2**31 else 0
 
 
 def missing_spacing(assumed_mm: float | None) -> tuple[float, float, str]:

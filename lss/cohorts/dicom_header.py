@@ -78,14 +78,14 @@ def patient_id(header: pydicom.Dataset) -> str:
 
 def people(header: pydicom.Dataset) -> frozenset[str]:
     """Return names, ids and addresses of the patient and of those who treat him, as they stand in the header."""
-    found = {patient_id(header)}
+    values = {patient_id(header)}
     for keyword in PEOPLE:
         try:
             value = header.get(keyword) or ()
-            found |= {str(part) for part in ([value] if isinstance(value, str | PersonName) else value)}
+            values |= {str(part) for part in ([value] if isinstance(value, str | PersonName) else value)}
         except Exception:  # a broken value is no reason to leave the image out
             continue
-    return frozenset(filter(None, found))
+    return frozenset(filter(None, values))
 
 
 def texts(header: pydicom.Dataset, keyword: str) -> frozenset[str]:
@@ -98,10 +98,10 @@ def floats(header: pydicom.Dataset, keyword: str) -> list[float] | None:
     """Return a multi-valued decimal attribute; None where it is missing or no numbers."""
     try:
         value = header.get(keyword)
-        found = [float(part) for part in value] if value is not None else None
+        values = [float(part) for part in value] if value is not None else None
     except (TypeError, ValueError, OverflowError):
         return None
-    return found if found and np.isfinite(found).all() else None
+    return values if values and np.isfinite(values).all() else None
 
 
 def number(header: pydicom.Dataset, keyword: str) -> float | None:

@@ -65,11 +65,11 @@ class FolderTree:
 
     def files(self, under: str = "") -> list[str]:
         """See `Tree`."""
-        found: list[str] = []
+        listed: list[str] = []
         seen: set[str] = set()
 
         def list_unreadable(error: OSError) -> None:
-            found.append(Path(error.filename).relative_to(self.root).as_posix())
+            listed.append(Path(error.filename).relative_to(self.root).as_posix())
 
         for folder, subfolders, names in os.walk(self.root / under, onerror=list_unreadable, followlinks=True):
             real = os.path.realpath(folder)
@@ -79,8 +79,8 @@ class FolderTree:
             seen.add(real)
             subfolders.sort()  # of two links to one folder the same is taken on every disk
             relative = os.path.relpath(folder, self.root)
-            found += names if relative == "." else [f"{relative}/{name}" for name in names]
-        return sorted((file for file in found if not is_ignored(file)), key=natural_key)
+            listed += names if relative == "." else [f"{relative}/{name}" for name in names]
+        return sorted((file for file in listed if not is_ignored(file)), key=natural_key)
 
     def folders(self, under: str = "") -> list[str]:
         """See `Tree`. Raises LssError when `under` cannot be listed."""

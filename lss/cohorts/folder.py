@@ -86,8 +86,8 @@ class FolderDataset:
         """See `Cohort`."""
         row = self._rows.get(patient, {})
         note = row.get(self._params.note_column or "")
-        said = {name: cell for name, cell in row.items() if name != self._params.note_column}
-        record = PatientRecord(note=note, people=people_of(said))
+        cells = {name: cell for name, cell in row.items() if name != self._params.note_column}
+        record = PatientRecord(note=note, people=people_of(cells))
         try:
             record.grading = self._grading(row)
         except ValueError as error:
@@ -213,12 +213,12 @@ class FolderDataset:
         else:
             refuse_no_image(file, data, self._discs)
             series = PurePosixPath(context.above).name
-            found = read_dicom(data, file, series, assumed_spacing_mm=self._assumed_spacing_mm)
-            for raw in found.slices:
+            file_slices = read_dicom(data, file, series, assumed_spacing_mm=self._assumed_spacing_mm)
+            for raw in file_slices.slices:
                 raw.study = raw.study or f"{context.patient}/{context.above}"
                 raw.series = raw.series or f"{context.patient}/{context.above}"
-            record.slices += found.slices
-            record.rejects += found.rejects
+            record.slices += file_slices.slices
+            record.rejects += file_slices.rejects
 
     def _picture(self, data: bytes, file: str, context: _Context) -> RawSlice:
         pixels, bits = read_picture(data)
@@ -305,15 +305,15 @@ def patients_of(files: Sequence[str], known: Container[str]) -> dict[str, str]:
     places = {file: _place(file, known) for file in files}
     counts = Counter(place for place in places.values() if place is not None)
     usual = min(counts, key=lambda place: (-counts[place], str(place)), default=None)  # digits before letters
-    found = {}
+    patients = {}
     for file, place in places.items():
         folders = PurePosixPath(file).parts[:-1]
         patient = patient_of(file, known)
         if isinstance(usual, int) and place != usual and len(folders) > usual:
             if place is None or patient.isdecimal():
                 patient = patient_number(folders[usual]) or folders[usual]
-        found[file] = patient
-    return found
+        patients[file] = patient
+    return patients
 
 
 def _place(file: str, known: Container[str]) -> int | str | None:

@@ -27,17 +27,17 @@ def label_mask(slices: Iterable[np.ndarray]) -> str | None:
     Args:
         slices: of one volume or picture, (rows, columns) each, read one after another.
     """
-    found: set[float] = set()
+    distinct: set[float] = set()
     pairs = equal = 0
     for values in slices:
-        found.update(np.unique(values).tolist())
-        if len(found) > MAX_MANY_LABELS:
+        distinct.update(np.unique(values).tolist())
+        if len(distinct) > MAX_MANY_LABELS:
             return None
         inside = values[:, 1:] != 0
         pairs += int(inside.sum())
         equal += int((inside & (values[:, 1:] == values[:, :-1])).sum())
-    if 1 < len(found) <= MAX_LABELS:
+    if 1 < len(distinct) <= MAX_LABELS:
         return f"at most {MAX_LABELS} distinct whole numbers"
-    if len(found) > 1 and equal > EQUAL_SHARE * pairs:
-        return f"{len(found)} distinct whole numbers in areas of one number each"
+    if len(distinct) > 1 and equal > EQUAL_SHARE * pairs:
+        return f"{len(distinct)} distinct whole numbers in areas of one number each"
     return None

@@ -84,9 +84,9 @@ class LssDataset:
             for file in files:
                 name = place.name(file)
                 try:
-                    found = self._read(place, file, discs)
-                    record.slices += found.slices
-                    record.rejects += found.rejects
+                    file_slices = self._read(place, file, discs)
+                    record.slices += file_slices.slices
+                    record.rejects += file_slices.rejects
                 except Exception as error:
                     reject = Reject.of(name, error)
                     record.rejects.append(reject)
@@ -119,13 +119,13 @@ class LssDataset:
             raise UnusableError("not a lumbar study", "its folder names another region", "Nothing to do.")
         data = place.tree.read(file)
         refuse_no_image(file, data, discs)
-        found = read_dicom(data, place.name(file), series, assumed_spacing_mm=self._assumed_spacing_mm)
+        file_slices = read_dicom(data, place.name(file), series, assumed_spacing_mm=self._assumed_spacing_mm)
         # a file without UIDs still belongs to the study and series of its folders
         above = PurePosixPath(place.name(file)).parent
-        for raw in found.slices:
+        for raw in file_slices.slices:
             raw.study = raw.study or above.parent.as_posix()
             raw.series = raw.series or above.as_posix()
-        return found
+        return file_slices
 
     def _known_levels(self, patient: str, series: list[list[str]]) -> tuple[dict[str, tuple[str, str]], list[Reject]]:
         """Return levels that the companion table gives to the files of a patient's axial series, by file."""
@@ -159,9 +159,9 @@ def _find_images(root: Path) -> tuple[list[_Place], list[Reject]]:
     for archive in archives:
         packed = ZipTree(archive)
         paths = (PurePosixPath(file).parts for file in packed.files())
-        found = {"/".join(parts[: parts.index(IMAGES) + 1]) for parts in paths if IMAGES in parts[:-1]}
-        places += [_Place(packed, images, archive.name) for images in sorted(found)]
-        if not found:
+        image_folders = {"/".join(parts[: parts.index(IMAGES) + 1]) for parts in paths if IMAGES in parts[:-1]}
+        places += [_Place(packed, images, archive.name) for images in sorted(image_folders)]
+        if not image_folders:
             unreadable = packed.rejects()[:1]
             reason = "; ".join(f"{reject.reason}, {reject.detail}. {reject.remedy}" for reject in unreadable)
             detail = f"no folder {IMAGES} in it{'; ' + reason if reason else ''}"

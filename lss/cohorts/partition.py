@@ -116,12 +116,12 @@ def drop_shared_images(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Returns:
         what was set aside, as rows of `REJECTS` but for the stage.
     """
-    kept: dict[str, dict[str, Any]] = {}
+    first_of: dict[str, dict[str, Any]] = {}
     aside = []
     for row in sorted(rows, key=lambda row: (row["reason"] is not None, row["patient_key"], row["slice_key"])):
-        if row["image_key"] is None or kept.setdefault(row["image_key"], row) is row:
+        if row["image_key"] is None or first_of.setdefault(row["image_key"], row) is row:
             continue
-        first = kept[row["image_key"]]
+        first = first_of[row["image_key"]]
         row["reason"] = row["reason"] or "image under two patients"
         aside.append(
             {

@@ -48,15 +48,15 @@ def disc_folders(files: Collection[str]) -> set[str]:
     >>> sorted(disc_folders(files))
     ['1', '2/Horos.app', '3/view']
     """
-    found = {
+    discs = {
         _folder(file) for file in files if _is_directory(file) or PurePosixPath(file).name.lower() == "autorun.inf"
     }
     for file in files:
         folders = file.split("/")[:-1]
-        found |= {"/".join(folders[: depth + 1]) for depth, name in enumerate(folders) if _VIEWERS.search(name)}
+        discs |= {"/".join(folders[: depth + 1]) for depth, name in enumerate(folders) if _VIEWERS.search(name)}
     programs = {_folder(file) for file in files if file.lower().endswith(".exe")} - {""}
     read = [file for file in files if file.lower().endswith(_READ)]
-    return found | {folder for folder in programs if not any(file.startswith(f"{folder}/") for file in read)}
+    return discs | {folder for folder in programs if not any(file.startswith(f"{folder}/") for file in read)}
 
 
 def is_on_disc(file: str, discs: set[str]) -> bool:

@@ -73,11 +73,11 @@ def _left(study: Sequence[RawSlice]) -> np.ndarray:
 
 
 def _by_series(study: Sequence[RawSlice]) -> list[list[RawSlice]]:
-    found: dict[tuple[str, str], list[RawSlice]] = defaultdict(list)
+    series: dict[tuple[str, str], list[RawSlice]] = defaultdict(list)
     for item in study:
         if item.geometry is not None:
-            found[item.series, item.geometry.frame].append(item)
-    return list(found.values())
+            series[item.series, item.geometry.frame].append(item)
+    return list(series.values())
 
 
 def _is_between(item: RawSlice, left_3: np.ndarray) -> bool:

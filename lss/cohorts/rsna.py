@@ -75,17 +75,17 @@ class RsnaDataset:
             try:
                 data = self._tree.read(file)
                 refuse_no_image(file, data, discs)
-                found = read_dicom(data, file, description, assumed_spacing_mm=self._assumed_spacing_mm)
+                file_slices = read_dicom(data, file, description, assumed_spacing_mm=self._assumed_spacing_mm)
             except Exception as error:
                 record.rejects.append(Reject.of(file, error))
                 continue
             named = whole_number(path.stem)
-            for item in found.slices:
+            for item in file_slices.slices:
                 item.study, item.series = item.study or patient, f"{patient}.{series}"
                 item.instance = item.instance or named or 0
                 files[series].append((named, item))
-            record.slices += found.slices
-            record.rejects += found.rejects
+            record.slices += file_slices.slices
+            record.rejects += file_slices.rejects
         record.slices, lost = settle_series(record.slices)
         record.rejects += lost
         known: dict[str, tuple[str, str]] = {}
@@ -164,11 +164,11 @@ class RsnaDataset:
                 self._reject(
                     f"{table.name}#row{self._rows_of[key]}", "ambiguous level", detail, "Keep one level an instance."
                 )
-        found: dict[str, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
+        levels_of: dict[str, dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
         for (study, series_id, instance), levels in shown.items():
             if len(levels) == 1:
-                found[study][series_id][instance] = levels.pop()
-        return found
+                levels_of[study][series_id][instance] = levels.pop()
+        return levels_of
 
     def _reject(self, where: str, reason: str, detail: str, remedy: str, private: str = "") -> None:
         self._rejects.append(Reject(where, reason, detail, remedy, private))

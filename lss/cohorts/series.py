@@ -22,11 +22,11 @@ def settle_series(slices: Sequence[RawSlice]) -> tuple[list[RawSlice], list[Reje
     """Return the slices of one patient without copies, planes and planning series settled in place; and what was left
     out.
     """
-    kept, duplicates = drop_duplicates(slices)
-    kept, copies = drop_corrected(kept)
-    mark_planning(kept)
-    settle_planes(kept)
-    return kept, [*duplicates, *copies]
+    unique, duplicates = drop_duplicates(slices)
+    unique, copies = drop_corrected(unique)
+    mark_planning(unique)
+    settle_planes(unique)
+    return unique, [*duplicates, *copies]
 
 
 def drop_corrected(slices: Sequence[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:
@@ -42,14 +42,14 @@ def drop_corrected(slices: Sequence[RawSlice]) -> tuple[list[RawSlice], list[Rej
             places[item.study, item.geometry.frame, item.weighting, item.pixels.shape].append(item)
     dropped: dict[int, RawSlice] = {}
     for group in places.values():
-        kept: list[RawSlice] = []
+        originals: list[RawSlice] = []
         for item in sorted(group, key=lambda s: len(s.image_type & CORRECTIONS)):
             marks = item.image_type & CORRECTIONS
             first = next(
-                (k for k in kept if marks and k.image_type & CORRECTIONS != marks and _same_place(item, k)), None
+                (k for k in originals if marks and k.image_type & CORRECTIONS != marks and _same_place(item, k)), None
             )
             if first is None:
-                kept.append(item)
+                originals.append(item)
             else:
                 dropped[id(item)] = first
     rejects = [

@@ -103,7 +103,7 @@ def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Leve
     doubts = [doubt, *_doubts(tilts, [int(disc) for disc in discs])] if count > 1 else []
     if gap < len(blocks):
         doubts.append(f"a gap of {rises[gap]:.0f} mm in the count")
-    said = "".join(f"; doubtful: {words}" for words in doubts if words)
+    remarks = "".join(f"; doubtful: {words}" for words in doubts if words)
     for index, block in enumerate(blocks):
         where = f"disc {discs[index] + 1} of {count} from the tail, tilted {tilts[index]:.0f} degrees"
         if count == 1:
@@ -113,21 +113,21 @@ def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Leve
         elif discs[index] >= len(LEVELS):
             levels[id(block)] = None, f"{where}; more blocks than lumbar discs"
         else:
-            levels[id(block)] = LEVELS[-1 - int(discs[index])], where + said
+            levels[id(block)] = LEVELS[-1 - int(discs[index])], where + remarks
     return levels
 
 
 def _doubts(tilts: list[float], discs: list[int]) -> list[str]:
     """Return why the count may not begin at L5-S1, or may have skipped or invented a disc."""
-    lowest, count, found = max(t for t, disc in zip(tilts, discs, strict=True) if disc == 0), discs[-1] + 1, []
+    lowest, count, doubts = max(t for t, disc in zip(tilts, discs, strict=True) if disc == 0), discs[-1] + 1, []
     if lowest < max(tilts):
-        found.append("the lowest block is not the most angled")
+        doubts.append("the lowest block is not the most angled")
     if lowest < MIN_SACRUM_DEGREES:
-        found.append(f"the lowest block is tilted by only {lowest:.0f} degrees: L5-S1 may be missing")
+        doubts.append(f"the lowest block is tilted by only {lowest:.0f} degrees: L5-S1 may be missing")
     if count not in USUAL_DISCS:
         usual = f"{USUAL_DISCS.start} to {USUAL_DISCS.stop - 1}"
-        found.append(f"{'fewer' if count < USUAL_DISCS.start else 'more'} discs than the usual {usual}")
-    return found
+        doubts.append(f"{'fewer' if count < USUAL_DISCS.start else 'more'} discs than the usual {usual}")
+    return doubts
 
 
 def _not_planned(blocks: list[list[RawSlice]]) -> str:
@@ -143,7 +143,7 @@ def _levels_from_known(
     blocks: list[list[RawSlice]], known: Mapping[str, tuple[str, str]], counted: list[str | None]
 ) -> None:
     for block, by_count in zip(blocks, counted, strict=True):
-        anchors = [(item, *found) for item in block if (found := _known(item, known))]
+        anchors = [(item, *known_level) for item in block if (known_level := _known(item, known))]
         if not anchors:
             _set(block, None, "no slice of this block has a known level")
             continue

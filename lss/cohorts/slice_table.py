@@ -43,7 +43,7 @@ class SliceTable:
         self.rejects: list[Reject] = []
         known = set(files)
         known |= {str(folder) for file in known for folder in PurePosixPath(file).parents}
-        self._said: dict[tuple[str, str], dict[str, str]] = {}  # by file or folder, and number of a slice or ""
+        self._cells: dict[tuple[str, str], dict[str, str]] = {}  # by file or folder, and number of a slice or ""
         self._rows: dict[tuple[str, str], str] = {}
         for number, row in numbered_rows(path, [FILE]):
             named = {plain(name): cell for name, cell in row.items()}
@@ -63,7 +63,7 @@ class SliceTable:
             return
         place = file.removeprefix("/"), number.lstrip("0")
         self._rows.setdefault(place, where)
-        said = self._said.setdefault(place, {})
+        cells = self._cells.setdefault(place, {})
         for column, read in _READERS.items():
             cell = row.get(column, "")
             if cell.lower() in _NOTHING or (column == "plane" and _weighting(cell) == "localizer"):
@@ -72,7 +72,7 @@ class SliceTable:
             if value is None:
                 remedy = f"Write {_ALLOWED[column]}, or leave the cell empty."
                 self._reject(where, "unusable row", f"its {column} is none", remedy, cell)
-            elif said.setdefault(column, value) != value:
+            elif cells.setdefault(column, value) != value:
                 detail = f"a second row of this file, of another {column}"
                 self._reject(where, "duplicate row", detail, "Keep one; the first was used.", row[FILE])
 
@@ -98,13 +98,13 @@ class SliceTable:
                 set_plane(item, plane, f"the table of files says {plane}{doubt}")
             if level := self._of(item, "level"):
                 levels[f"{item.file}#{item.instance}"] = level, f"the table of files says {level}"
-        there = {(item.file, str(item.instance)) for item in slices}
+        present = {(item.file, str(item.instance)) for item in slices}
         files = {item.file for item in slices}
         remedy = "Correct its number; the contact sheet of `lss check` shows them."
         absent = [
             Reject(where, "unusable row", f"slice {place[1]} is not in its file, or is blank", remedy, place[0])
             for place, where in self._rows.items()
-            if place[1] and place[0] in files and place not in there
+            if place[1] and place[0] in files and place not in present
         ]
         return levels, absent
 
@@ -112,7 +112,7 @@ class SliceTable:
         """Return the nearest that is said of a slice."""
         folders = map(str, PurePosixPath(item.file).parents)
         for place in ((item.file, str(item.instance)), *((name, "") for name in (item.file, *folders))):
-            if value := self._said.get(place, {}).get(column):
+            if value := self._cells.get(place, {}).get(column):
                 return value
         return None
 

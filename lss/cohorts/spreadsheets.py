@@ -67,8 +67,8 @@ def numbered_rows(path: Path, columns: list[str], optional: tuple[str, ...] = ()
     """
     cells = read_cells(path)
     header, *rows = cells or [[]]
-    found = {plain(name): index for index, name in enumerate(header) if name}
-    missing = [name for name in columns if plain(name) not in found]
+    positions = {plain(name): index for index, name in enumerate(header) if name}
+    missing = [name for name in columns if plain(name) not in positions]
     if missing:
         raise LssError(
             f"{path}: no column {', '.join(map(repr, missing))}. Columns found: "
@@ -77,7 +77,7 @@ def numbered_rows(path: Path, columns: list[str], optional: tuple[str, ...] = ()
         )
     refuse_double_columns(path, header)
     wanted = {plain(name): name for name in (*columns, *optional)}
-    names = [(index, wanted.get(plain, header[index])) for plain, index in found.items()]
+    names = [(index, wanted.get(plain, header[index])) for plain, index in positions.items()]
     table = ({name: row[index] if index < len(row) else "" for index, name in names} for row in rows)
     return [(number, row) for number, row in enumerate(table, start=2) if any(row.values())]
 
@@ -138,13 +138,16 @@ def _read_csv(path: Path) -> list[list[str]]:
     except UnicodeDecodeError as error:
         encoding = "UTF-8" if error.encoding == "utf-8" else "UTF-16"
         raise LssError(f"{path}: is not {encoding} (byte {error.start}). Save it as CSV UTF-8, or as .xlsx.") from error
-    if said := _SEPARATOR.match(text):
-        text, signs = text[said.end() :], said[1]  # a spreadsheet does not show that line, so the header stays row 1
+    if stated := _SEPARATOR.match(text):
+        text, signs = (
+            text[stated.end() :],
+            stated[1],
+        )  # a spreadsheet does not show that line, so the header stays row 1
     else:
         signs = ",;\t|"
     parted = {sign: _parted(path, text, sign, strict=False) for sign in signs}
     sign = max(parted, key=lambda sign: _share_as_wide_as_the_header(parted[sign]))
-    return _parted(path, text, sign, strict=True, first_line=2 if said else 1)
+    return _parted(path, text, sign, strict=True, first_line=2 if stated else 1)
 
 
 def _parted(path: Path, text: str, sign: str, *, strict: bool, first_line: int = 1) -> list[list[str]]:

@@ -79,7 +79,7 @@ REPORT_CASES = pa.schema(
         ("origin", pa.string()),  # first, regenerated, template
         ("attempts", pa.int32()),  # texts the generator wrote for it
         ("first_report", pa.string()),  # the text that was replaced; null where origin is first
-        ("left_out", pa.list_(pa.string())),  # sentences that the report was relieved of: see predict.unsupported
+        ("left_out", pa.list_(pa.string())),  # sentences removed from the report: see predict.unsupported
     ]
 )  # fmt: skip
 

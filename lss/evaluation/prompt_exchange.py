@@ -15,8 +15,8 @@ from lss.evaluation.measures import Measure, measures
 from lss.metrics.bootstrap import Floats, PatientBootstrap, divide
 from lss.metrics.segmentation import overlap, pixel_counts
 
-SAID = ("A", "D", "shuffled", "empty")
-"""What the prompts are made to say, by the names of `lss.notes.prompts.SPOKEN`: all of grade A ("normal"), all of D
+EXCHANGES = ("A", "D", "shuffled", "empty")
+"""Contents that replace the prompts', names of `lss.notes.prompts.PROMPT_CONTENTS`: all of grade A ("normal"), all of D
 ("severe"), each grade the words of another, nothing."""
 
 EXCHANGE_METRICS = ("dice_change", "pixels_changed", "area_change")
@@ -25,20 +25,21 @@ Masks = list[NDArray[np.bool_]]
 
 
 def measure_exchange(
-    key: dict[str, str], own: Masks, said: Masks, reference: Masks, grades: list[str], bootstrap: PatientBootstrap
+    key: dict[str, str], own: Masks, exchanged: Masks, reference: Masks, grades: list[str], bootstrap: PatientBootstrap
 ) -> list[Measure]:
-    """Measures of one model and one of SAID; strata: all, and each true grade of the images.
+    """Return the measures of one model and one of EXCHANGES; strata: all, and each true grade of the images.
 
     - dice_change: mean Dice with exchanged prompts less mean Dice as it is;
     - pixels_changed: pixels that differ, as a share of those in either mask, pooled (undefined where none is drawn);
     - area_change: mean area with exchanged prompts less the area as it is, in percent of the field of view.
     """
     dice = np.array(
-        [_dice(other, true) - _dice(mask, true) for mask, other, true in zip(own, said, reference, strict=True)]
+        [_dice(other, true) - _dice(mask, true) for mask, other, true in zip(own, exchanged, reference, strict=True)]
     )
-    area = np.array([100 * (other.mean() - mask.mean()) for mask, other in zip(own, said, strict=True)])
+    area = np.array([100 * (other.mean() - mask.mean()) for mask, other in zip(own, exchanged, strict=True)])
     pixels_N2 = np.array(
-        [[(mask ^ other).sum(), (mask | other).sum()] for mask, other in zip(own, said, strict=True)], dtype=np.float64
+        [[(mask ^ other).sum(), (mask | other).sum()] for mask, other in zip(own, exchanged, strict=True)],
+        dtype=np.float64,
     )
     found: list[Measure] = []
     for stratum in (*GRADES, "all"):

@@ -58,10 +58,10 @@ def _fetch_member(source: Source, member: str, name: str, folder: Path, base: st
     data = _read_member(archive, member)
     with atomic_path(target) as temporary:
         temporary.write_bytes(data)
-    kept = read_record(workshop)[name]
+    recorded = read_record(workshop)[name]
     note_file(
-        folder, target, hashlib.sha256(data).hexdigest(), source.page, kept["url"], known=False,
-        archive={"name": name, "sha256": kept["sha256"], "hash": kept["hash"]},
+        folder, target, hashlib.sha256(data).hexdigest(), source.page, recorded["url"], known=False,
+        archive={"name": name, "sha256": recorded["sha256"], "hash": recorded["hash"]},
     )  # fmt: skip
     shutil.rmtree(workshop)
     return target
@@ -69,10 +69,10 @@ def _fetch_member(source: Source, member: str, name: str, folder: Path, base: st
 
 def _read_member(archive: Path, member: str) -> bytes:
     tree = ZipTree(archive)
-    found = [file for file in tree.files() if PurePosixPath(file).name.lower() == member.lower()]
-    if not found:
+    members = [file for file in tree.files() if PurePosixPath(file).name.lower() == member.lower()]
+    if not members:
         raise LssError(f"{archive}: holds no file called {member}. Look into it, and put that table there by hand.")
     try:
-        return tree.read(found[0])
+        return tree.read(members[0])
     except UnusableError as error:
-        raise LssError(f"{archive}: {found[0]}: {error}. {error.remedy}") from error
+        raise LssError(f"{archive}: {members[0]}: {error}. {error.remedy}") from error

@@ -75,14 +75,14 @@ def _download(remote: RemoteFile, listed: Callable[[], RemoteFile], part: Path) 
 
     reason = ""
     for _ in range(_ATTEMPTS):
-        there = part.stat().st_size if part.exists() else 0
-        if remote.size is not None and there > remote.size:
+        present = part.stat().st_size if part.exists() else 0
+        if remote.size is not None and present > remote.size:
             part.unlink()
-            there = 0
+            present = 0
         try:
             with part.open("ab") as file:
                 http_get(
-                    remote.url, file, resume_size=there, expected_size=remote.size, displayed_filename=remote.name,
+                    remote.url, file, resume_size=present, expected_size=remote.size, displayed_filename=remote.name,
                     # no compression on the way: sizes and ranges are those of the file
                     headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
                 )  # fmt: skip

@@ -82,14 +82,14 @@ def wanted_files(source: Source, base: str = BASE) -> list[RemoteFile]:
     by_pattern = [
         [file for file in files if fnmatch(file.name.lower(), pattern.lower())] for pattern in source.patterns
     ]
-    found = sorted((file for matching in by_pattern for file in matching), key=lambda file: file.name)
-    if not found:
+    candidates = sorted((file for matching in by_pattern for file in matching), key=lambda file: file.name)
+    if not candidates:
         names = ", ".join(file.name for file in files) or "nothing"
         raise LssError(
             f"{source.page}: none of its files is called {' or '.join(source.patterns)}; it holds {names}. Download by "
             "hand what fits, and tell the authors of this program."
         )
-    return next(matching for matching in by_pattern if matching)[:1] if source.member else found
+    return next(matching for matching in by_pattern if matching)[:1] if source.member else candidates
 
 
 def _check_name(name: str, url: str) -> None:

@@ -42,8 +42,8 @@ class Source:
     @property
     def recipe(self) -> str:
         """How a person gets it without `lss fetch`."""
-        kept = f"take '{self.member}' out of it" if self.member else f"download {' or '.join(self.patterns)}"
-        return f"open {self.page} in a browser, {kept}"
+        action = f"take '{self.member}' out of it" if self.member else f"download {' or '.join(self.patterns)}"
+        return f"open {self.page} in a browser, {action}"
 
 
 SLICE_NUMBERS = "Slices Numbers.csv"

@@ -27,6 +27,6 @@ def balance_plan(grades: Mapping[str, str], seed: int, balance: bool = True) -> 
     plan: dict[str, int] = {}
     for keys in members.values():
         each, left = divmod(most, len(keys))
-        by_lot = sorted(keys, key=lambda key: (derive_seed(seed, "balance", key), key))
-        plan |= {key: each + (place < left) for place, key in enumerate(by_lot)}
+        shuffled = sorted(keys, key=lambda key: (derive_seed(seed, "balance", key), key))
+        plan |= {key: each + (place < left) for place, key in enumerate(shuffled)}
     return plan

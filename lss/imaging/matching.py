@@ -24,14 +24,14 @@ def best_match(picture: NDArray[Any], candidates: list[NDArray[np.uint16]]) -> M
     """
     channels = [picture] if picture.ndim == 2 else [picture[..., channel] for channel in range(picture.shape[2])]
     normalised = [_normalised(channel) for channel in channels]
-    found = [
+    matches = [
         (max(float(np.vdot(channel, _normalised(candidate))) for channel in normalised), index)
         for index, candidate in enumerate(candidates)
         if candidate.shape == picture.shape[:2]
     ]
-    if not found:
+    if not matches:
         return None
-    (best, index), *others = sorted(found, key=lambda one: (-one[0], one[1]))
+    (best, index), *others = sorted(matches, key=lambda one: (-one[0], one[1]))
     return Match(index, best, others[0][0] if others else -1.0)
 
 

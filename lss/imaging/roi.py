@@ -62,7 +62,7 @@ class Roi:
     that of the canal in pixels. `body` and `canal` are in millimetres; None where not searched or not found.
     """
 
-    found: bool
+    detected: bool
     reason: str
     centre_row: float
     centre_column: float

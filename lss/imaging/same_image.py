@@ -91,7 +91,7 @@ def find_copies(first: list[np.ndarray], second: list[np.ndarray], max_bits: int
     for offset, plain, others, views in ((0, plain_1, second, VIEWS), (len(VIEWS) * MIRRORS, plain_2, first, CLOSER)):
         bits = [view_bits(image, views) for image in others]
         for view in range(len(views) * MIRRORS):
-            for i, j, distance in _near(plain, _signs([found[view] for found in bits]), max_bits):
+            for i, j, distance in _near(plain, _signs([correlation[view] for correlation in bits]), max_bits):
                 pair = (i, j) if offset == 0 else (j, i)
                 if first[pair[0]] is not second[pair[1]] and distance < best.get(pair, (max_bits + 1, 0))[0]:
                     best[pair] = distance, offset + view
@@ -99,11 +99,11 @@ def find_copies(first: list[np.ndarray], second: list[np.ndarray], max_bits: int
     copies = []
     for (i, j), (distance, view) in nearest:
         if view < len(VIEWS) * MIRRORS:
-            found = likeness(first[i], as_viewed(second[j], VIEWS, view))
+            correlation = likeness(first[i], as_viewed(second[j], VIEWS, view))
         else:
-            found = likeness(second[j], as_viewed(first[i], CLOSER, view - len(VIEWS) * MIRRORS))
-        if found >= (ALIKE if distance > FEW_BITS else ALIKE_OF_FEW_BITS):
-            copies.append(Copy(i, j, distance, found))
+            correlation = likeness(second[j], as_viewed(first[i], CLOSER, view - len(VIEWS) * MIRRORS))
+        if correlation >= (ALIKE if distance > FEW_BITS else ALIKE_OF_FEW_BITS):
+            copies.append(Copy(i, j, distance, correlation))
     return sorted(copies, key=lambda copy: (-copy.likeness, copy.first, copy.second))
 
 
@@ -113,9 +113,9 @@ def view_bits(image: np.ndarray, views: tuple[View, ...]) -> NDArray[np.bool_]:
     """
     bits = []
     for view in views:
-        found = low_frequencies(_changed(image, view))
+        frequencies = low_frequencies(_changed(image, view))
         for columns, rows in ((1.0, 1.0), (_ODD, 1.0), (1.0, _ODD[:, None]), (_ODD, _ODD[:, None])):
-            bits.append(to_bits(found * columns * rows))
+            bits.append(to_bits(frequencies * columns * rows))
     return np.array(bits)
 
 

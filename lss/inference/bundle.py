@@ -22,7 +22,7 @@ from lss.inference.preparation import Preparation, PreparedSlice, SliceImage, pr
 from lss.inference.report_writing import ReportPrediction, predict_reports
 from lss.inference.settings import PredictParams
 from lss.model.batch import Batch, image_tensor
-from lss.model.prompt_bank import questions
+from lss.model.prompt_bank import prompt_queries
 from lss.model.report_generator import ReportGenerator
 from lss.model.saved import CONFIG, ModelCard, load_network, read_card
 from lss.model.severity import Thresholds
@@ -85,8 +85,8 @@ class Bundle:
             for one in prepared
         ]
         no_mask, no_grade = Tensor(count, 1, 0, 0), torch.zeros(count, dtype=torch.int64)
-        asked_B3 = questions([one.source.level for one in prepared])
-        return Batch(torch.stack(images)[:, None].float(), no_mask, no_grade, [""] * count, rows, asked_B3)
+        query_B3 = prompt_queries([one.source.level for one in prepared])
+        return Batch(torch.stack(images)[:, None].float(), no_mask, no_grade, [""] * count, rows, query_B3)
 
     def predict(
         self, batch: Batch, *, writing: PredictParams | None = None, seed: int = 0, exchange: Sequence[str] = ()

@@ -15,7 +15,7 @@ from lss.domain.grades import GRADES
 from lss.errors import LssError
 from lss.model.batch import Batch
 from lss.model.network import Output, SegmentationNetwork
-from lss.model.prompt_bank import questions
+from lss.model.prompt_bank import prompt_queries
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class MaskPrediction:
         area_percent: eq. 10, in percent of the target region.
         mean_confidence, max_confidence: of the probabilities within the mask; None where it is empty.
         attention: mean over heads and prompts (grid rows, grid columns), float32, sums to 1; None without prompts.
-        said: masks where the prompts say something else, by its name in SPOKEN; empty where that was not asked for.
+        exchanged: masks under exchanged prompts, by their name in PROMPT_CONTENTS; empty unless asked for.
     """
 
     mask: NDArray[np.bool_]
@@ -43,7 +43,7 @@ class MaskPrediction:
     mean_confidence: float | None
     max_confidence: float | None
     attention: NDArray[np.float32] | None
-    said: dict[str, NDArray[np.bool_]]
+    exchanged: dict[str, NDArray[np.bool_]]
 
 
 @torch.no_grad()
@@ -68,31 +68,31 @@ def predict_masks(
         batch: `rows` have the column `region_share`, and `level` where prompts are exchanged.
         device: where the network lies.
         bf16: autocast to bfloat16.
-        exchange: what prompts are made to say in further masks, by the names of `lss.notes.prompts.SPOKEN`; for
+        exchange: contents of the prompts of further masks, names of `lss.notes.prompts.PROMPT_CONTENTS`; for
             evaluation, and only by a network that has prompts.
 
     Raises LssError where the network's output is not finite.
     """
-    there = batch.to(device)
-    output = _run(network, there, bf16)
+    on_device = batch.to(device)
+    output = _run(network, on_device, bf16)
     said_BYX: dict[str, NDArray[np.bool_]] = {}
     if exchange and isinstance(network, SegmentationNetwork) and output.attention_BHKN is not None:
         levels = [row["level"] for row in batch.rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            patches_BND = network.encoder.patches(there.image_B1YX)
+            patches_BND = network.encoder.patches(on_device.image_B1YX)
             for words in exchange:
-                asked_B3 = questions(levels, said=words).to(device)
-                logits_B1YX = network.draw(patches_BND, there.grade_B, asked_B3).logits
+                query_B3 = prompt_queries(levels, content=words).to(device)
+                logits_B1YX = network.draw(patches_BND, on_device.grade_B, query_B3).logits
                 said_BYX[words] = (logits_B1YX[:, 0] > 0).cpu().numpy()
     probability_BYX = output.logits.float().cpu().sigmoid()[:, 0].numpy()
     attention_BYX = None
     if output.attention_BHKN is not None:
         attention_BYX = output.attention_BHKN.float().mean(dim=(1, 2)).unflatten(-1, output.grid).cpu().numpy()
-    found = []
+    predictions = []
     for index, (row, probability_YX) in enumerate(zip(batch.rows, probability_BYX, strict=True)):
         mask_YX = probability_YX > 0.5
         inside = probability_YX[mask_YX]
-        found.append(
+        predictions.append(
             MaskPrediction(
                 mask_YX,
                 affected_area(float(mask_YX.mean()), row["region_share"]),
@@ -102,13 +102,13 @@ def predict_masks(
                 {words: masks_BYX[index] for words, masks_BYX in said_BYX.items()},
             )
         )
-    return found
+    return predictions
 
 
-def _run(network: nn.Module, there: Batch, bf16: bool) -> Output:
-    with torch.autocast(there.image_B1YX.device.type, torch.bfloat16, enabled=bf16):
-        output: Output = network(there.image_B1YX, there.grade_B, there.asked_B3)
-    refuse_not_finite(output.logits, there)
+def _run(network: nn.Module, on_device: Batch, bf16: bool) -> Output:
+    with torch.autocast(on_device.image_B1YX.device.type, torch.bfloat16, enabled=bf16):
+        output: Output = network(on_device.image_B1YX, on_device.grade_B, on_device.query_B3)
+    refuse_not_finite(output.logits, on_device)
     return output
 
 

@@ -63,7 +63,7 @@ class Canal(NamedTuple):
         region_pixels: size of the region of interest.
     """
 
-    found: bool
+    detected: bool
     row: float
     column: float
     region_pixels: int
@@ -72,7 +72,7 @@ class Canal(NamedTuple):
     def of_region(cls, region: Roi) -> Canal:
         """Return what a table of pseudo-masks would keep of `region`."""
         row, column = np.float32(region.centre_row), np.float32(region.centre_column)
-        return cls(region.found, float(row), float(column), int(region.region.sum()))
+        return cls(region.detected, float(row), float(column), int(region.region.sum()))
 
     @classmethod
     def of_row(cls, row: dict[str, Any]) -> Canal:
@@ -139,7 +139,7 @@ def prepare_slice(source: SliceImage, settings: Preparation, device: Device = "a
         view=view,
         canal=canal,
         region_share=float(np.float32(region_share(view, canal, settings.shards))),
-        canal_column=float(np.float32(column)) if canal.found else None,
+        canal_column=float(np.float32(column)) if canal.detected else None,
         sides="".join(edge_letters(source.orientation) or ()) or None,
         source=source,
         denoised=denoised,
@@ -160,12 +160,12 @@ def denoises_on_gpu(params: DenoiseParams, device: Device) -> bool:
     """Return whether torch on a CUDA device does the work. Raises LssError where it should and there is none."""
     if params.method != "nlm" or device == "cpu":
         return False
-    found = cuda_available()
-    if device == "cuda" and not found:
+    has_gpu = cuda_available()
+    if device == "cuda" and not has_gpu:
         raise LssError(
             "params.yaml: execution.device: 'cuda' is set, but torch finds no CUDA device. Set it to 'auto'."
         )
-    return found
+    return has_gpu
 
 
 def find_region(

@@ -26,7 +26,7 @@ class ReportPrediction:
 
     Attributes:
         written: the text that counts, and how it came about.
-        left_out: sentences that it was relieved of (`predict.unsupported`).
+        left_out: sentences removed from it (`predict.unsupported`).
         area_percent: affected area of the mask it was written from, eq. 10.
         mask_grade: grade that this area stands for, by the model's own thresholds.
         mask_side: the patient's side that the mask clearly lies on: "left", "right" or None.
@@ -55,10 +55,10 @@ def predict_reports(
 
     Raises LssError where the network's output is not finite.
     """
-    there = batch.to(device)
+    on_device = batch.to(device)
     places = [Location.of_sample(row) for row in batch.rows]
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        evidence = network.look(there.image_B1YX, there.grade_B, places)
+        evidence = network.look(on_device.image_B1YX, on_device.grade_B, places)
         refuse_not_finite(evidence.visual_BMV, batch)
         grades = [grade_by_area(area, network.encoder.thresholds) for area in evidence.area_percent]
         written = write(network, evidence, grades, params, seed, [row["slice_key"] for row in batch.rows])
@@ -71,7 +71,7 @@ def predict_reports(
 def write(
     network: ReportGenerator, evidence: Evidence, grades: list[str], params: PredictParams, seed: int, keys: list[str]
 ) -> list[tuple[Written, list[str]]]:
-    """Return reports on what was found, and the sentences that each was relieved of (`predict.unsupported`).
+    """Return reports on the evidence, and the sentences removed from each (`predict.unsupported`).
 
     What becomes of contradictions is `predict.on_contradiction`.
 
@@ -83,15 +83,15 @@ def write(
     chances_BF = network.finding_chances(evidence)
     left_out: dict[tuple[int, str], list[str]] = {}  # by report and what is left of it
 
-    def relieved(rows: Iterable[int], texts: list[str]) -> list[str]:
+    def drop_unsupported(rows: Iterable[int], texts: list[str]) -> list[str]:
         if params.unsupported == "keep":
             return texts
-        kept = []
+        texts_left = []
         for row, text in zip(rows, texts, strict=True):
             shorter, sentences = supported(text, evidence.levels[row], chances_BF[row])
             left_out[row, shorter] = sentences
-            kept.append(shorter)
-        return kept
+            texts_left.append(shorter)
+        return texts_left
 
     def contradicts(row: int, text: str) -> bool:
         return check_report(
@@ -105,12 +105,12 @@ def write(
     def rewrite(rows: list[int], attempt: int) -> list[str]:
         streams = [generator(seed, "report", keys[row], attempt) for row in rows]
         how = Decoding("sample", temperature=params.temperature)
-        return relieved(rows, network.write(evidence.at(rows), how, streams))
+        return drop_unsupported(rows, network.write(evidence.at(rows), how, streams))
 
     how = Decoding(params.decoding, params.beams, params.temperature)
     first = network.write(evidence, how, [generator(seed, "report", key) for key in keys])
     settled = settle(
-        relieved(range(len(evidence)), first),
+        drop_unsupported(range(len(evidence)), first),
         on_contradiction=params.on_contradiction,
         attempts=params.attempts,
         contradicts=contradicts,

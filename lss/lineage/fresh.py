@@ -28,7 +28,7 @@ def outdated(manifests: list[str], params: Params, root: Path = Path()) -> dict[
         params: the settings now.
         root: the project's folder.
     """
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     records = []
     for manifest in manifests:
         if not (root / manifest).is_file():
@@ -36,13 +36,13 @@ def outdated(manifests: list[str], params: Params, root: Path = Path()) -> dict[
         try:
             records.append(read_record(manifest, root))
         except LssError as error:
-            found[manifest] = str(error)
+            reasons[manifest] = str(error)
     hashes = Hashes(root)
     hashes.read((path for record in records for path in (*record.inputs, *record.outputs)), "checking files")
     for record in records:
         if reason := _difference(record, params, hashes, root):
-            found[record.manifest] = reason
-    return found
+            reasons[record.manifest] = reason
+    return reasons
 
 
 def _difference(record: Record, params: Params, hashes: Hashes, root: Path) -> str | None:

@@ -28,8 +28,8 @@ class Hashes:
         if not due:
             return
         with ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0)) + 1)) as pool:  # hashing frees the interpreter
-            found = progress(pool.map(self._hash, due), what, total=len(due), unit="file", shown=shown)
-            self._known |= zip(due, found, strict=True)
+            hashes = progress(pool.map(self._hash, due), what, total=len(due), unit="file", shown=shown)
+            self._known |= zip(due, hashes, strict=True)
 
     def of(self, path: str) -> str | None:
         """Return the SHA-256 of the file at `path` as it is now; None where there is none that can be read."""

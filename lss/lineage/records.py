@@ -42,20 +42,20 @@ class Record:
 
 def read_record(manifest: str, root: Path = Path()) -> Record:
     """Read the manifest at `root / manifest`. Raises LssError where it is missing, broken, or lacks a key."""
-    found = read_manifest(root / manifest)
+    content = read_manifest(root / manifest)
     try:
-        stage = found["stage"]
+        stage = content["stage"]
         return Record(
             manifest=manifest,
             stage=stage,
-            inputs=dict(found["inputs"]),
-            outputs={path: stated["sha256"] for path, stated in found["outputs"].items()},
-            settings=_sections(manifest, stage, found["params"]),
-            seed=found["seed"],
-            code=found.get("code", {}),
-            commit=found["machine"]["commit"],
-            finished=found["finished"],
-            facts=found["facts"],
+            inputs=dict(content["inputs"]),
+            outputs={path: stated["sha256"] for path, stated in content["outputs"].items()},
+            settings=_sections(manifest, stage, content["params"]),
+            seed=content["seed"],
+            code=content.get("code", {}),
+            commit=content["machine"]["commit"],
+            finished=content["finished"],
+            facts=content["facts"],
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise LssError(f"{manifest}: is no manifest of a stage ({error!r}). Rerun the stage that writes it.") from error

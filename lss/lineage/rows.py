@@ -20,7 +20,7 @@ from lss.storage.io import read_json
 
 
 @dataclass(frozen=True)
-class Kept:
+class Scope:
     """Which files a question is about.
 
     Attributes:
@@ -36,9 +36,9 @@ class Kept:
         return not path.startswith(self.left_out) if self.left_out else True
 
 
-def kept_for_rows(
+def scope_of_rows(
     table: str, params: Params, *, row: int | None = None, where: dict[str, str] | None = None, root: Path = Path()
-) -> Kept:
+) -> Scope:
     """Return what some rows of a table depend on.
 
     Args:
@@ -61,15 +61,15 @@ def kept_for_rows(
     if number == ABLATION:
         names = {rows[index]["model"] for index in chosen}
         arms = [arm for arm in ablation_arms(params.ablation) if model_name(arm.backbone) in names]
-        return _kept([], [arm._asdict() for arm in arms], params)
-    found = read_json(root / layout.STATISTICS)
-    measures = found["tests"] if number == TESTS else list(CHOOSE[number](found["measures"]))
+        return _scope([], [arm._asdict() for arm in arms], params)
+    statistics = read_json(root / layout.STATISTICS)
+    measures = statistics["tests"] if number == TESTS else list(CHOOSE[number](statistics["measures"]))
     if len(measures) != len(rows):
         raise LssError(f"{table}: is not of {layout.STATISTICS} as it is now. Run `snakemake --cores 8 tables`.")
     wanted: dict[Run, None] = {}
     for index in chosen:
         wanted |= dict.fromkeys((_runs_of_test if number == TESTS else _runs_of_measure)(measures[index], params))
-    return _kept(list(wanted), [], params)
+    return _scope(list(wanted), [], params)
 
 
 def _chosen(table: str, rows: list[dict[str, str]], row: int | None, where: dict[str, str]) -> list[int]:
@@ -109,7 +109,7 @@ def _runs_of_test(test: dict[str, Any], params: Params) -> list[Run]:
     return [run for run in runs if run.loss in words] or runs
 
 
-def _kept(runs: list[Run], arms: list[dict[str, Any]], params: Params) -> Kept:
+def _scope(runs: list[Run], arms: list[dict[str, Any]], params: Params) -> Scope:
     """Return everything but what belongs to other models than `runs` (and those that they build on) and other arms."""
     wanted = {*runs, *(segmentation_run(params.train, run.backbone) for run in runs if run.task == "report")}
     left_out: list[str] = []
@@ -127,4 +127,4 @@ def _kept(runs: list[Run], arms: list[dict[str, Any]], params: Params) -> Kept:
         *(" ".join(run) for run in model_runs(params.train) if run in wanted),
         *(" ".join(map(str, arm.values())) for arm in arms),
     ]
-    return Kept(tuple(left_out), about or ["no model"])
+    return Scope(tuple(left_out), about or ["no model"])

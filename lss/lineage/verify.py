@@ -32,15 +32,15 @@ class Break:
     what: str
     stated_by: str
     expected: str | None
-    found: str | None
+    actual: str | None
     made_by: str
     remedy: str
 
     def __str__(self) -> str:
         """Return several lines for a person."""
         lines = [f"BREAK  {self.file}: {self.what}", f"  stated by  {self.stated_by}"]
-        if self.expected or self.found:
-            lines += [f"  expected   {self.expected or 'nothing'}", f"  found      {self.found or 'no file'}"]
+        if self.expected or self.actual:
+            lines += [f"  expected   {self.expected or 'nothing'}", f"  found      {self.actual or 'no file'}"]
         return "\n".join([*lines, f"  made by    {self.made_by}", f"  remedy     {self.remedy}"])
 
 
@@ -99,10 +99,10 @@ def _raw_breaks(raw: RawFiles, chain: Chain, hashes: Hashes, params: Params, her
         else "Put the file back as it was; or, where the change is meant, run `snakemake --cores 8 all`."
     )
     for file in raw.files if here else ():
-        found = hashes.of(file.path)
-        if file.sha256 and found != file.sha256:
-            what = "cannot be read" if found is None else "was changed since it was ingested"
-            yield Break(file.path, what, layout.PRIVATE_FILES, file.sha256, found, maker, remedy)
+        actual = hashes.of(file.path)
+        if file.sha256 and actual != file.sha256:
+            what = "cannot be read" if actual is None else "was changed since it was ingested"
+            yield Break(file.path, what, layout.PRIVATE_FILES, file.sha256, actual, maker, remedy)
     cohort = chain.records.get(layout.MANIFEST.format(name="cohort"))
     if cohort and raw.digest and cohort.facts.get("sha256") != raw.digest:
         what = "is not the list of the raw files that the run was made from"
@@ -121,10 +121,10 @@ def _record_breaks(record: Record, chain: Chain, hashes: Hashes, params: Params)
     made_by = command_of(record.manifest)
     again = f"`snakemake --cores 8 --forcerun {record.manifest} -- all` makes it anew, and what follows"
     for path, expected in record.outputs.items():
-        if (found := hashes.of(path)) != expected:
-            what = "is missing" if found is None else "was changed after it was made"
+        if (actual := hashes.of(path)) != expected:
+            what = "is missing" if actual is None else "was changed after it was made"
             remedy = f"`dvc checkout --force {record.stage}` brings back the recorded file; {again}."
-            yield Break(path, what, record.manifest, expected, found, made_by, remedy)
+            yield Break(path, what, record.manifest, expected, actual, made_by, remedy)
     for path, expected in record.inputs.items():
         maker = chain.makers.get(path)
         if maker is not None and path in maker.outputs:
@@ -136,14 +136,14 @@ def _record_breaks(record: Record, chain: Chain, hashes: Hashes, params: Params)
         elif maker is None and not is_outside(path, params):
             what = "was read, and no manifest states what made it"
             yield Break(path, what, record.manifest, expected, hashes.of(path), "unknown", f"{again}.")
-        elif (found := hashes.of(path)) not in (None, expected):
+        elif (actual := hashes.of(path)) not in (None, expected):
             what = "was changed after it was read"
             yield Break(
                 path,
                 what,
                 record.manifest,
                 expected,
-                found,
+                actual,
                 "its owner" if maker is None else command_of(path),
                 f"{again}.",
             )

@@ -14,7 +14,7 @@ from lss.errors import LssError
 from lss.lineage.chain import Chain, command_of
 from lss.lineage.raw import RawFiles
 from lss.lineage.records import Record
-from lss.lineage.rows import Kept
+from lss.lineage.rows import Scope
 from lss.project import layout
 from lss.storage.io import sha256_file
 
@@ -24,7 +24,7 @@ WIDTH = 120
 
 
 def why_text(
-    file: str, chain: Chain, raw: RawFiles, kept: Kept, *, all_files: bool = False, root: Path = Path()
+    file: str, chain: Chain, raw: RawFiles, scope: Scope, *, all_files: bool = False, root: Path = Path()
 ) -> str:
     """Return the tree.
 
@@ -32,7 +32,7 @@ def why_text(
         file: a result, or any file of the chain; its path from the project's folder `root`.
         chain: what the run's manifests state.
         raw: its raw files.
-        kept: which inputs the answer goes through; `Kept()` for all of them.
+        scope: which inputs the answer covers; `Scope()` for all of them.
         all_files: list every file, instead of number and SHA-256 where there are many.
 
     Raises LssError where no manifest states what made `file`, or where a manifest on the way is missing.
@@ -42,11 +42,18 @@ def why_text(
             f"{file}: no manifest of this run states what made it. Name a file that a stage wrote, "
             "as in `lss why results/tables/table2_segmentation.csv`; `lss verify` says what is missing."
         )
-    return "\n".join([*_tree([file], chain, raw, kept, all_files, 0, set(), root)])
+    return "\n".join([*_tree([file], chain, raw, scope, all_files, 0, set(), root)])
 
 
 def _tree(
-    files: list[str], chain: Chain, raw: RawFiles, kept: Kept, all_files: bool, depth: int, seen: set[str], root: Path
+    files: list[str],
+    chain: Chain,
+    raw: RawFiles,
+    scope: Scope,
+    all_files: bool,
+    depth: int,
+    seen: set[str],
+    root: Path,
 ) -> Iterator[str]:
     """Yield lines on `files`, and below them on what they were made from; what was shown before is named only."""
     for stage, made in _by_stage(files, chain).items():
@@ -75,18 +82,18 @@ def _tree(
                 "published": "copies of the published files, as set",
             }
             yield _line(depth + 1, words.get(sources, sources))
-        inputs = dict.fromkeys(path for record in records for path in record.inputs if kept.keeps(path))
-        yield from _tree(list(inputs), chain, raw, kept, all_files, depth + 1, seen, root)
+        inputs = dict.fromkeys(path for record in records for path in record.inputs if scope.keeps(path))
+        yield from _tree(list(inputs), chain, raw, scope, all_files, depth + 1, seen, root)
 
 
 def _by_stage(files: Iterable[str], chain: Chain) -> dict[str | None, list[str]]:
     """Return files by the stage that made them (None: from outside), the last stage of the chain first."""
-    found: dict[str | None, list[str]] = {}
+    files_of: dict[str | None, list[str]] = {}
     for file in files:
         maker = chain.makers.get(file)
-        found.setdefault(maker.stage if maker else None, []).append(file)
+        files_of.setdefault(maker.stage if maker else None, []).append(file)
     order = list(dict.fromkeys(record.stage for record in chain.records.values()))
-    return dict(sorted(found.items(), key=lambda item: -order.index(item[0]) if item[0] else 1))
+    return dict(sorted(files_of.items(), key=lambda item: -order.index(item[0]) if item[0] else 1))
 
 
 def _files(files: list[str], chain: Chain, all_files: bool, root: Path) -> Iterator[str]:

@@ -40,7 +40,7 @@ class Batch:
     grade_B: Tensor
     report: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
-    asked_B3: Tensor | None = None
+    query_B3: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.image_B1YX)
@@ -53,7 +53,7 @@ class Batch:
             self.grade_B.to(device, non_blocking=True),
             self.report,
             self.rows,
-            None if self.asked_B3 is None else self.asked_B3.to(device, non_blocking=True),
+            None if self.query_B3 is None else self.query_B3.to(device, non_blocking=True),
         )
 
     def pin_memory(self) -> Batch:
@@ -66,5 +66,5 @@ class Batch:
             self.grade_B.pin_memory(),
             self.report,
             self.rows,
-            None if self.asked_B3 is None else self.asked_B3.pin_memory(),
+            None if self.query_B3 is None else self.query_B3.pin_memory(),
         )

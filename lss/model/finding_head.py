@@ -95,7 +95,7 @@ def supported(report: str, level: str | None, chances_F: NDArray[np.float64]) ->
     left_out = []
     while len(sentences) > 1:
         shorter = [sentences[:place] + sentences[place + 1 :] for place in range(len(sentences))]
-        scores = [expected_score(" ".join(kept), level, chances_F) for kept in shorter]
+        scores = [expected_score(" ".join(sentences_left), level, chances_F) for sentences_left in shorter]
         if max(scores) <= best:
             break
         place = int(np.argmax(scores))

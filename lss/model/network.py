@@ -99,7 +99,7 @@ class PromptedEncoder(nn.Module):
         elif config.prompt == "bank" and config.fusion != "none":
             self.grade_head = SimilarityHead(PROMPT_GRADES, len(GRADES))
 
-    def forward(self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Encoded:
+    def forward(self, image_B1YX: Tensor, grade_B: Tensor, query_B3: Tensor | None = None) -> Encoded:
         """Encode a batch.
 
         Args:
@@ -107,18 +107,18 @@ class PromptedEncoder(nn.Module):
             grade_B: index into GRADES; looked at only with the oracle prompt.
             asked_B3: `lss.model.prompt_bank.questions`; None: level unknown, held-out wording.
         """
-        return self.attend(self.patches(image_B1YX), grade_B, asked_B3)
+        return self.attend(self.patches(image_B1YX), grade_B, query_B3)
 
     def patches(self, image_B1YX: Tensor) -> Tensor:
         """Return patch tokens of the backbone on its own grid."""
         return self.backbone.patch_tokens(self.backbone.normalise(image_B1YX[:, 0]))
 
-    def attend(self, patches_BND: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Encoded:
+    def attend(self, patches_BND: Tensor, grade_B: Tensor, query_B3: Tensor | None = None) -> Encoded:
         """Run `forward` from the `patches` of the images."""
         patches_BND = resample_tokens(patches_BND, self.backbone.grid, self.grid)
-        if asked_B3 is None:
-            asked_B3 = self.bank.unknown(len(patches_BND), patches_BND.device)
-        prompts_BKW = self.bank(asked_B3)
+        if query_B3 is None:
+            query_B3 = self.bank.unknown(len(patches_BND), patches_BND.device)
+        prompts_BKW = self.bank(query_B3)
         if self.mode == "oracle":
             return Encoded(self.attention(patches_BND, prompts_BKW, self._weigh(_one_hot(grade_B))), None)
         if isinstance(self.grade_head, ClassificationHead):
@@ -152,17 +152,17 @@ class SegmentationNetwork(nn.Module):
             backbone.width, self.encoder.grid, config.mask_size, config.d_shared, self.encoder.prompts
         )
 
-    def forward(self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
+    def forward(self, image_B1YX: Tensor, grade_B: Tensor, query_B3: Tensor | None = None) -> Output:
         """Return mask logits (B, 1, mask_size, mask_size), attention and grade; arguments of
         `PromptedEncoder.forward`.
         """
-        return self.draw(self.encoder.patches(image_B1YX), grade_B, asked_B3)
+        return self.draw(self.encoder.patches(image_B1YX), grade_B, query_B3)
 
-    def draw(self, patches_BND: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
+    def draw(self, patches_BND: Tensor, grade_B: Tensor, query_B3: Tensor | None = None) -> Output:
         """Run `forward` from the encoder's `patches` of the images, which do not depend on the prompts."""
-        found = self.encoder.attend(patches_BND, grade_B, asked_B3)
-        logits = self.decoder(found.attended.patches_BND, found.attended.similarity_BKN)
-        return Output(logits, found.attended.attention_BHKN, self.encoder.grid, found.grade_logits)
+        attended = self.encoder.attend(patches_BND, grade_B, query_B3)
+        logits = self.decoder(attended.attended.patches_BND, attended.attended.similarity_BKN)
+        return Output(logits, attended.attended.attention_BHKN, self.encoder.grid, attended.grade_logits)
 
 
 class ClassificationNetwork(nn.Module):
@@ -173,9 +173,12 @@ class ClassificationNetwork(nn.Module):
         self.encoder = PromptedEncoder(backbone, config)
         self.head = ClassificationHead(backbone.width, config.d_shared, len(GRADES))
 
-    def forward(self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
+    def forward(self, image_B1YX: Tensor, grade_B: Tensor, query_B3: Tensor | None = None) -> Output:
         """Return grade logits (B, 3) in the order of GRADES, and attention; arguments of `PromptedEncoder.forward`."""
-        found = self.encoder(image_B1YX, grade_B, asked_B3)
+        encoded = self.encoder(image_B1YX, grade_B, query_B3)
         return Output(
-            self.head(found.attended.patches_BND), found.attended.attention_BHKN, self.encoder.grid, found.grade_logits
+            self.head(encoded.attended.patches_BND),
+            encoded.attended.attention_BHKN,
+            self.encoder.grid,
+            encoded.grade_logits,
         )

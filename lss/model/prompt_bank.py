@@ -13,8 +13,8 @@ from lss.domain.grades import LEVELS
 from lss.model.settings import Queries
 from lss.notes.prompts import (
     GRADE_PROMPTS,
+    PROMPT_CONTENTS,
     PROMPT_GRADES,
-    SPOKEN,
     TEST_WORDING,
     TRAINING_WORDINGS,
     UNKNOWN_LEVEL,
@@ -23,17 +23,17 @@ from lss.notes.prompts import (
 )
 
 
-def questions(levels: list[str | None], wordings: list[int] | None = None, said: str = "own") -> Tensor:
+def prompt_queries(levels: list[str | None], wordings: list[int] | None = None, content: str = "own") -> Tensor:
     """Return what each image is asked: int64 (B, 3), level, wording, and what the prompts say.
 
     Args:
         levels: disc level of each image, or None where it is not known.
-        wordings: of each image; the held-out one where none are given.
-        said: a name of `lss.notes.prompts.SPOKEN`, the same for all; another than `own` is for controls alone.
+        wordings: index of each image's wording; None: the held-out one.
+        content: a name of `lss.notes.prompts.PROMPT_CONTENTS`, the same for all; all but `own` are for controls.
     """
-    spoken = list(SPOKEN).index(said)
+    content_index = list(PROMPT_CONTENTS).index(content)
     asked = [
-        [level_index(level), wording, spoken]
+        [level_index(level), wording, content_index]
         for level, wording in zip(levels, wordings or [TEST_WORDING] * len(levels), strict=True)
     ]
     return torch.tensor(asked, dtype=torch.int64).reshape(len(levels), 3)
@@ -50,7 +50,7 @@ class PromptBank(nn.Module):
 
     embeddings_VLKW: Tensor
     empty_W: Tensor
-    spoken_SK: Tensor
+    content_SK: Tensor
     grade_K: Tensor
 
     def __init__(self, backbone: Backbone, queries: Queries) -> None:
@@ -80,22 +80,22 @@ class PromptBank(nn.Module):
             embeddings_VLKW = embeddings_VLKW.roll(2, dims=2)
         self.register_buffer("embeddings_VLKW", embeddings_VLKW, persistent=False)
         self.register_buffer("empty_W", empty_W, persistent=False)
-        spoken_SK = torch.tensor(list(SPOKEN.values()), device=flat.device)
-        self.register_buffer("spoken_SK", spoken_SK, persistent=False)
+        content_SK = torch.tensor(list(PROMPT_CONTENTS.values()), device=flat.device)
+        self.register_buffer("spoken_SK", content_SK, persistent=False)
         self.register_buffer("grade_K", torch.tensor(PROMPT_GRADES, device=flat.device), persistent=False)
         drawn_KW = torch.randn(count, flat.shape[1])  # in any case: what is drawn after it is then the same for all
         self.learned_KW = nn.Parameter(drawn_KW) if queries == "learned" else None
 
-    def forward(self, asked_B3: Tensor) -> Tensor:
+    def forward(self, query_B3: Tensor) -> Tensor:
         """Return embeddings (B, K, W) of the questions; see `questions`."""
-        level_B, wording_B, said_B = asked_B3.unbind(dim=1)
+        level_B, wording_B, said_B = query_B3.unbind(dim=1)
         prompts_BKW = self.embeddings_VLKW[wording_B, level_B]
         if self.learned_KW is not None:
             prompts_BKW = self.learned_KW.expand_as(prompts_BKW)
-        words_BKW = torch.cat([prompts_BKW, self.empty_W.expand(len(asked_B3), 1, -1)], dim=1)  # K + 1: the empty text
-        return words_BKW.gather(1, self.spoken_SK[said_B][..., None].expand_as(prompts_BKW))
+        words_BKW = torch.cat([prompts_BKW, self.empty_W.expand(len(query_B3), 1, -1)], dim=1)  # K + 1: the empty text
+        return words_BKW.gather(1, self.content_SK[said_B][..., None].expand_as(prompts_BKW))
 
     def unknown(self, count: int, device: torch.device) -> Tensor:
         """Return questions on images of which nothing is known, in the held-out wording: (count, 3)."""
-        own = list(SPOKEN).index("own")
+        own = list(PROMPT_CONTENTS).index("own")
         return torch.tensor([[UNKNOWN_LEVEL, TEST_WORDING, own]], device=device).expand(count, 3)

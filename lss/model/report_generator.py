@@ -24,7 +24,7 @@ from lss.model import decoding
 from lss.model.finding_head import OTHER_SIDE, FindingHead, statements_of
 from lss.model.mask_encoder import mask_coverage
 from lss.model.network import NetworkConfig, SegmentationNetwork
-from lss.model.prompt_bank import questions
+from lss.model.prompt_bank import prompt_queries
 from lss.model.report_decoder import ReportDecoder
 from lss.model.report_encoder import CELLS, Evidence, Location, ReportEncoder, pool_patches, pool_projected
 from lss.model.report_text import tidy
@@ -95,8 +95,8 @@ class ReportGenerator(nn.Module):
         self.eval()  # batch norm and adapters' dropout of the frozen part
         at_once = 1 if image_B1YX.device.type == "cpu" else len(image_B1YX)
         visual, coverage, projected, masks = [], [], [], []
-        asked_B3 = questions([place.level for place in places]).to(image_B1YX.device)
-        parts = zip(image_B1YX.split(at_once), grade_B.split(at_once), asked_B3.split(at_once), strict=True)
+        query_B3 = prompt_queries([place.level for place in places]).to(image_B1YX.device)
+        parts = zip(image_B1YX.split(at_once), grade_B.split(at_once), query_B3.split(at_once), strict=True)
         for part in parts:
             visual_bMV, coverage_b1SS, projected_bML, mask_b1YX = self.find(*part)
             visual.append(visual_bMV)
@@ -119,7 +119,7 @@ class ReportGenerator(nn.Module):
 
     @torch.no_grad()
     def find(
-        self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None
+        self, image_B1YX: Tensor, grade_B: Tensor, query_B3: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return f_v on cells, the mask's coverage, projected patches, and the mask (bool, (B, 1, Y, X)); all images at
         once.
@@ -129,9 +129,9 @@ class ReportGenerator(nn.Module):
         """
         encoder, backbone = self.segmentation.encoder, self.backbone
         patches_BND = encoder.patches(image_B1YX)
-        found = encoder.attend(patches_BND, grade_B, asked_B3).attended
-        mask_B1YX = self.segmentation.decoder(found.patches_BND, found.similarity_BKN) > 0
-        visual_BMV = pool_patches(found.patches_BND.float(), encoder.grid)
+        attended = encoder.attend(patches_BND, grade_B, query_B3).attended
+        mask_B1YX = self.segmentation.decoder(attended.patches_BND, attended.similarity_BKN) > 0
+        visual_BMV = pool_patches(attended.patches_BND.float(), encoder.grid)
         projected_BML = pool_projected(backbone.project_patches(patches_BND).float(), backbone.projected_grid)
         return visual_BMV, mask_coverage(mask_B1YX), projected_BML, mask_B1YX
 
@@ -139,7 +139,7 @@ class ReportGenerator(nn.Module):
         self, evidence: Evidence, reports: list[str], grade_B: Tensor, gamma: float, grade_weight: float
     ) -> Tensor:
         """Run `forward` on the texts of the reports, which name the patient's sides."""
-        return self(evidence, *self.teaching_ids(_of_view(reports, evidence)), grade_B, gamma, grade_weight)
+        return self(evidence, *self.teacher_forcing_ids(_of_view(reports, evidence)), grade_B, gamma, grade_weight)
 
     def forward(
         self,
@@ -157,7 +157,7 @@ class ReportGenerator(nn.Module):
         """
         features_BRL, logits_BK = self.encoder(evidence)
         context_BRL = self.writer.context(features_BRL, evidence.projected_BML)
-        words = focal_nll(self.writer.teach(context_BRL, ids_BT), target_BT, gamma)
+        words = focal_nll(self.writer.teacher_forced(context_BRL, ids_BT), target_BT, gamma)
         return words + grade_weight * nn.functional.cross_entropy(logits_BK, grade_B)
 
     def finding_loss(self, evidence: Evidence, reports: list[str]) -> Tensor:
@@ -175,17 +175,17 @@ class ReportGenerator(nn.Module):
         chances_BF[mirrored_B] = chances_BF[mirrored_B][:, OTHER_SIDE]
         return chances_BF  # type: ignore[no-any-return]
 
-    def teaching_ids(self, reports: list[str]) -> tuple[Tensor, Tensor]:
+    def teacher_forcing_ids(self, reports: list[str]) -> tuple[Tensor, Tensor]:
         """Return inputs (begin, w1, ... wn) and targets (w1, ... wn, end), (B, T) int64.
 
         A report that does not fit into `max_tokens` is cut, and its end is not taught then; see `is_cut`.
         """
         begin, end = self.writer.begin_id, self.writer.end_id
-        taught = [[begin, *self._token_ids(report), end][: self.max_tokens + 1] for report in reports]
-        longest = max(map(len, taught)) - 1
+        sequences = [[begin, *self._token_ids(report), end][: self.max_tokens + 1] for report in reports]
+        longest = max(map(len, sequences)) - 1
         ids_BT = torch.full((len(reports), longest), end)
         target_BT = torch.full((len(reports), longest), IGNORED)
-        for row, ids in enumerate(taught):
+        for row, ids in enumerate(sequences):
             ids_BT[row, : len(ids) - 1] = torch.tensor(ids[:-1])
             target_BT[row, : len(ids) - 1] = torch.tensor(ids[1:])
         device = self.encoder.place.device

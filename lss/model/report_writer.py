@@ -30,7 +30,7 @@ class Writer(Protocol):
         them.
         """
 
-    def teach(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
+    def teacher_forced(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
         """Return logits (B, T, V) after each of `ids_BT` (the first is `begin_id`), all at once."""
 
     def open(self, context_BRL: Tensor, words_BT: Tensor | None = None) -> tuple[Tensor, Any]:
@@ -54,7 +54,7 @@ class DecoderWriter(nn.Module):
         """Return f_r alone: the decoder knows no projector."""
         return features_BRL
 
-    def teach(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
+    def teacher_forced(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
         """See `Writer`."""
         return self.decoder(ids_BT, self.decoder.start(context_BRL))
 
@@ -103,7 +103,7 @@ class PrefixWriter(nn.Module):
         features_BRL = features_BRL * self.scale
         return torch.cat([projected_BML.to(features_BRL.dtype), features_BRL], dim=1)
 
-    def teach(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
+    def teacher_forced(self, context_BRL: Tensor, ids_BT: Tensor) -> Tensor:
         """See `Writer`."""
         words_BTL = self.backbone.embed_tokens(ids_BT)
         return self._run(torch.cat([context_BRL, words_BTL], dim=1), None, ids_BT.shape[1])

@@ -98,8 +98,8 @@ def read_card(folder: Path) -> ModelCard:
         TypeAdapter(NetworkConfig).validate_python(card.network)
     except ValidationError as error:
         first = error.errors()[0]
-        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}, found {first['input']!r}"
-        raise LssError(f"{path}: {said}. The file was changed: rerun its training.") from error
+        message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}, found {first['input']!r}"
+        raise LssError(f"{path}: {message}. The file was changed: rerun its training.") from error
     except TypeError as error:
         raise LssError(f"{path}: was written by another version ({error}). Rerun its training.") from error
     if stated != card_hash(content):

@@ -29,7 +29,7 @@ class UNet(nn.Module):
         self.layers = BasicUNet(spatial_dims=2, in_channels=1, out_channels=1, features=widths)
         nn.init.constant_(self.layers.final_conv.bias, -math.log((1 - PRIOR) / PRIOR))
 
-    def forward(self, image_B1YX: Tensor, grade_B: Tensor, asked_B3: Tensor | None = None) -> Output:
+    def forward(self, image_B1YX: Tensor, grade_B: Tensor, query_B3: Tensor | None = None) -> Output:
         """Return mask logits (B, 1, mask_size, mask_size), no attention; image in [0, 1], float32, of the mask's size.
 
         `grade_B` and `asked_B3` are what the other networks take too; nothing is done with them.

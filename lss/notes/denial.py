@@ -37,7 +37,7 @@ def denied_by(tokens: list[Token]) -> list[int | None]:
 
 def questioned(tokens: list[Token]) -> set[int]:
     """Return tokens in questions and history: "?severe stenosis", "rule out ...", "... cannot be excluded"."""
-    found: set[int] = set()
+    indices: set[int] = set()
     for index, token in enumerate(tokens):
         before = index > 0 and (
             (token.text == "?" and index + 1 == len(tokens))
@@ -49,13 +49,13 @@ def questioned(tokens: list[Token]) -> set[int]:
             first = index
             while first > 0 and not _bounds_clause(tokens[first - 1]):
                 first -= 1
-            found.update(range(first, index))
+            indices.update(range(first, index))
         elif asks or token.role is Word.QUESTION:
             last = index + 1
             while last < len(tokens) and not _bounds_clause(tokens[last]) and tokens[last].known != "with":
                 last += 1
-            found.update(range(index, last))
-    return found
+            indices.update(range(index, last))
+    return indices
 
 
 def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:

@@ -26,22 +26,22 @@ _RELEVANT = (*EFFECTS, Word.BULGE, Word.CANAL, Word.SAC, Word.FORAMEN, Word.ROOT
 def doubtful_words(note: str | None) -> list[str]:
     """Return the words of a note that the grading does not know how to read, each once, in the order of the text."""
     text = write_out(clean_note(note or ""))
-    found: list[str] = []
+    words: list[str] = []
     for statement in statements(text):
         if statement.elsewhere or not any(token.role in _RELEVANT for token in statement.tokens):
             continue
-        found += _unknown_degrees(statement.tokens)
-        found += _unread(statement, text)
+        words += _unknown_degrees(statement.tokens)
+        words += _unread(statement, text)
     for line in text.split("\n"):
         if any(token.role in _RELEVANT for token in tokenise(line)):
-            found += [match[0] for match in _LEVEL_LIKE.finditer(line)]
-    return list(dict.fromkeys(found))
+            words += [match[0] for match in _LEVEL_LIKE.finditer(line)]
+    return list(dict.fromkeys(words))
 
 
 def _unknown_degrees(tokens: list[Token]) -> list[str]:
     """Return unknown words right before an affirmed effect or the object it acts on."""
     denied, asked = denied_by(tokens), questioned(tokens)
-    found = []
+    words = []
     for index, token in enumerate(tokens):
         affirmed = denied[index] is None and index not in asked
         if not affirmed or token.role not in EFFECTS:
@@ -50,8 +50,8 @@ def _unknown_degrees(tokens: list[Token]) -> list[str]:
         while first > 0 and (object_kind(tokens, first - 1) or tokens[first - 1].known in ("spinal", "lumbar")):
             first -= 1
         if first > 0 and _is_unknown(tokens[first - 1]):
-            found.append(f"{tokens[first - 1].text} {token.text}")
-    return found
+            words.append(f"{tokens[first - 1].text} {token.text}")
+    return words
 
 
 def _unread(statement: Statement, text: str) -> list[str]:

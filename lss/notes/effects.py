@@ -46,9 +46,9 @@ class Mention:
 def mentions(tokens: list[Token]) -> list[Mention]:
     """Return all mentions of a statement, in the order of the text."""
     denied, asked = denied_by(tokens), questioned(tokens)
-    found = [_mention(tokens, index, denied[index]) for index in range(len(tokens)) if index not in asked]
-    found += [_of_value(tokens, value) for value in values_by_level(tokens) if value.first not in asked]
-    return [mention for mention in found if mention is not None]
+    candidates = [_mention(tokens, index, denied[index]) for index in range(len(tokens)) if index not in asked]
+    candidates += [_of_value(tokens, value) for value in values_by_level(tokens) if value.first not in asked]
+    return [mention for mention in candidates if mention is not None]
 
 
 def values_by_level(tokens: list[Token]) -> list[Value]:

@@ -99,9 +99,9 @@ def read_findings(text: str, level: str | None = None) -> tuple[Finding, ...]:
     for statement in statements(cleaned):
         if statement.elsewhere:
             continue
-        for found in _of_statement(statement, level):
-            key = found.structure, found.level
-            merged[key] = _merge(merged[key], found) if key in merged else found
+        for finding in _of_statement(statement, level):
+            key = finding.structure, finding.level
+            merged[key] = _merge(merged[key], finding) if key in merged else finding
     return tuple(merged[key] for key in sorted(merged, key=lambda key: (key[0], key[1] or "")))
 
 
@@ -120,19 +120,19 @@ def _of_statement(statement: Statement, level: str | None) -> list[Finding]:
     tokens = statement.tokens
     denied, open_questions = denied_by(tokens), questioned(tokens)
     groups = level_groups(tokens)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for mention in mentions(tokens):
         names = [name for name, _ in place(mention, statement, groups)]
         for of_mention in _of_mention(tokens, mention):
-            found += _at_levels(of_mention, names, level)
+            findings += _at_levels(of_mention, names, level)
     for index in range(len(tokens)):
         if index not in open_questions and (other := _other(tokens, index)):
             mention = Mention("A", index, index, "other")
             side, severity = _adjectives(tokens, index, other)
             negated = denied[index] is not None
             one = Finding(other, None, side, None if negated else severity, negated)
-            found += _at_levels(one, [name for name, _ in place(mention, statement, groups)], level)
-    return found
+            findings += _at_levels(one, [name for name, _ in place(mention, statement, groups)], level)
+    return findings
 
 
 def _at_levels(finding: Finding, places: list[str], level: str | None) -> list[Finding]:
@@ -150,26 +150,26 @@ def _of_mention(tokens: list[Token], mention: Mention) -> list[Finding]:
     span = range(mention.first, mention.last + 1)
     negated = mention.kind in ("denial", "normal")
     effects = [index for index in span if tokens[index].role in EFFECTS]
-    found = []
+    findings = []
     for index in span:
         token = tokens[index]
         if token.role is Word.BULGE and (mention.kind == "finding" or negated) and not _is_osteophyte(token):
             lesion = BULGE if token.known.startswith("bulg") else HERNIATION
-            found.append(_described(tokens, index, lesion, negated))
+            findings.append(_described(tokens, index, lesion, negated))
         elif token.role is Word.ABUT and not negated:
-            found.append(_described(tokens, index, CONTACT, negated))
+            findings.append(_described(tokens, index, CONTACT, negated))
         elif negated and _denies_every_lesion(tokens, index, mention):
-            found += [Finding(lesion, None, negated=True) for lesion in (BULGE, HERNIATION)]
+            findings += [Finding(lesion, None, negated=True) for lesion in (BULGE, HERNIATION)]
         elif mention.kind != "finding" and (structure := _object(tokens, index)):
             if effects:
                 effect = min(effects, key=lambda position: abs(position - index))
-                found.append(_affected(tokens, index, effect, structure, negated))
+                findings.append(_affected(tokens, index, effect, structure, negated))
             else:
-                found.append(Finding(structure, None, negated=negated))
-    if effects and not any(finding.structure in (SAC, CANAL, ROOT, FORAMEN, RECESS) for finding in found):
+                findings.append(Finding(structure, None, negated=negated))
+    if effects and not any(finding.structure in (SAC, CANAL, ROOT, FORAMEN, RECESS) for finding in findings):
         held = CANAL if tokens[effects[0]].role is Word.STENOSIS else SAC
-        found.append(_affected(tokens, effects[0], effects[0], held, negated))
-    return found
+        findings.append(_affected(tokens, effects[0], effects[0], held, negated))
+    return findings
 
 
 def _object(tokens: list[Token], index: int) -> str | None:

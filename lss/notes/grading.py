@@ -56,23 +56,23 @@ class GradedStatement:
 def grade_note(text: str | None) -> NoteGrade:
     """Grade a note; any text is accepted, an empty one or None gives the grade None."""
     cleaned = write_out(clean_note(text or ""))
-    found = [finding for statement in statements(cleaned) for finding in _findings(statement, cleaned)]
+    findings = [finding for statement in statements(cleaned) for finding in _findings(statement, cleaned)]
     level_grades = {}
     for level in LEVELS:
-        grade = worst([finding.grade for finding in found if level in finding.levels])
+        grade = worst([finding.grade for finding in findings if level in finding.levels])
         if grade:
             level_grades[level] = grade
-    grade = worst([finding.grade for finding in found])
-    return NoteGrade(grade, level_grades, _evidence(found, grade, level_grades))
+    grade = worst([finding.grade for finding in findings])
+    return NoteGrade(grade, level_grades, _evidence(findings, grade, level_grades))
 
 
 def grade_statements(text: str) -> list[GradedStatement]:
     """Return statements of a note written out (`lss.notes.spelling.write_out`), each with its grade."""
     graded = []
     for statement in statements(text):
-        found = _findings(statement, text)
-        placed = {level for finding in found for level in finding.levels}
-        grade = worst([finding.grade for finding in found])
+        findings = _findings(statement, text)
+        placed = {level for finding in findings for level in finding.levels}
+        grade = worst([finding.grade for finding in findings])
         graded.append(GradedStatement(statement, grade, frozenset(placed.union(statement.levels))))
     return graded
 
@@ -130,7 +130,7 @@ def _findings(statement: Statement, text: str) -> list[_Finding]:
     """Return graded mentions of a statement with the lumbar levels they belong to."""
     inside = [range(value.first, value.last + 1) for value in values_by_level(statement.tokens)]
     groups = [group for group in level_groups(statement.tokens) if not any(group.first in span for span in inside)]
-    found = []
+    findings = []
     for mention in mentions(statement.tokens):
         placed = [] if mention.kind == "normal" else place(mention, statement, groups)
         words = text[statement.tokens[mention.first].start : statement.tokens[mention.last].end].replace("\n", " ")
@@ -140,16 +140,16 @@ def _findings(statement: Statement, text: str) -> list[_Finding]:
         for lesser in (False, True):
             levels = tuple(level for level, is_lesser in lumbar if is_lesser == lesser)
             if levels or not (lesser or lumbar):
-                found.append(_Finding("BC" if lesser and mention.grade == "D" else mention.grade, levels, words))
-    return found
+                findings.append(_Finding("BC" if lesser and mention.grade == "D" else mention.grade, levels, words))
+    return findings
 
 
-def _evidence(found: list[_Finding], grade: str | None, level_grades: dict[str, str]) -> str:
+def _evidence(findings: list[_Finding], grade: str | None, level_grades: dict[str, str]) -> str:
     """Return the quotations that carry the note's grade or a level's: "L4-L5 D: largely compressing the thecal sac;
     ...".
     """
     quotes: dict[str, list[str]] = {}
-    for finding in sorted(found, key=lambda finding: -GRADES.index(finding.grade)):
+    for finding in sorted(findings, key=lambda finding: -GRADES.index(finding.grade)):
         carried = [level for level in finding.levels if level_grades.get(level) == finding.grade]
         if carried or (finding.grade == grade and not finding.levels):
             quotes.setdefault(" ".join([*carried, finding.grade]), []).append(finding.words)

@@ -94,25 +94,25 @@ def blank_identifiers(note: str, known: Iterable[str] = ()) -> str:
     """
     note = _MAIL.sub(MAIL, note)
     note = _blank_known(note, known)
-    note = _SAID_PHONE.sub(lambda found: f"{found[1].rstrip()} {PHONE}", note)
-    note = _SAID_ID.sub(lambda found: f"{found[1].rstrip()} {NUMBER}", note)
+    note = _SAID_PHONE.sub(lambda match: f"{match[1].rstrip()} {PHONE}", note)
+    note = _SAID_ID.sub(lambda match: f"{match[1].rstrip()} {NUMBER}", note)
     note = _PHONE.sub(PHONE, note)
     note = _LONG_NUMBER.sub(NUMBER, note)
     note = _CODE_OF_ID.sub(NUMBER, note)
-    note = _TITLED.sub(lambda found: _titled(found, sure=True), note)
-    return _once(_SAID_NAME.sub(lambda found: _titled(found, sure=False), note))
+    note = _TITLED.sub(lambda match: _titled(match, sure=True), note)
+    return _once(_SAID_NAME.sub(lambda match: _titled(match, sure=False), note))
 
 
-def _titled(found: re.Match[str], sure: bool) -> str:
+def _titled(match: re.Match[str], sure: bool) -> str:
     """Return a title and `NAME`: behind "Dr" the first word is a name whatever it is, elsewhere where
     no note's word.
     """
-    words = list(_WORD.finditer(found[2]))
+    words = list(_WORD.finditer(match[2]))
     first = 0 if not sure else 1
-    end = next((word.start() for word in words[first:] if is_known_word(word[0])), len(found[2]))
+    end = next((word.start() for word in words[first:] if is_known_word(word[0])), len(match[2]))
     if not end:
-        return found[0]
-    return f"{found[1]}{NAME}{' ' if end < len(found[2]) else ''}{found[2][end:]}"
+        return match[0]
+    return f"{match[1]}{NAME}{' ' if end < len(match[2]) else ''}{match[2][end:]}"
 
 
 def _blank_known(note: str, known: Iterable[str]) -> str:
@@ -121,9 +121,9 @@ def _blank_known(note: str, known: Iterable[str]) -> str:
         return note
     for run in sorted(runs, key=len, reverse=True):  # of scripts without blanks
         note = note.replace(run, NAME)
-    note = _CODE.sub(lambda found: NUMBER if _plain(found[0]) in codes else found[0], note)
-    own = [found for found in _OPEN_WORD.finditer(note) if _fold(found[0]) in words]
-    sure = {found.span() for found in own if _is_name(_fold(found[0]))}
+    note = _CODE.sub(lambda match: NUMBER if _plain(match[0]) in codes else match[0], note)
+    own = [match for match in _OPEN_WORD.finditer(note) if _fold(match[0]) in words]
+    sure = {match.span() for match in own if _is_name(_fold(match[0]))}
     for first, second in pairwise(own):
         if re.fullmatch(r"[ ,.^'’-]{1,3}", note[first.end() : second.start()]):  # two parts of one name
             if sure & {first.span(), second.span()}:

@@ -196,18 +196,18 @@ def qualifiers_before(tokens: list[Token], index: int) -> set[Word]:
     "largely encroaching on the exit canals and compressing the sac" says nothing strong of the sac.
     """
     same_kind = EFFECTS if tokens[index].role in EFFECTS else (*_OBJECTS, Word.FORAMINAL)
-    found: set[Word] = set()
+    qualifiers: set[Word] = set()
     for token in reversed(tokens[max(0, index - REACH) : index]):
         if token.role in (Word.MILD, Word.STRONG):
-            found.add(token.role)
-        elif found and token.known not in ("to", "and", "or", "moderate", "secondary"):
+            qualifiers.add(token.role)
+        elif qualifiers and token.known not in ("to", "and", "or", "moderate", "secondary"):
             break
-        elif token.levels and not found:
+        elif token.levels and not qualifiers:
             continue  # "mild L4-L5 canal stenosis"
         elif token.role not in (*_MODIFIERS, *same_kind) and token.text not in ("&", "(", ")", "/"):
             if token.known not in ("to", "degenerative") and not token.text.lower().endswith("ly"):
                 break
-    return found
+    return qualifiers
 
 
 def trailing(tokens: list[Token], position: int) -> set[Word]:

@@ -73,19 +73,19 @@ PROMPT_GRADES: tuple[int, ...] = tuple(GRADES.index(prompt.grade) for prompt in 
 
 
 _ALL = range(len(GRADE_PROMPTS))
-_GRADE_SPOKEN = {
+_GRADE_CONTENTS = {
     grade: tuple(PROMPT_GRADES.index(number) + prompt % 2 for prompt in _ALL) for number, grade in enumerate(GRADES)
 }  # the first and the second prompt of the grade, over and over
 
-SPOKEN: dict[str, tuple[int, ...]] = {
-    **_GRADE_SPOKEN,
+PROMPT_CONTENTS: dict[str, tuple[int, ...]] = {
+    **_GRADE_CONTENTS,
     "shuffled": tuple((prompt - 2) % len(GRADE_PROMPTS) for prompt in _ALL),  # each grade says what the one before does
     "empty": tuple(len(GRADE_PROMPTS) for _ in _ALL),
     "own": tuple(_ALL),
 }
-"""What the prompts can be made to say, to the prompt whose words each of them then says; one past the last: no words.
+"""Contents of the prompt bank: for each prompt the index of the prompt that gives its words; one past the last: none.
 
-All but `own` are for controls: all speak of one grade, the grades' words change places, the empty text.
+All but `own` are for controls: all of one grade, shuffled between the grades, empty text.
 """
 
 

@@ -62,7 +62,7 @@ def reference_report(grade: str, area_percent: float, note: str | None, level: s
 def findings_of_level(note: str | None, level: str | None, grade: str) -> list[str]:
     """Return sentences of a note that are about an image at `level` of grade `grade`, cleaned by the rules above."""
     text = write_out(clean_note(note or ""))
-    kept = []
+    sentences = []
     silent = bool(text)  # nothing kept says anything of a disc or the canal
     for graded in grade_statements(text):
         statement, levels = graded.statement, graded.levels
@@ -76,11 +76,11 @@ def findings_of_level(note: str | None, level: str | None, grade: str) -> list[s
             if shown_elsewhere(statement, level):
                 continue
             statement = narrow(statement, level)
-        kept.append(_sentence(statement, text))
+        sentences.append(_sentence(statement, text))
         silent &= graded.grade is None
     if silent and level is not None and grade == "A":
-        kept.append(NOTHING_NOTED.format(level=level))
-    return list(dict.fromkeys(sentence for sentence in kept if sentence))
+        sentences.append(NOTHING_NOTED.format(level=level))
+    return list(dict.fromkeys(sentence for sentence in sentences if sentence))
 
 
 def _only_advises(statement: Statement) -> bool:

@@ -89,7 +89,7 @@ def check_report(
         head_grade: grade by the classification head, or None.
     """
     read = read_report(report)
-    found = {
+    messages = {
         "no_grade": "The text states no grade." if read.grade is None else None,
         "findings": _findings(read),
         "grade": _other_grade(read.grade, mask_grade, "mask's area"),
@@ -98,7 +98,7 @@ def check_report(
         "side": _side(stated_sides(report), mask_side),
         "number": _number(report, area_percent),
     }
-    contradictions = {kind: sentence for kind, sentence in found.items() if sentence}
+    contradictions = {kind: sentence for kind, sentence in messages.items() if sentence}
     of_head = _other_grade(read.grade, head_grade, "classifier")
     return ReportCheck(
         text_grade=read.grade,

@@ -48,9 +48,11 @@ def swap_sides(text: str) -> str:
     """
 
     def other(match: re.Match[str]) -> str:
-        said = match[1] or match[2] or match[4]
-        word = _SIDES[said.lower()]
-        return (match[3] or "") + (word.upper() if said.isupper() else word.capitalize() if said[0].isupper() else word)
+        original = match[1] or match[2] or match[4]
+        word = _SIDES[original.lower()]
+        return (match[3] or "") + (
+            word.upper() if original.isupper() else word.capitalize() if original[0].isupper() else word
+        )
 
     return _SWAPPED.sub(other, text)
 

@@ -186,7 +186,9 @@ def _prepare(one: SliceReading, preparation: Preparation, spine: Spine | None) -
     except (LssError, ValueError, ArithmeticError) as error:
         one.problem = f"cannot be prepared: {error}"
         return
-    one.sac = find_sac(one.prepared.denoised.image, one.prepared.region, spacing) if one.prepared.region.found else None
+    one.sac = (
+        find_sac(one.prepared.denoised.image, one.prepared.region, spacing) if one.prepared.region.detected else None
+    )
     if one.sac is not None:
         one.measure = measure_sac(one.sac.mask, spacing)
     if spine is not None and geometry is not None and spine.discs:
@@ -197,7 +199,7 @@ def _prepare(one: SliceReading, preparation: Preparation, spine: Spine | None) -
 
 
 def _refuse_other_pictures(slices: list[SliceReading]) -> None:
-    found = [one.prepared.region.found for one in slices if one.prepared is not None]
+    found = [one.prepared.region.detected for one in slices if one.prepared is not None]
     if not found:
         raise RefusedError(f"no slice can be prepared: {slices[0].problem}")
     share = float(np.mean(found))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lss.evaluation.cases import CASE_SCHEMAS, decode_mask
-from lss.evaluation.prompt_exchange import SAID
+from lss.evaluation.prompt_exchange import EXCHANGES
 from lss.imaging.geometry import resample_mask
 from lss.reporting.view_marks import View
 from lss.storage.io import read_parquet
@@ -72,10 +72,10 @@ class CaseData:
         """Mask of a backbone's first segmentation model."""
         return decode_mask(self.segmentation(backbone, slice_key)["mask"]["bytes"])
 
-    def said_masks(self, backbone: str, slice_key: str) -> dict[str, NDArray[np.bool_]]:
-        """As `predicted_mask`, where the prompts say something else, by the names of SAID; empty without prompts."""
+    def exchanged_masks(self, backbone: str, slice_key: str) -> dict[str, NDArray[np.bool_]]:
+        """Return masks under exchanged prompts, by the names of EXCHANGES; empty without prompts."""
         row = self.segmentation(backbone, slice_key)
-        stored = {words: row[f"mask_said_{words}"] for words in SAID}
+        stored = {words: row[f"mask_said_{words}"] for words in EXCHANGES}
         return {words: decode_mask(mask["bytes"]) for words, mask in stored.items() if mask is not None}
 
     def image(self, slice_key: str) -> NDArray[np.uint16]:

@@ -13,9 +13,9 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from lss.domain.grades import GRADE_LABELS
-from lss.evaluation.prompt_exchange import SAID
+from lss.evaluation.prompt_exchange import EXCHANGES
 from lss.metrics.segmentation import overlap, pixel_counts
-from lss.notes.prompts import GRADE_PROMPTS, SPOKEN, TEST_WORDING
+from lss.notes.prompts import GRADE_PROMPTS, PROMPT_CONTENTS, TEST_WORDING
 from lss.reporting.names import SOURCES
 from lss.reporting.rgb_pictures import RGB, grey, outcome, outline, tint
 from lss.reporting.style import FALSE_NEGATIVE, FALSE_POSITIVE, REFERENCE, TRUE_POSITIVE
@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 _SIDE = 384
 _SHOWN = 0.5  # of the view's side, around the masks
-_COLUMNS = ("image", "own", *SAID)
+_COLUMNS = ("image", "own", *EXCHANGES)
 _HEIGHT, _EDGES = 1.95, 1.5  # inches: of a row, of title and legend
 _CHARACTERS = 27  # of a line of a heading
 
@@ -37,7 +37,7 @@ class PromptCase:
     Attributes:
         image: stored grey levels (Y, X), how it lies in `view`.
         reference, own: bool, equal shapes; own: with the network's own prompts.
-        said: by the names of SAID, the mask where the prompts say that instead.
+        exchanged: masks under exchanged prompts, by the names of EXCHANGES.
         slice_row: grade, level, patient_key of the slice; name: the network's printed name.
     """
 
@@ -45,7 +45,7 @@ class PromptCase:
     view: View
     reference: Mask
     own: Mask
-    said: dict[str, Mask]
+    exchanged: dict[str, Mask]
     slice_row: dict[str, Any]
     name: str
 
@@ -80,15 +80,15 @@ def draw_prompts(cases: list[PromptCase], title: str) -> Figure:
 
 def _draw_row(axes: NDArray[Any], case: PromptCase) -> None:
     place = f"{GRADE_LABELS[case.slice_row['grade']]}, {case.slice_row['level'] or 'level unknown'}"
-    seen = _window([case.reference, case.own, *case.said.values()])
+    seen = _window([case.reference, case.own, *case.exchanged.values()])
     picture = grey(case.image, _SIDE)
     axes[0].set_ylabel(f"{case.name}\ngrade {place}", fontsize=8)
     outlined = tint(picture, outline(case.reference, _SIDE), REFERENCE, 1.0)
     _show(axes[0], outlined, seen, f"patient {case.slice_row['patient_key']}")
     own = tint(picture, case.own, TRUE_POSITIVE, 0.75)
     _show(axes[1], own, seen, f"Dice {_dice(case.own, case.reference):.3f}\n{case.own.sum():,} px")
-    for panel, words in zip(axes[2:], SAID, strict=True):
-        mask = case.said[words]
+    for panel, words in zip(axes[2:], EXCHANGES, strict=True):
+        mask = case.exchanged[words]
         changed, either = int((mask ^ case.own).sum()), int((mask | case.own).sum())
         share = f" of {either:,}" if either else ""
         text = f"Dice {_dice(mask, case.reference):.3f}\n{changed:,}{share} px change"
@@ -105,12 +105,12 @@ def _heading(column: str) -> str:
         return f"own prompts:\n{len(GRADE_PROMPTS)} texts,\nfrom normal to severe"
     lines = [f"{SOURCES[f'said_{column}']}:"]
     if column == "shuffled":
-        source = {GRADE_PROMPTS[k].grade: GRADE_PROMPTS[said].grade for k, said in enumerate(SPOKEN[column])}
+        source = {GRADE_PROMPTS[k].grade: GRADE_PROMPTS[other].grade for k, other in enumerate(PROMPT_CONTENTS[column])}
         lines += [", ".join(f"{GRADE_LABELS[own]} says {GRADE_LABELS[other]}" for own, other in source.items())]
     elif column == "empty":
         lines += ['"" in place of all texts']
     else:
-        lines += textwrap.wrap(f'"{GRADE_PROMPTS[SPOKEN[column][0]].wordings[TEST_WORDING]} ..."', _CHARACTERS)
+        lines += textwrap.wrap(f'"{GRADE_PROMPTS[PROMPT_CONTENTS[column][0]].wordings[TEST_WORDING]} ..."', _CHARACTERS)
     return "\n".join(lines)
 
 

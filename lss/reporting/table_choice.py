@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from lss.domain.grades import GRADES, LEVELS
 from lss.evaluation.attention import ATTENTION_METRICS
 from lss.evaluation.measures import KEY, Measure
-from lss.evaluation.prompt_exchange import EXCHANGE_METRICS, SAID
+from lss.evaluation.prompt_exchange import EXCHANGE_METRICS, EXCHANGES
 from lss.evaluation.reports import FINDINGS_METRICS
 from lss.metrics.language import METRICS as LANGUAGE
 from lss.notes.findings import STRUCTURES
@@ -133,8 +133,8 @@ def _table11(measures: list[Measure]) -> Iterator[Measure]:
 
 
 def _table12(measures: list[Measure]) -> Iterator[Measure]:
-    for said in SAID:
-        keys = _first_losses(_models(measures, task="segmentation", source=f"said_{said}"))
+    for exchange in EXCHANGES:
+        keys = _first_losses(_models(measures, task="segmentation", source=f"said_{exchange}"))
         for metric in EXCHANGE_METRICS:
             yield from _select(measures, keys, (metric,), (*GRADES, "all"))
 

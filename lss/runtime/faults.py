@@ -46,8 +46,8 @@ def explain(error: BaseException) -> str | None:
     if _THREAD.search(text):
         return _said(errno.EAGAIN)
     number = error.errno if isinstance(error, OSError) else None
-    if number is None and (found := _NUMBER.search(text)):
-        number = int(found[1] or found[2])
+    if number is None and (match := _NUMBER.search(text)):
+        number = int(match[1] or match[2])
     return _said(number) if number in _KNOWN else None
 
 

@@ -67,9 +67,9 @@ def pseudo_mask_thresholds(shards: list[Path]) -> AreaThresholds:
     if not rows:
         raise LssError("evaluate: the validation shards hold no slice. Rerun shards, or look at split.fractions.")
     areas = [row["area_percent"] for row in rows]
-    found = calibrate_thresholds(np.array(areas), [row["grade"] for row in rows])
+    thresholds = calibrate_thresholds(np.array(areas), [row["grade"] for row in rows])
     fitted_on = "pseudo-masks of the validation part, for want of a report model's own"
-    return AreaThresholds(found, "calibrated", fitted_on, unreached_grades(found, areas))
+    return AreaThresholds(thresholds, "calibrated", fitted_on, unreached_grades(thresholds, areas))
 
 
 def _originals(shards: list[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
@@ -149,7 +149,7 @@ def baseline_reports(
         subset: np.stack([thumbnail_features(decode_image(row["image"]["bytes"])) for row in rows])
         for subset, rows in (("train", seen), ("test", _originals(shards["test"], ["image"])))
     }
-    found = {
+    reports = {
         ("most_frequent", ""): [most_frequent_report(train.reports)] * len(test),
         ("most_frequent_level", ""): most_frequent_by(train.reports, train.levels, test.levels),
         ("nearest_image", ""): nearest_reports(features["train"], stored, features["test"]),
@@ -159,8 +159,8 @@ def baseline_reports(
     for backbone, rows in by_backbone.items():
         areas = [row["area_percent"] for row in rows]
         if all(row["head"] for row in rows):
-            said = [(level, row["head"]) for level, row in zip(test.levels, rows, strict=True)]
-            found["level_grade", backbone] = most_frequent_by(train.reports, disc_and_grade, said)
-            found["central", backbone] = central_by(train.reports, disc_and_grade, said)
-        found["template", backbone] = template_reports(areas, thresholds[backbone].own)
-    return found
+            pairs = [(level, row["head"]) for level, row in zip(test.levels, rows, strict=True)]
+            reports["level_grade", backbone] = most_frequent_by(train.reports, disc_and_grade, pairs)
+            reports["central", backbone] = central_by(train.reports, disc_and_grade, pairs)
+        reports["template", backbone] = template_reports(areas, thresholds[backbone].own)
+    return reports

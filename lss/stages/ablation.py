@@ -123,9 +123,9 @@ def _score(fitted: Fitted, samples: Samples, test: TestCases, params: TrainParam
 
     place = {key: index for index, key in enumerate(test.keys)}
     for batch in BatchLoader(samples, params.micro_batch_size, seed=None).batches():
-        there = batch.to(fitted.device)
+        on_device = batch.to(fitted.device)
         with torch.no_grad(), torch.autocast(fitted.device.type, torch.bfloat16, enabled=params.bf16):
-            output = fitted.task.module(there.image_B1YX, there.grade_B, there.asked_B3)
+            output = fitted.task.module(on_device.image_B1YX, on_device.grade_B, on_device.query_B3)
         masks_BYX = (output.logits[:, 0] > 0).cpu().numpy()
         attention_BYX = None
         if output.attention_BHKN is not None:
@@ -141,12 +141,14 @@ def _score(fitted: Fitted, samples: Samples, test: TestCases, params: TrainParam
 
 
 def _overlaps(mask: np.ndarray, pseudo: np.ndarray, true: np.ndarray | None) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    scores_of: dict[str, Any] = {}
     for name, reference in (("pseudo", pseudo), ("true", true)):
         scores = None if reference is None else overlap(pixel_counts(mask, reference))
-        found |= {f"{metric}_{name}": None if scores is None else float(scores[metric]) for metric in ("dice", "iou")}
-        found[f"empty_{name}"] = None if reference is None else not reference.any()
-    return found
+        scores_of |= {
+            f"{metric}_{name}": None if scores is None else float(scores[metric]) for metric in ("dice", "iou")
+        }
+        scores_of[f"empty_{name}"] = None if reference is None else not reference.any()
+    return scores_of
 
 
 def _attention(attention: np.ndarray | None, canal: np.ndarray | None) -> dict[str, Any]:
@@ -186,17 +188,17 @@ def run(
     about: dict[str, Any] = {"repeats": params.repeats, "fusion": params.fusions[0], "loss": params.losses[0]}
     if rows:
         try:
-            found = arrange(rows)
+            data = arrange(rows)
         except ValueError as error:
             raise LssError(f"{next(iter(cases.values())).parent.parent}: {error}. Rerun the stage ablation.") from error
         bootstrap = CrossedBootstrap(
-            found.patients, params.repeats, evaluation.bootstrap_draws, evaluation.confidence, seed
+            data.patients, params.repeats, evaluation.bootstrap_draws, evaluation.confidence, seed
         )
-        measures = compare(found, bootstrap, {system: _reference(params, system) for system in found.columns})
+        measures = compare(data, bootstrap, {system: _reference(params, system) for system in data.columns})
         measures += at_bounds(epoch_rows)
         about |= {
-            "images": len(found.slices),
-            "patients": len(set(found.patients)),
+            "images": len(data.slices),
+            "patients": len(set(data.patients)),
             "confidence": evaluation.confidence,
             "interval": f"{INTERVAL}, {evaluation.bootstrap_draws} draws",
         }

@@ -22,7 +22,7 @@ from lss.evaluation.disc_pooling import DiscPart, choose_reports, disc_part, poo
 from lss.evaluation.grade_sources import AreaThresholds, area_thresholds, grade_rows, ways_of
 from lss.evaluation.grades import Prevalence, evaluate_answers
 from lss.evaluation.measures import Measure, rounded
-from lss.evaluation.prompt_exchange import SAID, measure_exchange
+from lss.evaluation.prompt_exchange import EXCHANGES, measure_exchange
 from lss.evaluation.report_checks import check_reports, evaluate_checks, masks_by_stated_grade, report_rows
 from lss.evaluation.run_comparison import compare_runs
 from lss.evaluation.settings import EvaluateParams
@@ -56,7 +56,7 @@ def run(
     statistics: Path,
     manifest: Path,
     manifests: Sequence[Path] = (),
-    kept: Path | None = None,
+    kept_run: Path | None = None,
 ) -> None:
     """Score all predictions: per-case tables, measures with intervals, curves, tests.
 
@@ -76,7 +76,7 @@ def run(
     Raises LssError on missing or foreign files, ImpossibleMetricsError where numbers contradict each other.
     """
     started = datetime.now(UTC)
-    other = read_kept(kept) if kept else None
+    other = read_kept(kept_run) if kept_run else None
     tables = {model: read_parquet(path, _SCHEMAS[model[1]]).to_pylist() for model, path in predictions.items()}
     segmenters = [model for model in predictions if model[1] == "segmentation"]
     if not segmenters:
@@ -89,18 +89,18 @@ def run(
     known = [read_manifest(path) for path in manifests]
     thresholds = area_thresholds([model[0] for model in segmenters], known, pseudo_mask_thresholds(shards["val"]))
 
-    found, discs = _Findings(), disc_part(test, bootstrap)
-    rows = {"segmentation": _segmentation(tables, segmenters, test, bootstrap, found)}
-    rows["classification"] = _classification(tables, test, bootstrap, thresholds, train.prevalence, discs, found)
+    findings, discs = _Findings(), disc_part(test, bootstrap)
+    rows = {"segmentation": _segmentation(tables, segmenters, test, bootstrap, findings)}
+    rows["classification"] = _classification(tables, test, bootstrap, thresholds, train.prevalence, discs, findings)
     baselines = _baselines(tables, rows["classification"], thresholds, test, train, shards)
-    rows["report"] = _reports(tables, rows["classification"], baselines, test, bootstrap, discs, seed, found)
-    found.measures += _at_bounds(known)
-    found.measures += masks_by_stated_grade(rows["report"], rows["segmentation"], bootstrap)
+    rows["report"] = _reports(tables, rows["classification"], baselines, test, bootstrap, discs, seed, findings)
+    findings.measures += _at_bounds(known)
+    findings.measures += masks_by_stated_grade(rows["report"], rows["segmentation"], bootstrap)
 
     about = _about(params, test, thresholds, train.prevalence, bootstrap, known)
     for task, path in cases.items():
         write_parquet(path, rows[task], CASE_SCHEMAS[task])
-    write_json(metrics, summarise(found.measures))
+    write_json(metrics, summarise(findings.measures))
     comparison = None
     if other:
         comparison = compare_runs(rows, other.cases, bootstrap, other.name) | {"settings": other.settings}
@@ -108,12 +108,12 @@ def run(
         statistics,
         {
             "about": about,
-            "caveats": caveats(about) + found.caveats,
+            "caveats": caveats(about) + findings.caveats,
             "models": [list(model) for model in predictions],
-            "measures": found.measures,
-            "curves": found.curves,
-            "tests": found.tests,
-            "empty_masks": found.empty_masks,
+            "measures": findings.measures,
+            "curves": findings.curves,
+            "tests": findings.tests,
+            "empty_masks": findings.empty_masks,
             "comparison": comparison,
         },
     )
@@ -125,13 +125,13 @@ def run(
             *(path for paths in shards.values() for path in paths),
             truth,
             *manifests,
-            *(kept_files(kept) if kept else ()),
+            *(kept_files(kept_run) if kept_run else ()),
         ],
         outputs=[*cases.values(), metrics, statistics],
         params=params.model_dump(mode="json"),
         seed=seed,
         started=started,
-        facts={"images": len(test), "patients": bootstrap.patients, "measures": len(found.measures)},
+        facts={"images": len(test), "patients": bootstrap.patients, "measures": len(findings.measures)},
     )
 
 
@@ -147,7 +147,7 @@ class _Findings:
 
 
 def _segmentation(
-    tables: dict[Run, Rows], models: list[Run], test: TestCases, bootstrap: PatientBootstrap, found: _Findings
+    tables: dict[Run, Rows], models: list[Run], test: TestCases, bootstrap: PatientBootstrap, findings: _Findings
 ) -> Rows:
     """Score every segmentation model against pseudo-masks and true masks, and the pseudo-masks against
     the true ones.
@@ -169,8 +169,8 @@ def _segmentation(
             rows = segmentation.score_masks(predicted, reference, test, (backbone, loss, name))
             key = {"task": "segmentation", "backbone": backbone, "loss": loss, "source": source, "reference": name}
             measures, empty = segmentation.evaluate_masks(key, rows, test.named, bootstrap)
-            found.measures += measures
-            found.empty_masks.append(key | empty)
+            findings.measures += measures
+            findings.empty_masks.append(key | empty)
             if source == "mask":
                 all_rows += rows
                 dice[name, backbone, loss] = np.array([row["dice"] for row in rows])
@@ -179,22 +179,22 @@ def _segmentation(
         rows = tables[backbone, task, loss]
         if rows[0]["attention"] is not None:  # a U-Net has none
             key = {"task": task, "backbone": backbone, "loss": loss, "source": "attention", "reference": "true_canal"}
-            found.measures += measure_attention(key, rows, canals, test, bootstrap)
+            findings.measures += measure_attention(key, rows, canals, test, bootstrap)
     for backbone, task, loss in models:
         rows = tables[backbone, task, loss]
         own = [decode_mask(row["mask"]["bytes"]) for row in rows]
-        for words in SAID if rows[0][f"mask_said_{SAID[0]}"] is not None else ():  # a U-Net has no prompts
-            said = [decode_mask(row[f"mask_said_{words}"]["bytes"]) for row in rows]
+        for words in EXCHANGES if rows[0][f"mask_said_{EXCHANGES[0]}"] is not None else ():  # a U-Net has no prompts
+            exchanged = [decode_mask(row[f"mask_said_{words}"]["bytes"]) for row in rows]
             key = {"task": task, "backbone": backbone, "loss": loss, "source": f"said_{words}"}
             key |= {"reference": "pseudo_mask"}
-            found.measures += measure_exchange(key, own, said, test.pseudo_masks, test.grades, bootstrap)
+            findings.measures += measure_exchange(key, own, exchanged, test.pseudo_masks, test.grades, bootstrap)
     losses = list(dict.fromkeys(loss for _, _, loss in models))
     for name in references:
         of = {f"{backbone} {loss}": values for (ref, backbone, loss), values in dice.items() if ref == name}
         first = {f"{backbone} {losses[0]}": of[f"{backbone} {losses[0]}"] for backbone, _, _ in models}
-        found.tests += compare_all(f"Dice against {name}, backbones", first, bootstrap)
+        findings.tests += compare_all(f"Dice against {name}, backbones", first, bootstrap)
         pairs = [(f"{b} {losses[0]}", f"{b} {loss}") for b, _, loss in models if loss != losses[0]]
-        found.tests += compare_all(f"Dice against {name}, losses", of, bootstrap, pairs)
+        findings.tests += compare_all(f"Dice against {name}, losses", of, bootstrap, pairs)
     return all_rows
 
 
@@ -219,7 +219,7 @@ def _classification(
     thresholds: dict[str, AreaThresholds],
     prevalence: Prevalence,
     discs: DiscPart | None,
-    found: _Findings,
+    findings: _Findings,
 ) -> Rows:
     """Return grades by head, by area under both thresholds, by text, against the notes' grades, the true ones, each
     other.
@@ -235,25 +235,25 @@ def _classification(
             for name, true in references.items():
                 key = {"task": "classification", "backbone": backbone, "loss": loss, "source": source}
                 measures, curves = evaluate_answers(key | {"reference": name}, answers, true, test.named, bootstrap)
-                found.measures += measures
+                findings.measures += measures
                 if name == "note_grade":
-                    found.curves.setdefault(f"{backbone}/{source}", curves)
+                    findings.curves.setdefault(f"{backbone}/{source}", curves)
                     right.setdefault(source, {}).setdefault(backbone, answers.classes == true)
             if discs:
                 key |= {"task": "disc", "reference": "note_grade"}
                 pooled = pool_answers(answers, discs.places)
-                found.measures += evaluate_answers(key, pooled, discs.classes, discs.named, discs.bootstrap)[0]
-        found.measures += evaluate_agreement(backbone, ways, bootstrap)
+                findings.measures += evaluate_answers(key, pooled, discs.classes, discs.named, discs.bootstrap)[0]
+        findings.measures += evaluate_agreement(backbone, ways, bootstrap)
         all_rows += grade_rows(tables, backbone, ways, thresholds[backbone], test)
     for source, columns in right.items():
-        found.tests += compare_all(f"grades by {source}", columns, bootstrap)
+        findings.tests += compare_all(f"grades by {source}", columns, bootstrap)
     for backbone in dict.fromkeys(backbone for columns in right.values() for backbone in columns):
         ways_of_one = {
             source: right[source][backbone]
             for source in ("head", "area_calibrated", "text")
             if backbone in right.get(source, {})
         }
-        found.tests += compare_all(f"ways of grading, {backbone}", ways_of_one, bootstrap)
+        findings.tests += compare_all(f"ways of grading, {backbone}", ways_of_one, bootstrap)
     return all_rows
 
 
@@ -279,28 +279,28 @@ def _reports(
     bootstrap: PatientBootstrap,
     discs: DiscPart | None,
     seed: int,
-    found: _Findings,
+    findings: _Findings,
 ) -> Rows:
     """Return the text metrics of the generators, of baselines and of controls; checks of each report."""
     generated = {(backbone, loss): rows for (backbone, task, loss), rows in tables.items() if task == "report"}
     if not generated:
         return []
     texts = {name: [row["report"] for row in rows] for name, rows in generated.items()}
-    systems = language.Systems(texts, baselines, _partners(test, seed, found))
+    systems = language.Systems(texts, baselines, _partners(test, seed, findings))
     measures, scores, caveats_of_text = language.evaluate_reports(systems, test, bootstrap)
-    found.measures += measures
-    found.caveats += caveats_of_text
+    findings.measures += measures
+    findings.caveats += caveats_of_text
     if discs:
         for name, of_one in texts.items():
-            found.measures += _of_discs(name, of_one, baselines, test, discs)
+            findings.measures += _of_discs(name, of_one, baselines, test, discs)
     for loss in dict.fromkeys(loss for _, loss in scores):
         cider = {backbone: score.per_case["cider_d"] for (backbone, of), score in scores.items() if of == loss}
-        found.tests += compare_all(f"CIDEr-D of the reports, {loss}", cider, bootstrap)
+        findings.tests += compare_all(f"CIDEr-D of the reports, {loss}", cider, bootstrap)
     all_rows: Rows = []
     for (backbone, loss), rows in generated.items():
         checks = check_reports(rows, [row["head"] for row in _by_backbone(grades)[backbone]])
         own = report_rows(backbone, loss, test, rows, scores[backbone, loss], checks)
-        found.measures += evaluate_checks(own, bootstrap)
+        findings.measures += evaluate_checks(own, bootstrap)
         all_rows += own
     return all_rows
 
@@ -326,34 +326,34 @@ def _of_discs(
     return [row | {"task": "disc_report"} for row in measures]
 
 
-def _partners(test: TestCases, seed: int, found: _Findings) -> dict[str, np.ndarray]:
+def _partners(test: TestCases, seed: int, findings: _Findings) -> dict[str, np.ndarray]:
     """Return another patient's case for each, by control; none where the test part does not allow it."""
     alike = list(zip(test.levels, test.grades, strict=True))
-    anyone = [None] * len(test)
+    no_level = [None] * len(test)
     groupings: dict[str, list[Sequence[object]]] = {
-        "shuffled_level": [test.levels, anyone],
-        "shuffled_level_grade": [alike, test.levels, anyone],
+        "shuffled_level": [test.levels, no_level],
+        "shuffled_level_grade": [alike, test.levels, no_level],
     }
     try:
         partners = {"shuffled": shuffled_partners(test.patients, seed)}
         for control, groups in groupings.items():
             partners[control], left = partners_within(test.patients, groups, seed)
             if left:
-                found.caveats.append(
+                findings.caveats.append(
                     f"The control {control}: {left} of {len(test)} images have no other patient's image of their kind "
                     "and take a reference from beyond it, which is easier to beat."
                 )
     except ValueError as error:
-        found.caveats.append(f"No control with another patient's references: {error}.")
+        findings.caveats.append(f"No control with another patient's references: {error}.")
         return {}
     return partners
 
 
 def _by_backbone(rows: Rows) -> dict[str, Rows]:
-    found: dict[str, Rows] = {}
+    rows_of: dict[str, Rows] = {}
     for row in rows:
-        found.setdefault(row["backbone"], []).append(row)
-    return found
+        rows_of.setdefault(row["backbone"], []).append(row)
+    return rows_of
 
 
 def _about(

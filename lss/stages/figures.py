@@ -58,7 +58,7 @@ def run(
     Raises LssError on missing or broken files.
     """
     started = datetime.now(UTC)
-    found = read_json(statistics)
+    results = read_json(statistics)
     data = CaseData(cases, predictions, shards)
     courses = {model: _course(path) for model, path in epochs.items()}
     written = list(plots.values())
@@ -66,19 +66,19 @@ def run(
         write_text(plots[name], text)
     with style():
         figures = {
-            2: draw_grades(found, ("head",)),
-            3: draw_grades(found, ("area_paper", "area_calibrated")),
+            2: draw_grades(results, ("head",)),
+            3: draw_grades(results, ("area_paper", "area_calibrated")),
             4: _figure4(data, params.cases_per_grade),
-            5: draw_grades(found, ("text",)),
+            5: draw_grades(results, ("text",)),
             6: _figure6(data, params.reports_per_grade),
-            7: draw_reliability(found),
-            8: draw_decision(found),
+            7: draw_reliability(results),
+            8: draw_decision(results),
             9: draw_training(courses),
             10: draw_ablation(read_json(ablation)),
             11: _figure11(data, params.cases_per_grade),
         }
         for number, stem in outputs.items():
-            sign(figures[number], found["about"])
+            sign(figures[number], results["about"])
             written += save(figures[number], stem, params.dpi, dark=True)
     write_manifest(
         manifest,
@@ -126,11 +126,11 @@ def _figure11(data: CaseData, per_grade: int) -> Figure:
     for row in chosen:
         key = row["slice_key"]
         for backbone in data.backbones:
-            own, said = data.predicted_mask(backbone, key), data.said_masks(backbone, key)
-            if said:
+            own, exchanged = data.predicted_mask(backbone, key), data.exchanged_masks(backbone, key)
+            if exchanged:
                 reference = data.reference_mask(key, own.shape)
                 name = model_name(backbone)
-                shown.append(PromptCase(data.image(key), data.view(key), reference, own, said, row, name))
+                shown.append(PromptCase(data.image(key), data.view(key), reference, own, exchanged, row, name))
     return draw_prompts(shown, "What the networks draw when their prompts say something else")
 
 

@@ -62,8 +62,8 @@ def run(
     names = pseudonyms(params.pseudonym_key_file, seed)
     reader = open_cohort(cohort, params)
     number = layout.batch_names(cohort.batches).index(batch)
-    everyone = sorted(reader.patients(), key=names.patient)
-    patients = everyone[number :: cohort.batches]
+    all_patients = sorted(reader.patients(), key=names.patient)
+    patients = all_patients[number :: cohort.batches]
     counts: Counter[str] = Counter()
     lost: list[tuple[str | None, Reject]] = []  # with the patient's pseudonym
     with parquet_writer(slices, SLICES) as writer:

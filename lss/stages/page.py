@@ -61,11 +61,11 @@ def run(
     Raises LssError on missing or broken files.
     """
     started = datetime.now(UTC)
-    found = read_json(statistics)
+    results = read_json(statistics)
     known = [read_manifest(path) for path in manifests]
     data = CaseData(cases, predictions, shards)
     compared = read_json(ablation)
-    built = build_tables(found) | {ABLATION: ablation_table(compared, found)}
+    built = build_tables(results) | {ABLATION: ablation_table(compared, results)}
     csv_files = {number: Path(f"{stem}.csv") for number, stem in tables.items()}
     png_files = {number: (Path(f"{stem}.png"), Path(f"{stem}{DARK}.png")) for number, stem in figures.items()}
     pictures = {
@@ -74,21 +74,21 @@ def run(
     }
     if not compared["measures"]:
         del pictures[ABLATION_FIGURE]
-    if not any(row["source"].startswith("said_") for row in found["measures"]):
+    if not any(row["source"].startswith("said_") for row in results["measures"]):
         del pictures[PROMPT_FIGURE]
     trained = {
         (m["facts"]["backbone"], m["facts"]["task"], m["facts"]["loss"]): m for m in known if m["stage"] == "train"
     }
-    cards = {data_sheet: make_data_sheet(known, found)}
-    cards |= {path: model_card(trained[model], known, found) for model, path in model_cards.items()}
+    cards = {data_sheet: make_data_sheet(known, results)}
+    cards |= {path: model_card(trained[model], known, results) for model, path in model_cards.items()}
     for path, card in cards.items():
         write_text(path, to_markdown(card))
-    comparison = found["comparison"]
+    comparison = results["comparison"]
     changed = [case["slice_key"] for case in comparison["cases"]] if comparison else []
     html = render_page(
         title=params.title,
-        statistics=found,
-        about=overview(known, found),
+        statistics=results,
+        about=overview(known, results),
         tables=[(built[number], path.name, path.read_bytes()) for number, path in csv_files.items()],
         figures=list(pictures.items()),
         cases=page_cases(data, choose_cases(data, params.cases, seed, changed)),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lss.backbones.files import checkpoint_files
-from lss.evaluation.prompt_exchange import SAID
+from lss.evaluation.prompt_exchange import EXCHANGES
 from lss.inference.bundle import Prediction, load_bundle
 from lss.inference.prediction import GradePrediction, MaskPrediction
 from lss.inference.report_writing import ReportPrediction
@@ -65,10 +65,10 @@ def run(
     loader = BatchLoader(samples, execution.predict_batch_size, seed=None)
     batches = progress(loader.batches(), f"predict {card.backbone} {card.task}", len(loader), "batch")
     rows = [
-        prediction_row(sample, found)
+        prediction_row(sample, prediction)
         for batch in batches
-        for sample, found in zip(
-            batch.rows, bundle.predict(batch, writing=params, seed=seed, exchange=SAID), strict=True
+        for sample, prediction in zip(
+            batch.rows, bundle.predict(batch, writing=params, seed=seed, exchange=EXCHANGES), strict=True
         )
     ]
     write_parquet(predictions, rows, SCHEMAS[card.task])
@@ -105,47 +105,53 @@ def _origins(rows: list[dict[str, Any]]) -> dict[str, int]:
     return dict(sorted(origins.items()))
 
 
-def prediction_row(sample: dict[str, Any], found: Prediction) -> dict[str, Any]:
+def prediction_row(sample: dict[str, Any], prediction: Prediction) -> dict[str, Any]:
     """Return one row of the predictions: which case, and what is predicted."""
     case = {name: sample[name] for name in ("slice_key", "patient_key", "level", "grade")}
-    if isinstance(found, GradePrediction):
-        return case | _grade_columns(found)
-    if isinstance(found, MaskPrediction):
-        return case | _mask_columns(found)
-    return case | _report_columns(found) | {"reference": sample["report"]}
+    if isinstance(prediction, GradePrediction):
+        return case | _grade_columns(prediction)
+    if isinstance(prediction, MaskPrediction):
+        return case | _mask_columns(prediction)
+    return case | _report_columns(prediction) | {"reference": sample["report"]}
 
 
-def _grade_columns(found: GradePrediction) -> dict[str, Any]:
+def _grade_columns(prediction: GradePrediction) -> dict[str, Any]:
     """Return columns of lss.storage.schemas.CLASSIFICATION."""
-    return {**{f"p_{grade}": value for grade, value in found.probabilities.items()}, "predicted": found.predicted}
-
-
-def _mask_columns(found: MaskPrediction) -> dict[str, Any]:
-    """Return columns of lss.storage.schemas.SEGMENTATION."""
-    grid = (None, None) if found.attention is None else found.attention.shape
     return {
-        "mask": _png(found.mask),
-        **{f"mask_said_{words}": _png(found.said[words]) if found.said else None for words in SAID},
-        "area_percent": found.area_percent,
-        "mean_confidence": found.mean_confidence,
-        "max_confidence": found.max_confidence,
-        "attention": None if found.attention is None else found.attention.astype("<f2").tobytes(),
+        **{f"p_{grade}": value for grade, value in prediction.probabilities.items()},
+        "predicted": prediction.predicted,
+    }
+
+
+def _mask_columns(prediction: MaskPrediction) -> dict[str, Any]:
+    """Return columns of lss.storage.schemas.SEGMENTATION."""
+    grid = (None, None) if prediction.attention is None else prediction.attention.shape
+    return {
+        "mask": _png(prediction.mask),
+        **{
+            f"mask_said_{words}": _png(prediction.exchanged[words]) if prediction.exchanged else None
+            for words in EXCHANGES
+        },
+        "area_percent": prediction.area_percent,
+        "mean_confidence": prediction.mean_confidence,
+        "max_confidence": prediction.max_confidence,
+        "attention": None if prediction.attention is None else prediction.attention.astype("<f2").tobytes(),
         "grid_rows": grid[0],
         "grid_columns": grid[1],
     }
 
 
-def _report_columns(found: ReportPrediction) -> dict[str, Any]:
+def _report_columns(prediction: ReportPrediction) -> dict[str, Any]:
     """Return columns of lss.storage.schemas.REPORT but `reference`."""
     return {
-        "report": found.written.report,
-        "area_percent": found.area_percent,
-        "mask_grade": found.mask_grade,
-        "mask_side": found.mask_side,
-        "origin": found.written.origin,
-        "attempts": found.written.attempts,
-        "first_report": found.written.first_report,
-        "left_out": found.left_out,
+        "report": prediction.written.report,
+        "area_percent": prediction.area_percent,
+        "mask_grade": prediction.mask_grade,
+        "mask_side": prediction.mask_side,
+        "origin": prediction.written.origin,
+        "attempts": prediction.written.attempts,
+        "first_report": prediction.written.first_report,
+        "left_out": prediction.left_out,
     }
 
 

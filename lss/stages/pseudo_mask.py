@@ -85,7 +85,7 @@ def _mask_row(params: PseudoMaskParams, row: dict[str, Any], image_row: dict[str
     return {
         "slice_key": row["slice_key"],
         "mask": {"bytes": encode_png(mask), "path": f"{row['slice_key']}.png"},
-        "canal_found": roi.found,
+        "canal_found": roi.detected,
         "roi_reason": roi.reason,
         "centre_row": roi.centre_row,
         "centre_column": roi.centre_column,

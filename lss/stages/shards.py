@@ -155,11 +155,11 @@ def _samples(
         share = unchanged_share * change.zoom**2 if params.area_of == "region" else 1.0
         canal_column = (moved(centre, mask.shape, change)[1] + 0.5) / mask.shape[1]
         yield _sample(row, *augment(image, mask, change), change, copy, share) | {
-            "canal_column": canal_column if canal.found else None,
+            "canal_column": canal_column if canal.detected else None,
             "row_spacing_mm": spacing[0],
             "column_spacing_mm": spacing[1],
             "sides": sides[::-1] if sides and change.flip else sides,
-            "canal_found": canal.found,
+            "canal_found": canal.detected,
             "crop_row": view.row,
             "crop_column": view.column,
         }

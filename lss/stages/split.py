@@ -74,8 +74,8 @@ def run(
     reasons = Counter(row["reason"] for row in lost)
     used = [row for row in rows if row["reason"] is None]
     if not used:
-        found = Counter(row["reason"] for row in rows)
-        listed = "; ".join(f"{count} x {reason}" for reason, count in sorted(found.items()))
+        unused = Counter(row["reason"] for row in rows)
+        listed = "; ".join(f"{count} x {reason}" for reason, count in sorted(unused.items()))
         raise LssError(
             f"split: no slice is left to work on ({listed}). Check split.plane, split.weighting and the notes; "
             "slices of unknown disc take their patient's grade with ingest.unknown_level: note; "

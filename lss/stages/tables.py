@@ -37,9 +37,9 @@ def run(
     Raises LssError where the statistics are missing or broken.
     """
     started = datetime.now(UTC)
-    found = read_json(statistics)
-    tables = build_tables(found) | {ABLATION: ablation_table(read_json(ablation), found)}
-    caveats = [spell_out(caveat) for caveat in found["caveats"]]
+    results = read_json(statistics)
+    tables = build_tables(results) | {ABLATION: ablation_table(read_json(ablation), results)}
+    caveats = [spell_out(caveat) for caveat in results["caveats"]]
     written = []
     for number, stem in outputs.items():
         texts = {

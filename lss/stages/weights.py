@@ -96,9 +96,9 @@ def _commit(repository: HubParams, repositories: dict[str, Any], record: Path) -
     entry = repositories.get(repository.hub_id, {})
     pinned = repository.revision
     if not entry or (pinned != entry["revision"] and pinned != entry["commit"]):
-        there = f"{entry['revision']} (commit {entry['commit']})" if entry else ", ".join(sorted(repositories))
+        present = f"{entry['revision']} (commit {entry['commit']})" if entry else ", ".join(sorted(repositories))
         raise LssError(
-            f"{record}: holds {there}, but params.yaml asks for {repository.hub_id} at {pinned}. Run `lss fetch "
+            f"{record}: holds {present}, but params.yaml asks for {repository.hub_id} at {pinned}. Run `lss fetch "
             "weights`, or set weights.BACKBONE.revision to what is there."
         )
     return str(entry["commit"])

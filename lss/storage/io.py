@@ -90,9 +90,9 @@ def _folder_beside(path: Path) -> Iterator[Path]:
     except LssError:
         raise
     except Exception as error:
-        if not _is_of_writing(error, path) or (said := explain(error)) is None:
+        if not _is_of_writing(error, path) or (explanation := explain(error)) is None:
             raise
-        raise LssError(f"{path}: cannot be written: {said}") from error
+        raise LssError(f"{path}: cannot be written: {explanation}") from error
 
 
 def _sweep(left: Path, path: Path) -> None:

@@ -152,10 +152,10 @@ def _read_seal(file: BinaryIO) -> list[int] | None:
     """
     start, footer = _footer(file)
     file.seek(max(0, start - _SEAL_BYTES))
-    found = file.read(_SEAL_BYTES)
-    if not found.startswith(_MARK):
+    seal = file.read(_SEAL_BYTES)
+    if not seal.startswith(_MARK):
         return None
-    count, digest = found[len(_MARK) : len(_MARK) + 4], found[len(_MARK) + 4 :]
+    count, digest = seal[len(_MARK) : len(_MARK) + 4], seal[len(_MARK) + 4 :]
     size = 4 * int.from_bytes(count, "little")
     if size > start - _SEAL_BYTES:
         raise OSError("its checksums were changed after it was written")

@@ -177,7 +177,7 @@ SEGMENTATION = pa.schema(
         ),  # float16 grid_rows * grid_columns, mean over heads and prompts, sums to 1
         ("grid_rows", pa.int32()),
         ("grid_columns", pa.int32()),
-        # as `mask`, where the prompts say something else (`lss.evaluation.prompt_exchange.SAID`); null without prompts
+        # as `mask`, with exchanged prompts (`lss.evaluation.prompt_exchange.EXCHANGES`); null without prompts
         ("mask_said_A", IMAGE),
         ("mask_said_D", IMAGE),
         ("mask_said_shuffled", IMAGE),
@@ -214,6 +214,6 @@ REPORT = pa.schema(
         ("origin", pa.string()),  # first, regenerated, template: see predict.on_contradiction
         ("attempts", pa.int32()),  # texts the generator wrote for it
         ("first_report", pa.string()),  # the text that was replaced; null where origin is first
-        ("left_out", pa.list_(pa.string())),  # sentences that the report was relieved of: see predict.unsupported
+        ("left_out", pa.list_(pa.string())),  # sentences removed from the report: see predict.unsupported
     ]
 )

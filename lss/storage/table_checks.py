@@ -43,8 +43,8 @@ def check_table(table: pa.Table, schema: pa.Schema, where: str, columns: list[st
                 "rerun its stage."
             )
         may_be_empty = "slice_key" not in schema.names  # a reject may belong to no patient
-        if found := _wrong(name, column, may_be_empty):
-            row, what = found
+        if fault := _wrong(name, column, may_be_empty):
+            row, what = fault
             raise LssError(f"{where}: row {row}, column {name}: {what}. The file was changed: rerun its stage.")
 
 

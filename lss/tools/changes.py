@@ -82,9 +82,11 @@ def changes_text(root: Path, params: Params, cores: int) -> str:
     if not jobs:
         return "Nothing to run: the results are up to date with params.yaml and with this code."
     manifests = _manifests(root, params)
-    found = [*setting_changes(manifests, params), *code_changes(manifests), *outside_changes(root)] if manifests else []
+    changes = (
+        [*setting_changes(manifests, params), *code_changes(manifests), *outside_changes(root)] if manifests else []
+    )
     groups: dict[tuple[Job, ...], list[str]] = {}
-    for change in found:
+    for change in changes:
         reached = _downstream(change.stages)
         if due := tuple(job for job in jobs if job.stage in reached):
             groups.setdefault(due, []).append(change.what)
@@ -149,15 +151,15 @@ def setting_changes(manifests: dict[str, dict[str, Any]], params: Params) -> lis
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
     """Return values by dotted name, as YAML writes them."""
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{name}.")
+            flat |= _flat(value, f"{prefix}{name}.")
         else:
-            found[f"{prefix}{name}"] = (
+            flat[f"{prefix}{name}"] = (
                 yaml.safe_dump(value, default_flow_style=True, width=10**6).split("\n...")[0].strip()
             )
-    return found
+    return flat
 
 
 def code_changes(manifests: dict[str, dict[str, Any]]) -> list[Change]:

@@ -24,11 +24,11 @@ def examine(params: Params) -> int:
     table = Table(title=f"lss doctor: settings '{params.preset}'", show_lines=False)
     for column in ("", "check", "found", "remedy"):
         table.add_column(column, overflow="fold")
-    for state, what, found, remedy in checks:
+    for state, what, outcome, remedy in checks:
         table.add_row(
             {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "lack": "[red]lack[/]"}[state],
             what,
-            found,
+            outcome,
             remedy,
         )
     Console().print(table)
@@ -103,7 +103,7 @@ def _disk(params: Params) -> Check:
 
 
 def _inputs(params: Params) -> list[Check]:
-    found = lacks(params)
-    if not found:
+    lack = lacks(params)
+    if not lack:
         return [("ok", "data and weights", f"cohort {params.cohort.name}, weights {params.weights.source}", "")]
-    return [("lack", "what the settings name", lack.what, lack.remedy) for lack in found]
+    return [("lack", "what the settings name", lack.what, lack.remedy) for lack in lack]

@@ -90,8 +90,8 @@ def score_masks(params: Params, output: Path, rejects_output: Path) -> str:
             rejects.append(Reject(f"{patient} {level}", "no slice in use", why, "Check split.weighting and the notes."))
     counts = Counter(reject.reason for reject in rejects)
     if not rows:
-        told = "; ".join(f"{count} x {reason}" for reason, count in sorted(counts.items()))
-        raise LssError(f"{params.cohort.experts}: none of its labels could be scored: {told}.")
+        counted = "; ".join(f"{count} x {reason}" for reason, count in sorted(counts.items()))
+        raise LssError(f"{params.cohort.experts}: none of its labels could be scored: {counted}.")
     write_csv(output, rows, list(rows[0]))
     write_csv(rejects_output, [vars(reject) for reject in rejects], ["file", "reason", "detail", "remedy"])
     left_out = [f"left out: {count} x {reason}" for reason, count in sorted(counts.items())]
@@ -120,27 +120,27 @@ def _score(
 ) -> Row:
     """Return one row of the output. Raises UnusableError where the label cannot be scored."""
     sac = labels.thecal_sac(key)
-    found, how = _find(labels, key, weighting, candidates)
-    row = found.candidate.slice
+    match, how = _find(labels, key, weighting, candidates)
+    row = match.candidate.slice
     if sac.shape != (row["rows"], row["columns"]):
         sizes = f"label {sac.shape}, slice {(row['rows'], row['columns'])}"
         raise UnusableError("label of another size", sizes, "Scale the label to the slice.")
     spacing = spacing_mm(row)
-    stored = decode_png(found.candidate.mask["mask"]["bytes"]) > 0
-    made, _ = variants(_pixels(found.candidate.denoised), spacing, weighting, row["grade"], settings)
+    stored = decode_png(match.candidate.mask["mask"]["bytes"]) > 0
+    made, _ = variants(_pixels(match.candidate.denoised), spacing, weighting, row["grade"], settings)
     pixel = spacing[0] * spacing[1]
     return {
         **{name: row[name] for name in ("slice_key", "patient_key", "weighting", "level", "grade")},
         "found_by": how,
-        "correlation": found.correlation,
-        "next_best": found.next_best,
+        "correlation": match.correlation,
+        "next_best": match.next_best,
         "sac_mm2": round(float(sac.sum() * pixel), 1),
         "mask_mm2": round(float(stored.sum() * pixel), 1),
         **{name: round(_dice(mask, sac), 4) for name, mask in {STORED: stored, **made}.items()},
     }
 
 
-def _find(labels: ExpertMasks, key: Key, weighting: str, candidates: list[_Candidate]) -> tuple[_Found, str]:
+def _find(labels: ExpertMasks, key: Key, weighting: str, candidates: list[_Candidate]) -> tuple[_Matched, str]:
     """Return the slice that a label was drawn on, and by what it was found."""
     named = [one for one in candidates if one.slice["level"] == key[1] and _is_named(one.slice["level_reason"])]
     possible = named or [one for one in candidates if one.slice["level"] in (key[1], None)]
@@ -149,7 +149,7 @@ def _find(labels: ExpertMasks, key: Key, weighting: str, candidates: list[_Candi
     picture = labels.picture(key, weighting)
     if picture is None:
         if len(named) == 1:
-            return _Found(named[0], None, None), "companion table"
+            return _Matched(named[0], None, None), "companion table"
         raise UnusableError(
             "no picture of the label", f"{len(possible)} slices are possible", "Bring Composite_Images."
         )
@@ -160,8 +160,8 @@ def _find(labels: ExpertMasks, key: Key, weighting: str, candidates: list[_Candi
         detail = f"best correlation {match.correlation:.2f}, needed {MIN_CORRELATION:g}"
         raise UnusableError("no slice like the label's picture", detail, "Does the label belong to this patient?")
     how = "companion table and correlation" if named else "correlation"
-    found = possible[match.place]
-    return _Found(found, round(match.correlation, 4), round(match.next_best, 4)), how
+    best = possible[match.place]
+    return _Matched(best, round(match.correlation, 4), round(match.next_best, 4)), how
 
 
 def _is_named(reason: str) -> bool:
@@ -169,7 +169,7 @@ def _is_named(reason: str) -> bool:
     return reason.startswith("companion table") and "mm away" not in reason
 
 
-class _Found(NamedTuple):
+class _Matched(NamedTuple):
     candidate: _Candidate
     correlation: float | None
     next_best: float | None

@@ -100,7 +100,7 @@ def doubts(row: Mapping[str, Any]) -> dict[str, str]:
     A slice of unknown plane or weighting is one to be looked at too, and an axial T1 or T2 without a level: it takes no
     grade unless `ingest.unknown_level` says so.
     """
-    found = {what: row[column] for what, (column, words) in _DOUBTS.items() if words in (row[column] or "")}
+    taken_for = {what: row[column] for what, (column, words) in _DOUBTS.items() if words in (row[column] or "")}
     anatomy = row["weighting"] not in NO_ANATOMY
     unknown = (
         row["plane"] == "axial" and anatomy and row["level"] is None,
@@ -109,18 +109,18 @@ def doubts(row: Mapping[str, Any]) -> dict[str, str]:
     )
     for what, is_unknown in zip(_UNKNOWN, unknown, strict=True):
         if is_unknown:
-            found[what] = row[what.replace(" unknown", "_reason")] or ""
-    return found
+            taken_for[what] = row[what.replace(" unknown", "_reason")] or ""
+    return taken_for
 
 
 def doubtful_slices(slices: list[Path]) -> list[dict[str, Any]]:
     """Return one row per slice and doubt: the keys to find it by, what it was taken for, and why that is in doubt."""
-    found = []
+    doubts_found = []
     for path in slices:
         for row in read_parquet(path, SLICES, columns=[*_PLACE, *_REASONS]).to_pylist():
             place = {column: row[column] for column in _PLACE}
-            found += [{**place, "doubt": what, "reason": reason} for what, reason in doubts(row).items()]
-    return found
+            doubts_found += [{**place, "doubt": what, "reason": reason} for what, reason in doubts(row).items()]
+    return doubts_found
 
 
 class _Kind:
@@ -156,11 +156,11 @@ class _Kind:
         }
 
 
-def fingerprint_table(found: Mapping[str, Any]) -> str:
+def fingerprint_table(counts: Mapping[str, Any]) -> str:
     """Return the result of `inspect_cohort` as text tables for a terminal."""
     lines = [
-        f"cohort {found['cohort'] or '(empty)'}: {found['patients']} patients, {found['studies']} studies, "
-        f"{found['series']} series, {found['slices']} slices",
+        f"cohort {counts['cohort'] or '(empty)'}: {counts['patients']} patients, {counts['studies']} studies, "
+        f"{counts['series']} series, {counts['slices']} slices",
         "",
     ]
     kinds = [
@@ -173,18 +173,18 @@ def fingerprint_table(found: Mapping[str, Any]) -> str:
             "bits": _short(kind["bits"]),
             "grey levels": f"{kind['grey_levels']['lowest']}..{kind['grey_levels']['highest']}",
         }
-        for name, kind in found["kinds"].items()
+        for name, kind in counts["kinds"].items()
     ]
     lines += [tabulate(kinds, headers="keys"), ""] if kinds else []
     grades = [
-        [GRADE_LABELS.get(grade, grade), found["grades"]["patients"].get(grade, 0), count]
-        for grade, count in found["grades"]["slices"].items()
+        [GRADE_LABELS.get(grade, grade), counts["grades"]["patients"].get(grade, 0), count]
+        for grade, count in counts["grades"]["slices"].items()
     ]
     lines += [tabulate(grades, headers=["grade", "patients (worst)", "slices"]), ""]
-    lines += [tabulate(found["levels"].items(), headers=["level of axial slices", "slices"]), ""]
-    lines += [tabulate(found["notes"].items(), headers=["notes and images", "patients"]), ""]
-    lines += [tabulate(found["doubtful"].items(), headers=["to be looked at", "slices"]), ""]
-    lines += [tabulate(found["rejects"].items() or [["none", 0]], headers=["left out", "count"])]
+    lines += [tabulate(counts["levels"].items(), headers=["level of axial slices", "slices"]), ""]
+    lines += [tabulate(counts["notes"].items(), headers=["notes and images", "patients"]), ""]
+    lines += [tabulate(counts["doubtful"].items(), headers=["to be looked at", "slices"]), ""]
+    lines += [tabulate(counts["rejects"].items() or [["none", 0]], headers=["left out", "count"])]
     return "\n".join(lines)
 
 

@@ -55,11 +55,13 @@ def keep(root: Path, revision: str | None) -> Path:
     for path, content in files.items():
         if evaluated.get("outputs", {}).get(path, {}).get("sha256") != hashlib.sha256(content).hexdigest():
             raise LssError(f"{path}: is not what the stage evaluate wrote ({_EVALUATED}). Rerun evaluate, then keep.")
-    kept = {str(Path(path).relative_to("results")): content for path, content in files.items()}
-    kept["settings.json"] = (json.dumps(settings_of(manifests), indent=2, sort_keys=True) + "\n").encode()
-    folder = root / layout.KEPT.format(name=_name({name: hashlib.sha256(c).hexdigest() for name, c in kept.items()}))
+    contents = {str(Path(path).relative_to("results")): content for path, content in files.items()}
+    contents["settings.json"] = (json.dumps(settings_of(manifests), indent=2, sort_keys=True) + "\n").encode()
+    folder = root / layout.KEPT.format(
+        name=_name({name: hashlib.sha256(c).hexdigest() for name, c in contents.items()})
+    )
     if not folder.is_dir():
-        _write(folder, kept)
+        _write(folder, contents)
     return folder
 
 
@@ -106,12 +108,12 @@ Reader = tuple[Callable[[str], bytes], Callable[[str], list[str]]]
 def _manifest(read: Callable[[str], bytes], name: str) -> dict[str, Any]:
     """Return a manifest; LssError where it is none."""
     try:
-        found = json.loads(read(name))
+        manifest = json.loads(read(name))
     except ValueError as error:
         raise LssError(f"{name}: cannot be read as JSON ({error}). Rerun the stage that writes it.") from error
-    if not isinstance(found, dict):
+    if not isinstance(manifest, dict):
         raise LssError(f"{name}: is no manifest of a stage. Rerun the stage that writes it.")
-    return found
+    return manifest
 
 
 def _workspace(root: Path) -> Reader:

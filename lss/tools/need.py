@@ -87,10 +87,10 @@ def to_json(need: Need) -> dict[str, Any]:
     return asdict(need)
 
 
-def from_json(kept: dict[str, Any]) -> Need:
+def from_json(values: dict[str, Any]) -> Need:
     """Return what `to_json` gave. Raises KeyError, TypeError, ValueError or AttributeError otherwise."""
-    passes = {name: (Step(**one), Step(**two)) for name, (one, two) in kept["passes"].items()}
-    return Need(**kept | {"passes": passes, "grid": tuple(kept["grid"])})
+    passes = {name: (Step(**one), Step(**two)) for name, (one, two) in values["passes"].items()}
+    return Need(**values | {"passes": passes, "grid": tuple(values["grid"])})
 
 
 def divisors(number: int) -> list[int]:

@@ -36,13 +36,13 @@ def plan_text(params: Params, tflops: float) -> str:
     costs = [[*run, *_cost_cells(need, run[1], params, card, images, tflops)] for run, need in needs.items()]
     cost_header = ["backbone", "task", *(f"GiB at {count}" for count in divisors(train.batch_size)),
                    f"fits {card:.1f} GiB", "TFLOP per image", "time"]  # fmt: skip
-    said = f"{images[0]:,} training images" if images else "per 1,000 images and epoch until there are shards"
+    size = f"{images[0]:,} training images" if images else "per 1,000 images and epoch until there are shards"
     return (
         f"{_table(counts, count_header)}\n\n{_table(costs, cost_header)}\n\n"
         f"Preset {params.preset}. Trained: adapters, attention, decoder or head, report encoder and decoder. GiB: peak "
         f"with so many images at a time, {CONTEXT_BYTES / GIB:.1f} of it assumed for CUDA. Fits: most images at a time "
         f"x steps that keep the batch of {train.batch_size}; params.yaml has {train.micro_batch_size}. Time: of all "
-        f"epochs with their validations at {tflops:g} TFLOP/s (--tflops), which written reports do not reach; {said}.\n"
+        f"epochs with their validations at {tflops:g} TFLOP/s (--tflops), which written reports do not reach; {size}.\n"
         f"{_total([(task, need) for (_, task), need in needs.items()], train, images, tflops)}"
     )
 

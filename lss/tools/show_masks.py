@@ -44,7 +44,7 @@ def show_masks(params: Params, count: int, output: Path) -> list[Path]:
     chosen = pick_slices(
         {row["slice_key"]: row["grade"] for row in split if row["subset"] != "unused"}, count, params.seed
     )
-    found: dict[str, SheetSlice] = {}
+    sheet_slices: dict[str, SheetSlice] = {}
     for batch in layout.batch_names(params.cohort.batches):
         slices, masks = Path(layout.SLICES.format(batch=batch)), Path(layout.PSEUDO_MASKS.format(batch=batch))
         _, rows = used_slices(slices, subsets, _SLICE_COLUMNS)
@@ -60,10 +60,10 @@ def show_masks(params: Params, count: int, output: Path) -> list[Path]:
                 )  # fmt: skip
                 if not np.array_equal(one.mask, stored):
                     raise LssError(f"{masks}: was made with other settings of pseudo_mask. Rerun that stage.")
-                found[row["slice_key"]] = one
+                sheet_slices[row["slice_key"]] = one
     with style():
         sheet = draw_sheet(
-            [found[key] for key in chosen],
+            [sheet_slices[key] for key in chosen],
             f"{len(chosen)} slices of the cohort '{params.cohort.name}', picked by seed {params.seed}",
             "Research software: a radiologist decides.",
         )
@@ -76,17 +76,17 @@ def pick_slices(grades: dict[str, str], count: int, seed: int) -> list[str]:
     >>> pick_slices({"a": "A", "b": "BC", "c": "BC", "d": "BC", "e": "D"}, 4, seed=1)
     ['a', 'b', 'c', 'e']
     """
-    by_lot = {
+    drawn = {
         grade: sorted(
             (key for key in grades if grades[key] == grade), key=lambda key: derive_seed(seed, "show-masks", key)
         )
         for grade in GRADES
     }
     taken = dict.fromkeys(GRADES, 0)
-    while sum(taken.values()) < min(count, sum(map(len, by_lot.values()))):
-        open_grades = [grade for grade in GRADES if taken[grade] < len(by_lot[grade])]
+    while sum(taken.values()) < min(count, sum(map(len, drawn.values()))):
+        open_grades = [grade for grade in GRADES if taken[grade] < len(drawn[grade])]
         taken[min(open_grades, key=lambda grade: taken[grade])] += 1
-    return [key for grade in GRADES for key in sorted(by_lot[grade][: taken[grade]])]
+    return [key for grade in GRADES for key in sorted(drawn[grade][: taken[grade]])]
 
 
 def sheet_slice(

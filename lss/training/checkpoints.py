@@ -168,16 +168,16 @@ def _unfit(tensors: dict[str, Tensor], module: nn.Module, optimiser: torch.optim
     if any(name.startswith("best/") for name in tensors):
         wanted |= {f"best/{name}": shape for name, shape in shapes.items()}
     trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    found = {}
+    actual = {}
     for name, tensor in tensors.items():
         part, _, rest = name.partition("/")
         if part in ("model", "best"):
-            found[name] = tensor.shape
+            actual[name] = tensor.shape
         elif part == "optimiser":
             index = int(rest.split("/")[0])
             if index >= len(trained) or (tensor.dim() and tensor.shape != trained[index].shape):
                 return name
-    return next((name for name in (wanted | found) if wanted.get(name) != found.get(name)), None)
+    return next((name for name in (wanted | actual) if wanted.get(name) != actual.get(name)), None)
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -39,7 +39,7 @@ class ClassificationTask(Task):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the cross-entropy of the grades, and of those that the encoder reads; the shards balance them."""
-        output = self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3)
+        output = self.module(batch.image_B1YX, batch.grade_B, batch.query_B3)
         return cross_entropy(output.logits, batch.grade_B) + grade_term(output, batch, self.grade_weight)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
@@ -49,7 +49,7 @@ class ClassificationTask(Task):
         which a handful of validation patients needs. `accuracy` and `loss` are told beside it.
         """
         pairs = [
-            (self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3).logits, batch.grade_B) for batch in batches
+            (self.module(batch.image_B1YX, batch.grade_B, batch.query_B3).logits, batch.grade_B) for batch in batches
         ]
         logits, grade = torch.cat([logits for logits, _ in pairs]), torch.cat([grade for _, grade in pairs])
         right = logits.softmax(dim=-1).gather(1, grade[:, None])[:, 0]

@@ -19,7 +19,7 @@ from lss.imaging.augment import draw as draw_change
 from lss.imaging.geometry import resample_mask
 from lss.imaging.settings import AugmentParams
 from lss.model.batch import Batch, image_tensor
-from lss.model.prompt_bank import questions
+from lss.model.prompt_bank import prompt_queries
 from lss.notes.prompts import TRAINING_WORDINGS
 from lss.runtime.memory import memory_limit
 from lss.runtime.seeding import derive_seed
@@ -137,7 +137,7 @@ def collate(rows: list[dict[str, Any]]) -> Batch:
         torch.tensor([GRADES.index(row["grade"]) for row in rows]),
         [row["report"] for row in rows],
         [{name: value for name, value in row.items() if name not in ("image", "mask")} for row in rows],
-        questions([row["level"] for row in rows]),
+        prompt_queries([row["level"] for row in rows]),
     )
 
 
@@ -193,7 +193,7 @@ class BatchLoader:
         order = range(count) if self.seed is None else epoch_order(self.samples.reader.group_sizes, self.seed, epoch)
         indices = [int(index) for index in order]
         rounds = [range(len(self))[first : first + processes] for first in range(start, len(self), processes)]
-        numbers = [dealt[rank] if rank < len(dealt) else dealt[0] for dealt in rounds]
+        numbers = [group[rank] if rank < len(group) else group[0] for group in rounds]
         batches = [indices[number * self.batch_size :][: self.batch_size] for number in numbers]
         unseen = {index for index, key in enumerate(self.samples.keys) if key not in known}
         asked = [[~index for index in batch] if unseen.isdisjoint(batch) else batch for batch in batches]
@@ -205,4 +205,4 @@ class BatchLoader:
 def reworded(batch: Batch, seed: int, epoch: int) -> Batch:
     """Return the batch with its prompts in wordings drawn by sample and epoch, never the one held out for tests."""
     drawn = [derive_seed(seed, "wording", row["sample_key"], epoch) % TRAINING_WORDINGS for row in batch.rows]
-    return replace(batch, asked_B3=questions([row["level"] for row in batch.rows], drawn))
+    return replace(batch, query_B3=prompt_queries([row["level"] for row in batch.rows], drawn))

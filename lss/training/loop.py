@@ -124,8 +124,8 @@ def train(
             images = sum(train_data.size(number) for number in micro_batches)
             step_loss = torch.zeros((), device=device)
             optimiser.zero_grad(set_to_none=True)
-            for dealt in range(rank, len(micro_batches) + rank, world_size):  # as many in every process
-                batch, mine = next(batches).to(device), dealt < len(micro_batches)
+            for position in range(rank, len(micro_batches) + rank, world_size):  # as many in every process
+                batch, mine = next(batches).to(device), position < len(micro_batches)
                 with uncounted(task, not mine), autocast():
                     loss = task.loss(batch) * (len(batch) / images if mine else 0.0)
                 loss.backward()

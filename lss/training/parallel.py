@@ -59,8 +59,8 @@ class Processes:
             norms: list[Any] = [  # Any: running statistics are optional in torch's types
                 part for part in module.modules() if isinstance(part, nn.BatchNorm2d) and part.weight.requires_grad
             ]
-            kept = [value for norm in norms for value in (norm.running_mean, norm.running_var)]
-            _exchange(kept, lambda flat: dist.all_reduce(flat.div_(self.world_size)))
+            statistics = [value for norm in norms for value in (norm.running_mean, norm.running_var)]
+            _exchange(statistics, lambda flat: dist.all_reduce(flat.div_(self.world_size)))
 
     def sum_(self, value: Tensor) -> None:
         """Sum over the processes, in place; on a GPU without waiting for it."""

@@ -45,28 +45,28 @@ class EvidenceCache:
 
     def __init__(self, network: ReportGenerator) -> None:
         self.network = network
-        self.kept: dict[str, tuple[Tensor, Tensor, Tensor, float, str | None]] = {}  # by sample key
+        self.cached: dict[str, tuple[Tensor, Tensor, Tensor, float, str | None]] = {}  # by sample key
 
     def __call__(self, batch: Batch) -> Evidence:
         """Return the evidence of a batch, on its device."""
         keys = [row["sample_key"] for row in batch.rows]
-        new = [index for index, key in enumerate(keys) if key not in self.kept]
+        new = [index for index, key in enumerate(keys) if key not in self.cached]
         if new:
             images, grades = batch.image_B1YX, batch.grade_B
             if len(new) < len(keys):
                 images, grades = images[new], grades[new]
-            found = self.network.look(images, grades, [Location.of_sample(batch.rows[index]) for index in new])
-            tensors = (found.visual_BMV, found.coverage_B1SS, found.projected_BML)
+            evidence = self.network.look(images, grades, [Location.of_sample(batch.rows[index]) for index in new])
+            tensors = (evidence.visual_BMV, evidence.coverage_B1SS, evidence.projected_BML)
             visual, coverage, projected = (tensor.half().cpu() for tensor in tensors)
             for place, index in enumerate(new):
-                self.kept[keys[index]] = (
+                self.cached[keys[index]] = (
                     visual[place],
                     coverage[place],
                     projected[place],
-                    found.area_percent[place],
-                    found.mask_sides[place],
+                    evidence.area_percent[place],
+                    evidence.mask_sides[place],
                 )
-        visual_, coverage_, projected_, areas, mask_sides = zip(*(self.kept[key] for key in keys), strict=True)
+        visual_, coverage_, projected_, areas, mask_sides = zip(*(self.cached[key] for key in keys), strict=True)
         device = batch.image_B1YX.device
         return Evidence(
             to_device(torch.stack(visual_), device),
@@ -98,7 +98,7 @@ class ReportTask(Task):
     @property
     def known(self) -> Container[str]:
         """Samples that the frozen network has looked at."""
-        return self._look.kept
+        return self._look.cached
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return adapters of the language model (none where a decoder writes), and everything new."""

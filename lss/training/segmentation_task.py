@@ -70,7 +70,7 @@ class SegmentationTask(Task):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mask loss and that of the grade."""
-        output = self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3)
+        output = self.module(batch.image_B1YX, batch.grade_B, batch.query_B3)
         logits_B1YX = output.logits
         if not self.recounts:
             self._add_errors(logits_B1YX.detach(), batch)
@@ -78,7 +78,7 @@ class SegmentationTask(Task):
 
     def count(self, batch: Batch) -> None:
         """Add a batch's pixel errors."""
-        self._add_errors(self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3).logits, batch)
+        self._add_errors(self.module(batch.image_B1YX, batch.grade_B, batch.query_B3).logits, batch)
 
     def _add_errors(self, logits_B1YX: Tensor, batch: Batch) -> None:
         predicted, true = logits_B1YX > 0, batch.mask_B1YX > 0.5
@@ -92,7 +92,7 @@ class SegmentationTask(Task):
         """
         dice, empty, counts = [], [], torch.zeros_like(self._errors)
         for batch in batches:
-            predicted = self.module(batch.image_B1YX, batch.grade_B, batch.asked_B3).logits > 0
+            predicted = self.module(batch.image_B1YX, batch.grade_B, batch.query_B3).logits > 0
             true = batch.mask_B1YX > 0.5
             dice.append(image_dice(predicted, true))
             empty.append(~true.flatten(1).any(dim=1))

@@ -17,15 +17,15 @@ def square(side: int) -> np.ndarray:
     return mask
 
 
-def found(own: list[int], said: list[int], true: list[int]) -> dict[tuple[str, str], float]:
+def values_of(own: list[int], exchanged: list[int], true: list[int]) -> dict[tuple[str, str], float]:
     bootstrap = PatientBootstrap(["P1", "P2", "P3"], 50, 0.95, 1)
-    masks = [[square(side) for side in sides] for sides in (own, said, true)]
+    masks = [[square(side) for side in sides] for sides in (own, exchanged, true)]
     rows = measure_exchange(KEY, *masks, ["A", "D", "D"], bootstrap)
     return {(row["metric"], row["stratum"]): row["value"] for row in rows}
 
 
 def test_counted_by_hand() -> None:
-    values = found(own=[0, 2, 4], said=[2, 4, 4], true=[0, 4, 4])
+    values = values_of(own=[0, 2, 4], exchanged=[2, 4, 4], true=[0, 4, 4])
     assert values["area_change", "all"] == pytest.approx((4 + 12 + 0) / 3)
     assert values["area_change", "D"] == pytest.approx(6)
     assert values["pixels_changed", "all"] == pytest.approx((4 + 12) / (4 + 16 + 16), abs=1e-6)
@@ -34,6 +34,6 @@ def test_counted_by_hand() -> None:
 
 
 def test_prompts_that_are_not_heeded_change_nothing() -> None:
-    values = found(own=[0, 2, 4], said=[0, 2, 4], true=[1, 1, 1])
+    values = values_of(own=[0, 2, 4], exchanged=[0, 2, 4], true=[1, 1, 1])
     assert values["dice_change", "all"] == values["area_change", "all"] == values["pixels_changed", "all"] == 0
     assert values["pixels_changed", "A"] is None  # nothing drawn either way

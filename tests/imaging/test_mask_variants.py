@@ -29,7 +29,7 @@ def test_as_built_is_the_algorithm(draw_axial, settings: PseudoMaskParams, grade
     image, weighting = draw_axial(t1=t1).image, "T1" if t1 else "T2"
     masks, roi = variants(image, MM, weighting, grade, settings)
     expected = steps(image, region_of_interest(image, *MM, weighting), grade, weighting=weighting, grade_a="refine")
-    assert tuple(masks) == VARIANTS and roi.found
+    assert tuple(masks) == VARIANTS and roi.detected
     assert np.array_equal(masks[AS_BUILT], expected.mask) and masks[AS_BUILT].any()
     same = "large kernel for all grades" if grade == "D" else "small kernel for all grades"
     assert np.array_equal(masks[same], expected.mask)

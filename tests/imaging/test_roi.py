@@ -21,7 +21,7 @@ def centroid(mask: np.ndarray) -> tuple[float, float]:
 def test_centre_lies_in_the_drawn_canal(draw_axial, down: int, right: int, t1: bool) -> None:
     drawing = draw_axial(down, right, t1)
     roi = region_of_interest(drawing.image, MM, MM, "T1" if t1 else "T2")
-    assert roi.found, roi.reason
+    assert roi.detected, roi.reason
     row, column = centroid(drawing.canal)
     assert abs(roi.centre_row - row) * MM < 3
     assert abs(roi.centre_column - column) * MM < 2
@@ -31,7 +31,7 @@ def test_centre_lies_in_the_drawn_canal(draw_axial, down: int, right: int, t1: b
 def test_a_narrow_canal_is_found(draw_axial) -> None:
     drawing = draw_axial(sac_mm=(3.5, 5.0))
     roi = region_of_interest(drawing.image, MM, MM)
-    assert roi.found
+    assert roi.detected
     assert drawing.canal[round(roi.centre_row), round(roi.centre_column)]
 
 
@@ -58,7 +58,7 @@ def test_other_pictures_are_refused_with_a_reason() -> None:
     noise = np.random.default_rng(0).integers(0, 400, (320, 320)).astype(np.uint16)
     for image in (noise, np.zeros((320, 320), np.uint16), np.full((12, 15), 9, np.uint16)):
         roi = region_of_interest(image, MM, MM, size_mm=44)
-        assert not roi.found
+        assert not roi.detected
         assert roi.reason.startswith("image centre: no ")
         assert roi.region.any()
         assert roi.centre_row == (image.shape[0] - 1) / 2
@@ -84,12 +84,12 @@ def test_found_on_every_real_axial_slice(shared, weighting: str) -> None:
     assert len(files) > 30
     for file in files:
         roi = region_of_interest(cv2.imread(str(file), 0).astype(np.uint16), MM, MM, weighting)
-        assert roi.found, f"{file.name}: {roi.reason}"
+        assert roi.detected, f"{file.name}: {roi.reason}"
         assert 165 < roi.centre_row < 235, file.name  # seen by eye on all of them
         assert 140 < roi.centre_column < 185, file.name
 
 
 def test_most_real_sagittal_slices_are_refused(shared) -> None:
     files = sorted((shared / "data/mendeley-lss-png/sagittal_t2").glob("*.png"))
-    found = [region_of_interest(cv2.imread(str(f), 0).astype(np.uint16), 0.573, 0.573).found for f in files]
+    found = [region_of_interest(cv2.imread(str(f), 0).astype(np.uint16), 0.573, 0.573).detected for f in files]
     assert np.mean(found) < 0.15

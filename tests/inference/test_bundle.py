@@ -79,7 +79,7 @@ def test_an_image_is_prepared_as_the_stages_did_to_the_byte(chain: Path, key: st
     assert encode_png(prepared.image) == stored["image"]["bytes"]
     assert (prepared.view.row, prepared.view.column) == (stored["crop_row"], stored["crop_column"])
     assert (prepared.region_share, prepared.canal_column) == (stored["region_share"], stored["canal_column"])
-    assert (prepared.canal.found, prepared.sides) == (stored["canal_found"], stored["sides"])
+    assert (prepared.canal.detected, prepared.sides) == (stored["canal_found"], stored["sides"])
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_predictions_are_those_of_the_stage(chain: Path, project_root: Path, tas
     bundle, params = load(chain, task), settings(project_root).predict
     [stage] = rows_of(chain / f"{task}.parquet")
     [found] = bundle.predict(
-        bundle.batch([bundle.prepare(as_read("t0"))]), writing=params, seed=3, exchange=predict.SAID
+        bundle.batch([bundle.prepare(as_read("t0"))]), writing=params, seed=3, exchange=predict.EXCHANGES
     )
     own = predict.prediction_row(stage | {"report": stage.get("reference")}, found)
     write_parquet(chain / "own.parquet", [own], predict.SCHEMAS[task])  # in the precision of the table

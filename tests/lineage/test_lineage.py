@@ -101,7 +101,7 @@ def test_a_step_made_from_an_older_version_is_a_break(run: Params) -> None:
     manifest.write_text(json.dumps(stated))
     first = verify(run).breaks[0]
     assert first.file == shard and first.what == f"was read in another version than {manifest} states"
-    assert first.stated_by.startswith("results/manifests/train/") and first.found == sha256(shard)
+    assert first.stated_by.startswith("results/manifests/train/") and first.actual == sha256(shard)
 
 
 def test_results_without_the_raw_files_say_where_the_chain_ends(run: Params) -> None:

@@ -108,7 +108,7 @@ def test_cache_equals_full_recomputation(writer):
     context = _context(3)
     ids = torch.randint(3, VOCABULARY, (3, LENGTH - 1), generator=torch.Generator().manual_seed(1))
     begin = torch.full((3, 1), BEGIN)
-    whole = writer.teach(context, torch.cat([begin, ids], dim=1))
+    whole = writer.teacher_forced(context, torch.cat([begin, ids], dim=1))
     first, cache = writer.open(context)
     torch.testing.assert_close(first, whole[:, 0])
     for place in range(ids.shape[1]):

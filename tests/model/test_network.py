@@ -7,7 +7,7 @@ from torch import nn
 from lss.backbones.base import Backbone
 from lss.domain.grades import LEVELS
 from lss.model.network import ClassificationNetwork, NetworkConfig, SegmentationNetwork
-from lss.model.prompt_bank import PromptBank, questions
+from lss.model.prompt_bank import PromptBank, prompt_queries
 from lss.notes.prompts import GRADE_PROMPTS, TEST_WORDING, prompt_text
 
 
@@ -93,7 +93,7 @@ def test_text_tower_is_asked_before_the_first_image_alone(image):
 def test_no_output_depends_on_the_grades_of_the_batch(image, kind, prompt):
     """Permuted labels change nothing, to the last bit."""
     network = kind(PatchBackbone(), config(prompt=prompt)).eval()
-    asked = questions(["L4-L5", None, "L5-S1"])
+    asked = prompt_queries(["L4-L5", None, "L5-S1"])
     first, other = network(image, GRADE, asked), network(image, GRADE.flip(0), asked)
     assert torch.equal(first.logits, other.logits)
     assert torch.equal(first.attention_BHKN, other.attention_BHKN)
@@ -121,7 +121,7 @@ def test_a_head_that_is_sure_of_a_grade_asks_what_the_oracle_asks(image):
 @pytest.mark.parametrize("prompt", ["bank", "predicted"])
 def test_prompts_that_say_something_else_change_the_map(image, prompt):
     network = SegmentationNetwork(PatchBackbone(), config(prompt=prompt)).eval()
-    own, normal, severe = (network(image, GRADE, questions([None] * 3, said=words)).logits
+    own, normal, severe = (network(image, GRADE, prompt_queries([None] * 3, content=words)).logits
                            for words in ("own", "A", "D"))  # fmt: skip
     assert not torch.allclose(normal, severe, atol=1e-4) and not torch.allclose(own, severe, atol=1e-4)
 
@@ -129,7 +129,7 @@ def test_prompts_that_say_something_else_change_the_map(image, prompt):
 def test_bank_is_centred_and_knows_level_wording_and_what_is_said():
     bank = PromptBank(PatchBackbone(), "text")
     assert bank.embeddings_VLKW[:-1].mean(dim=(0, 1, 2)).abs().max() < 1e-6
-    own, level, wording, severe, shuffled, empty = (bank(questions(*asked))[0] for asked in (
+    own, level, wording, severe, shuffled, empty = (bank(prompt_queries(*asked))[0] for asked in (
         ([None],), (["L4-L5"],), ([None], [0]), ([None], None, "D"), ([None], None, "shuffled"),
         ([None], None, "empty")))  # fmt: skip
     assert not torch.equal(own, level) and not torch.equal(own, wording)
@@ -146,9 +146,9 @@ def test_controls_of_the_texts():
     text, shuffled, empty, learned = (
         PromptBank(PatchBackbone(), name) for name in ("text", "shuffled", "empty", "learned")
     )
-    asked = questions(["L4-L5"])
+    asked = prompt_queries(["L4-L5"])
     assert torch.equal(shuffled(asked)[0, 2:], text(asked)[0, :4])  # each grade has the words of the one before
-    assert torch.equal(learned(asked), learned(questions([None]))) and learned.learned_KW.requires_grad
+    assert torch.equal(learned(asked), learned(prompt_queries([None]))) and learned.learned_KW.requires_grad
     backbone = PatchBackbone()
     backbone.prompt_embeddings = lambda texts: torch.tensor([[float(len(text))] * 6 for text in texts])
     assert not PromptBank(backbone, "empty")(asked).any()  # no text has any letter

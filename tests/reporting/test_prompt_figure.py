@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lss.evaluation.prompt_exchange import SAID
+from lss.evaluation.prompt_exchange import EXCHANGES
 from lss.reporting.prompt_figure import PromptCase, draw_prompts
 from lss.reporting.view_marks import View
 
@@ -23,8 +23,8 @@ def labels(case: PromptCase) -> list[str]:
 
 
 def test_dice_and_changed_pixels_of_every_exchange() -> None:
-    said = dict(zip(SAID, (square(4), square(2), square(0), square(6)), strict=True))
-    case = PromptCase(np.eye(64, dtype=np.uint16), VIEW, square(4), square(4), said, ROW, "SmolVLM")
+    exchanged = dict(zip(EXCHANGES, (square(4), square(2), square(0), square(6)), strict=True))
+    case = PromptCase(np.eye(64, dtype=np.uint16), VIEW, square(4), square(4), exchanged, ROW, "SmolVLM")
     assert labels(case) == [
         "patient P",
         "Dice 1.000\n16 px",
@@ -37,7 +37,7 @@ def test_dice_and_changed_pixels_of_every_exchange() -> None:
 
 def test_a_case_without_any_mask_and_no_case_at_all() -> None:
     empty = square(0)
-    case = PromptCase(np.eye(64, dtype=np.uint16), VIEW, empty, empty, dict.fromkeys(SAID, empty), ROW, "SmolVLM")
+    case = PromptCase(np.eye(64, dtype=np.uint16), VIEW, empty, empty, dict.fromkeys(EXCHANGES, empty), ROW, "SmolVLM")
     assert set(labels(case)[1:]) == {"Dice 1.000\n0 px", "Dice 1.000\n0 px change"}
     (text,) = draw_prompts([], "title").texts
     assert text.get_text() == "No network with prompts was trained"

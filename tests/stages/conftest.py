@@ -45,4 +45,4 @@ def compared(evaluated: Evaluated, tmp_path_factory: pytest.TempPathFactory) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(other)
         run_evaluate(make(Path("inputs"), quality=0.6), Path())
-    return run_evaluate(evaluated.inputs, folder, kept=keep(other, None))
+    return run_evaluate(evaluated.inputs, folder, kept_run=keep(other, None))

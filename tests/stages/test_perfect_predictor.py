@@ -57,7 +57,7 @@ class GivesBackTargets(nn.Module):
         shown = (samples[index, 0] for index in range(len(samples)))
         self.targets = {row["image"].float().numpy().tobytes(): row["mask"] for row in shown}
 
-    def forward(self, image_B1YX: torch.Tensor, grade_B: torch.Tensor, asked_B3: torch.Tensor) -> Output:
+    def forward(self, image_B1YX: torch.Tensor, grade_B: torch.Tensor, query_B3: torch.Tensor) -> Output:
         found = [self.targets[image[0].numpy().tobytes()] for image in image_B1YX]
         return Output(20.0 * torch.stack(found)[:, None].float() - 10.0, None)
 

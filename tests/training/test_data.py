@@ -169,7 +169,7 @@ def test_wordings_are_drawn_by_sample_and_epoch_and_the_held_out_one_is_for_test
         return {
             row["slice_key"]: int(asked[1])
             for batch in loader.batches(epoch)
-            for row, asked in zip(batch.rows, batch.asked_B3, strict=True)
+            for row, asked in zip(batch.rows, batch.query_B3, strict=True)
         }
 
     assert set(wordings(BatchLoader(samples, 4, seed=None), 0).values()) == {TEST_WORDING}

@@ -21,7 +21,7 @@ from lss.losses.focal import IGNORED
 from lss.model.batch import Batch
 from lss.model.finding_head import STATEMENTS, statements_of, supported
 from lss.model.network import SegmentationNetwork, network_config
-from lss.model.prompt_bank import questions
+from lss.model.prompt_bank import prompt_queries
 from lss.model.report_encoder import Location
 from lss.model.report_generator import Decoding, ReportGenerator
 from lss.model.report_text import state_area, tidy
@@ -213,7 +213,7 @@ def test_looking_at_a_batch_at_once_finds_the_same(trained_segmentation, params)
     network = _task(trained_segmentation, params).module.eval()
     batch = _batch_of(network)
     one_by_one = network.look(batch.image_B1YX, batch.grade_B, [PLACE] * 3)
-    visual, coverage, projected, mask = network.find(batch.image_B1YX, batch.grade_B, questions([PLACE.level] * 3))
+    visual, coverage, projected, mask = network.find(batch.image_B1YX, batch.grade_B, prompt_queries([PLACE.level] * 3))
     torch.testing.assert_close(visual, one_by_one.visual_BMV, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(coverage, one_by_one.coverage_B1SS)
     torch.testing.assert_close(projected, one_by_one.projected_BML, atol=1e-4, rtol=1e-4)
@@ -338,10 +338,10 @@ def test_losses_are_those_of_the_logits(trained_segmentation, params):
             batch_losses[loss] = task.loss(batch).item()
             evidence = task._look(batch)
             texts = [state_area(*pair) for pair in zip(REPORTS, evidence.area_percent, strict=True)]
-            ids, target = task.module.teaching_ids(texts)
+            ids, target = task.module.teacher_forcing_ids(texts)
             features, grade_logits = task.module.encoder(evidence)
             context = task.module.writer.context(features, evidence.projected_BML)
-            logits = task.module.writer.teach(context, ids)
+            logits = task.module.writer.teacher_forced(context, ids)
             chances = task.module.finding_head(evidence).sigmoid()
     counted = target != IGNORED
     p = logits.softmax(dim=-1)[counted].gather(1, target[counted][:, None])
@@ -356,7 +356,7 @@ def test_losses_are_those_of_the_logits(trained_segmentation, params):
 
 def test_texts_survive_the_tokenizer(trained_segmentation, params):
     module = _task(trained_segmentation, params).module
-    ids, target = module.teaching_ids(REPORTS)
+    ids, target = module.teacher_forcing_ids(REPORTS)
     assert ids[:, 0].tolist() == [module.writer.begin_id] * 3
     assert (ids[:, 1:][target[:, 1:] != IGNORED] == target[:, :-1][target[:, 1:] != IGNORED]).all()
     for row, report in enumerate(REPORTS):
@@ -371,7 +371,7 @@ def test_reports_that_do_not_fit_are_cut_and_counted(trained_segmentation, param
     task = _task(trained_segmentation, params.model_copy(update={"report": report}))
     module = task.module
     lengths = [len(module.backbone.tokenizer(text, add_special_tokens=False)["input_ids"]) for text in REPORTS]
-    ids, target = module.teaching_ids(REPORTS)
+    ids, target = module.teacher_forcing_ids(REPORTS)
     assert ids.shape[1] == min(20, max(lengths) + 1)
     for row, length in enumerate(lengths):
         taught = [token for token in target[row].tolist() if token != IGNORED]
