@@ -134,7 +134,7 @@ def fitted(arm: Arm, task: str, seed: int, params: TrainParams, towers: dict[str
 
 
 def answers(network: nn.Module, samples: Seen, said: str = "own") -> NDArray[np.float32]:
-    """Logits for all samples, (I, 1, Y, X) or (I, 3); `said`: see `questions`."""
+    """Logits for all samples, (I, 1, Y, X) or (I, 3); `said`: content of `prompt_queries`."""
     logits = []
     with torch.no_grad():
         for batch in BatchLoader(samples, BATCH, None).batches():

@@ -64,7 +64,7 @@ def predict_masks(
     """Return masks by a segmentation network.
 
     Args:
-        network: takes images, grades and questions to `lss.model.network.Output`.
+        network: takes images, grades and prompt queries to `lss.model.network.Output`.
         batch: `rows` have the column `region_share`, and `level` where prompts are exchanged.
         device: where the network lies.
         bf16: autocast to bfloat16.

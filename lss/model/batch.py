@@ -32,7 +32,7 @@ class Batch:
         grade_B: index into lss.domain.grades.GRADES, int64.
         report: reference texts.
         rows: the remaining columns of each sample (keys, level, grade).
-        asked_B3: the prompts' level and wording, `lss.model.prompt_bank.questions`; None: level unknown.
+        query_B3: the prompts' level and wording, `lss.model.prompt_bank.prompt_queries`; None: level unknown.
     """
 
     image_B1YX: Tensor

@@ -105,7 +105,7 @@ class PromptedEncoder(nn.Module):
         Args:
             image_B1YX: in [0, 1], float32.
             grade_B: index into GRADES; looked at only with the oracle prompt.
-            asked_B3: `lss.model.prompt_bank.questions`; None: level unknown, held-out wording.
+            query_B3: `lss.model.prompt_bank.prompt_queries`; None: level unknown, held-out wording.
         """
         return self.attend(self.patches(image_B1YX), grade_B, query_B3)
 

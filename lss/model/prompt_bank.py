@@ -81,13 +81,13 @@ class PromptBank(nn.Module):
         self.register_buffer("embeddings_VLKW", embeddings_VLKW, persistent=False)
         self.register_buffer("empty_W", empty_W, persistent=False)
         content_SK = torch.tensor(list(PROMPT_CONTENTS.values()), device=flat.device)
-        self.register_buffer("spoken_SK", content_SK, persistent=False)
+        self.register_buffer("content_SK", content_SK, persistent=False)
         self.register_buffer("grade_K", torch.tensor(PROMPT_GRADES, device=flat.device), persistent=False)
         drawn_KW = torch.randn(count, flat.shape[1])  # in any case: what is drawn after it is then the same for all
         self.learned_KW = nn.Parameter(drawn_KW) if queries == "learned" else None
 
     def forward(self, query_B3: Tensor) -> Tensor:
-        """Return embeddings (B, K, W) of the questions; see `questions`."""
+        """Return embeddings (B, K, W) of the queries of `prompt_queries`."""
         level_B, wording_B, said_B = query_B3.unbind(dim=1)
         prompts_BKW = self.embeddings_VLKW[wording_B, level_B]
         if self.learned_KW is not None:
@@ -96,6 +96,6 @@ class PromptBank(nn.Module):
         return words_BKW.gather(1, self.content_SK[said_B][..., None].expand_as(prompts_BKW))
 
     def unknown(self, count: int, device: torch.device) -> Tensor:
-        """Return questions on images of which nothing is known, in the held-out wording: (count, 3)."""
+        """Return queries for images of unknown level, in the held-out wording: (count, 3)."""
         own = list(PROMPT_CONTENTS).index("own")
         return torch.tensor([[UNKNOWN_LEVEL, TEST_WORDING, own]], device=device).expand(count, 3)

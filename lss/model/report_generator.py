@@ -125,7 +125,7 @@ class ReportGenerator(nn.Module):
         once.
 
         One pass of the vision tower serves all of them, with the adapters of the segmentation in it.
-        `asked_B3`: `lss.model.prompt_bank.questions`; None where no level is known.
+        `query_B3`: `lss.model.prompt_bank.prompt_queries`; None where no level is known.
         """
         encoder, backbone = self.segmentation.encoder, self.backbone
         patches_BND = encoder.patches(image_B1YX)
