@@ -1,4 +1,4 @@
-"""Read a whole cohort as the chain would, and collect all that would stop it, be left out or want a look."""
+"""Read a whole cohort as the chain would, and collect all that would stop it, be left out or need review."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ FIELD_OF_VIEW_MM = (80.0, 600.0)
 
 Row = dict[str, Any]
 """A row of `SLICES` without its pixels, and `file`, `patient`, `reason` (why unused), `thumbnail`, and `looks`:
-what wants a look, and why."""
+what needs review, and why."""
 
 
 @dataclass
 class Checked:
-    """What was found. `rows`: one per usable slice."""
+    """The result of a check. `rows`: one per usable slice."""
 
     cohort: CohortParams
     rows: list[Row] = field(default_factory=list)
@@ -89,7 +89,7 @@ def check_cohort(
 def _read(
     reader: Cohort, patient: str, checked: Checked, params: Params, names: Pseudonyms
 ) -> tuple[list[RawSlice], list[Row], list[Reject]]:
-    """Return slices, rows and rejects of a patient; what is doubtful of him goes into `checked`."""
+    """Return slices, rows and rejects of a patient; what is doubtful goes into `checked`."""
     from lss.notes.doubt import doubtful_words
 
     record = reader.read_patient(patient)

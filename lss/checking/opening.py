@@ -28,7 +28,7 @@ def open_for_check(
 
     Args:
         folder: where the files lie; None where `cohort.root` says.
-        cohort: settings of params.yaml. Another folder's kind is told by what lies in it.
+        cohort: settings of params.yaml. The kind of another folder follows from its content.
         ingest: settings of params.yaml.
 
     Returns:

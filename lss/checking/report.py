@@ -27,7 +27,7 @@ def print_checked(checked: Checked, cohort: CohortParams) -> None:
     """Print what the cohort holds and one row per kind of problem, with a first example.
 
     Args:
-        found: what to print.
+        checked: what to print.
         cohort: settings of params.yaml; where others are needed for these files, they are printed too.
     """
     console = Console(highlight=False)

@@ -24,7 +24,7 @@ SIDE = 144
 """Pixels of a thumbnail's longer side."""
 
 MOST_OF_A_GROUP = 12
-"""So many slices are shown of a group that wants a look; of any other its middle one."""
+"""So many slices are shown of a doubtful group; of any other its middle one."""
 
 _PLANES = ("axial", "sagittal", "coronal")
 
@@ -70,7 +70,7 @@ class ContactSheet:
         """Return the sheet.
 
         Args:
-            found: result of the check, for the patients without a usable slice too.
+            checked: result of the check, also for the patients without a usable slice.
             summary: what the cohort holds, in a sentence.
         """
         problems = Counter(p.kind for p in checked.problems if p.weight is not Weight.AS_IT_SHOULD)

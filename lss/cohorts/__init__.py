@@ -15,8 +15,8 @@ def open_cohort(cohort: CohortParams, ingest: IngestParams, unread: list[LssErro
 
     Args:
         cohort, ingest: settings.
-        unread: takes what is wrong with tables of the archives lss and rsna, which are done without then; None: it is
-            raised.
+        unread: collects errors of the tables of the archives lss and rsna, which are then skipped; None raises
+            them.
 
     Raises LssError that says what is missing and how to get it.
     """

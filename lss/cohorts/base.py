@@ -1,4 +1,4 @@
-"""What every cohort reader gives: slices of a patient, what could not be used, and the patient's grade.
+"""What every cohort reader returns: a patient's slices, rejects and grade.
 
 A reader is a class with three methods (`Cohort`). Readers hand over raw identifiers; the ingest stage replaces
 them by pseudonyms (`lss.cohorts.privacy`), so no reader has to think of privacy beyond reading only the
@@ -32,7 +32,7 @@ NOTHING_TO_MEND = frozenset(
     {"label mask", "mosaic", "position display", "screen save", "corrected copy", "not MR", "not a lumbar study",
      "blank slice", "no image", "no image file"}
 )  # fmt: skip
-"""Of these, what is left out as it should be: the owner of the data has nothing to do."""
+"""Those of them that are rightly left out: the owner of the data has nothing to do."""
 
 
 class UnusableError(Exception):
@@ -119,7 +119,7 @@ class RawSlice:
     geometry: Geometry | None = None
     level: str | None = None
     level_reason: str = "not an axial slice"
-    person: str = ""  # raw PatientID of the header; "" where it names nobody
+    person: str = ""  # raw PatientID of the header; "" where it identifies nobody
     named_plane: str = "unknown"  # what the series is called: axial, sagittal, coronal, unknown
     image_type: frozenset[str] = frozenset()  # values of ImageType
     people: frozenset[str] = frozenset()  # raw names, ids and addresses of the header, to be blanked in the note
@@ -147,7 +147,7 @@ class PatientRecord:
     rejects: list[Reject] = field(default_factory=list)
     note: str | None = None
     grading: Grading | None = None
-    people: frozenset[str] = frozenset()  # what a table says of who the patient is, to be blanked in the note
+    people: frozenset[str] = frozenset()  # identifying cells of a table, to be blanked in the note
 
 
 class Cohort(Protocol):

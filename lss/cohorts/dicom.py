@@ -1,6 +1,6 @@
-"""One DICOM file to its slices: only whitelisted attributes, the stored depth kept.
+"""Read the slices of one DICOM file: only whitelisted attributes, with the stored bit depth.
 
-The file is parsed (`dicom_header`), checked (`dicom_checks`), parted into frames (`dicom_frames`), and each frame's
+The file is parsed (`dicom_header`), checked (`dicom_checks`), split into frames (`dicom_frames`), and each frame's
 stored values become grey levels (`dicom_pixels`).
 """
 
@@ -33,14 +33,14 @@ MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 10.0
 
 
 class DicomSlices(NamedTuple):
-    """Slices of one file, and what is said of frames that are none."""
+    """Slices of one file, and rejects of its frames that are no slices."""
 
     slices: list[RawSlice]
     rejects: list[Reject]
 
 
 def read_dicom(data: bytes, file: str, series_name: str, *, assumed_spacing_mm: float | None = None) -> DicomSlices:
-    """Read one DICOM file: one slice, or of an Enhanced MR file one a frame.
+    """Read one DICOM file: one slice, or one per frame of an Enhanced MR file.
 
     Args:
         data: the file's bytes.
@@ -181,7 +181,7 @@ def missing_spacing(assumed_mm: float | None) -> tuple[float, float, str]:
     if assumed_mm is None:
         raise UnusableError(
             "missing pixel spacing",
-            "the file says no size of a pixel",
+            "the file gives no pixel spacing",
             "Set ingest.assumed_spacing_mm to the spacing of these images (0.6875 in the Lumbar Spine MRI Dataset).",
         )
     return (

@@ -1,4 +1,4 @@
-"""Which DICOM files are no grey MR slices of a lumbar spine, by their headers, each with the reason."""
+"""Reject DICOM files that are no grey MR slices of a lumbar spine by their headers, each with the reason."""
 
 from __future__ import annotations
 
@@ -96,4 +96,4 @@ def quantity(header: pydicom.Dataset) -> tuple[str, str] | None:
     unit = str(header.get("RescaleType", "") or "").strip()
     if unit.upper() in _NO_UNITS or not _UNIT.search(unit):
         return None
-    return "derived", "RescaleType says a unit: a map of measured values"
+    return "derived", "RescaleType names a unit: a map of measured values"

@@ -1,8 +1,8 @@
 """Frames of an Enhanced (multi-frame) MR file, each with a header as a file of its own would have.
 
-An Enhanced MR file says what differs between frames in functional groups: those of all frames in
+An Enhanced MR file stores what differs between frames in functional groups: those of all frames in
 SharedFunctionalGroupsSequence, those of one in PerFrameFunctionalGroupsSequence (DICOM PS3.3, C.7.6.16). A frame's own
-group goes before the shared one, both before the file's header.
+group takes precedence over the shared one, and both over the file's header.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydicom.tag import Tag
 from lss.cohorts.base import UnusableError
 
 MAX_VOXELS = 2**26
-"""Pixels of all frames together: no more than a volume of 256 slices of 512 x 512."""
+"""Maximum pixels of all frames together: those of 256 slices of 512 x 512."""
 
 _TIMES = {"EchoTime": "EchoTime", "RepetitionTime": "RepetitionTime"}
 _GROUPS: dict[str, dict[str, str]] = {
@@ -41,12 +41,12 @@ _SPLIT = "Split it into single frames (emf2sf) and bring it again."
 def frame_headers(header: pydicom.Dataset) -> list[pydicom.Dataset]:
     """Return the header of every frame, without pixels; of a file without functional groups the file's own.
 
-    Raises UnusableError for several frames of which nothing says where each lies, or more than `MAX_VOXELS`.
+    Raises UnusableError for several frames without a position each, or more than `MAX_VOXELS`.
     """
     shared, each = (list(header.get(f"{kind}FunctionalGroupsSequence") or []) for kind in ("Shared", "PerFrame"))
     count = int(header.get("NumberOfFrames") or len(each) or 1)
     if not each and count > 1:
-        raise UnusableError("multi-frame DICOM", f"{count} frames, and no functional groups of each", _SPLIT)
+        raise UnusableError("multi-frame DICOM", f"{count} frames without functional groups", _SPLIT)
     if not each and not shared:
         return [header]
     if each and len(each) != count:

@@ -1,4 +1,4 @@
-"""A DICOM file's bytes to its header: only whitelisted attributes, and values that may be missing or broken."""
+"""Parse a DICOM file's header: only whitelisted attributes, whose values may be missing or broken."""
 
 from __future__ import annotations
 

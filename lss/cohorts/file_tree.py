@@ -44,7 +44,7 @@ class Tree(Protocol):
         """Return all bytes of a file. Raises UnusableError when it cannot be read or is too large."""
 
     def rejects(self) -> list[Reject]:
-        """Return what is not even listed, with the reason."""
+        """Return files that could not be listed, each with its reason."""
 
 
 def is_ignored(path: str) -> bool:
@@ -55,7 +55,7 @@ def is_ignored(path: str) -> bool:
 class FolderTree:
     """A folder on disk. Links are followed, each real folder once.
 
-    A subfolder that may not be listed is itself listed as a file, so that reading it tells why it was left out.
+    A subfolder that may not be listed is itself listed as a file, so that reading it gives the reason.
     """
 
     def __init__(self, root: Path) -> None:
@@ -248,7 +248,7 @@ class OnePatientTree:
 def check_zip_entry(info: zipfile.ZipInfo) -> None:
     """Raise UnusableError for an entry that points outside the archive, is encrypted, a link, or a bomb.
 
-    Also for a compression that Python cannot undo, such as Deflate64, which Windows uses for large files.
+    Also for a compression that Python does not support, such as Deflate64, which Windows uses for large files.
     """
     name = info.filename.replace("\\", "/")
     parts = name.split("/")

@@ -1,8 +1,8 @@
 """Reader of a folder of the user's own: DICOM in any nesting, NIfTI, PNG or TIFF, and tables of patients and of files.
 
-Whose file it is (`patient_of`): the outermost folder below the root, or the file's stem where the files lie flat;
-a flat DICOM file, or one of a patient's disc that is the root itself, is its header's PatientID's. Where there is a
-table, its patient column decides: the first of path, folders (from outside in), stem, and stem without a trailing
+The patient of a file (`patient_of`): the outermost folder below the root, or the file's stem where the files lie flat;
+a flat DICOM file, or one of a patient's disc that is the root itself, belongs to its header's PatientID. Where there is
+a table, its patient column decides: the first of path, folders (from outside in), stem, and stem without a trailing
 number that stands in the column.
 """
 
@@ -286,7 +286,7 @@ class FolderDataset:
             plane, reason = plane_from_name(name)
             if plane != "unknown":
                 return plane, reason
-        return "unknown", "no header, and neither folder, file name nor table says a plane"
+        return "unknown", "no header, and neither folder, file name nor table names a plane"
 
     def _weighting(self, names: list[str], row: Row) -> tuple[str, str]:
         if column := self._params.weighting_column:

@@ -1,9 +1,9 @@
 """Reader of the Lumbar Spine MRI Dataset (Sudirman et al. 2019), unpacked or as its zip, and of the phantom.
 
-Layout: `01_MRI_Data/<patient>/<study>/<series>/<file>.ima` and `Radiologists Report.xlsx`. Series numbers, one
-study per patient, or unique names are not relied on. The images may lie in several such folders, or in several zip
-archives; zip archives beside unpacked images are not read, and said so. An optional companion `Slices Numbers.csv`
-says which slices show which disc.
+Layout: `01_MRI_Data/<patient>/<study>/<series>/<file>.ima` and `Radiologists Report.xlsx`. The reader does not rely on
+series numbers, on one study per patient, or on unique names. The images may lie in several such folders, or in several
+zip archives; zip archives beside unpacked images are rejected. An optional companion `Slices Numbers.csv` tells which
+slices show which disc.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class LssDataset:
             shown = [files[number - 1] for files in series if 0 < number <= len(files)]
             known |= dict.fromkeys(shown, (level, "companion table"))
             if series and not shown:
-                detail = f"{level} is said to be slice {number}, which no axial series has"
+                detail = f"{level} is given as slice {number}, which no axial series has"
                 rejects.append(Reject(f"Slices Numbers.csv#{patient}", "unusable row", detail, "Correct the number."))
         return known, rejects
 

@@ -16,7 +16,7 @@ DISCS = ("L3-L4", "L4-L5", "L5-S1")
 
 
 class Note(NamedTuple):
-    """A patient's note, and what else its row says of who he is."""
+    """A patient's note, and the other identifying cells of its row."""
 
     text: str
     people: frozenset[str]

@@ -37,7 +37,7 @@ def missing_files(cohort: CohortParams) -> str | None:
 def all_missing_files(cohort: CohortParams) -> list[str]:
     """Return all that a real cohort's folder lacks of the files that its reader needs, in words.
 
-    Looks for names only: that images and tables can be read is seen by the reader.
+    Checks names only: the reader finds out whether images and tables can be read.
     """
     root = cohort.root
     if not root.is_dir():

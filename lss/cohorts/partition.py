@@ -1,4 +1,4 @@
-"""Who goes where, and the proof that nobody stands in two places: the rules of the split, free of files."""
+"""Rules of the split, without file access: assign patients to subsets, and check that no patient is in two."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lss.project.layout import SUBSETS
 from lss.runtime.seeding import derive_seed, generator
 
 UNUSED = "unused"
-"""Subset of what takes no part."""
+"""Subset of slices that are not used."""
 
 
 def assign_stratified(strata: dict[str, str], fractions: dict[str, float], seed: int) -> dict[str, str]:
@@ -95,7 +95,7 @@ def read_split_file(path: Path, patients: set[str]) -> dict[str, str]:
             raise LssError(f"{path}: row {number}: its subset is none of {allowed}.")
         if patient not in patients:
             raise LssError(
-                f"{path}: row {number}: its patient_key is none of a patient with slices to work on. Keys are those "
+                f"{path}: row {number}: its patient_key belongs to no patient with usable slices. Keys are those "
                 "of the slice tables, which `lss pseudonyms` makes from ids; take the row out, or correct it."
             )
         if subsets.setdefault(patient, subset) != subset:
@@ -114,7 +114,7 @@ def drop_shared_images(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         rows: with the keys of slice, patient and image, and `reason` (why unused; None: usable), which is set.
 
     Returns:
-        what was set aside, as rows of `REJECTS` but for the stage.
+        what was set aside, as rows of `REJECTS` without the column stage.
     """
     first_of: dict[str, dict[str, Any]] = {}
     aside = []

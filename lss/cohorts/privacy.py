@@ -55,7 +55,7 @@ PEOPLE = (
     "ReferringPhysicianName", "PerformingPhysicianName", "NameOfPhysiciansReadingStudy", "PhysiciansOfRecord",
     "RequestingPhysician", "OperatorsName", "InstitutionName", "InstitutionAddress",
 )  # fmt: skip
-"""Read for one purpose: to blank in the note what they say (`lss.notes.identifiers`). Their values are kept nowhere."""
+"""Read only to blank their values in the note (`lss.notes.identifiers`); the values are stored nowhere."""
 
 WHITELIST = REPLACED + MATCHED + PLAIN
 

@@ -134,7 +134,7 @@ class RsnaDataset:
         """Reject the labels of a series whose slices are absent, unreadable or not axial."""
         row = min(self._rows_of[patient, series, number] for number in missing)
         numbers = ", ".join(map(str, missing))
-        detail = f"{len(missing)} labelled axial slices of a series are not there, unreadable or not axial: {numbers}"
+        detail = f"{len(missing)} labelled axial slices of a series are missing, unreadable or not axial: {numbers}"
         remedy = "Fetch the series again; the labels were not used."
         where = f"train_label_coordinates.csv#row{row}"
         record.rejects.append(Reject(where, "label without its slice", detail, remedy, f"series {series}"))
@@ -142,7 +142,7 @@ class RsnaDataset:
     def _read_coordinates(self, table: Path) -> dict[str, dict[str, dict[int, str]]]:
         """Return the level shown, by study, series and instance, of axial series.
 
-        A sagittal instance shows all levels, so its rows say nothing here. An axial instance with two is left out.
+        A sagittal instance shows all levels, so its rows are not used here. An axial instance with two is left out.
         """
         shown: dict[tuple[str, str, int], set[str]] = defaultdict(set)
         for number, row in _rows(table, ["study_id", "series_id", "instance_number", "level"]):

@@ -1,8 +1,8 @@
-"""A table that says plane, weighting and disc level of single files, for what no header says or says wrongly.
+"""A table that gives plane, weighting and disc level of single files, where headers lack them or are wrong.
 
 Columns: `file` (a file or a folder, relative to the cohort's root), and of `slice` (number in a volume or multi-frame
-file, from 1), `plane`, `weighting` and `level` those that are needed. An empty cell and "unknown" say nothing, nor does
-a localizer as plane. What stands nearer counts: the slice's row before its file's, that before its folder's.
+file, from 1), `plane`, `weighting` and `level` those that are needed. An empty cell, "unknown" and a localizer as plane
+are ignored. The more specific row counts: the slice's before its file's, that before its folder's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LEFT_3 = np.array([1.0, 0.0, 0.0])
 
 
 class SliceTable:
-    """What a table says of the files of a cohort.
+    """The entries of a table on the files of a cohort.
 
     Args:
         path: CSV or Excel file.

@@ -32,13 +32,13 @@ _OF_PEOPLE = re.compile(
     r"|doctor|physician|radiologist|surgeon|refer|hospital|institution|clinic\b|insurance|ssn|record",
     re.IGNORECASE,
 )
-"""In the name of a column that tells who a patient is, or who treats him."""
+"""Words in names of columns that identify a patient, or those who treat them."""
 
 _SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 
 
 def read_or_keep(read: Callable[[], T], otherwise: Any, unread: list[LssError] | None) -> T:
-    """Return what `read` gives; `otherwise` where it raises LssError and `unread` is a list, which takes the error.
+    """Return `read()`; where it raises LssError and `unread` is a list, append the error and return `otherwise`.
 
     So `lss check` reads on without a table, where the chain stops.
     """
@@ -85,8 +85,8 @@ def numbered_rows(path: Path, columns: list[str], optional: tuple[str, ...] = ()
 def read_cells(path: Path) -> list[list[str]]:
     """Return all cells of a CSV or Excel file (.xlsx, first sheet) as stripped text.
 
-    A CSV is UTF-8, or UTF-16 with its mark; what parts its columns (comma, semicolon, tab or bar) is what gives the
-    rows as many cells as the header, or what a first line "sep=;" says.
+    A CSV is UTF-8, or UTF-16 with its mark; its separator (comma, semicolon, tab or bar) is the one that gives the rows
+    as many cells as the header, or the one in a first line "sep=;".
 
     "" stands for an empty cell; rows may differ in length.
 
@@ -99,7 +99,7 @@ def read_cells(path: Path) -> list[list[str]]:
 
 
 def people_of(row: Row) -> frozenset[str]:
-    """Return what a row of a patients' table says of who the patient is: cells of columns whose names say so."""
+    """Return the identifying cells of a row of a patients' table, by the names of their columns."""
     return frozenset(cell for column, cell in row.items() if cell and _OF_PEOPLE.search(column))
 
 

@@ -1,4 +1,4 @@
-"""NIfTI volumes to slices as radiologists look at them, from bytes, one slice in memory at a time beside the file."""
+"""Cut NIfTI volumes into slices in radiological view, from bytes, one slice in memory at a time beside the file."""
 
 from __future__ import annotations
 

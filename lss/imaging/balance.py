@@ -11,7 +11,7 @@ def balance_plan(grades: Mapping[str, str], seed: int, balance: bool = True) -> 
     """Return copies per slice key, one at least, given the grade of every training slice of the whole cohort.
 
     All that is trained on is a copy, drawn by one law: if only the rarer grades were copied, the interpolation in
-    their copies would tell the grade. With `balance` every grade has as many copies as the most frequent one has
+    their copies would reveal the grade. With `balance` every grade has as many copies as the most frequent one has
     slices. A grade's slices share its copies evenly: their numbers differ by at most one, and which slices get one
     more is drawn by `seed`. The plan depends on nothing else, so every batch arrives at the same one.
 

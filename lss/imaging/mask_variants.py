@@ -1,4 +1,4 @@
-"""Algorithm 1 with one ingredient left out or exchanged at a time: what each adds.
+"""Ablation of Algorithm 1: one ingredient left out or exchanged at a time.
 
 Grade A is refined like B and C in all of them, since the empty mask that the pipeline gives it has nothing to score.
 """
@@ -78,7 +78,7 @@ def variants(
 
 
 class _Ingredients:
-    """The initial regions of one slice in one region of interest, to be put together in several ways."""
+    """The initial regions of one slice in one region of interest, to be combined into the variants."""
 
     def __init__(self, image: NDArray[np.uint16], roi: Roi, weighting: str, settings: PseudoMaskParams) -> None:
         grey = algorithm.gray(image, roi.region, inverted=weighting == "T1")

@@ -11,7 +11,7 @@
 | 11 | Erode(Dilate(R, k_s)) else | `refine_mild` |
 | 13 | M = Mask(R) | `final_mask`: holes (rootlets) filled, cut to the region; empty for grade A where so set |
 
-What the algorithm needs to mean anything, and the paper only hints at ("around the spinal canal region"):
+What the algorithm needs, and the paper only hints at ("around the spinal canal region"):
 the region of interest (`roi`), since Otsu over a whole axial slice marks fat and muscle; and between lines 6 and 8
 `at_canal`, which keeps the parts of R that are connected to the canal by more than a thin line, since edges and
 fat at the region's border are none of it.

@@ -57,9 +57,9 @@ class Ellipse:
 class Roi:
     """Region of interest on one slice.
 
-    `found` is False where no canal was searched or found, and `reason` says why. `region` (rows, columns) is where a
-    mask may lie; `core` is where it must touch: the canal, or all of the region where none was found. The centre is
-    that of the canal in pixels. `body` and `canal` are in millimetres; None where not searched or not found.
+    `detected` is False where no canal was searched or found; `reason` gives the cause. `region` (rows, columns) is
+    where a mask may lie; `core` is where it must touch: the canal, or all of the region where none was found. The
+    centre is that of the canal in pixels. `body` and `canal` are in millimetres; None where not searched or not found.
     """
 
     detected: bool

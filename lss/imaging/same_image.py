@@ -1,12 +1,12 @@
 """One image under two names, though it was turned, mirrored, cropped, written over or given another contrast.
 
-Two steps. A perceptual hash of every image is held against those of the other part's images, as they are and as they
+Two steps. A perceptual hash of every image is compared with those of the other part's images, as they are and as they
 would be turned by 2 degrees, zoomed, cropped and mirrored (`VIEWS`): all pairs, by matrix products. The few pairs
 within `max_bits` are laid over each other (Evangelidis and Psarakis 2008) and their local structure is correlated.
 
 Measured by benchmarks/copies.py, see docs/reliability.md: copies altered in 23 ways 0.9 to 1.0 (with noise 0.875, at 6
 bits), neighbouring real slices of one patient at most 0.894 and never below 18 bits, real slices of different patients
-at most 0.6. Neighbours pass: they are told by study, person and place.
+at most 0.6. Neighbours pass: study, person and position identify them.
 """
 
 from __future__ import annotations

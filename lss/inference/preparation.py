@@ -70,7 +70,7 @@ class Canal(NamedTuple):
 
     @classmethod
     def of_region(cls, region: Roi) -> Canal:
-        """Return what a table of pseudo-masks would keep of `region`."""
+        """Return the columns that a table of pseudo-masks stores of `region`."""
         row, column = np.float32(region.centre_row), np.float32(region.centre_column)
         return cls(region.detected, float(row), float(column), int(region.region.sum()))
 
@@ -220,7 +220,7 @@ def read_settings_of(path: Path) -> dict[str, Any]:
 
 
 def read_preparation(shards: list[Path]) -> dict[str, Any]:
-    """Return settings by stage that all `shards` were made with. Raises LssError where they say nothing or differ."""
+    """Return settings by stage that all `shards` were made with. Raises LssError where they lack them or differ."""
     first = read_settings_of(shards[0])
     Preparation.of(first, shards[0])
     for path in shards[1:]:

@@ -1,4 +1,4 @@
-"""Whether what a job made is what it would make now: asked before a result is recorded or kept.
+"""Check whether what a job made is what it would make now, before a result is recorded or kept.
 
 DVC does not empty the outputs of a stage (`persist` in dvc.yaml), so that finished trainings outlive a run that failed.
 So what lies there may be of other settings, restored by `dvc checkout`, or edited by hand; Snakemake, which remembers
@@ -24,7 +24,7 @@ def outdated(manifests: list[str], params: Params, root: Path = Path()) -> dict[
     reason.
 
     Args:
-        manifests: paths relative to `root`; one that does not exist is no answer of this function's.
+        manifests: paths relative to `root`; missing ones are ignored.
         params: the settings now.
         root: the project's folder.
     """

@@ -32,7 +32,7 @@ class Scope:
     about: list[str] = field(default_factory=list)
 
     def keeps(self, path: str) -> bool:
-        """Return whether the question goes through the file at `path`."""
+        """Return whether the answer covers the file at `path`."""
         return not path.startswith(self.left_out) if self.left_out else True
 
 

@@ -20,11 +20,11 @@ class Break:
     """A place where the chain from a result to the raw files does not hold.
 
     Attributes:
-        file: that is not what it should be, or that nothing is stated of.
-        what: is wrong, in words.
+        file: that differs from its record, or has none.
+        what: what is wrong, in words.
         stated_by: the manifest (for a raw file, the owner's list) that says what the file should be.
-        expected, found: SHA-256, or None where there is none.
-        made_by: the command that makes the file, or whose it is.
+        expected, actual: SHA-256, or None where there is none.
+        made_by: the command that makes the file, or its owner.
         remedy: what to do.
     """
 
@@ -37,7 +37,7 @@ class Break:
     remedy: str
 
     def __str__(self) -> str:
-        """Return several lines for a person."""
+        """Return the break as several lines of text."""
         lines = [f"BREAK  {self.file}: {self.what}", f"  stated by  {self.stated_by}"]
         if self.expected or self.actual:
             lines += [f"  expected   {self.expected or 'nothing'}", f"  found      {self.actual or 'no file'}"]
@@ -64,7 +64,7 @@ class Verified:
 
 
 def verify(params: Params, root: Path = Path()) -> Verified:
-    """Hold the raw files and all files that the run's manifests state against the hashes that stand there.
+    """Compare the raw files and all files in the run's manifests with the hashes stated there.
 
     Args:
         params: the settings of params.yaml, which say which manifests there should be.
@@ -117,7 +117,7 @@ def _no_manifest(manifest: str, problem: str) -> Break:
 
 
 def _record_breaks(record: Record, chain: Chain, hashes: Hashes, params: Params) -> Iterator[Break]:
-    """Yield what one manifest states and is not so, or does not state."""
+    """Yield the differences between a manifest and the files, and what it leaves out."""
     made_by = command_of(record.manifest)
     again = f"`snakemake --cores 8 --forcerun {record.manifest} -- all` makes it anew, and what follows"
     for path, expected in record.outputs.items():

@@ -1,4 +1,4 @@
-"""A batch of images as the networks take them, in training and afterwards."""
+"""A batch of images as the networks take them, in training and inference."""
 
 from __future__ import annotations
 

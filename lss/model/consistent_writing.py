@@ -1,4 +1,4 @@
-"""What becomes of a report that contradicts what it was written from: kept, written anew, or the filled template."""
+"""What happens to a report that contradicts its sources: kept, regenerated, or replaced by the template."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def settle(
     rewrite: Callable[[list[int], int], list[str]],
     template: Callable[[int], str],
 ) -> list[Written]:
-    """Let reports stand or replace those that contradict.
+    """Keep reports, or replace those that contradict their sources.
 
     Args:
         first: what the generator wrote.
-        on_contradiction: `keep` lets all stand; `template` puts the template in place of those that contradict;
-            `regenerate` has them written anew, and takes the template for those that contradict after all `attempts`.
+        on_contradiction: `keep` keeps all; `template` replaces those that contradict by the template; `regenerate` has
+            them written anew, and takes the template for those that still contradict after all `attempts`.
         attempts: how often a report is written anew, at most.
         contradicts: whether a text for the report of this number contradicts (`ReportCheck.contradicts`).
         rewrite: from numbers of reports and the number of the attempt (from 1) to a new text for each.

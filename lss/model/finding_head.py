@@ -1,7 +1,7 @@
-"""Which findings an image speaks for, and a report without the sentences that it does not speak for.
+"""Findings that an image supports, and a report without the sentences that it does not support.
 
-A generator writes what reports of such images usually say, and states findings that nobody sees on this one. The head
-reads the findings from the image by itself, so that a sentence can be held against it before it is written.
+A generator writes what reports of such images usually say, and so states findings that this image does not show. The
+head reads the findings from the image alone, so that a sentence can be checked before it is written.
 
 Shapes: B images, M cells, D width of the patches, L disc levels and "unknown", F statements.
 """
@@ -25,7 +25,7 @@ STATEMENTS: tuple[tuple[str, bool, str | None], ...] = (
     *((structure, negated, None) for structure in STRUCTURES for negated in (False, True)),
     *((structure, False, side) for structure in SIDED for side in SIDES),
 )
-"""Structure, whether denied, side (None: whichever); what the head gives a probability for."""
+"""Structure, whether denied, side (None: any): the statements that get a probability."""
 _PLACE = {statement: place for place, statement in enumerate(STATEMENTS)}
 _SWAPPED = {"left": "right", "right": "left"}
 OTHER_SIDE = [_PLACE[structure, negated, _SWAPPED.get(side or "", side)] for structure, negated, side in STATEMENTS]
@@ -71,9 +71,9 @@ class FindingHead(nn.Module):
 def expected_score(text: str, level: str | None, chances_F: NDArray[np.float64]) -> float:
     """Return a text's expected report score (`lss.metrics.report_score`) under the head's probabilities.
 
-    A finding earns half a point with the chance that the reference says it, and half with the chance that it says it of
-    the same side; the number of the reference's findings is the sum of the chances. Findings at another level earn
-    nothing. In [0, 1], 1 for no findings where none is expected.
+    A finding earns half a point times the probability that the reference states it, and half times the probability that
+    it states it for the same side; the number of the reference's findings is the sum of the probabilities. Findings at
+    another level earn nothing. In [0, 1], 1 for no findings where none is expected.
     """
     findings = read_findings(text, level)
     here = [finding for finding in findings if finding.level in (None, level)]
@@ -83,7 +83,7 @@ def expected_score(text: str, level: str | None, chances_F: NDArray[np.float64])
 
 
 def supported(report: str, level: str | None, chances_F: NDArray[np.float64]) -> tuple[str, list[str]]:
-    """Return the report without the sentences that its image does not speak for, and those sentences, in that order.
+    """Return the report without the sentences that its image does not support, and those sentences, in that order.
 
     One sentence after the other is left out, as long as the rest is expected to score better; first the one whose
     absence gains most. Nothing is put in their place. The severity sentence stays, and at least one other.

@@ -26,7 +26,7 @@ class ClassificationHead(nn.Module):
 
 
 class SimilarityHead(nn.Module):
-    """Logits of the grades from the prompts' similarity to the patches: the text is all that tells the grades apart.
+    """Logits of the grades from the prompts' similarity to the patches: only the text distinguishes the grades.
 
     A prompt fits an image as it does its patches in the mean and at best; a grade, as its prompts do in the mean.
     """

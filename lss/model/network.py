@@ -49,7 +49,7 @@ def network_config(params: TrainParams) -> NetworkConfig:
 
 @dataclass(frozen=True)
 class Output:
-    """What a network says about a batch.
+    """The output of a network on a batch.
 
     Attributes:
         logits: (B, 1, Y, X) of the mask, or (B, classes) of the grades; float32.
@@ -66,7 +66,7 @@ class Output:
 
 
 class Encoded(NamedTuple):
-    """Patches with what the prompts say of them, and the grade read on the way; see `Attended` and `Output`."""
+    """Attended patches, and the grade logits of the encoder; see `Attended` and `Output`."""
 
     attended: Attended
     grade_logits: Tensor | None
@@ -75,10 +75,10 @@ class Encoded(NamedTuple):
 class PromptedEncoder(nn.Module):
     """Image -> attended patches, queried by the grade prompts.
 
-    - `bank`: every prompt asks for itself, and its map stays its own; the grade is read from how well the prompts of
-      each grade fit the image.
-    - `predicted`: the encoder's own grade head weighs the prompts by its probabilities, so that the image is asked
-      what it is likely to show. The true grade serves the loss of that head alone.
+    - `bank`: every prompt is a query with its own map; the grade is read from how well the prompts of each grade fit
+      the image.
+    - `predicted`: the encoder's own grade head weighs the prompts by its probabilities, so that the queries follow the
+      likely grade. The true grade enters only the loss of that head.
     - `oracle`: the prompts of the true grade; leaks the answer.
     """
 

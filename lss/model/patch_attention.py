@@ -36,7 +36,7 @@ class SpatialPatchCrossAttention(nn.Module):
     - `broadcast` (eq. 4 to the letter): the mean over prompts of `sum_n A_kn V_n`, the same for every patch;
     - `spatial`: `N mean_k(A_kn) V_n`, the patch's own value weighted by the attention it got, "text-weighted
       visual features". The factor N makes an even attention (1/N each) a weight of one;
-    - `none`: nothing. The patches go on without the prompts, which shows what the language part is good for.
+    - `none`: nothing. The patches go on without the prompts: the control for the language part.
 
     Heads are then joined by the output projection and added to the patches (residual).
     """

@@ -1,4 +1,4 @@
-"""Embeddings of the grade prompts: what the text tower says of every prompt, wording and level.
+"""Embeddings of the grade prompts by the text tower, for every prompt, wording and level.
 
 Shapes: B images, V wordings, L levels (unknown first), K prompts, W width of the text.
 """
@@ -24,7 +24,7 @@ from lss.notes.prompts import (
 
 
 def prompt_queries(levels: list[str | None], wordings: list[int] | None = None, content: str = "own") -> Tensor:
-    """Return what each image is asked: int64 (B, 3), level, wording, and what the prompts say.
+    """Return each image's prompt query, int64 (B, 3): index of level, wording and content.
 
     Args:
         levels: disc level of each image, or None where it is not known.
@@ -43,8 +43,8 @@ class PromptBank(nn.Module):
     """Prompts of a batch of images, by level and wording.
 
     The embeddings of a text tower are nearly alike (those of sentences on one subject share most of what they are),
-    so the mean over the bank is taken off them. The tower is frozen here and its answers never change: it is asked
-    once, and they are no part of the state. `learned` queries are vectors in their place, of the same number and size,
+    so the mean over the bank is subtracted. The tower is frozen, so the embeddings are computed once and are no part of
+    the state. `learned` queries are vectors in their place, of the same number and size,
     which know no text and no level.
     """
 
@@ -54,7 +54,7 @@ class PromptBank(nn.Module):
     grade_K: Tensor
 
     def __init__(self, backbone: Backbone, queries: Queries) -> None:
-        """Ask the text tower.
+        """Embed all prompts with the text tower.
 
         Args:
             backbone: with its text tower.

@@ -1,7 +1,8 @@
 """Wording near a relevant noun that no rule knows: the grade of such a note may miss something, a person should look.
 
-Three kinds: an unknown word where a degree stands ("humongous canal stenosis"), a canal, sac, root or foramen of which
-nothing known is said ("the canal is hourglass-shaped"), and figures that look like a level but are none known ("L4.5").
+Three kinds: an unknown word where a degree stands ("humongous canal stenosis"), a statement on a canal, sac, root or
+foramen without a known finding ("the canal is hourglass-shaped"), and figures that look like a level but are not one
+("L4.5").
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one statement says of the canal: effects with their objects and strength, denials, findings without effect.
+"""Statements about the canal: effects with their objects and strength, denials, findings without effect.
 
 Sources: the project's severity rubric, cited rule by rule; the grade codes of `lss.domain.grades`.
 """
@@ -34,7 +34,7 @@ WIDE_CANAL_MM = 12.0
 
 @dataclass(frozen=True)
 class Mention:
-    """Something said of the canal: its grade and the tokens it spans, first to last."""
+    """A statement about the canal: its grade and the tokens it spans, first to last."""
 
     grade: str
     first: int

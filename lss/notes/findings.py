@@ -87,7 +87,7 @@ class Finding:
 def read_findings(text: str, level: str | None = None) -> tuple[Finding, ...]:
     """Return findings of a text, at most one per structure and level, sorted; their order in the text does not matter.
 
-    What is said twice of one structure and level becomes one finding: stated rather than denied, the worst severity,
+    Statements on one structure and level become one finding: stated rather than denied, the worst severity,
     left and right together are both. The severity sentence of a report is left out: it is ours, not a radiologist's.
 
     Args:
@@ -274,7 +274,7 @@ def _other(tokens: list[Token], index: int) -> str | None:
     if word.startswith("degenerat"):
         near = tokens[max(0, index - 2) : index + 4]
         if any("plate" in token.text.lower() for token in near):
-            return None  # the plates speak for themselves
+            return None  # the plates are read by themselves
         return DEGENERATION if any(token.known.startswith(("disc", "disk")) for token in near) else SPONDYLOSIS
     return next((structure for pattern, structure in _OTHERS if pattern.match(word)), None)
 

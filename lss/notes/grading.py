@@ -79,7 +79,7 @@ def grade_statements(text: str) -> list[GradedStatement]:
 
 @dataclass(frozen=True)
 class ReportGrade:
-    """Grades stated by a report's severity sentence and by its findings; None where nothing is said."""
+    """Grades stated by a report's severity sentence and by its findings; None where none is stated."""
 
     sentence: str | None
     findings: str | None
@@ -88,8 +88,8 @@ class ReportGrade:
     def grade(self) -> str | None:
         """The report's grade: the severity sentence is its conclusion and goes first; without one, the findings.
 
-        The findings may speak of other levels of the same patient, the sentence speaks of the image. That the two
-        disagree is not hidden: `lss.notes.report_consistency.check_report` lists it.
+        The findings may be of other levels of the same patient, the sentence is of the image.
+        `lss.notes.report_consistency.check_report` lists a disagreement of the two.
         """
         return self.sentence or self.findings
 

@@ -1,8 +1,8 @@
-"""Names, numbers, phones and mails in notes, blanked before a note leaves ingest.
+"""Blank names, numbers, phones and mail addresses in notes before they leave ingest.
 
-Two ways: what header and table know of the patient (`known`), and what looks like an identifier by itself. Neither sees
-a name that nothing announces and no header knows ("seen by Anna last week"), places, or a story that tells who it is:
-docs/reliability.md says so to those who pass notes on. Dates are blanked by `lss.notes.cleaning`.
+Two sources: identifiers in header and table (`known`), and patterns that look like an identifier. Neither catches a
+name without a title that no header holds ("seen by Anna last week"), places, or a description that identifies the
+patient: docs/reliability.md warns those who pass notes on. Dates are blanked by `lss.notes.cleaning`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _GENERIC = frozenset(
     der den bin ibn abu anon anonymous anonymised anonymized patient unknown none null name doctor physician
     professor""".split()
 )
-"""Words of names and addresses that say of themselves nothing of a person."""
+"""Words in names and addresses that identify nobody."""
 
 _COMMON = frozenset(
     """low long short young old white black gray grey brown green hall hill day may stone wood field head foot hand arm
@@ -36,7 +36,7 @@ _COMMON = frozenset(
     image view film scout range line lines sign signs plain plane section level sequence weighted sagittal axial coronal
     bright dark free simple single double left right fluid water air gas loss gain force""".split()
 )
-"""Words that are names too and stand in notes for something else."""
+"""Words that are both names and ordinary words of notes."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 _OPEN_WORD = re.compile(r"(?<!\[)\b[^\W\d_]+")
@@ -87,10 +87,9 @@ def blank_identifiers(note: str, known: Iterable[str] = ()) -> str:
 
     Args:
         note: text in Unicode NFC, lines parted by "\\n".
-        known: what header and table say of the patient and of those who treat him: names, ids, addresses, as they
-            stand there.
+        known: names, ids and addresses of the patient and of those who treat them, as written in header and table.
 
-    Names that are words of notes too ("Canal", "Low", "Post") are blanked beside another part of the name only.
+    Names that are also words of notes ("Canal", "Low", "Post") are blanked only beside another part of the name.
     """
     note = _MAIL.sub(MAIL, note)
     note = _blank_known(note, known)

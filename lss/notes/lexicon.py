@@ -197,7 +197,7 @@ SECTIONS = {
     "findings": True, "finding": True, "report": True, "impression": True, "conclusion": True, "opinion": True,
     "summary": True, "results": True, "mri findings": True, "diagnosis": True, "assessment": True,
 }  # fmt: skip
-"""Titles of a report's sections, and whether findings stand there; in the others stand history and questions."""
+"""Titles of a report's sections, and whether they hold findings; the others hold history and questions."""
 
 _CLASS_OF: dict[str, Word] = {}
 for _word_class, _words in _FORMS.items():

@@ -2,8 +2,8 @@
 
 The paper names only the span, "normal ... severe thecal sac compression"; the wording is ours. A prompt is a finding
 with its degree, and the disc level: "severe thecal sac compression by a large disc protrusion, at L4-L5". Each finding
-is worded in several ways. Training draws among all but the last of them; the last is what a test image is asked, so
-that a network which has learnt strings, not what they say, is found out.
+is worded in several ways. Training draws among all but the last of them; test images get the last, which exposes a
+network that has learnt strings instead of their meaning.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ _GRADE_CONTENTS = {
 
 PROMPT_CONTENTS: dict[str, tuple[int, ...]] = {
     **_GRADE_CONTENTS,
-    "shuffled": tuple((prompt - 2) % len(GRADE_PROMPTS) for prompt in _ALL),  # each grade says what the one before does
+    "shuffled": tuple(
+        (prompt - 2) % len(GRADE_PROMPTS) for prompt in _ALL
+    ),  # each grade takes the words of the one before
     "empty": tuple(len(GRADE_PROMPTS) for _ in _ALL),
     "own": tuple(_ALL),
 }

@@ -6,8 +6,8 @@
 3. A statement without a level that is graded worse than the image is dropped: it is about another place.
 4. Advice ("contrast study is advised") that finds nothing is dropped, and so is what an image at this level does not
    show: other organs, vertebrae that do not border the disc.
-5. Of several levels named together only the image's own is told ("bulges at L3-L4 and L4-L5" becomes "bulge at L4-L5"),
-   where the statement can be read without the others.
+5. Of several levels named together only the image's own is kept ("bulges at L3-L4 and L4-L5": "bulge at L4-L5"), where
+   the statement can be read without the others.
 6. A note that says nothing of the image's disc, nor of the canal anywhere, leaves an image of grade A without a
    finding. The text says that instead of saying nothing: "No disc lesion is noted at L4-L5."
 7. Lt and Rt become left and right, "&" becomes "and", levels are spelt as "L4-L5", misspelt words of the lexicon

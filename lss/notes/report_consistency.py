@@ -24,13 +24,13 @@ AREA_TOLERANCE = 0.05
 """Share of the mask's area by which the stated one may differ beyond its rounding: 3.0 % may be 2.8 to 3.2."""
 
 CONTRADICTIONS = ("no_grade", "findings", "grade", "area", "level", "side", "number")
-"""Kinds of contradictions, in the order in which a reader is told of them:
+"""Kinds of contradictions, in the order in which a reader sees them:
 
-- no_grade: the text states none, so that it cannot be held against anything
+- no_grade: the text states none, so that there is nothing to compare
 - findings: its severity sentence and its findings state different grades
 - grade: its grade is not the one that the mask's area stands for, by the model's own thresholds
 - area: its first share in percent is not the mask's area
-- level: it names another disc than the image's, be it beside the image's own. A text is about its image; reference
+- level: it names another disc than the image's, even if beside the image's own. A text is about its image; reference
   reports are narrowed to one level for the same reason (`lss.notes.one_level`)
 - side: its findings are on one side only, and the mask clearly lies on the other
 - number: millimetres, centimetres or a further share in percent, which nothing measured
@@ -42,7 +42,7 @@ _SIDES = {"left": "left", "lt": "left", "right": "right", "rt": "right"}
 
 @dataclass(frozen=True)
 class ReportCheck:
-    """What a report states, held against what it was written from.
+    """What a report states, compared with its sources.
 
     Attributes:
         text_grade: grade it states, or None.
@@ -63,8 +63,8 @@ class ReportCheck:
     def contradicts(self) -> bool:
         """Whether the report contradicts itself or what it was written from, in any of the `CONTRADICTIONS`.
 
-        The classifier is another model, from which nothing of the report was taken: that it disagrees is told to the
-        reader, but does not count here.
+        The classifier is another model, and the report is not written from it: its disagreement is shown to the reader
+        but does not count here.
         """
         return bool(self.contradictions)
 

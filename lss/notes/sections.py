@@ -1,4 +1,4 @@
-"""Sections of a report in which no findings stand: history, indication, comparison, technique."""
+"""Sections of a report without findings: history, indication, comparison, technique."""
 
 from __future__ import annotations
 

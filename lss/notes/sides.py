@@ -37,7 +37,7 @@ _PLACE = re.compile(
     re.I,
 )
 _EMPTY = re.compile(r"(?:(?<=[.;] )|^)(?:the|and|a|an|is|,|\s)*[.;](?:\s|$)", re.I)
-"""A sentence that said nothing but the side."""
+"""A sentence of nothing but the side."""
 
 
 def swap_sides(text: str) -> str:
@@ -77,7 +77,7 @@ def translate_sides(text: str, sides: str | None) -> str:
     Args:
         text: a report.
         sides: the patient's at the left and right edge of the image: "RL" leaves the text, "LR" (a slice stored
-            mirrored) exchanges left and right; of any other (a sagittal slice, no header) nothing is said of sides.
+            mirrored) exchanges left and right; any other (a sagittal slice, no header) removes the sides.
     """
     if sides == AS_SEEN:
         return text

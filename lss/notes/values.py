@@ -1,4 +1,4 @@
-"""Degrees that stand apart from their noun: "canal stenosis: none", "stenosis is mild", "severe at L4-L5, mild at L3".
+"""Degrees apart from their noun: "canal stenosis: none", "stenosis is mild", "severe at L4-L5, mild at L3".
 
 Forms and dictation state a finding once and its values after it, often one per level. `direct_value` reads the one
 that follows its noun; `spread_values` reads clauses of nothing but a degree and levels, whose noun came before.

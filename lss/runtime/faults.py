@@ -1,4 +1,4 @@
-"""What the machine refused (space, rights, memory, a worker), in words and with the way on."""
+"""Explain what the machine refused (space, rights, memory, a worker), with the remedy."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def java_executable() -> Path:
 def java_command() -> list[str | Path]:
     """Return the bundled `java`, told language and encoding, which it would else take from the system.
 
-    The tokens were the same without, in the locale C and in a Turkish one: it rests on two programs' defaults no more.
+    Tokens were the same without them in the locales C and Turkish, but only by two programs' defaults.
     """
     encodings = [f"-D{name}.encoding=UTF-8" for name in ("file", "stdout", "stdin", "sun.jnu")]
     return [java_executable(), "-Duser.language=en", "-Duser.country=US", *encodings]

@@ -23,10 +23,10 @@ def progress(
     nested: bool = False,
     shown: bool = True,
 ) -> Iterator[T]:
-    """Iterate over `items`, telling on stderr: `what`, count, rate and time left.
+    """Iterate over `items` and show on stderr `what`, count, rate and time left.
 
-    One `nested` in another leaves no trace when it ends; a log hears of it only where it takes long. One that is not
-    `shown` says nothing.
+    One `nested` in another leaves no trace when it ends; a log mentions it only where it takes long. Nothing is printed
+    unless `shown`.
     """
     if not shown:
         yield from items

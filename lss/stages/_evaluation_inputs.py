@@ -1,4 +1,4 @@
-"""What the evaluate stage reads beside predictions: training part, test part, truth, baselines."""
+"""Inputs of the evaluate stage besides predictions: training part, test part, truth, baselines."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def run(
     comparison: Path,
     manifest: Path,
 ) -> None:
-    """Compare what the arms left; without arms (`repeats: 0`) the comparison is empty.
+    """Compare the arms' results; without arms (`repeats: 0`) the comparison is empty.
 
     Args:
         params: the ablation section; a backbone's first loss with its first fusion is what its others are compared

@@ -40,7 +40,7 @@ from lss.tools.kept_runs import kept_files, read_kept
 Run = tuple[str, str, str]
 Rows = list[dict[str, Any]]
 RIVALS = ("level_grade", "central")
-"""Baselines that reports of discs are held against: the commonest and the most typical one of level and grade."""
+"""Baselines of the reports of discs: the commonest and the most typical one of level and grade."""
 _SCHEMAS = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "report": REPORT}
 
 
@@ -71,7 +71,7 @@ def run(
         statistics: gets everything the tables and figures print, as JSON; no times, so equal runs give equal bytes.
         manifest: gets the stage's manifest.
         manifests: of the stages cohort and train, for caveats (weights, leak) and the report models' area thresholds.
-        kept: folder of the run to compare with (`lss.tools.kept_runs`), or None.
+        kept_run: folder of the run to compare with (`lss.tools.kept_runs`), or None.
 
     Raises LssError on missing or foreign files, ImpossibleMetricsError where numbers contradict each other.
     """
@@ -136,7 +136,7 @@ def run(
 
 
 class _Findings:
-    """What the parts of the evaluation add to."""
+    """Collects the measures, tests, curves and caveats of the parts of the evaluation."""
 
     def __init__(self) -> None:
         self.measures: list[Measure] = []

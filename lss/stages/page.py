@@ -53,7 +53,7 @@ def run(
         tables, figures: number to the stem of the files; the CSV and the PNG are taken in.
         predictions: tables by (backbone, task, loss).
         shards: of the test part.
-        manifests: of all stages before; what they tell is shown.
+        manifests: of all stages before, shown on the page.
         page: gets the HTML.
         model_cards: by (backbone, task, loss); data_sheet: get Markdown, which the page holds too.
         manifest: gets the stage's manifest.

@@ -1,4 +1,4 @@
-"""Stage split: who trains, who validates, who tests; by patient, before anything is done to the images.
+"""Stage split: assign patients to training, validation and test, before anything is done to the images.
 
 Leakage is a failure, not a warning: the stage ends with an error when a patient, a study or a near-identical
 image stands in two subsets.

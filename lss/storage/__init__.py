@@ -1,1 +1,1 @@
-"""Files whole or not at all, tables with checked columns, shards."""
+"""Atomic files, tables with checked columns, shards."""

@@ -1,4 +1,4 @@
-"""Files are written beside their place and renamed into it, so that none is ever half there."""
+"""Write files beside their destination and rename them into it, so that none is ever half written."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _DAMAGE = (OSError, pa.ArrowException, UnicodeDecodeError, OverflowError, Memory
 
 
 class TableReader:
-    """One Parquet file, read by row groups; whatever is read of a sealed file is held against the checksums.
+    """One Parquet file, read by row groups; whatever is read of a sealed file is checked against the checksums.
 
     It is read in this thread alone: Arrow waits for ever for a thread that cannot start.
 
@@ -43,7 +43,7 @@ class TableReader:
     Args:
         path: the file.
         columns: those to read, all by default.
-        schema: that the values are held against (`lss.storage.table_checks`); None: only that the columns are there.
+        schema: that the values are checked against (`lss.storage.table_checks`); None: only that the columns exist.
         remedy: what to do about a broken file.
 
     Raises:

@@ -1,1 +1,1 @@
-"""What is used by hand beside the chain: plans, changes, doctor, inspections, kept runs."""
+"""Tools used by hand beside the chain: plans, changes, doctor, inspections, kept runs."""

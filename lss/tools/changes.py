@@ -1,7 +1,7 @@
 """`lss changes`: what an edit of params.yaml, of code or of files will run again, and about how long that takes.
 
-Snakemake's own plan (`snakemake --summary`) says which jobs. Why is seen by comparing settings with those in the
-manifests of what is there, code too, and files with dvc.lock. The manifests also say how long a job took last time.
+Snakemake's own plan (`snakemake --summary`) lists the jobs. The causes come from comparing settings and code with those
+in the manifests of existing results, and files with dvc.lock. The manifests also state how long a job took last time.
 """
 
 from __future__ import annotations

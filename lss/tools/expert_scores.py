@@ -48,7 +48,7 @@ class _Candidate(NamedTuple):
 
 
 def score_masks(params: Params, output: Path, rejects_output: Path) -> str:
-    """Hold every expert label against the pseudo-mask of its slice and against the variants of Algorithm 1.
+    """Compare every expert label with the pseudo-mask of its slice and with the variants of Algorithm 1.
 
     A label's slice is one of its patient and disc: that which the companion table names, where there is one; and of
     several that whose grey levels correlate best with the labelled picture, at least by `MIN_CORRELATION`.

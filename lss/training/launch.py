@@ -1,4 +1,4 @@
-"""Starting the processes of a training that is dealt to several."""
+"""Start the processes of a distributed training."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def launch(processes: int, arguments: list[str]) -> None:
         launch_command(launch_command_parser().parse_args([*options, "--module", "lss.cli", *arguments]))
     except ChildFailedError as error:
         rank = min(error.failures)
-        raise LssError(f"Process {rank} of the training failed; what it said stands above.") from error
+        raise LssError(f"Process {rank} of the training failed; its messages are above.") from error
     finally:
         sys.stderr.flush()

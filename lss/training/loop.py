@@ -38,7 +38,7 @@ WARM_UP = 0.05
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """What the loop needs to know.
+    """Settings of the loop.
 
     Attributes:
         epochs: at most so many.

@@ -1,6 +1,6 @@
-"""One training dealt to several processes, one GPU each.
+"""One training distributed over several processes, one GPU each.
 
-A step's micro-batches are dealt in order: of W processes the one of rank r takes the r-th, the (r + W)-th ... Losses
+A step's micro-batches are distributed in order: rank r of W takes the r-th, the (r + W)-th ... Losses
 are weighted by the images of the whole step and gradients are summed, so W processes do what one does that accumulates
 W micro-batches, up to rounding, dropout, and batch norm's running statistics (`average_statistics`). What is trained is
 the same in all of them; the frozen base too, or, with FSDP, each holds a part of it.
@@ -26,7 +26,7 @@ from lss.training.task import Task
 
 
 class Processes:
-    """The processes of one training, as one of them sees them; alone, every exchange leaves its value as it is.
+    """The process group of a training, seen from one rank; with world size 1 an exchange returns its value unchanged.
 
     Attributes:
         rank: number of this process, from 0; number 0 writes files and talks to the user.
@@ -102,7 +102,7 @@ class Processes:
                 fully_shard(layer, mesh=mesh, ignored_params=whole)
 
     def end(self) -> None:
-        """Leave the group."""
+        """Leave the process group."""
         if self.world_size > 1:
             dist.destroy_process_group()
 
@@ -119,7 +119,7 @@ def _exchange(tensors: list[Tensor], reduce: Callable[[Tensor], object]) -> None
 
 @contextmanager
 def uncounted(task: Task, wanted: bool = True) -> Iterator[None]:
-    """Make what a task counts within count for nothing, where `wanted`.
+    """Discard what a task counts within the block, where `wanted`.
 
     In an epoch's last round some processes may have no micro-batch left. They get the round's first once more, since a
     sharded layer is put together by all of them or none, and give it the weight 0.
@@ -131,7 +131,7 @@ def uncounted(task: Task, wanted: bool = True) -> Iterator[None]:
 
 
 def join(world_size: int, device: str) -> Processes:
-    """Take part in a training of so many processes, which `lss.training.launch` starts.
+    """Join a training of `world_size` processes, started by `lss.training.launch`.
 
     Raises LssError when this process was not started as one of them.
     """

@@ -38,7 +38,7 @@ WRITTEN = 128
 
 
 class EvidenceCache:
-    """What the frozen network found in each sample: looked at once, kept in memory as float16.
+    """Cache of the frozen network's evidence by sample: computed once, held in memory as float16.
 
     About 20 kB each, and of a language model 32 bytes per unit of its width: 131 kB for the 7B.
     """

@@ -35,7 +35,7 @@ class SegmentationTask(Task):
         Args:
             network: image and grade to `lss.model.network.Output`.
             backbone: the one in the network, if there is one.
-            mask_loss, settings, device: as they are called.
+            mask_loss, settings, device: of the training.
             grade_weight: of the loss of the grade that the encoder reads beside its task.
             recount: whether an adaptive loss gets the errors of another pass at the epoch's end. Otherwise, and for
                 losses that do not adapt, errors are those of the training steps, each by the weights of its moment.
@@ -88,7 +88,7 @@ class SegmentationTask(Task):
         """Score Dice pooled over all pixels of the validation part.
 
         The mean over images (both masks empty: 1, one empty: 0) would prefer a network that draws nothing
-        where most slices are of Grade A. That mean and the mean over non-empty masks are told beside it.
+        where most slices are of Grade A. That mean and the mean over non-empty masks are reported beside it.
         """
         dice, empty, counts = [], [], torch.zeros_like(self._errors)
         for batch in batches:

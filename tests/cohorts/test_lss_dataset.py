@@ -156,7 +156,7 @@ def test_rows_of_the_companion_table_that_cannot_be_used_are_told(archive: Path)
     }
     record = reader.read_patient("1")
     assert [(r.reason, r.detail) for r in record.rejects] == [
-        ("unusable row", "L5-S1 is said to be slice 99, which no axial series has")
+        ("unusable row", "L5-S1 is given as slice 99, which no axial series has")
     ]
     assert {item.level for item in record.slices if item.plane == "axial"} == {"L3-L4", "L4-L5", None}
 
