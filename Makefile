@@ -1,15 +1,17 @@
 # make         set up, then run the whole chain on the embedded phantom cohort
-# make test    set up if needed, then run every test       (TESTS="-m 'not slow'" leaves the long ones out, JOBS=8 runs
-#              eight at a time; each takes up to 2 GB)
+# make test    set up if needed, then run the tests, but for the long ones   (JOBS=8 runs eight at a time; each takes
+#              up to 2 GB; TESTS="tests/cohorts -k dicom" chooses)
+# make test-all  the long ones as well: real chains under Snakemake and DVC, killed and begun again
 # make check   format, lint and types
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CORES  ?= 8
-TESTS  ?=
+# a service of continuous integration sets CI, and there nothing is left out
+TESTS  ?= $(if $(CI),,-m "not slow and not faults")
 JOBS   ?= 2
 
-.PHONY: all setup test faults audit check format docs plots sync generated clean
+.PHONY: all setup test test-all faults audit check format docs plots sync generated clean
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
@@ -24,10 +26,13 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	@touch $@
 
 test: setup
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs $(TESTS)
+
+test-all: setup      ## every test but those of `make faults`
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs
 
 faults: setup        ## kill every stage twenty times, run the chain in other places: half an hour
-	$(BIN)/pytest -m faults $(TESTS)
+	$(BIN)/pytest -m faults
 
 audit: setup         ## licences of all packages, known vulnerabilities of the pinned ones (needs the network)
 	$(BIN)/python workflow/audit.py

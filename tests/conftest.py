@@ -16,6 +16,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say at the end which tests were left out, so that a green line is not taken for all of them."""
+    if chosen := config.getoption("-m"):
+        rest = "`make test-all` and `make faults` run the rest"
+        terminalreporter.write_line(f"chosen by their markers: {chosen}; {rest}")
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The checkout under test."""

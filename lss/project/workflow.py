@@ -20,6 +20,11 @@ from lss.project.outside import look, record
 from lss.project.params import Params, load_params
 
 
+def find_programs() -> None:
+    """Put the programs of this process's environment first on the PATH: jobs find `lss` where none was activated."""
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+
 def stage_of_dvc() -> str | None:
     """The stage that DVC runs Snakemake for (`dvc repro`); None where Snakemake was called by itself."""
     stage = os.environ.get("DVC_STAGE")

@@ -16,6 +16,7 @@ rule ablation_arm:
         losses=lambda wildcards: losses_of(PARAMS.ablation, wildcards.backbone, wildcards.fusion),
         seed=config["seed"],
     log: "logs/ablation/{backbone}-{fusion}-{repeat}.log",
+    conda: "../envs/lss.yaml"
     threads: PARAMS.execution.threads
     resources: **resources_of("ablation_arm")
     shell:
@@ -41,6 +42,7 @@ rule ablation:
         evaluation=config["evaluate"],
         seed=config["seed"],
     log: "logs/ablation/comparison.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("ablation")
     shell: "lss ablation 2>&1 | tee {log}"

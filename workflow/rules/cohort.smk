@@ -12,6 +12,7 @@ rule cohort:
         seed=config["seed"],
         outside=OUTSIDE["cohort"],
     log: "logs/cohort.log",
+    conda: "../envs/lss.yaml"
     threads: 8
     resources: **resources_of("cohort")
     shell: "lss cohort --threads {threads} 2>&1 | tee {log}"

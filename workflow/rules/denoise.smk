@@ -10,6 +10,7 @@ rule denoise:
         code=code_hash("denoise"),
         settings=config["denoise"],
     log: "logs/denoise/{batch}.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("denoise")
     shell: "lss denoise --batch {wildcards.batch} 2>&1 | tee {log}"

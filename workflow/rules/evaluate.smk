@@ -18,6 +18,7 @@ rule evaluate:
         settings=config["evaluate"],
         seed=config["seed"],
     log: "logs/evaluate.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("evaluate")
     shell: "lss evaluate 2>&1 | tee {log}"

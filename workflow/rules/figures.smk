@@ -21,6 +21,7 @@ rule figures:
         code=code_hash("figures"),
         settings=config["figures"],
     log: "logs/figures.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("figures")
     shell: "lss figures 2>&1 | tee {log}"

@@ -14,6 +14,7 @@ rule ingest:
         seed=config["seed"],
         outside=OUTSIDE["ingest"],
     log: "logs/ingest/{batch}.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("ingest")
     shell: "lss ingest --batch {wildcards.batch} 2>&1 | tee {log}"

@@ -20,6 +20,7 @@ rule page:
         code=code_hash("page"),
         settings=config["page"],
     log: "logs/page.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("page")
     shell: "lss page 2>&1 | tee {log}"

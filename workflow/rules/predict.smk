@@ -13,6 +13,7 @@ rule predict:
         settings=lambda wildcards: prediction_settings(PARAMS.predict, wildcards.task),
         seed=config["seed"],
     log: "logs/predict/{backbone}-{task}-{loss}.log",
+    conda: "../envs/lss.yaml"
     threads: PARAMS.execution.threads
     resources: **resources_of("predict")
     shell:

@@ -11,6 +11,7 @@ rule pseudo_mask:
         code=code_hash("pseudo_mask"),
         settings=config["pseudo_mask"],
     log: "logs/pseudo_mask/{batch}.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("pseudo_mask")
     shell: "lss pseudo_mask --batch {wildcards.batch} 2>&1 | tee {log}"

@@ -13,6 +13,7 @@ rule shards:
         settings=config["shards"],
         seed=config["seed"],
     log: "logs/shards/{batch}.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("shards")
     shell: "lss shards --batch {wildcards.batch} 2>&1 | tee {log}"

@@ -13,6 +13,7 @@ rule split:
         seed=config["seed"],
         outside=OUTSIDE["split"],
     log: "logs/split.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("split")
     shell: "lss split 2>&1 | tee {log}"

@@ -16,6 +16,7 @@ rule tables:
         code=code_hash("tables"),
         settings=config["tables"],
     log: "logs/tables.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("tables")
     shell: "lss tables 2>&1 | tee {log}"

@@ -1,17 +1,4 @@
 # One training per backbone, task and loss. The report model builds on the backbone's segmentation model.
-def segmentation_model(wildcards):
-    """What the report task needs of the segmentation model; nothing for the other tasks."""
-    if wildcards.task != "report":
-        return []
-    run = segmentation_run(PARAMS.train, wildcards.backbone)._asdict()
-    return [layout.MODEL_CONFIG.format(**run), layout.MODEL_WEIGHTS.format(**run)]
-
-
-def backbone_weights(wildcards):
-    """The backbone's checkpoint; a baseline has none."""
-    return layout.WEIGHTS_READY if wildcards.backbone in BACKBONES else []
-
-
 rule train:
     input:
         shards=expand(layout.SHARD, subset=["train", "val"], batch=BATCHES),
@@ -27,6 +14,7 @@ rule train:
         settings=lambda wildcards: training_settings(PARAMS.train, Run(*wildcards)),  # its own, no other task's
         seed=config["seed"],
     log: "logs/train/{backbone}-{task}-{loss}.log",
+    conda: "../envs/lss.yaml"
     threads: PARAMS.execution.threads * PARAMS.execution.processes
     resources: **resources_of("train")
     shell:

@@ -9,6 +9,7 @@ rule weights:
         seed=config["seed"],
         published=lambda wildcards: published_files(PARAMS.weights, wildcards.backbone),
     log: "logs/weights/{backbone}.log",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("weights")
     shell: "lss weights --backbone {wildcards.backbone} 2>&1 | tee {log}"
