@@ -66,22 +66,22 @@ def vision_weights(path: Path, grid: int) -> dict[str, Tensor]:
     graph = _read(path).graph
     tensors = {one.name: _tensor(one, path) for one in graph.initializer if one.data_type == _FLOAT}
     named = _named(graph, tensors)
-    found = {name.removeprefix("backbone."): value for name, value in named.items() if name.startswith("backbone.")}
+    result = {name.removeprefix("backbone."): value for name, value in named.items() if name.startswith("backbone.")}
     try:
-        weights = {ours: found.pop(theirs) for theirs, ours in _WHOLE.items()}
+        weights = {ours: result.pop(theirs) for theirs, ours in _WHOLE.items()}
         weights["pos_embed"] = _positions(graph, tensors, grid)
         layer = 0
-        while f"encoder.layer.{layer}.norm1.weight" in found:
+        while f"encoder.layer.{layer}.norm1.weight" in result:
             prefix = f"encoder.layer.{layer}."
             for kind in ("weight", "bias"):
-                parts = [found.pop(f"{prefix}attention.attention.{part}.{kind}") for part in _QKV]
+                parts = [result.pop(f"{prefix}attention.attention.{part}.{kind}") for part in _QKV]
                 weights[f"blocks.{layer}.attn.qkv.{kind}"] = torch.cat(parts)
-            weights |= {f"blocks.{layer}.{ours}": found.pop(prefix + theirs) for theirs, ours in _BLOCK.items()}
+            weights |= {f"blocks.{layer}.{ours}": result.pop(prefix + theirs) for theirs, ours in _BLOCK.items()}
             layer += 1
     except (KeyError, StopIteration) as error:
         raise LssError(f"{path}: is no exported DINOv2 with transformers' names: {error} is missing") from error
-    if found:
-        raise LssError(f"{path}: these weights of its vision tower are not known: {', '.join(found)}")
+    if result:
+        raise LssError(f"{path}: these weights of its vision tower are not known: {', '.join(result)}")
     return weights
 
 

@@ -77,14 +77,14 @@ class MoreEvidence(Evidence):
 def disc_places(grid: tuple[int, int]) -> list[int]:
     """Places in a grid of patch tokens that lie at the disc and canal, row by row."""
     rows, columns = grid
-    found = []
+    result = []
     for row in range(rows):
         for column in range(columns):
             down = ((row + 0.5) / rows - 0.5) * FIELD_MM
             across = ((column + 0.5) / columns - 0.5) * FIELD_MM
             if -FRONT_MM <= down <= BACK_MM and abs(across) <= SIDE_MM:
-                found.append(row * columns + column)
-    return found
+                result.append(row * columns + column)
+    return result
 
 
 @torch.no_grad()
@@ -103,12 +103,12 @@ def look(network: ReportGenerator, batches: Iterable[Batch]) -> Seen:
     network.backbone.patch_tokens = watched  # type: ignore[method-assign]
     for batch in batches:
         kept.clear()
-        found = network.look(batch.image_B1YX, batch.grade_B, [Location.of_sample(row) for row in batch.rows])
+        result = network.look(batch.image_B1YX, batch.grade_B, [Location.of_sample(row) for row in batch.rows])
         disc_BRD = torch.cat(kept)[:, places]
         for place, row in enumerate(batch.rows):
             key = row["sample_key"]
             rows[key] = {**row, "report": batch.report[place]}
-            evidence[key], disc[key] = found.at([place]), disc_BRD[place]
+            evidence[key], disc[key] = result.at([place]), disc_BRD[place]
             mates[row["patient_key"], row["level"], row["flipped"]].append(key)
     network.backbone.patch_tokens = tokens_of  # type: ignore[method-assign]
     by_key = {key: group for group in mates.values() for key in group}
@@ -201,13 +201,13 @@ class ArmTask(ReportTask):
         for place, row in enumerate(batch.rows):
             own = findings_part(batch.report[place])
             alike = (own, swap_sides(own))
-            there = [
+            other = [
                 text for patient, text in self.others[row["level"], row["grade"]]
                 if patient != row["patient_key"] and findings_part(text) not in alike
             ]  # fmt: skip
-            if there:
+            if other:
                 draw = generator(self.seed, "ranking", row["sample_key"], self.epoch)
-                pairs.append((place, there[int(draw.integers(len(there)))]))
+                pairs.append((place, other[int(draw.integers(len(other)))]))
         if not pairs:
             return torch.zeros(())
         places = [place for place, _ in pairs]

@@ -74,11 +74,11 @@ def segmentation_table(arms: dict[Arm, Answers], truth: Truth) -> None:
     """Scores of all arms, mean over the seeds, lowest and highest seed of the Dice on non-empty masks."""
     head("vision", "text", "prompt", "queries", "Dice, all", "Dice, non-empty", "seeds", "drawn on normals",
          "Dice, real slices")  # fmt: skip
-    for arm, said in arms.items():
-        all_SI = dice(said.own, truth.masks)
+    for arm, message in arms.items():
+        all_SI = dice(message.own, truth.masks)
         filled_S = all_SI[:, truth.filled].mean(axis=1)
-        false = np.mean([one[~truth.filled].any(axis=(1, 2)).mean() for one in said.own])
-        real = f"{dice(said.real, truth.real_masks).mean():.3f}" if truth.real_masks is not None else ""
+        false = np.mean([one[~truth.filled].any(axis=(1, 2)).mean() for one in message.own])
+        real = f"{dice(message.real, truth.real_masks).mean():.3f}" if truth.real_masks is not None else ""
         print(f"| {' | '.join(arm)} | {all_SI.mean():.3f} | {filled_S.mean():.3f} "
               f"| {filled_S.min():.3f} to {filled_S.max():.3f} | {false:.0%} | {real} |")  # fmt: skip
 
@@ -86,8 +86,8 @@ def segmentation_table(arms: dict[Arm, Answers], truth: Truth) -> None:
 def classification_table(arms: dict[Arm, Answers], truth: Truth) -> None:
     """Balanced accuracy of all arms, mean over the seeds."""
     head("vision", "text", "balanced accuracy", "seeds")
-    for arm, said in arms.items():
-        each = [balanced_accuracy((one == truth.grades).astype(float), truth).value for one in said.grades]
+    for arm, message in arms.items():
+        each = [balanced_accuracy((one == truth.grades).astype(float), truth).value for one in message.grades]
         print(f"| {arm.vision} | {arm.text} | {np.mean(each):.3f} | {min(each):.3f} to {max(each):.3f} |")
 
 
@@ -115,12 +115,12 @@ def exchange_table(arms: dict[Arm, Answers], truth: Truth, names: list[str], set
         grades = [GRADES[index] for index in truth.grades] * seeds
         for grade, words in EXCHANGES.items():
             other = [m for one in said.said[grade] for m in one]
-            found = {row["metric"]: row for row in measure_exchange({}, own, other, true, grades, bootstrap)
+            result = {row["metric"]: row for row in measure_exchange({}, own, other, true, grades, bootstrap)
                      if row["stratum"] == "all"}  # fmt: skip
             cells = [
-                "{value:{form}} ({low:{form}} to {high:{form}})".format(**found[metric], form=form)
-                if found[metric]["low"] is not None
-                else found[metric]["interval"] or "undefined"
+                "{value:{form}} ({low:{form}} to {high:{form}})".format(**result[metric], form=form)
+                if result[metric]["low"] is not None
+                else result[metric]["interval"] or "undefined"
                 for metric, form in (("pixels_changed", ".1%"), ("dice_change", "+.3f"), ("area_change", "+.2f"))
             ]
             print(f"| {' | '.join(arm)} | {words} | {' | '.join(cells)} |")

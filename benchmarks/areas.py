@@ -46,14 +46,14 @@ def areas_of(path: Path, weighting: str, spacing: float, params: Params) -> tupl
     whole = region_of_interest(clean, spacing, spacing, weighting, "none")
     centre = (around.centre_row, around.centre_column)
     view = field_of_view(clean.shape, (spacing, spacing), centre, params.shards.crop_mm)
-    found = {}
+    result = {}
     for grade in LINES:
         letter = steps(clean, whole, grade, weighting=weighting, **kernels).mask
         mask = view.crop(steps(clean, around, grade, weighting=weighting, **kernels).mask)
         sizes = (clean.size, mask.size, around.extent[0] * around.extent[1], int(around.region.sum()))
         areas = [100 * float(letter.mean()), *(affected_area(float(mask.mean()), size / mask.size) for size in sizes)]
-        found |= {(reading, grade): area for reading, area in zip(READINGS, areas, strict=True)}
-    return around.detected, found
+        result |= {(reading, grade): area for reading, area in zip(READINGS, areas, strict=True)}
+    return around.detected, result
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def main() -> None:
     if not paths:
         raise SystemExit(f"{given.folder}: holds no PNG")
     slices = [areas_of(path, given.weighting, given.spacing, params) for path in progress(paths, "areas", unit="slice")]
-    kept = [areas for found, areas in slices if found]
+    kept = [areas for result, areas in slices if result]
     print(f"{len(paths)} axial {given.weighting} slices, {given.spacing} mm per pixel; canal found on {len(kept)}:\n")
     print("| mask, area | as of grade | median, % | 5th to 95th percentile, % | by 10 and 25 %: A, B&C, D |")
     print("| --- | --- | ---: | ---: | ---: |")

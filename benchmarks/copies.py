@@ -38,8 +38,8 @@ def measure(tables: list[Path], bits: int) -> None:
     small, patients = [thumbnail(image) for image in images], [row["patient_key"] for row in slices]
     usual = same_image.ALIKE, same_image.ALIKE_OF_FEW_BITS
     same_image.ALIKE = same_image.ALIKE_OF_FEW_BITS = -1.0
-    found = [pair for pair in find_copies(small, small, bits) if pair.first < pair.second]
-    other = [pair for pair in found if patients[pair.first] != patients[pair.second]]
+    result = [pair for pair in find_copies(small, small, bits) if pair.first < pair.second]
+    other = [pair for pair in result if patients[pair.first] != patients[pair.second]]
     pairs = sum(a != b for a, b in combinations(patients, 2))
     most = max(other, key=lambda pair: pair.likeness, default=None)
     refused = sum(is_one(pair, usual) for pair in other)
@@ -66,9 +66,9 @@ def time_search(count: int, bits: int) -> None:
     images = list(draw.integers(0, 256, (count, 64, 64), np.uint8))
     parts = images[: count * 3 // 5], images[count * 3 // 5 : count * 4 // 5], images[count * 4 // 5 :]
     began, used = time.monotonic(), time.process_time()
-    found = sum(len(find_copies(first, second, bits)) for first, second in combinations(parts, 2))
+    result = sum(len(find_copies(first, second, bits)) for first, second in combinations(parts, 2))
     print(
-        f"{count} images, {found} copies: {time.monotonic() - began:.0f} s, {time.process_time() - used:.0f} s of CPU"
+        f"{count} images, {result} copies: {time.monotonic() - began:.0f} s, {time.process_time() - used:.0f} s of CPU"
     )
 
 

@@ -91,8 +91,8 @@ def coverage(statistic: str, patients: int, method: Method, repetitions: int, dr
     bootstrap = PatientBootstrap(names, draws, 0.95, SEED, method)
     covered = 0
     for repetition in range(repetitions):
-        found = STATISTICS[statistic](draw(patients, generator(SEED, statistic, patients, repetition)), bootstrap)
-        covered += found.low <= truth(statistic) <= found.high
+        result = STATISTICS[statistic](draw(patients, generator(SEED, statistic, patients, repetition)), bootstrap)
+        covered += result.low <= truth(statistic) <= result.high
     return covered / repetitions
 
 

@@ -41,15 +41,15 @@ def main() -> None:
         settled = compare_levels(axials, spine)
         if args.verbose:
             print(plan.number, kind, spine and [d.level for d in spine.discs], spine and spine.doubts)
-        for item, said, level in zip(axials, settled, truth, strict=True):
-            for source, found in (
+        for item, message, level in zip(axials, settled, truth, strict=True):
+            for source, result in (
                 ("blocks", item.level),
                 ("blocks, doubts out", None if "doubtful" in item.level_reason else item.level),
-                ("sagittal", said.by_anatomy),
-                ("both agree", said.level),
+                ("sagittal", message.by_anatomy),
+                ("both agree", message.level),
             ):
                 for group in (kind, "unusual" if kind != "usual" else "all usual"):
-                    counts.setdefault((group, source), Counter())[verdict(found, level)] += 1
+                    counts.setdefault((group, source), Counter())[verdict(result, level)] += 1
     for (kind, source), tally in sorted(counts.items()):
         total = tally.total()
         print(

@@ -33,7 +33,7 @@ def rows_of(patients: int, seed: int) -> list[dict[str, float]]:
     """Measured and true values of every axial T2 slice, and what the interval needs."""
     params = load_params()
     settings = params.denoise.model_dump(exclude={"device"})
-    found = []
+    result = []
     plans, _ = archive.plan_cohort(patients, seed)
     for plan in progress(plans, "patients", total=len(plans), unit="patient"):
         with tempfile.TemporaryDirectory() as folder:
@@ -47,7 +47,7 @@ def rows_of(patients: int, seed: int) -> list[dict[str, float]]:
                 spacing = one.row_spacing_mm, one.column_spacing_mm
                 image = denoise(one.pixels, **settings).image
                 outline = find_sac(image, region_of_interest(image, *spacing), spacing)
-                said = measure_sac(outline.mask, spacing) if outline else None
+                message = measure_sac(outline.mask, spacing) if outline else None
                 canal = decode_png(true["canal_mask"]["bytes"]) > 0
                 exact = measure_sac(canal, spacing, 0.0, 0.0)
                 assert exact is not None  # noqa: S101
@@ -60,11 +60,11 @@ def rows_of(patients: int, seed: int) -> list[dict[str, float]]:
                     "exact_depth": exact.diameter_mm.value,
                 }
                 for name in ("area", "depth"):
-                    of = None if said is None else said.area_mm2 if name == "area" else said.diameter_mm
+                    of = None if message is None else message.area_mm2 if name == "area" else message.diameter_mm
                     ends = (of.value, of.low, of.high) if of else (0.0, 0.0, 0.0)
                     values |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
-                found.append(values | {"outline": values["area_high"] - values["area"]})
-    return found
+                result.append(values | {"outline": values["area_high"] - values["area"]})
+    return result
 
 
 def main() -> None:
@@ -73,28 +73,28 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2)
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    found = rows_of(args.patients, args.seed)
-    patient = np.array([row["patient"] for row in found])
-    print(f"{len(found)} slices of {len(set(patient))} phantom patients, seed {args.seed}\n")
+    result = rows_of(args.patients, args.seed)
+    patient = np.array([row["patient"] for row in result])
+    print(f"{len(result)} slices of {len(set(patient))} phantom patients, seed {args.seed}\n")
     print("| measure | slices | bias (95 % interval) | limits of agreement | within interval | limits of the rival |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for grade in ("all", "A", "BC", "D"):
-        here = np.array([grade in ("all", row["grade"]) for row in found])
-        here = here & (np.array([row["area"] for row in found]) > 0)
+        here = np.array([grade in ("all", row["grade"]) for row in result])
+        here = here & (np.array([row["area"] for row in result]) > 0)
         if not here.any():
             continue
         for name, unit in (("area", "mm2"), ("depth", "mm")):
-            said, true, exact, low, high = (
-                np.array([row[key] for row in found])[here]
+            message, true, exact, low, high = (
+                np.array([row[key] for row in result])[here]
                 for key in (name, f"true_{name}", f"exact_{name}", f"{name}_low", f"{name}_high")
             )
-            off = said - true
+            off = message - true
             draws = generator(0, "benchmark", "measures", name, grade)
             of = [off[patient[here] == p] for p in np.unique(patient[here])]
             means = [np.concatenate([of[i] for i in draws.integers(0, len(of), len(of))]).mean() for _ in range(2000)]
             ends = np.percentile(means, [2.5, 97.5])
             inside = float(((low <= true) & (true <= high)).mean())
-            every = np.array([row[f"true_{name}"] for row in found])
+            every = np.array([row[f"true_{name}"] for row in result])
             rival = np.array([every[patient != p].mean() for p in patient[here]]) - true
             print(f"| {name}, {unit}, {grade} | {here.sum()} "
                   f"| {off.mean():+.1f} ({ends[0]:+.1f} to {ends[1]:+.1f}) | "
@@ -105,9 +105,9 @@ def main() -> None:
                 cut = exact - true
                 print(f"|   (true mask measured), {unit} | | {cut.mean():+.2f} | sd {cut.std():.2f} | | |")
     for grade in ("A", "BC", "D"):
-        of = [row["area"] > 0 for row in found if row["grade"] == grade]
+        of = [row["area"] > 0 for row in result if row["grade"] == grade]
         print(f"measured of grade {grade}: {sum(of)} of {len(of)} slices")
-    errors = [(r["area"] - r["true_area"]) / r["outline"] * WALL_MM for r in found if r["area"]]
+    errors = [(r["area"] - r["true_area"]) / r["outline"] * WALL_MM for r in result if r["area"]]
     wall = np.array(errors) + BIAS_MM
     print(f"wall displaced by {wall.mean():+.2f} mm in the mean, 95 % within "
           f"{np.percentile(np.abs(wall - wall.mean()), 95):.2f} mm of that; with BIAS_MM and WALL_MM as set: "

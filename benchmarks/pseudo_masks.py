@@ -30,7 +30,7 @@ def main(weighting: str) -> None:
     settings = params.pseudo_mask
     scores: dict[str, dict[str, list[float]]] = {}
     areas: dict[str, list[tuple[float, float]]] = {}
-    found, offset = [], []
+    result, offset = [], []
     for one in phantom_slices(weighting):
         image = denoise(one.image, **denoising).image
         masks, roi = variants(image, one.spacing_mm, one.weighting, one.grade, settings)
@@ -39,7 +39,7 @@ def main(weighting: str) -> None:
             scores.setdefault(name, {}).setdefault(one.grade, []).append(dice(mask, one.canal))
         areas.setdefault(one.grade, []).append((masks[AS_BUILT].sum() * pixel, one.canal.sum() * pixel))
         rows, columns = np.nonzero(one.canal)
-        found.append(roi.detected)
+        result.append(roi.detected)
         offset.append(
             np.hypot(
                 (rows.mean() - roi.centre_row) * one.spacing_mm[0],
@@ -47,8 +47,8 @@ def main(weighting: str) -> None:
             )
         )
     grades = [grade for grade in GRADE_LABELS if grade in areas]
-    print(f"{machine()}; {len(found)} axial {weighting} slices of the phantom cohort")
-    print(f"canal found on {100 * np.mean(found):.1f} %; centre off by {np.mean(offset):.1f} mm in the mean, "
+    print(f"{machine()}; {len(result)} axial {weighting} slices of the phantom cohort")
+    print(f"canal found on {100 * np.mean(result):.1f} %; centre off by {np.mean(offset):.1f} mm in the mean, "
           f"{np.percentile(offset, 95):.1f} mm at the 95th percentile")  # fmt: skip
     print(f"\n{dice_table(scores, 'the true sac')}")
     for row, place in (("mean mask, mm2", 0), ("mean true sac, mm2", 1)):

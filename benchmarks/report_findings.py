@@ -54,8 +54,8 @@ class TrainingReports:
                 for sentence in sentences_of(text):
                     for structure in stated(sentence, key[0]):
                         stating[structure].append(sentence)
-            self.shares[key] = {structure: len(said) / len(texts) for structure, said in stating.items()}
-            self.sentences[key] = {structure: commonest(said) for structure, said in stating.items()}
+            self.shares[key] = {structure: len(message) / len(texts) for structure, message in stating.items()}
+            self.sentences[key] = {structure: commonest(message) for structure, message in stating.items()}
 
     def commonest_text(self, key: Key) -> str:
         return commonest(self.texts.get(key, [""]))

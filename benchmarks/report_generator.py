@@ -160,8 +160,8 @@ def head_grades(params: Params, backbone: str, subset: str) -> dict[str, str]:
         grades = dict[str, str]()
         for batch in BatchLoader(samples, 16, None).batches():
             with torch.no_grad():
-                found = network(batch.image_B1YX, batch.grade_B, batch.query_B3).logits.argmax(dim=1)
-            grades |= {row["slice_key"]: GRADES[g] for row, g in zip(batch.rows, found.tolist(), strict=True)}
+                result = network(batch.image_B1YX, batch.grade_B, batch.query_B3).logits.argmax(dim=1)
+            grades |= {row["slice_key"]: GRADES[g] for row, g in zip(batch.rows, result.tolist(), strict=True)}
         path.write_text(json.dumps(grades))
     return dict(json.loads(path.read_text()))
 
@@ -183,10 +183,10 @@ class Part:
     def score(self, texts: list[list[str]]) -> dict[str, np.ndarray]:
         """Means over repeats, per case."""
         parts = [[findings_part(text) for text in of_one] for of_one in texts]
-        found = [score_findings(of_one, self.references, self.levels) for of_one in parts]
+        result = [score_findings(of_one, self.references, self.levels) for of_one in parts]
         words = [plain_words(text) for text in self.references]
         ciders = [np.asarray(cider_d([plain_words(text) for text in of_one], words)) for of_one in parts]
-        return {name: np.mean([of_one[name] for of_one in found], axis=0) for name in found[0]} | {
+        return {name: np.mean([of_one[name] for of_one in result], axis=0) for name in result[0]} | {
             "cider": np.mean(ciders, axis=0)
         }
 
@@ -198,7 +198,7 @@ def likely_findings(texts: list[str], level: str | None, share: float) -> str:
         for sentence in sentences_of(text):
             for finding in {(of.structure, of.negated) for of in read_findings(sentence, level)}:
                 saying[finding].append(sentence)
-    return " ".join(dict.fromkeys(commonest(said) for said in saying.values() if len(said) > share * len(texts)))
+    return " ".join(dict.fromkeys(commonest(stated) for stated in saying.values() if len(stated) > share * len(texts)))
 
 
 def central(texts: list[str], level: str | None) -> str:

@@ -74,9 +74,9 @@ def dicom_bytes(pixels: np.ndarray | None = None, **attributes: Any) -> bytes:
 
 def read_one(data: bytes, file: str = "a", series_name: str = "t2", **options: Any) -> RawSlice:
     """The one slice of a DICOM file."""
-    found = read_dicom(data, file, series_name, **options)
-    (item,) = found.slices
-    assert found.rejects == []
+    result = read_dicom(data, file, series_name, **options)
+    (item,) = result.slices
+    assert result.rejects == []
     return item
 
 

@@ -231,58 +231,62 @@ def run_evaluate(
     inputs: SyntheticResults, folder: Path, manifests: list[Path] | None = None, kept: Path | None = None
 ) -> Evaluated:
     """Evaluate into `folder`; there is no ablation."""
-    found = Evaluated(folder, inputs)
-    write_json(found.ablation, {"about": {"repeats": 0}, "measures": [], "courses": []})
+    result = Evaluated(folder, inputs)
+    write_json(result.ablation, {"about": {"repeats": 0}, "measures": [], "courses": []})
     evaluate.run(
         EvaluateParams(bootstrap_draws=200, interval="bca", confidence=0.95, compare_with=kept and kept.name),
         SEED,
         predictions=inputs.predictions,
         shards=inputs.shards,
         truth=inputs.truth,
-        cases=found.cases,
+        cases=result.cases,
         metrics=folder / layout.METRICS,
-        statistics=found.statistics_path,
+        statistics=result.statistics_path,
         manifest=folder / "results/manifests/evaluate.json",
         manifests=manifests or [],
         kept_run=kept,
     )
-    return found
+    return result
 
 
 def draw_figures(
-    found: Evaluated, outputs: dict[int, Path], plots: dict[str, Path], epochs: dict[tuple[str, str, str], Path]
+    evaluated: Evaluated, outputs: dict[int, Path], plots: dict[str, Path], epochs: dict[tuple[str, str, str], Path]
 ) -> None:
     """The figures stage."""
     figures.run(
         FigureParams(dpi=60, cases_per_grade=1, reports_per_grade=2),
         SEED,
-        statistics=found.statistics_path,
-        cases=found.cases,
-        predictions=found.inputs.predictions,
-        shards=found.inputs.shards["test"],
+        statistics=evaluated.statistics_path,
+        cases=evaluated.cases,
+        predictions=evaluated.inputs.predictions,
+        shards=evaluated.inputs.shards["test"],
         epochs=epochs,
-        ablation=found.ablation,
+        ablation=evaluated.ablation,
         outputs=outputs,
         plots=plots,
-        manifest=found.folder / "results/manifests/figures.json",
+        manifest=evaluated.folder / "results/manifests/figures.json",
     )
 
 
-def write_page(found: Evaluated, folder: Path, manifests: list[Path] | None = None, cases: int = 9) -> Path:
+def write_page(evaluated: Evaluated, folder: Path, manifests: list[Path] | None = None, cases: int = 9) -> Path:
     """Tables, figures and the page of evaluated results; gives the page."""
     manifest = folder / "made.manifest"
-    common = {"statistics": found.statistics_path, "manifest": manifest}
-    shown = {"cases": found.cases, "predictions": found.inputs.predictions, "shards": found.inputs.shards["test"]}
-    tables.run(TableParams(digits=4), SEED, ablation=found.ablation, outputs=found.tables, **common)
-    if not all(Path(f"{stem}_dark.png").exists() for stem in found.figures.values()):  # each takes a while
-        draw_figures(found, found.figures, found.plots, {})
+    common = {"statistics": evaluated.statistics_path, "manifest": manifest}
+    shown = {
+        "cases": evaluated.cases,
+        "predictions": evaluated.inputs.predictions,
+        "shards": evaluated.inputs.shards["test"],
+    }
+    tables.run(TableParams(digits=4), SEED, ablation=evaluated.ablation, outputs=evaluated.tables, **common)
+    if not all(Path(f"{stem}_dark.png").exists() for stem in evaluated.figures.values()):  # each takes a while
+        draw_figures(evaluated, evaluated.figures, evaluated.plots, {})
     path = folder / "index.html"
     page.run(
         PageParams(title="Synthetic", cases=cases),
         SEED,
-        ablation=found.ablation,
-        tables=found.tables,
-        figures=found.figures,
+        ablation=evaluated.ablation,
+        tables=evaluated.tables,
+        figures=evaluated.figures,
         manifests=manifests or [],
         page=path,
         model_cards={},

@@ -23,8 +23,8 @@ def statistics(project_root: Path) -> dict[str, Any]:
 
 
 def measure(statistics: dict[str, Any], **wanted: str) -> dict[str, Any]:
-    (found,) = [row for row in statistics["measures"] if all(row[key] == value for key, value in wanted.items())]
-    return found
+    (result,) = [row for row in statistics["measures"] if all(row[key] == value for key, value in wanted.items())]
+    return result
 
 
 @pytest.mark.parametrize("backbone", ["biomedclip", "smolvlm", "llava_med"])

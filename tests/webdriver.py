@@ -79,9 +79,9 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """Click on the first element that matches, as a user does: it must be visible."""
-        found = self._ask("POST", "/element", {"using": "css selector", "value": selector})
-        self.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", found)
-        self._ask("POST", f"/element/{found[ELEMENT]}/click", {})
+        result = self._ask("POST", "/element", {"using": "css selector", "value": selector})
+        self.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", result)
+        self._ask("POST", f"/element/{result[ELEMENT]}/click", {})
 
     def press(self, *keys: str) -> None:
         """Press and release keys one after the other (WebDriver's code points for special ones)."""

@@ -62,9 +62,11 @@ def judge(licences: Mapping[str, str]) -> tuple[dict[str, list[str]], list[str]]
     return dict(groups), doubtful
 
 
-def installed(found: Iterable[Distribution]) -> dict[str, str]:
+def installed(distributions: Iterable[Distribution]) -> dict[str, str]:
     """Licence by name of the package, but for this one and NVIDIA's libraries, which torch's CUDA builds bring."""
-    licences = {re.sub(r"[-_.]+", "-", package.metadata["Name"]).lower(): licence_of(package) for package in found}
+    licences = {
+        re.sub(r"[-_.]+", "-", package.metadata["Name"]).lower(): licence_of(package) for package in distributions
+    }
     return {
         name: text for name, text in licences.items() if name != "lss" and not name.startswith(("nvidia-", "cuda-"))
     }

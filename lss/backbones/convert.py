@@ -90,9 +90,9 @@ def llava_config(source: Path, vision: CLIPVisionConfig) -> LlavaConfig:
         "mm_hidden_size": vision.hidden_size,
     }
     for field, value in expected.items():
-        value = config.get(field, "patch" if field == "mm_vision_select_feature" else None)
-        if value != value:
-            raise LssError(f"{path}: {field}: is {value!r}, should be {value!r}. It is no LLaVA-Med v1.5 checkpoint.")
+        stated = config.get(field, "patch" if field == "mm_vision_select_feature" else None)
+        if stated != value:
+            raise LssError(f"{path}: {field}: is {stated!r}, should be {value!r}. It is no LLaVA-Med v1.5 checkpoint.")
     fields = set(MistralConfig().to_dict()) & set(config) - {"model_type", "architectures", "transformers_version"}
     text = {field: config[field] for field in fields}
     if "rope_theta" in config:  # the published file has it at the top; transformers 5 wants it in a group

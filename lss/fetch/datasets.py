@@ -58,10 +58,10 @@ def _fetch_member(source: Source, member: str, name: str, folder: Path, base: st
     data = _read_member(archive, member)
     with atomic_path(target) as temporary:
         temporary.write_bytes(data)
-    recorded = read_record(workshop)[name]
+    published = read_record(workshop)[name]
     note_file(
-        folder, target, hashlib.sha256(data).hexdigest(), source.page, recorded["url"], known=False,
-        archive={"name": name, "sha256": recorded["sha256"], "hash": recorded["hash"]},
+        folder, target, hashlib.sha256(data).hexdigest(), source.page, published["url"], known=False,
+        archive={"name": name, "sha256": published["sha256"], "hash": published["hash"]},
     )  # fmt: skip
     shutil.rmtree(workshop)
     return target

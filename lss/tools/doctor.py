@@ -103,7 +103,7 @@ def _disk(params: Params) -> Check:
 
 
 def _inputs(params: Params) -> list[Check]:
-    lack = lacks(params)
-    if not lack:
+    missing = lacks(params)
+    if not missing:
         return [("ok", "data and weights", f"cohort {params.cohort.name}, weights {params.weights.source}", "")]
-    return [("lack", "what the settings name", lack.what, lack.remedy) for lack in lack]
+    return [("lack", "what the settings name", lack.what, lack.remedy) for lack in missing]

@@ -12,7 +12,7 @@ from lss.backbones.qlora import add_adapters
 
 def _steps(backbone, tower, adapters):
     """Mean square and summed gradient of three batches, the last one smaller."""
-    said = []
+    message = []
     for size in (3, 3, 2):
         draw = torch.Generator().manual_seed(size)
         if tower == "vision":
@@ -22,8 +22,8 @@ def _steps(backbone, tower, adapters):
             words = torch.randn(size, 5 + size, backbone.language_width, generator=draw)
             loss = backbone.text_tower(inputs_embeds=words).last_hidden_state[..., 0].pow(2).mean()
         loss.backward()
-        said += [loss.item(), sum(part.grad.abs().sum().item() for part in adapters)]
-    return said
+        message += [loss.item(), sum(part.grad.abs().sum().item() for part in adapters)]
+    return message
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def _steps(backbone, tower, adapters):
 def test_compiled_layers_give_the_same(name, tower, checkpointing, load):
     torch._dynamo.reset()
     counters.clear()
-    said, names = [], []
+    message, names = [], []
     for compiles in (False, True):
         backbone = load(name, quantise=True).train()
         backbone.set_gradient_checkpointing(checkpointing)
@@ -49,8 +49,8 @@ def test_compiled_layers_give_the_same(name, tower, checkpointing, load):
         if compiles:
             backbone.compile_layers((tower,), backend="aot_eager")
         names.append(list(backbone.state_dict()))
-        said.append(_steps(backbone, tower, adapters))
+        message.append(_steps(backbone, tower, adapters))
     assert names[0] == names[1]
-    assert said[1] == pytest.approx(said[0], rel=1e-5)
+    assert message[1] == pytest.approx(message[0], rel=1e-5)
     # first layer (its input has no gradient) and the other, at the first size and at any other
     assert 1 <= counters["stats"]["unique_graphs"] <= 4

@@ -161,8 +161,8 @@ class TestVisionTower:
             load(with_companion)
 
     def test_the_difference_is_said(self, with_companion):
-        said = describe_vision_tower(with_companion, "checkpoint")
-        assert said == f"from the LLaVA-Med files; 1 of 55 tensors differ from those in {TOWER}, which are not used"
+        message = describe_vision_tower(with_companion, "checkpoint")
+        assert message == f"from the LLaVA-Med files; 1 of 55 tensors differ from those in {TOWER}, which are not used"
         assert describe_vision_tower(with_companion, "clip").startswith(f"from {TOWER}; 1 of 55 tensors differ")
 
     def test_the_checkpoints_own_may_be_absent_where_it_is_not_asked_for(self, with_companion):

@@ -176,8 +176,8 @@ def test_real_slices_become_samples_with_pseudo_masks(shared, tmp_path):
     folder.mkdir()
     for file in sorted((shared / "data/mendeley-lss-png/axial_t2").glob("*.png"))[:2]:
         (folder / file.name).write_bytes(file.read_bytes())
-    count, found = real_part(folder, 0.6875, load_params(), tmp_path / "real.parquet")
-    assert (count, found) == (2, 2)
+    count, result = real_part(folder, 0.6875, load_params(), tmp_path / "real.parquet")
+    assert (count, result) == (2, 2)
     samples = Samples([tmp_path / "real.parquet"], 112, 96)
     for index in range(2):
         row = samples[index, 0]

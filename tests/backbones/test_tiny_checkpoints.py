@@ -48,8 +48,8 @@ def test_llava_med_lacks_what_the_published_one_lacks(checkpoints):
 def test_index_names_the_shard_of_every_weight(checkpoints):
     folder = checkpoints / "llava_med"
     index = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
-    found = {name: file.name for file in folder.glob("model-*.safetensors") for name in load_file(file)}
-    assert index == found
+    result = {name: file.name for file in folder.glob("model-*.safetensors") for name in load_file(file)}
+    assert index == result
     assert len(set(index.values())) == 2
 
 

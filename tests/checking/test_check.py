@@ -55,8 +55,8 @@ def call(folder: Path) -> tuple[int, str, list[dict[str, str]]]:
         return result.exit_code, result.stdout, list(csv.DictReader(rows))
 
 
-def kinds(found: Checked, *weights: Weight) -> Counter[str]:
-    return Counter(problem.kind for problem in found.problems if problem.weight in (weights or Weight))
+def kinds(checked: Checked, *weights: Weight) -> Counter[str]:
+    return Counter(problem.kind for problem in checked.problems if problem.weight in (weights or Weight))
 
 
 def test_a_clean_cohort_ends_with_0_and_the_settings_to_run_it(settings: Params, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_it_finds_what_ingest_and_split_find(settings: Params, tmp_path: Path) -
     notes = {n: list(NOTES.values())[n % 3] for n in range(1, 10)} | {11: "", 77: NOTES["D"]}
     write_notes(root / "Radiologists Report.xlsx", notes)
     (root / "01_MRI_Data" / "loose.txt").write_text("?")
-    found = check_cohort(settings, root)
+    result = check_cohort(settings, root)
 
     cohort = settings.cohort.model_copy(update={"name": "lss", "root": root, "batches": 1})
     paths = {name: tmp_path / f"{name}-00.parquet" for name in ("slices", "rejects", "split", "all_rejects")}
@@ -93,11 +93,11 @@ def test_it_finds_what_ingest_and_split_find(settings: Params, tmp_path: Path) -
     )  # fmt: skip
     lost = Counter(read_parquet(paths["all_rejects"], REJECTS).column("reason").to_pylist())
     assert lost["truncated file"] and lost["duplicate file"] and lost["empty note"] and len(lost) == 6
-    assert kinds(found, Weight.LEFT_OUT, Weight.AS_IT_SHOULD) == lost
+    assert kinds(result, Weight.LEFT_OUT, Weight.AS_IT_SHOULD) == lost
     reasons = read_parquet(paths["split"], SPLIT).column("reason").to_pylist()
-    assert Counter(row["reason"] for row in found.rows) == Counter(reasons)
-    assert kinds(found, Weight.LOOK) == {"level unknown": 8}  # one block alone: nothing says which disc
-    assert not kinds(found, Weight.STOPS)
+    assert Counter(row["reason"] for row in result.rows) == Counter(reasons)
+    assert kinds(result, Weight.LOOK) == {"level unknown": 8}  # one block alone: nothing says which disc
+    assert not kinds(result, Weight.STOPS)
 
 
 def test_every_problem_of_a_folder_is_named_at_once_with_what_mends_it(settings: Params, tmp_path: Path) -> None:
@@ -139,9 +139,9 @@ def test_settings_that_hold_are_used_as_they_are(settings: Params, tmp_path: Pat
     folder = {"table": "t.csv", "patient_column": "nr", "note_column": None, "grade_column": "grading"}
     cohort = {"name": "folder", "root": root, "folder": settings.cohort.folder.model_copy(update=folder)}
     params = settings.model_copy(update={"cohort": settings.cohort.model_copy(update=cohort)})
-    found = check_cohort(params)
-    assert found.is_clean and found.cohort == params.cohort, found.problems
-    assert len(found.rows) == 9 * 14 and sum(row["reason"] is None for row in found.rows) == 9 * 12
+    result = check_cohort(params)
+    assert result.is_clean and result.cohort == params.cohort, result.problems
+    assert len(result.rows) == 9 * 14 and sum(row["reason"] is None for row in result.rows) == 9 * 12
 
 
 def test_copies_and_persons_across_patients_are_named_by_their_files(settings: Params, tmp_path: Path) -> None:
@@ -150,18 +150,18 @@ def test_copies_and_persons_across_patients_are_named_by_their_files(settings: P
         target = root / "01_MRI_Data/0040" / file.relative_to(tmp_path / "copy/01_MRI_Data/0001")
         target.parent.mkdir(parents=True, exist_ok=True)
         file.rename(target)
-    found = check_cohort(settings, root)
-    alike = [problem for problem in found.problems if problem.kind == "one person, several patients"]
+    result = check_cohort(settings, root)
+    alike = [problem for problem in result.problems if problem.kind == "one person, several patients"]
     assert [problem.detail for problem in alike] == ["one PatientID, or one long note: patient 1, patient 40"]
-    found.problems.clear()
+    result.problems.clear()
     for file in (root / "01_MRI_Data/0040").rglob("*.ima"):
         write_dicom_again(file, PatientID="RAW-40")
     write_notes(
         root / "Radiologists Report.xlsx",
         {n: list(NOTES.values())[n % 3] for n in range(1, 10)} | {40: NOTES["D"]},
     )
-    found = check_cohort(settings, root)
-    copies = [problem for problem in found.problems if problem.kind == "near-identical images"]
+    result = check_cohort(settings, root)
+    copies = [problem for problem in result.problems if problem.kind == "near-identical images"]
     assert len(copies) == 1 and copies[0].detail.startswith("12 as those of patient ")
     assert {copies[0].patient, copies[0].detail.split("patient ")[1].split(":")[0]} == {"1", "40"}
 
@@ -170,9 +170,9 @@ def test_a_table_of_files_that_lies_there_is_used_and_named(settings: Params, tm
     root = tmp_path / "raw"
     write_dicom(root / "p1/x/1.dcm", SeriesDescription="spine", EchoTime=50.0, PixelSpacing=[4.0, 4.0])
     (root / "index.csv").write_text("File,Weighting,Level\np1/x/1.dcm,T2,L4-L5\np1/x/2.dcm,T2,L4-L5\n")
-    found = check_cohort(settings, root)
-    assert [(row["weighting"], row["level"]) for row in found.rows] == [("T2", "L4-L5")]
-    mends = {(problem.kind, problem.mend) for problem in found.problems}
+    result = check_cohort(settings, root)
+    assert [(row["weighting"], row["level"]) for row in result.rows] == [("T2", "L4-L5")]
+    mends = {(problem.kind, problem.mend) for problem in result.problems}
     assert ("table not named", "cohort.folder.slices: index.csv") in mends
     assert ("unusable row", "index.csv, row 3") in mends
     assert ("no notes or grades", "cohort.folder.table") in mends  # it is no table of patients
@@ -201,8 +201,8 @@ def test_no_files_at_all(settings: Params, tmp_path: Path, folder: str, kind: st
 def test_a_doubtful_level_names_the_table_that_settles_it(settings: Params, tmp_path: Path) -> None:
     write_patient(tmp_path / "raw", "0001", blocks=2, **WHOLE)
     write_notes(tmp_path / "raw/Radiologists Report.xlsx", {1: NOTES["D"]})
-    found = check_cohort(settings, tmp_path / "raw")
-    doubtful = [problem for problem in found.problems if problem.kind == "doubtful level"]
+    result = check_cohort(settings, tmp_path / "raw")
+    doubtful = [problem for problem in result.problems if problem.kind == "doubtful level"]
     assert len(doubtful) == 8 and {problem.mend for problem in doubtful} == {"Slices Numbers.csv"}
     assert all("fewer discs than the usual" in problem.detail for problem in doubtful)
 
@@ -275,7 +275,7 @@ def test_viewers_files_in_an_archive_are_no_faults(settings: Params, tmp_path: P
             (place / name).write_bytes(data)
     for name in ("README.TXT", "autorun.inf"):
         (images / name).write_bytes(viewer[name])
-    found = check_cohort(settings, root)
-    new = [problem for problem in found.problems if problem not in before.problems]
+    result = check_cohort(settings, root)
+    new = [problem for problem in result.problems if problem not in before.problems]
     assert {(problem.kind, problem.weight) for problem in new} == {("no image file", Weight.AS_IT_SHOULD)}
-    assert len(new) == 2 * len(viewer) + 2 and len(found.rows) == len(before.rows) > 50
+    assert len(new) == 2 * len(viewer) + 2 and len(result.rows) == len(before.rows) > 50

@@ -39,8 +39,8 @@ def dataset_columns(root: Path) -> int:
 
 def sheet_of(root: Path, project_root: Path) -> str:
     sheet = ContactSheet()
-    found = check_cohort(load_params(project_root / "params.yaml"), root, see=sheet.add)
-    return sheet.html(found, summary(found))
+    result = check_cohort(load_params(project_root / "params.yaml"), root, see=sheet.add)
+    return sheet.html(result, summary(result))
 
 
 def test_a_slice_of_each_disc_and_series_and_all_that_want_a_look(tmp_path: Path, project_root: Path) -> None:

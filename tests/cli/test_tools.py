@@ -86,8 +86,8 @@ def test_doubtful_slices_are_listed_with_their_reasons(in_project: Path) -> None
         write_parquet(f"data/interim/slices/batch-{batch:02d}.parquet", rows if batch == 1 else [], SLICES)
         write_parquet(f"data/interim/rejects/batch-{batch:02d}.parquet", [], REJECTS)
     shown = call("inspect", "--doubtful", "doubts.csv")
-    found = [(row["slice_key"], row["doubt"], row["reason"]) for row in rows_of(in_project / "doubts.csv")]
-    assert found == [
+    result = [(row["slice_key"], row["doubt"], row["reason"]) for row in rows_of(in_project / "doubts.csv")]
+    assert result == [
         ("SL2", "level", unsure["level_reason"]),
         ("SL3", "assumed spacing", unsure["spacing_reason"]),
         ("SL3", "level", unsure["level_reason"]),

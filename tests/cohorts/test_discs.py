@@ -77,10 +77,10 @@ def test_parts_of_a_viewer_without_its_disc_are_known_by_name_or_first_bytes(tmp
         (tmp_path / "P1" / name).write_bytes(data)
     reader = FolderDataset(tmp_path, PARAMS)
     record = reader.read_patient("P1")
-    found = {reject.file: reject.reason for reject in (*record.rejects, *reader.orphans())}
+    result = {reject.file: reject.reason for reject in (*record.rejects, *reader.orphans())}
     named = "no image file"
-    assert found == {"P1/run": named, "P1/tool.exe": named, "P1/a/page": named, "P1/a/b.jpeg": "no image file"}
-    assert set(found.values()) <= NO_FAULT_OF_A_FILE
+    assert result == {"P1/run": named, "P1/tool.exe": named, "P1/a/page": named, "P1/a/b.jpeg": "no image file"}
+    assert set(result.values()) <= NO_FAULT_OF_A_FILE
 
 
 def test_a_damaged_image_on_a_disc_is_still_a_fault(tmp_path: Path) -> None:

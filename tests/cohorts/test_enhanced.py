@@ -38,15 +38,15 @@ RENAMED = {"EchoTime": "EffectiveEchoTime", "ImageType": "FrameType"}
 
 
 def group(values: dict[str, object], without: str = "") -> Dataset:
-    found = Dataset()
+    result = Dataset()
     for sequence, names in GROUPS.items():
         item = Dataset()
         for name in names:
             if name in values and name != without:
                 setattr(item, RENAMED.get(name, name), values[name])
         if len(item):
-            setattr(found, sequence, Sequence([item]))
-    return found
+            setattr(result, sequence, Sequence([item]))
+    return result
 
 
 def enhanced(
@@ -82,10 +82,10 @@ def test_every_frame_is_as_a_file_of_its_own(packed: bool) -> None:
     file = enhanced(pixels, FRAMES)
     if packed:
         file.compress(RLELossless, generate_instance_uid=False)
-    found = read_dicom(to_bytes(file), "a", "")
+    result = read_dicom(to_bytes(file), "a", "")
     alone = [read_one(dicom_bytes(p, **values), "a", "") for p, values in zip(pixels, FRAMES, strict=True)]
-    assert found.rejects == [] and len(found.slices) == len(alone)
-    for number, (frame, single) in enumerate(zip(found.slices, alone, strict=True), 1):
+    assert result.rejects == [] and len(result.slices) == len(alone)
+    for number, (frame, single) in enumerate(zip(result.slices, alone, strict=True), 1):
         assert np.array_equal(frame.pixels, single.pixels) and frame.bits == single.bits
         assert frame.geometry is not None and single.geometry is not None
         assert np.allclose(frame.geometry.centre_3, single.geometry.centre_3)
@@ -93,7 +93,7 @@ def test_every_frame_is_as_a_file_of_its_own(packed: bool) -> None:
         for name in ("row_spacing_mm", "column_spacing_mm", "plane", "weighting", "position_mm", "series", "study"):
             assert getattr(frame, name) == getattr(single, name), name
         assert (frame.image, frame.instance) == (f"1.2.3.77#{number}", number)
-    assert [frame.weighting for frame in found.slices] == ["T2", "T2", "other"]
+    assert [frame.weighting for frame in result.slices] == ["T2", "T2", "other"]
 
 
 def test_a_frames_own_group_goes_before_the_shared_one_and_both_before_the_header() -> None:
@@ -104,8 +104,8 @@ def test_a_frames_own_group_goes_before_the_shared_one_and_both_before_the_heade
     ]
     shared = {"ImageOrientationPatient": AXIAL, "PixelSpacing": [0.5, 0.5], "ImagePositionPatient": [0.0, 0.0, 99.0]}
     file = enhanced(pixels, each, shared, PixelSpacing=[4, 4], ImagePositionPatient=[0, 0, 77])
-    found = read_dicom(to_bytes(file), "a", "t2").slices
-    assert [(item.row_spacing_mm, item.position_mm) for item in found] == [(0.5, 1.0), (2.0, 5.0)]
+    result = read_dicom(to_bytes(file), "a", "t2").slices
+    assert [(item.row_spacing_mm, item.position_mm) for item in result] == [(0.5, 1.0), (2.0, 5.0)]
 
 
 def test_a_file_converted_from_single_frames() -> None:
@@ -116,15 +116,15 @@ def test_a_file_converted_from_single_frames() -> None:
         item = Dataset()
         item.EchoTime, item.RepetitionTime = (100.0, 4000.0) if number else (10.0, 500.0)
         frame.UnassignedPerFrameConvertedAttributesSequence = Sequence([item])
-    found = read_dicom(to_bytes(file), "a", "").slices
-    assert [item.weighting for item in found] == ["T1", "T2"]
+    result = read_dicom(to_bytes(file), "a", "").slices
+    assert [item.weighting for item in result] == ["T1", "T2"]
 
 
 def test_what_one_frame_lacks_is_no_fault_of_the_others() -> None:
     pixels = [some_pixels(0), np.full((24, 20), 7, np.uint16), some_pixels(1)]
-    found = read_dicom(to_bytes(enhanced(pixels, FRAMES)), "a", "")
-    assert [item.instance for item in found.slices] == [1, 3]
-    (reject,) = found.rejects
+    result = read_dicom(to_bytes(enhanced(pixels, FRAMES)), "a", "")
+    assert [item.instance for item in result.slices] == [1, 3]
+    (reject,) = result.rejects
     assert (reject.reason, reject.detail) == ("blank image", "1 of 3 frames: all pixels are equal")
 
 
@@ -191,12 +191,12 @@ def test_real_files_frame_by_frame(shared: Path, name: str) -> None:
     for item in file.get("SharedFunctionalGroupsSequence", []):
         if "FrameAnatomySequence" in item:
             del item.FrameAnatomySequence
-    found = read_dicom(to_bytes(file), "a", "").slices
-    assert {(item.plane, item.weighting) for item in found} == {(plane, weighting)} and len(found) == frames
+    result = read_dicom(to_bytes(file), "a", "").slices
+    assert {(item.plane, item.weighting) for item in result} == {(plane, weighting)} and len(result) == frames
     stored = np.frombuffer(file.PixelData, "<u2").reshape(frames, file.Rows, file.Columns)
-    for item, values, groups in zip(found, stored, file.PerFrameFunctionalGroupsSequence, strict=True):
+    for item, values, groups in zip(result, stored, file.PerFrameFunctionalGroupsSequence, strict=True):
         slope = float(groups.PixelValueTransformationSequence[0].RescaleSlope)
         assert np.array_equal(item.pixels, np.rint(values * slope))
         assert np.isclose(item.row_spacing_mm, groups.PixelMeasuresSequence[0].PixelSpacing[0])
-    heights = np.array([item.position_mm for item in found])
+    heights = np.array([item.position_mm for item in result])
     assert np.allclose(np.abs(np.diff(heights)), apart_mm, atol=0.01)

@@ -127,8 +127,8 @@ def test_excel_and_csv_give_the_same_notes(tmp_path: Path) -> None:
     notes: dict[object, str | None] = {1: "L4-L5: ضغط, compressing\nthe sac"}
     write_notes(tmp_path / "n.xlsx", notes, columns=("patient_id", "note"))
     (tmp_path / "n.csv").write_text(f'patient_id;note\n001;"{notes[1]}"\n', encoding="utf-8-sig")
-    found = [FolderDataset(tmp_path, params(table=name), 1.0).read_patient("1").note for name in ("n.xlsx", "n.csv")]
-    assert found == [notes[1], notes[1]]
+    result = [FolderDataset(tmp_path, params(table=name), 1.0).read_patient("1").note for name in ("n.xlsx", "n.csv")]
+    assert result == [notes[1], notes[1]]
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_numbers_of_pictures_are_their_places_and_not_those_of_their_names(tmp_p
         png(tmp_path / name, len(name))
     reader = FolderDataset(tmp_path, params(), 1.0)
     assert [s.instance for s in reader.read_patient("42").slices] == [1]
-    found = {s.file: s.instance for s in reader.read_patient("P1").slices}
-    assert found == {"P1/t1/5.png": 1, "P1/t2/20160309_2.png": 1, "P1/t2/20160309_10.png": 2}
+    result = {s.file: s.instance for s in reader.read_patient("P1").slices}
+    assert result == {"P1/t1/5.png": 1, "P1/t2/20160309_2.png": 1, "P1/t2/20160309_10.png": 2}
 
 
 def test_files_without_uids_in_one_folder_are_of_several_studies(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_files_without_uids_in_one_folder_are_of_several_studies(tmp_path: Path)
     (tmp_path / "t.csv").write_text("patient_id,note\na,x\nb,y\n")
     reader = FolderDataset(tmp_path, params(table="t.csv"), 1.0)
     slices = {patient: reader.read_patient(patient).slices for patient in ("a", "b")}
-    assert all(len(found) == 2 + 5 for found in slices.values())
+    assert all(len(result) == 2 + 5 for result in slices.values())
     for name in ("study", "series"):
         first, second = ({getattr(item, name) for item in slices[patient]} for patient in ("a", "b"))
         assert first.isdisjoint(second)

@@ -127,8 +127,8 @@ def test_a_jpeg_without_its_closing_mark(shared: Path) -> None:
 @pytest.mark.parametrize("text", [b"0.625, 0.5 ", b"[0.625 0.5]", b"0,6250\\0,5"])
 def test_spacing_spelt_oddly(text: bytes) -> None:
     data = dicom_bytes(PixelSpacing=[0.5555, 0.555])
-    found = read(data.replace(b"0.5555\\0.555", text.ljust(12)))
-    assert (found.row_spacing_mm, found.column_spacing_mm) == (0.625, 0.5)
+    result = read(data.replace(b"0.5555\\0.555", text.ljust(12)))
+    assert (result.row_spacing_mm, result.column_spacing_mm) == (0.625, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -275,9 +275,10 @@ def test_slopes_of_their_own(shared: Path) -> None:
     assert len(files) == 5
     for path in files:
         stored = pydicom.dcmread(path).pixel_array
-        found = read(path.read_bytes()).pixels
-        assert len(np.unique(found)) == len(np.unique(stored))
-        assert np.array_equal(np.argsort(found, axis=None, kind="stable"), np.argsort(stored, axis=None, kind="stable"))
+        result = read(path.read_bytes()).pixels
+        assert len(np.unique(result)) == len(np.unique(stored))
+        order = [np.argsort(image, axis=None, kind="stable") for image in (result, stored)]
+        assert np.array_equal(*order)
 
 
 def jpeg_extended(cut: int | None = None) -> bytes:
@@ -294,8 +295,8 @@ def jpeg_extended(cut: int | None = None) -> bytes:
 
 def test_jpeg_extended_of_twelve_bits() -> None:
     """Values of two pixels as pydicom's tests give them, by other decoders."""
-    found = read(jpeg_extended())
-    assert found.pixels.shape == (1024, 256) and (found.pixels[420, 140], found.pixels[230, 120]) == (244, 95)
+    result = read(jpeg_extended())
+    assert result.pixels.shape == (1024, 256) and (result.pixels[420, 140], result.pixels[230, 120]) == (244, 95)
     with pytest.raises(UnusableError, match="cannot be decompressed: transfer syntax JPEG Extended"):
         read(jpeg_extended(cut=100))
 

@@ -158,8 +158,8 @@ def test_levels_labelled_in_two_series_and_a_study_without_axial_t2(root: Path) 
         table.write("4003253,9,1,Right Subarticular Stenosis,L1/L2,1,1\n99,5,1,Spinal Canal Stenosis,L1/L2,1,1\n")
     reader = RsnaDataset(root)
     record = reader.read_patient("4003253")
-    found = {item.level for item in record.slices if item.series == "4003253.9"}
-    assert found == {"L1-L2"} and not record.rejects
+    result = {item.level for item in record.slices if item.series == "4003253.9"}
+    assert result == {"L1-L2"} and not record.rejects
     bare = reader.read_patient("99")
     assert [item.plane for item in bare.slices] == ["sagittal"] and not bare.rejects
 

@@ -82,10 +82,10 @@ NOTES = ["L5-S1: disc bulge compressing the thecal sac", "L5-S1: no significant 
 )  # fmt: skip
 def test_15_tables_as_programs_write_them(shared: Path, table: str) -> None:
     note = "note, free text, by radiologist" if table.startswith("comma") else "note"
-    found = reader(shared / "cases/15-tables/data", table=table, note_column=note)
-    assert found.patients() == ["1", "2", "10"]
-    for patient, expected in zip(found.patients(), NOTES, strict=True):
-        record = found.read_patient(patient)
+    result = reader(shared / "cases/15-tables/data", table=table, note_column=note)
+    assert result.patients() == ["1", "2", "10"]
+    for patient, expected in zip(result.patients(), NOTES, strict=True):
+        record = result.read_patient(patient)
         assert len(record.slices) == 4 and str(record.note).startswith(expected)
 
 
@@ -104,9 +104,9 @@ def test_15_tables_that_are_refused_say_where_the_fault_is(shared: Path, table: 
 
 @pytest.mark.parametrize("table", ["pid_prefix.csv", "sci.csv"])
 def test_15_ids_that_are_no_folders_are_patients_without_images(shared: Path, table: str) -> None:
-    found = reader(shared / "cases/15-tables/data", table=table, note_column="note")
-    assert len(found.patients()) == 6
-    assert sum(bool(found.read_patient(patient).slices) for patient in found.patients()) == 3
+    result = reader(shared / "cases/15-tables/data", table=table, note_column="note")
+    assert len(result.patients()) == 6
+    assert sum(bool(result.read_patient(patient).slices) for patient in result.patients()) == 3
 
 
 def test_utf_16_cut_in_a_letter_is_named(tmp_path: Path) -> None:

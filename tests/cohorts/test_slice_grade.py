@@ -33,8 +33,8 @@ LABELS = Grading("BC", {"L4-L5": "BC"}, "table", levels_are_complete=True)
     ],
 )
 def test_rules(level, grading, unnamed, unknown, grade, words) -> None:  # type: ignore[no-untyped-def]
-    found, reason = slice_grade(level, grading, unnamed_level=unnamed, unknown_level=unknown)
-    assert found == grade and words in reason
+    result, reason = slice_grade(level, grading, unnamed_level=unnamed, unknown_level=unknown)
+    assert result == grade and words in reason
 
 
 @pytest.mark.parametrize(

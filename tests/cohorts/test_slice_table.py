@@ -32,7 +32,7 @@ def pictures(root: Path, *names: str) -> None:
         Image.fromarray((smooth_pixels(seed) // 16).astype(np.uint8)).save(root / name)
 
 
-def found(slices: list[RawSlice]) -> dict[str, tuple[str, str, str | None]]:
+def readings(slices: list[RawSlice]) -> dict[str, tuple[str, str, str | None]]:
     return {item.file: (item.plane, item.weighting, item.level) for item in slices}
 
 
@@ -41,7 +41,7 @@ def test_files_and_folders_get_what_the_table_says(tmp_path: Path) -> None:
     table = "File;Level;Plane;Weighting\np1\\x;;axial;T2 tse\np1/x/a.png;L4/5;;\np1/x/b.png;l5_s1;sag;t1\n"
     cohort = reader(tmp_path, table)
     slices = cohort.read_patient("p1").slices
-    assert found(slices) == {
+    assert readings(slices) == {
         "p1/x/a.png": ("axial", "T2", "L4-L5"),
         "p1/x/b.png": ("sagittal", "T1", None),  # no level is asked of a sagittal slice
         "p1/x/c.png": ("axial", "T2", None),
@@ -60,7 +60,7 @@ def test_rows_that_mean_nothing_are_named(tmp_path: Path) -> None:
         for row in ("p1/b.png,axial,,", "p1/a.png,axil,T3,L4", "p1/a.png,axial,T2,L4-L5", "p1/a.png,,T1,", ",axial,,")
     )
     cohort = reader(tmp_path, table)
-    assert found(cohort.read_patient("p1").slices) == {"p1/a.png": ("axial", "T2", "L4-L5")}
+    assert readings(cohort.read_patient("p1").slices) == {"p1/a.png": ("axial", "T2", "L4-L5")}
     assert [(reject.file, reject.reason, reject.detail, reject.private) for reject in cohort.orphans()] == [
         ("slices.csv#row2", "unusable row", "no such file or folder in the cohort", "p1/b.png"),
         ("slices.csv#row3", "unusable row", "its plane is none", "axil"),
@@ -76,7 +76,7 @@ def test_words_for_nothing_say_nothing(tmp_path: Path) -> None:
     table = "file,plane,weighting,level\np1/axial_t2/a.png,unknown,N/A,-\np1/x/b.png,localizer,localizer,none\n"
     cohort = reader(tmp_path, table)
     expected = {"p1/axial_t2/a.png": ("axial", "T2", None), "p1/x/b.png": ("unknown", "localizer", None)}
-    assert found(cohort.read_patient("p1").slices) == expected and cohort.orphans() == []
+    assert readings(cohort.read_patient("p1").slices) == expected and cohort.orphans() == []
 
 
 def test_a_position_that_contradicts_the_table_is_doubtful(tmp_path: Path) -> None:

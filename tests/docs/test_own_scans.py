@@ -106,8 +106,8 @@ def test_the_page_is_true(
             set_values(settings, yaml.safe_load(text))
             (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
         elif title == "tree":
-            there = {str(path.relative_to("scans")) for path in Path("scans").rglob("*") if path.is_file()}
-            assert listed(text) == there | {"notes.csv"}  # that comes next on the page
+            other = {str(path.relative_to("scans")) for path in Path("scans").rglob("*") if path.is_file()}
+            assert listed(text) == other | {"notes.csv"}  # that comes next on the page
         elif language == "csv" and title.startswith("scans/"):
             (tmp_path / title).write_text(text, encoding="utf-8")
         elif language == "csv":

@@ -33,7 +33,7 @@ def random_scores(system, repeat, case):
     return float(np.random.default_rng([len(system.fusion), repeat, case]).uniform(0.2, 1))
 
 
-def found(measures, system, metric, stratum="all"):
+def value_of(measures, system, metric, stratum="all"):
     return next(
         (row for row in measures if (System(row["backbone"], row["fusion"], row["loss"]), row["metric"],
                                      row["stratum"]) == (system, metric, stratum)), None)  # fmt: skip
@@ -54,22 +54,23 @@ def test_means_and_their_spread_are_those_of_pandas(measured):
         own = frame[(frame["fusion"] == system.fusion)]
         for stratum, chosen in (("all", own), ("non_empty", own[~own["empty_pseudo"]])):
             of_repeats = chosen.groupby("repeat")["dice_pseudo"].mean()
-            row = found(measures, system, "dice_pseudo", stratum)
+            row = value_of(measures, system, "dice_pseudo", stratum)
             assert row["value"] == pytest.approx(of_repeats.mean(), abs=1e-6)
             assert row["sd"] == pytest.approx(of_repeats.std(), abs=1e-6)
             assert (row["n"], row["patients"]) == (chosen["slice_key"].nunique(), chosen["patient_key"].nunique())
-    difference = found(measures, OTHER, "dice_pseudo_difference")
+    difference = value_of(measures, OTHER, "dice_pseudo_difference")
     wide = frame.pivot_table(index=["repeat", "slice_key"], columns="fusion", values="dice_pseudo")
     assert difference["value"] == pytest.approx((wide["none"] - wide["spatial"]).mean(), abs=1e-6)
-    assert found(measures, REFERENCE, "dice_pseudo_difference") is None
+    assert value_of(measures, REFERENCE, "dice_pseudo_difference") is None
 
 
 def test_what_a_system_has_not_has_no_row(measured):
     _, measures = measured
     assert {row["metric"] for row in measures if "true" in row["metric"]} == set()
-    ratio = found(measures, REFERENCE, "attention_ratio")
+    ratio = value_of(measures, REFERENCE, "attention_ratio")
     assert (
-        ratio["value"] == pytest.approx((0.2 + 0.01 * 4.5) / 0.1) and found(measures, OTHER, "attention_ratio") is None
+        ratio["value"] == pytest.approx((0.2 + 0.01 * 4.5) / 0.1)
+        and value_of(measures, OTHER, "attention_ratio") is None
     )
 
 
@@ -126,11 +127,11 @@ def test_differences_are_paired():
         CrossedBootstrap(PATIENTS, 3, 300, 0.95, 5),
         {REFERENCE: REFERENCE, OTHER: REFERENCE},
     )
-    row = found(measures, OTHER, "dice_pseudo_difference")
+    row = value_of(measures, OTHER, "dice_pseudo_difference")
     assert (row["value"], row["sd"]) == pytest.approx((0.1, 0), abs=1e-6)
     assert (row["low"], row["high"], row["interval"]) == (None, None, "no spread")
-    assert found(measures, OTHER, "dice_pseudo_difference", "non_empty")["interval"] == "too few patients"
-    plain = found(measures, OTHER, "dice_pseudo")
+    assert value_of(measures, OTHER, "dice_pseudo_difference", "non_empty")["interval"] == "too few patients"
+    plain = value_of(measures, OTHER, "dice_pseudo")
     assert plain["high"] - plain["low"] > 0.05
 
 

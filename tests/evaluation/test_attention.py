@@ -28,11 +28,11 @@ def test_even_attention_has_the_share_of_the_area_and_attention_on_the_canal_all
 def test_the_ratio_is_that_of_the_means_and_its_interval_that_of_patients():
     inside, canal = np.array([0.2, 0.4, 0.1, 0.3, 0.25]), np.array([0.1, 0.1, 0.05, 0.15, 0.1])
     bootstrap = PatientBootstrap(list("pqrst"), 500, 0.95, 1)
-    found = estimate_attention(inside, canal, ["A", "D", "A", "D", "A"], bootstrap)
-    assert found["all"]["attention_ratio"].value == pytest.approx(1.25 / 0.5)
-    assert found["A"]["attention_ratio"].value == pytest.approx(0.55 / 0.25)
-    assert (found["D"]["attention_inside"].value, found["D"]["canal_share"].n) == (pytest.approx(0.35), 2)
+    result = estimate_attention(inside, canal, ["A", "D", "A", "D", "A"], bootstrap)
+    assert result["all"]["attention_ratio"].value == pytest.approx(1.25 / 0.5)
+    assert result["A"]["attention_ratio"].value == pytest.approx(0.55 / 0.25)
+    assert (result["D"]["attention_inside"].value, result["D"]["canal_share"].n) == (pytest.approx(0.35), 2)
     # the patients' own quotients lie between 2 and 4, and so does that of any draw
-    low, high = found["all"]["attention_ratio"].low, found["all"]["attention_ratio"].high
+    low, high = result["all"]["attention_ratio"].low, result["all"]["attention_ratio"].high
     assert 2.0 - 1e-9 <= low < 2.5 < high <= 4.0 + 1e-9
-    assert np.isnan(found["BC"]["attention_ratio"].value)
+    assert np.isnan(result["BC"]["attention_ratio"].value)

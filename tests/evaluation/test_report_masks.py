@@ -20,10 +20,10 @@ def rows(overlaps: list[tuple[float, float]]) -> tuple[list[dict[str, Any]], lis
 
 
 def test_means_over_the_images_that_state_the_grade() -> None:
-    found = masks_by_stated_grade(*rows([(0.5, 1 / 3), (1.0, 1.0)]), PatientBootstrap(["a", "b"], 100, 0.95, 0))
-    dice = find(found, metric="dice", stratum="D")
+    result = masks_by_stated_grade(*rows([(0.5, 1 / 3), (1.0, 1.0)]), PatientBootstrap(["a", "b"], 100, 0.95, 0))
+    dice = find(result, metric="dice", stratum="D")
     assert dice is not None and (dice["value"], dice["n"]) == (0.75, 2)
-    nobody = find(found, metric="dice", stratum="A")
+    nobody = find(result, metric="dice", stratum="A")
     assert nobody is not None and (nobody["value"], nobody["n"]) == (None, 0)
 
 

@@ -43,17 +43,17 @@ def bootstrap() -> PatientBootstrap:
 
 
 def test_differences_are_paired_by_slice_whatever_the_order(bootstrap: PatientBootstrap) -> None:
-    here, there = cases(0.2), cases(0.0)
-    there["segmentation"].reverse()
-    found = compare_runs(here, there, bootstrap, "run-0")
-    tests = {test["family"]: test for test in found["tests"]}
+    here, other = cases(0.2), cases(0.0)
+    other["segmentation"].reverse()
+    result = compare_runs(here, other, bootstrap, "run-0")
+    tests = {test["family"]: test for test in result["tests"]}
     dice = tests["dice against pseudo_mask"]
     assert (dice["backbone"], dice["loss"], dice["n"], dice["patients"]) == ("smolvlm", "pid_tversky", 12, 6)
     assert dice["difference"] == pytest.approx(0.1) and dice["here"] - dice["there"] == pytest.approx(0.1, abs=1e-6)
     assert (dice["first_better"], dice["second_better"], dice["ties"]) == (6, 0, 6)
     assert dice["p_patients"] == pytest.approx(2 / 2**3)  # three patients differ, all alike
     assert 0 <= dice["low"] < 0.1 < dice["high"] <= 0.2
-    right = [np.array([row["head"] == "D" for row in run["classification"]]) for run in (here, there)]
+    right = [np.array([row["head"] == "D" for row in run["classification"]]) for run in (here, other)]
     discordant = int((right[0] & ~right[1]).sum())
     assert tests["grades by head"]["p"] == pytest.approx(stats.binomtest(discordant, discordant).pvalue, rel=1e-4)
     assert "grades by text" not in tests  # no report states a grade
@@ -61,30 +61,30 @@ def test_differences_are_paired_by_slice_whatever_the_order(bootstrap: PatientBo
 
 
 def test_largest_changes_come_first_and_equal_runs_have_none(bootstrap: PatientBootstrap) -> None:
-    here, there = cases(0.0), cases(0.0)
+    here, other = cases(0.0), cases(0.0)
     here["segmentation"][3]["dice"] += 0.3
     here["segmentation"][7]["dice"] -= 0.4
-    found = compare_runs(here, there, bootstrap, "run-0")["cases"]
-    assert [case["slice_key"] for case in found] == ["S07", "S03"]
-    assert found[0]["here"] - found[0]["there"] == pytest.approx(-0.4)
-    assert compare_runs(there, cases(0.0), bootstrap, "run-0")["cases"] == []
+    result = compare_runs(here, other, bootstrap, "run-0")["cases"]
+    assert [case["slice_key"] for case in result] == ["S07", "S03"]
+    assert result[0]["here"] - result[0]["there"] == pytest.approx(-0.4)
+    assert compare_runs(other, cases(0.0), bootstrap, "run-0")["cases"] == []
 
 
 def test_models_of_one_run_only_are_named_not_compared(bootstrap: PatientBootstrap) -> None:
-    here, there = cases(0.1), cases(0.0)
-    for row in there["segmentation"]:
+    here, other = cases(0.1), cases(0.0)
+    for row in other["segmentation"]:
         row["loss"] = "cross_entropy"
-    found = compare_runs(here, there, bootstrap, "run-0")
-    assert found["only_here"] == [["segmentation", "smolvlm", "pid_tversky", "pseudo_mask"]]
-    assert found["only_there"] == [["segmentation", "smolvlm", "cross_entropy", "pseudo_mask"]]
-    assert not any(test["task"] == "segmentation" for test in found["tests"])
+    result = compare_runs(here, other, bootstrap, "run-0")
+    assert result["only_here"] == [["segmentation", "smolvlm", "pid_tversky", "pseudo_mask"]]
+    assert result["only_there"] == [["segmentation", "smolvlm", "cross_entropy", "pseudo_mask"]]
+    assert not any(test["task"] == "segmentation" for test in result["tests"])
 
 
 def test_other_slices_are_refused(bootstrap: PatientBootstrap) -> None:
-    there = cases(0.0)
-    there["report"][0]["slice_key"] = "S99"
+    other = cases(0.0)
+    other["report"][0]["slice_key"] = "S99"
     with pytest.raises(LssError, match=r"compare_with: run-0 was tested on other slices.*same cohort, split"):
-        compare_runs(cases(0.0), there, bootstrap, "run-0")
+        compare_runs(cases(0.0), other, bootstrap, "run-0")
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_other_slices_are_refused(bootstrap: PatientBootstrap) -> None:
      ("segmentation", {"tn": 56}), ("report", {"reference": "Mild."})],
 )  # fmt: skip
 def test_other_references_are_refused(bootstrap: PatientBootstrap, task: str, change: dict[str, Any]) -> None:
-    there = copy.deepcopy(cases(0.0))
-    there[task][4] |= change
+    other = copy.deepcopy(cases(0.0))
+    other[task][4] |= change
     with pytest.raises(LssError, match=r"run-0 has another reference .* slice S04"):
-        compare_runs(cases(0.0), there, bootstrap, "run-0")
+        compare_runs(cases(0.0), other, bootstrap, "run-0")
 
 
 def test_settings_are_those_of_the_manifests() -> None:
@@ -109,9 +109,9 @@ def test_settings_are_those_of_the_manifests() -> None:
     here = settings_of(manifests)
     assert here == {"seed": 3, "ingest": {"unknown_level": "note"}, "train": {"gamma": 2.0, "pid": {"kp": 0.1}},
                     "evaluate": {"interval": "bca"}}  # fmt: skip
-    there = copy.deepcopy(here)
-    there["train"] = {"gamma": 0.75, "pid": {"kp": 0.1}, "heads": 8}
-    assert changed_settings(here, there) == [
+    other = copy.deepcopy(here)
+    other["train"] = {"gamma": 0.75, "pid": {"kp": 0.1}, "heads": 8}
+    assert changed_settings(here, other) == [
         {"setting": "train.gamma", "here": "2.0", "there": "0.75"},
         {"setting": "train.heads", "here": "absent", "there": "8"},
     ]

@@ -128,7 +128,7 @@ def timed(folder: Path, verb: tuple[str, ...]) -> float:
 
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file but the owner's private lists, which hold files' times; of a manifest without its times."""
-    found = {}
+    result = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not {"logs", "private"} & set(path.relative_to(folder).parts):
             content = path.read_bytes()
@@ -136,8 +136,8 @@ def digests(folder: Path) -> dict[str, str]:
             if name.startswith("results/manifests/"):
                 whole = json.loads(content)
                 content = json.dumps({key: value for key, value in whole.items() if key not in TIMES}).encode()
-            found[name] = hashlib.sha256(content).hexdigest()
-    return found
+            result[name] = hashlib.sha256(content).hexdigest()
+    return result
 
 
 def strays(folder: Path) -> list[str]:

@@ -64,13 +64,13 @@ def test_killed_and_run_again(stage: str, undisturbed: tuple[Path, dict[str, lis
             if code == 0:  # it has fewer moments: the rest at random
                 break
             killed, share = killed + 1, share - 1
-            found = digests_of_finished(project)
-            assert {name: hashed for name, hashed in found.items() if whole.get(name) != hashed} == {}
+            result = digests_of_finished(project)
+            assert {name: hashed for name, hashed in result.items() if whole.get(name) != hashed} == {}
         for _ in range(share):
             number = draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
             killed += run(project, verb, after=(draw.uniform(0, duration), number)) != 0
-            found = digests_of_finished(project)
-            assert {name: hashed for name, hashed in found.items() if whole.get(name) != hashed} == {}
+            result = digests_of_finished(project)
+            assert {name: hashed for name, hashed in result.items() if whole.get(name) != hashed} == {}
         timed(project, verb)
     after = digests(project)
     assert {name: hashed for name, hashed in after.items() if whole[name] != hashed} == {}

@@ -51,8 +51,8 @@ def test_everything_is_the_same(name: str, made: dict[str, Path]) -> None:
 
 def digests_below(project: Path, root: str) -> dict[str, str]:
     """Digests of what the chain makes; the owner's private lists hold times of files."""
-    found = digests(project)
-    return {name: hashed for name, hashed in found.items() if name.startswith(f"{root}/") and "/private/" not in name}
+    result = digests(project)
+    return {name: hashed for name, hashed in result.items() if name.startswith(f"{root}/") and "/private/" not in name}
 
 
 def test_nothing_is_left_beside_and_dvc_is_clean(made: dict[str, Path]) -> None:

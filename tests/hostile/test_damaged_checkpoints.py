@@ -30,11 +30,11 @@ def loaded(folder: Path, content: bytes) -> object:
     task = ToyTask()
     optimiser = torch.optim.AdamW(task.parameter_groups(), fused=True)
     before = {name: tensor.clone() for name, tensor in task.module.state_dict().items()}
-    found = load_checkpoint(folder, "key", task.module, optimiser)
-    if found is None:
+    result = load_checkpoint(folder, "key", task.module, optimiser)
+    if result is None:
         assert all(torch.equal(before[name], tensor) for name, tensor in task.module.state_dict().items())
         assert not optimiser.state_dict()["state"]
-    return found
+    return result
 
 
 def with_header(whole: bytes, change: Callable[[dict[str, str]], object]) -> bytes:
@@ -81,8 +81,8 @@ CASES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_changed_checkpoint(name: str, whole: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    change, said = CASES[name]
+    change, stated = CASES[name]
     assert change(whole) != whole
     assert loaded(tmp_path, change(whole)) is None
     message = capsys.readouterr().err
-    assert message.startswith(f"{tmp_path / NAME}: ") and said in message and "training starts" in message
+    assert message.startswith(f"{tmp_path / NAME}: ") and stated in message and "training starts" in message

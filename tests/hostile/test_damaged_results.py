@@ -40,11 +40,11 @@ CARDS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", CARDS)
 def test_junk_in_a_models_card(name: str, tmp_path: Path) -> None:
-    value, said = CARDS[name]
+    value, message = CARDS[name]
     (tmp_path / CONFIG).write_text(json.dumps(value))
     with pytest.raises(LssError) as error:
         read_card(tmp_path)
-    assert str(error.value).startswith(f"{tmp_path / CONFIG}: ") and said in str(error.value)
+    assert str(error.value).startswith(f"{tmp_path / CONFIG}: ") and message in str(error.value)
     assert "erun its training" in str(error.value)
 
 

@@ -89,12 +89,12 @@ VALUES: dict[str, tuple[str, Any, str]] = {
 
 @pytest.mark.parametrize("name", VALUES)
 def test_impossible_value_in_a_shard(name: str, tmp_path: Path) -> None:
-    column, value, said = VALUES[name]
+    column, value, message = VALUES[name]
     path = tmp_path / "train-00.parquet"
     pq.write_table(pa.Table.from_pylist([shard_row(0), shard_row(1) | {column: value}], schema=SHARD), path)
     with pytest.raises(LssError, match="row group 0: row 1, ") as error:
         ShardReader([path])[0]
-    assert said in str(error.value) and "rerun its stage" in str(error.value)
+    assert message in str(error.value) and "rerun its stage" in str(error.value)
 
 
 def _other_type(path: Path) -> None:
@@ -129,12 +129,12 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_file_that_is_no_shard(name: str, tmp_path: Path) -> None:
-    make, said = FILES[name]
+    make, message = FILES[name]
     path = tmp_path / "val-01.parquet"
     make(path)
     with pytest.raises(LssError) as error:
         list(ShardReader([path]).iterate(range(1)))
-    assert str(error.value).startswith(f"{path}: ") and said in str(error.value)
+    assert str(error.value).startswith(f"{path}: ") and message in str(error.value)
     assert "shards" in str(error.value) or "rerun its stage" in str(error.value)
 
 

@@ -119,13 +119,13 @@ def zip_of_text() -> bytes:
 @pytest.mark.parametrize("name", ODD)
 @pytest.mark.parametrize("file", ["pytorch_model.bin", "weights.pt"])
 def test_odd_pickle_is_not_converted(name: str, file: str, tmp_path: Path) -> None:
-    make, said = ODD[name]
+    make, message = ODD[name]
     folder, mark = tmp_path / "published", tmp_path / "mark"
     folder.mkdir()
     (folder / file).write_bytes(make(mark))
     with pytest.raises(LssError) as error:
         convert_pickled(folder)
-    assert str(error.value).startswith(f"{folder / file}: ") and said in str(error.value)
+    assert str(error.value).startswith(f"{folder / file}: ") and message in str(error.value)
     assert [path.name for path in folder.iterdir()] == [file] and not mark.exists()
     assert not (tmp_path / "escape.txt").exists()
 
@@ -142,10 +142,10 @@ INDICES: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", INDICES)
 def test_odd_index_of_pickles(name: str, tmp_path: Path) -> None:
-    index, said = INDICES[name]
+    index, message = INDICES[name]
     (tmp_path / "pytorch_model.bin").write_bytes(_saved({"w": torch.ones(2)}))
     (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
     with pytest.raises(LssError) as error:
         convert_pickled(tmp_path)
-    assert "pytorch_model.bin.index.json: " in str(error.value) and said in str(error.value)
+    assert "pytorch_model.bin.index.json: " in str(error.value) and message in str(error.value)
     assert not list(tmp_path.glob("*.safetensors"))

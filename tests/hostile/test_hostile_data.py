@@ -45,13 +45,13 @@ def read(name: str, folder: Path) -> None:
         )  # fmt: skip
         rows = pq.read_table(out / "rejects.parquet").to_pylist()
         patients = len(set(pq.read_table(out / "slices.parquet", columns=["patient_key"])["patient_key"].to_pylist()))
-        said = {"rejects": [f"{row['reason']}: {row['detail']}" for row in rows], "patients": patients}
+        message = {"rejects": [f"{row['reason']}: {row['detail']}" for row in rows], "patients": patients}
     except LssError as error:
-        said = {"error": str(error)}
+        message = {"error": str(error)}
     except BaseException:
-        said = {"traceback": traceback.format_exc()}
-    said["memory"] = _memory("VmHWM") - before
-    (folder / "said.json").write_text(json.dumps(said))
+        message = {"traceback": traceback.format_exc()}
+    message["memory"] = _memory("VmHWM") - before
+    (folder / "said.json").write_text(json.dumps(message))
 
 
 def _hangs(*_: object) -> None:
@@ -81,15 +81,15 @@ def test_bad_input_is_named_and_does_no_harm(name: str, tmp_path: Path, monkeypa
         read(name, tmp_path)
     finally:
         signal.alarm(0)
-    said = json.loads((tmp_path / "said.json").read_text())
-    assert "traceback" not in said, said["traceback"]
-    assert said["memory"] < BYTES, f"takes {said['memory'] >> 20} MiB"
+    message = json.loads((tmp_path / "said.json").read_text())
+    assert "traceback" not in message, message["traceback"]
+    assert message["memory"] < BYTES, f"takes {message['memory'] >> 20} MiB"
     assert {path.name for path in tmp_path.iterdir()} == {"raw", "work", "out", "said.json"}
     assert not any((tmp_path / "work").iterdir())
-    if "error" in said:
-        assert re.search(case.expected, said["error"]), said["error"]
+    if "error" in message:
+        assert re.search(case.expected, message["error"]), message["error"]
         assert not any((tmp_path / "out").iterdir())
         return
-    told = [reason for reason in said["rejects"] if not re.match("images without a note|no image file", reason)]
-    assert re.search(case.expected, "\n".join(told)), told
-    assert said["patients"] >= 1
+    messages = [reason for reason in message["rejects"] if not re.match("images without a note|no image file", reason)]
+    assert re.search(case.expected, "\n".join(messages)), messages
+    assert message["patients"] >= 1

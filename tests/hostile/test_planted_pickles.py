@@ -120,7 +120,7 @@ UNSAFE = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpick
 
 def test_no_module_reads_pickles(project_root: Path) -> None:
     """By the source itself: no such import, torch.load with weights_only alone, YAML by its safe loaders."""
-    found = []
+    result = []
     for path in sorted((project_root / "lss").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -134,5 +134,5 @@ def test_no_module_reads_pickles(project_root: Path) -> None:
                 or called in ("yaml.load", "yaml.unsafe_load", "yaml.full_load", "pd.read_pickle", "eval", "exec")
                 or options.get("trust_remote_code", "False") != "False"
             ):
-                found.append(f"{path.relative_to(project_root)}:{node.lineno}")  # type: ignore[attr-defined]
-    assert found == []
+                result.append(f"{path.relative_to(project_root)}:{node.lineno}")  # type: ignore[attr-defined]
+    assert result == []

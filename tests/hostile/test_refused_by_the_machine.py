@@ -158,9 +158,11 @@ def test_a_worker_that_the_kernel_kills(capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setattr(lss.cli, "app", verb)
     with pytest.raises(SystemExit):
         lss.cli.main()
-    said = capsys.readouterr().err
-    assert said.startswith("lss: a worker process was killed, most often by the kernel: out of memory. Work with fewer")
-    assert "what is finished stays" in said
+    message = capsys.readouterr().err
+    assert message.startswith(
+        "lss: a worker process was killed, most often by the kernel: out of memory. Work with fewer"
+    )
+    assert "what is finished stays" in message
 
 
 def test_a_limit_of_memory_is_named() -> None:

@@ -52,7 +52,7 @@ def test_the_second_writer_is_refused_and_the_first_goes_on(kind: str, tmp_path:
     first.join()
     assert first.exitcode == 0
     assert (path if kind == "file" else path / "a").read_text() == "first"
-    assert [found.name for found in tmp_path.iterdir()] == ["made"]
+    assert [result.name for result in tmp_path.iterdir()] == ["made"]
     _write_at_once(path, kind)  # now that it has ended
     assert (path if kind == "file" else path / "a").read_text() == "second"
 
@@ -66,7 +66,7 @@ def test_a_killed_writer_holds_nothing(kind: str, tmp_path: Path) -> None:
     os.kill(first.pid, signal.SIGKILL)
     first.join()
     _write_at_once(path, kind)
-    assert [found.name for found in tmp_path.iterdir()] == ["made"]
+    assert [result.name for result in tmp_path.iterdir()] == ["made"]
 
 
 def _hold(folder: Path, held: Event, let_go: Event) -> None:

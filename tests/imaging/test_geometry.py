@@ -97,8 +97,8 @@ def test_the_centre_of_a_mask_stays_within_half_a_pixel(pixels: int, grid: int) 
 
 @given(views, st.tuples(sides, sides), st.lists(st.tuples(st.floats(-9, 99), st.floats(-9, 99)), min_size=1))
 def test_points_go_to_the_grid_and_back(view: FieldOfView, grid: tuple[int, int], points: list[tuple]) -> None:
-    there = view.points_to_grid(np.array(points), grid)
-    np.testing.assert_allclose(view.points_from_grid(there, grid), points, atol=1e-6)
+    other = view.points_to_grid(np.array(points), grid)
+    np.testing.assert_allclose(view.points_from_grid(other, grid), points, atol=1e-6)
 
 
 def test_corners_of_the_grid_are_corners_of_the_field_of_view() -> None:
@@ -153,10 +153,10 @@ def test_a_mask_of_the_grid_lies_in_the_patient_where_it_was_drawn(degrees: floa
     mask = disc(320, (150.0, 171.0), 14)
     view = field_of_view(mask.shape, plane.spacing_mm, (147.0, 160.0), 88.0)
     target = view.mask_to_grid(mask, (96, 96))
-    found = plane.to_patient(view.points_from_grid(np.argwhere(target), (96, 96))).mean(axis=0)
+    result = plane.to_patient(view.points_from_grid(np.argwhere(target), (96, 96))).mean(axis=0)
     by_hand = np.array(plane.origin_mm) + 171 * 0.65 * np.array(plane.row_direction)
     by_hand += 150 * 0.7 * np.array(plane.column_direction)
-    assert np.linalg.norm(found - by_hand) < 0.5 * 88 / 96
+    assert np.linalg.norm(result - by_hand) < 0.5 * 88 / 96
     back = view.mask_from_grid(target, (320, 320))
     assert 2 * (back & mask).sum() / (back.sum() + mask.sum()) > 0.9
 

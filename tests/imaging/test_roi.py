@@ -91,5 +91,5 @@ def test_found_on_every_real_axial_slice(shared, weighting: str) -> None:
 
 def test_most_real_sagittal_slices_are_refused(shared) -> None:
     files = sorted((shared / "data/mendeley-lss-png/sagittal_t2").glob("*.png"))
-    found = [region_of_interest(cv2.imread(str(f), 0).astype(np.uint16), 0.573, 0.573).detected for f in files]
-    assert np.mean(found) < 0.15
+    result = [region_of_interest(cv2.imread(str(f), 0).astype(np.uint16), 0.573, 0.573).detected for f in files]
+    assert np.mean(result) < 0.15

@@ -28,8 +28,8 @@ def test_every_altered_copy_of_real_slices_is_found(shared: Path) -> None:
         for name, change in CHANGES.items():
             altered = [thumbnail(change(image.copy())) for image in images[:count]]
             for first, second in ((altered, known), (known, altered)):
-                found = {(copy.first, copy.second) for copy in find_copies(first, second, BITS)}
-                assert {(index, index) for index in range(count)} <= found, (folder, name)
+                result = {(copy.first, copy.second) for copy in find_copies(first, second, BITS)}
+                assert {(index, index) for index in range(count)} <= result, (folder, name)
 
 
 def test_different_patients_are_never_one(shared: Path) -> None:

@@ -101,9 +101,9 @@ def test_whatever_the_settings(
     study(tmp_path, params, params.shards, params.pseudo_mask)
     shard = tmp_path / "test-01.parquet"
     [stored] = rows_of(shard)
-    said = Preparation.of(read_settings_of(shard), shard)
-    assert said.shards == params.shards and said.pseudo_mask == params.pseudo_mask
-    prepared = prepare_slice(as_read("t0"), said)
+    message = Preparation.of(read_settings_of(shard), shard)
+    assert message.shards == params.shards and message.pseudo_mask == params.pseudo_mask
+    prepared = prepare_slice(as_read("t0"), message)
     assert encode_png(prepared.image) == stored["image"]["bytes"]
     assert (prepared.region_share, prepared.canal_column) == (stored["region_share"], stored["canal_column"])
 
@@ -112,10 +112,10 @@ def test_whatever_the_settings(
 def test_predictions_are_those_of_the_stage(chain: Path, project_root: Path, task: str) -> None:
     bundle, params = load(chain, task), settings(project_root).predict
     [stage] = rows_of(chain / f"{task}.parquet")
-    [found] = bundle.predict(
+    [result] = bundle.predict(
         bundle.batch([bundle.prepare(as_read("t0"))]), writing=params, seed=3, exchange=predict.EXCHANGES
     )
-    own = predict.prediction_row(stage | {"report": stage.get("reference")}, found)
+    own = predict.prediction_row(stage | {"report": stage.get("reference")}, result)
     write_parquet(chain / "own.parquet", [own], predict.SCHEMAS[task])  # in the precision of the table
     assert rows_of(chain / "own.parquet") == [stage]
 
@@ -124,11 +124,11 @@ def test_several_slices_at_once(chain: Path) -> None:
     bundle = load(chain, "segmentation")
     prepared = [bundle.prepare(as_read(key)) for key in ("t0", "v0", "u0")]
     together = bundle.predict(bundle.batch(prepared))
-    for one, found in zip(prepared, together, strict=True):
+    for one, result in zip(prepared, together, strict=True):
         [alone] = bundle.predict(bundle.batch([one]))
-        assert isinstance(alone, MaskPrediction) and isinstance(found, MaskPrediction)
-        assert found.mask.shape == (32, 32) and found.attention.sum() == pytest.approx(1, abs=1e-4)
-        assert (found.mask != alone.mask).mean() < 0.005  # a batch rounds otherwise
+        assert isinstance(alone, MaskPrediction) and isinstance(result, MaskPrediction)
+        assert result.mask.shape == (32, 32) and result.attention.sum() == pytest.approx(1, abs=1e-4)
+        assert (result.mask != alone.mask).mean() < 0.005  # a batch rounds otherwise
     [graded] = load(chain, "classification").predict(bundle.batch(prepared[:1]))
     assert isinstance(graded, GradePrediction) and sum(graded.probabilities.values()) == pytest.approx(1)
 
@@ -166,6 +166,6 @@ def test_a_model_that_must_be_told_the_grade_reads_no_new_image(chain: Path) -> 
     from dataclasses import replace
 
     bundle = load(chain, "segmentation")
-    told = replace(bundle, card=replace(bundle.card, leak=True))
+    messages = replace(bundle, card=replace(bundle.card, leak=True))
     with pytest.raises(LssError, match="oracle"):
-        told.batch([bundle.prepare(as_read("t0"))])
+        messages.batch([bundle.prepare(as_read("t0"))])

@@ -44,9 +44,9 @@ def test_discs_of_a_phantom_lie_where_they_were_drawn(usual) -> None:
     slices, _, truth = usual
     spine = find_spine(slices)
     assert spine is not None and not spine.doubts
-    found = {disc.level: disc for disc in spine.discs if disc.level}
-    assert {"L2-L3", "L3-L4", "L4-L5", "L5-S1"} <= set(found)
-    for level, disc in found.items():
+    result = {disc.level: disc for disc in spine.discs if disc.level}
+    assert {"L2-L3", "L3-L4", "L4-L5", "L5-S1"} <= set(result)
+    for level, disc in result.items():
         centre_3, tilt = truth[level]
         normal_3 = np.array([0, -np.sin(np.radians(tilt)), np.cos(np.radians(tilt))])
         assert abs((disc.centre_3 - centre_3) @ normal_3) < 3  # across the disc; it is 5 to 13 mm high

@@ -88,20 +88,20 @@ def test_the_validator_of_the_profiles_passes_it_offline(crate: Path, tmp_path: 
 
 
 def test_every_job_is_an_action_with_what_it_read_and_wrote(crate: Path) -> None:
-    found = entities(crate)
+    result = entities(crate)
     run = crate.parent
     manifests = [path.relative_to(run).as_posix() for path in (run / "results/manifests").rglob("*.json")]
-    assert {f"#job-{manifest}" for manifest in manifests} <= found.keys()
-    train = found["#job-results/manifests/train/smolvlm-report-focal.json"]
+    assert {f"#job-{manifest}" for manifest in manifests} <= result.keys()
+    train = result["#job-results/manifests/train/smolvlm-report-focal.json"]
     shard = hashlib.sha256((run / "data/shards/train-00.parquet").read_bytes()).hexdigest()
     assert {"@id": f"#sha256-{shard}"} in train["object"]
-    assert found[f"#sha256-{shard}"]["name"] == "data/shards/train-00.parquet"
+    assert result[f"#sha256-{shard}"]["name"] == "data/shards/train-00.parquet"
     table = "results/tables/table2_segmentation.csv"
-    assert {"@id": table} in found["#job-results/manifests/tables.json"]["result"]
-    assert found[table]["sha256"] == hashlib.sha256((crate / table).read_bytes()).hexdigest()
-    for entity in found.values():
+    assert {"@id": table} in result["#job-results/manifests/tables.json"]["result"]
+    assert result[table]["sha256"] == hashlib.sha256((crate / table).read_bytes()).hexdigest()
+    for entity in result.values():
         for key in ("object", "result", "mentions"):
-            assert all(reference["@id"] in found for reference in entity.get(key, []) if isinstance(reference, dict))
+            assert all(reference["@id"] in result for reference in entity.get(key, []) if isinstance(reference, dict))
 
 
 def test_it_holds_no_data_of_patients_and_no_name_of_a_raw_file(crate: Path) -> None:

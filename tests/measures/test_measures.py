@@ -45,21 +45,22 @@ def picture(sac_level: float, fat_level: float, half_height: float, half_width: 
 def test_area_and_diameter_of_a_rectangle(spacing: tuple[float, float]) -> None:
     mask = np.zeros((50, 60), bool)
     mask[10:30, 15:45] = True
-    found = measure_sac(mask, spacing, wall_mm=0.5, bias_mm=0.0)
-    assert found is not None
-    assert found.area_mm2.value == pytest.approx(20 * 30 * spacing[0] * spacing[1])
-    assert found.diameter_mm.value == pytest.approx(20 * spacing[0])
-    assert (found.diameter_mm.low, found.diameter_mm.high) == pytest.approx((20 * spacing[0] - 1, 20 * spacing[0] + 1))
-    assert found.ends_22 == pytest.approx(np.array([[9.5, 29.5], [29.5, 29.5]]))
+    result = measure_sac(mask, spacing, wall_mm=0.5, bias_mm=0.0)
+    assert result is not None
+    assert result.area_mm2.value == pytest.approx(20 * 30 * spacing[0] * spacing[1])
+    assert result.diameter_mm.value == pytest.approx(20 * spacing[0])
+    ends = (result.diameter_mm.low, result.diameter_mm.high)
+    assert ends == pytest.approx((20 * spacing[0] - 1, 20 * spacing[0] + 1))
+    assert result.ends_22 == pytest.approx(np.array([[9.5, 29.5], [29.5, 29.5]]))
 
 
 def test_interval_of_a_circle_is_that_of_the_next_larger_and_smaller() -> None:
     """A wall displaced by w makes a circle of radius r + w: its area grows by about w times the outline."""
-    found = measure_sac(ellipse(80, 90, 10, 10), SPACING, wall_mm=0.5, bias_mm=0.0)
-    assert found is not None
-    assert found.area_mm2.value == pytest.approx(np.pi * 100, rel=0.01)
-    assert found.area_mm2.high == pytest.approx(np.pi * 10.5**2, rel=0.02)
-    assert found.area_mm2.low == pytest.approx(np.pi * 9.5**2, rel=0.02)
+    result = measure_sac(ellipse(80, 90, 10, 10), SPACING, wall_mm=0.5, bias_mm=0.0)
+    assert result is not None
+    assert result.area_mm2.value == pytest.approx(np.pi * 100, rel=0.01)
+    assert result.area_mm2.high == pytest.approx(np.pi * 10.5**2, rel=0.02)
+    assert result.area_mm2.low == pytest.approx(np.pi * 9.5**2, rel=0.02)
 
 
 def test_bias_is_taken_off_and_an_empty_mask_has_no_measure() -> None:
@@ -76,10 +77,10 @@ def test_bias_is_taken_off_and_an_empty_mask_has_no_measure() -> None:
 def test_a_sac_in_fat_is_found_from_a_point_near_it(
     half_height: float, half_width: float, off: tuple[int, int]
 ) -> None:
-    found = find_sac(picture(1500, 1000, half_height, half_width), region(80 + off[0], 90 + off[1]), SPACING)
+    result = find_sac(picture(1500, 1000, half_height, half_width), region(80 + off[0], 90 + off[1]), SPACING)
     truth = ellipse(80, 90, half_height, half_width)
-    assert found is not None
-    assert 2 * (found.mask & truth).sum() / (found.mask.sum() + truth.sum()) > 0.88
+    assert result is not None
+    assert 2 * (result.mask & truth).sum() / (result.mask.sum() + truth.sum()) > 0.88
 
 
 def test_outline_does_not_depend_on_the_receiver_gain() -> None:
@@ -92,8 +93,8 @@ def test_outline_does_not_depend_on_the_receiver_gain() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_and_blank_slices_have_no_sac(seed: int) -> None:
     noise = generator(seed, "noise").integers(0, 1500, SHAPE).astype(np.uint16)
-    found = find_sac(noise, region(80, 90), SPACING)
-    assert found is None
+    result = find_sac(noise, region(80, 90), SPACING)
+    assert result is None
     assert find_sac(np.zeros(SHAPE, np.uint16), region(80, 90), SPACING) is None
 
 
@@ -109,8 +110,8 @@ def test_noise_and_blank_slices_have_no_sac(seed: int) -> None:
     ],
 )
 def test_cutoffs(value: Interval, cutoffs_of: tuple[Cutoff, ...], name: str | None, open_question: bool) -> None:
-    found, doubtful = crossed(value, cutoffs_of)
-    assert (found.name if found else None, doubtful) == (name, open_question)
+    result, doubtful = crossed(value, cutoffs_of)
+    assert (result.name if result else None, doubtful) == (name, open_question)
 
 
 def test_obliquity_is_the_angle_of_the_planes_whatever_the_normals_point() -> None:
@@ -122,9 +123,9 @@ def test_obliquity_is_the_angle_of_the_planes_whatever_the_normals_point() -> No
 
 
 def test_change_adds_the_errors_of_both_studies() -> None:
-    found = change(Interval(70, 64, 76), Interval(100, 92, 108))
-    assert found.words == "smaller"
-    assert (found.difference.low, found.difference.high) == pytest.approx((-40, -20))
+    result = change(Interval(70, 64, 76), Interval(100, 92, 108))
+    assert result.words == "smaller"
+    assert (result.difference.low, result.difference.high) == pytest.approx((-40, -20))
     assert change(Interval(100, 92, 108), Interval(70, 64, 76)).words == "larger"
 
 

@@ -36,20 +36,20 @@ def test_mean_equals_a_plain_loop_over_the_draws() -> None:
         drawn = [v for p, n in zip(names, weights, strict=True) for _ in range(int(n))
                  for v, owner in zip(values, patients, strict=True) if owner == p]  # fmt: skip
         means.append(np.mean(drawn))
-    found = bootstrap.mean(values)
-    assert found.value == pytest.approx(values.mean())
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.05, 0.95])))
-    assert (found.n, found.patients) == (40, 7)
+    result = bootstrap.mean(values)
+    assert result.value == pytest.approx(values.mean())
+    assert (result.low, result.high) == pytest.approx(tuple(np.quantile(means, [0.05, 0.95])))
+    assert (result.n, result.patients) == (40, 7)
 
 
 def test_bca_same_as_scipy_where_each_patient_has_one_case() -> None:
     values = np.random.default_rng(2).gamma(2.0, size=60)
     bootstrap = PatientBootstrap([f"{index:02d}" for index in range(60)], 20_000, 0.95, 1, "bca")
-    found = bootstrap.mean(values)
+    result = bootstrap.mean(values)
     expected = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=3).confidence_interval
     spread = expected.high - expected.low
-    assert found.low == pytest.approx(expected.low, abs=0.03 * spread)
-    assert found.high == pytest.approx(expected.high, abs=0.03 * spread)
+    assert result.low == pytest.approx(expected.low, abs=0.03 * spread)
+    assert result.high == pytest.approx(expected.high, abs=0.03 * spread)
 
 
 def test_seeded_and_paired() -> None:
@@ -71,9 +71,9 @@ def test_a_difference_is_paired() -> None:
     first, second = shared + random.normal(0.3, 0.1, 45), shared
     bootstrap = PatientBootstrap(patients, 500, 0.95, 3)
     columns = bootstrap.resampled_means({"first": first, "second": second})
-    found = bootstrap.estimate_of(columns["first"].minus(columns["second"]))
-    np.testing.assert_allclose(found[:6], bootstrap.mean(first - second)[:6], atol=1e-12)
-    assert found.high - found.low < 0.3 * (bootstrap.mean(first).high - bootstrap.mean(first).low)
+    result = bootstrap.estimate_of(columns["first"].minus(columns["second"]))
+    np.testing.assert_allclose(result[:6], bootstrap.mean(first - second)[:6], atol=1e-12)
+    assert result.high - result.low < 0.3 * (bootstrap.mean(first).high - bootstrap.mean(first).low)
 
 
 def _mean(weights: np.ndarray, bootstrap: PatientBootstrap, values: np.ndarray) -> np.ndarray:
@@ -98,8 +98,8 @@ def test_degenerate_input() -> None:
 def test_five_patients_are_enough_and_four_are_not() -> None:
     values = np.arange(20.0)
     for patients, words in ((4, TOO_FEW_PATIENTS), (5, "bca")):
-        found = PatientBootstrap([str(case % patients) for case in range(20)], 200, 0.95, 0).mean(values)
-        assert found.interval == words and np.isnan(found.low) == (patients == 4)
+        result = PatientBootstrap([str(case % patients) for case in range(20)], 200, 0.95, 0).mean(values)
+        assert result.interval == words and np.isnan(result.low) == (patients == 4)
 
 
 def test_the_calibration_error_s_interval_does_not_collapse() -> None:
@@ -110,9 +110,9 @@ def test_the_calibration_error_s_interval_does_not_collapse() -> None:
     correct = np.arange(108) % 4 > 0
     correct[random.integers(0, 108, 2)] ^= True
     bootstrap = PatientBootstrap(patients, 1000, 0.95, 0)
-    found = bootstrap.estimate(ece_statistic(bootstrap, confidence, correct), method="shifted")
-    assert found.interval == "shifted" and 0 <= found.low <= found.value <= found.high
-    assert found.high - found.low > 0.01
+    result = bootstrap.estimate(ece_statistic(bootstrap, confidence, correct), method="shifted")
+    assert result.interval == "shifted" and 0 <= result.low <= result.value <= result.high
+    assert result.high - result.low > 0.01
 
 
 def test_divide_gives_nan_only_where_the_denominator_is_zero() -> None:
@@ -130,8 +130,8 @@ def test_coverage_by_simulation(method: Method) -> None:
     for _ in range(repetitions):
         of_patient = random.normal(0, 1, patients)
         values = np.repeat(of_patient, images) + random.normal(0, 0.5, patients * images)
-        found = bootstrap.mean(values)
-        covered += found.low <= 0 <= found.high
+        result = bootstrap.mean(values)
+        covered += result.low <= 0 <= result.high
     assert 0.93 <= covered / repetitions <= 0.97
 
 

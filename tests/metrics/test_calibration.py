@@ -17,9 +17,9 @@ def test_ece_same_as_torchmetrics() -> None:
     confidence = random.uniform(0, 1, 400)
     correct = random.random(400) < confidence**2
     bootstrap = PatientBootstrap([str(index % 20) for index in range(400)], 100, 0.95, 0)
-    found = ece_statistic(bootstrap, confidence, correct)(np.ones((1, 20)))[0]
+    result = ece_statistic(bootstrap, confidence, correct)(np.ones((1, 20)))[0]
     expected = binary_calibration_error(torch.tensor(confidence), torch.tensor(correct).int(), n_bins=10)
-    assert found == pytest.approx(float(expected), abs=1e-6)
+    assert result == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_ece_of_a_draw_is_that_of_the_cases_drawn() -> None:
@@ -41,10 +41,10 @@ def test_bins_are_closed_on_the_right() -> None:
 
 
 def test_reliability_by_hand() -> None:
-    found = reliability(np.array([0.92, 0.98, 0.55]), np.array([True, False, True]))
-    np.testing.assert_allclose(found.confidence, [0.55, 0.95])
-    np.testing.assert_allclose(found.accuracy, [1.0, 0.5])
-    assert found.cases.tolist() == [1, 2]
+    result = reliability(np.array([0.92, 0.98, 0.55]), np.array([True, False, True]))
+    np.testing.assert_allclose(result.confidence, [0.55, 0.95])
+    np.testing.assert_allclose(result.accuracy, [1.0, 0.5])
+    assert result.cases.tolist() == [1, 2]
 
 
 def test_net_benefit_by_hand_and_of_treating_all() -> None:
@@ -64,7 +64,7 @@ def test_interval_of_the_net_benefit_is_that_of_the_draws() -> None:
     for weights in bootstrap.weights_DP:
         cases = np.repeat(np.arange(60), weights.astype(int)[patients])
         drawn.append(net_benefit(probability[cases], positive[cases], thresholds))
-    found = net_benefit_estimates(bootstrap, probability, positive, thresholds)
-    np.testing.assert_allclose([e.value for e in found], net_benefit(probability, positive, thresholds))
+    result = net_benefit_estimates(bootstrap, probability, positive, thresholds)
+    np.testing.assert_allclose([e.value for e in result], net_benefit(probability, positive, thresholds))
     expected = np.quantile(drawn, [0.05, 0.95], axis=0)
-    np.testing.assert_allclose([[e.low for e in found], [e.high for e in found]], expected, atol=1e-12)
+    np.testing.assert_allclose([[e.low for e in result], [e.high for e in result]], expected, atol=1e-12)

@@ -26,14 +26,14 @@ def test_same_as_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     true, answered = np.array(pairs).T
     confusion = confusion_of(true, answered)
     np.testing.assert_array_equal(confusion[:, :3], sk.confusion_matrix(true, answered, labels=[0, 1, 2]))
-    found = ours.class_metrics(confusion)
+    result = ours.class_metrics(confusion)
     arguments = {"labels": [0, 1, 2], "zero_division": 0}
     precision, recall, f1, occurs = sk.precision_recall_fscore_support(true, answered, **arguments)
-    there = occurs > 0
-    np.testing.assert_allclose(found["recall"][there], recall[there])
-    np.testing.assert_allclose(found["f1"][there], f1[there])
-    np.testing.assert_allclose(found["precision"][there], precision[there])
-    assert np.isnan(found["recall"][~there]).all()
+    other = occurs > 0
+    np.testing.assert_allclose(result["recall"][other], recall[other])
+    np.testing.assert_allclose(result["f1"][other], f1[other])
+    np.testing.assert_allclose(result["precision"][other], precision[other])
+    assert np.isnan(result["recall"][~other]).all()
     assert ours.accuracy(confusion) == pytest.approx(sk.accuracy_score(true, answered))
     if len(set(true) | set(answered)) > 1:
         assert ours.cohen_kappa(confusion) == pytest.approx(sk.cohen_kappa_score(true, answered))
@@ -51,17 +51,17 @@ def test_specificity_is_the_recall_of_the_rest(pairs: list[tuple[int, int]]) -> 
 
 def test_an_answer_of_none_is_wrong_but_no_false_alarm() -> None:
     confusion = confusion_of(np.array([0, 0, 1, 2]), np.array([0, -1, 1, -1]))
-    found = ours.class_metrics(confusion)
-    np.testing.assert_allclose(found["recall"], [0.5, 1, 0])
-    np.testing.assert_allclose(found["precision"], [1, 1, 0])
-    np.testing.assert_allclose(found["specificity"], [1, 1, 1])
+    result = ours.class_metrics(confusion)
+    np.testing.assert_allclose(result["recall"], [0.5, 1, 0])
+    np.testing.assert_allclose(result["precision"], [1, 1, 0])
+    np.testing.assert_allclose(result["specificity"], [1, 1, 1])
     assert ours.accuracy(confusion) == 0.5
 
 
 def test_a_class_that_does_not_occur_is_undefined_not_zero() -> None:
-    found = ours.class_metrics(confusion_of(np.array([0, 1]), np.array([0, 1])))
-    assert np.isnan(found["recall"][2]) and np.isnan(found["f1"][2]) and np.isnan(found["precision"][2])
-    assert np.isnan(ours.macro(found["recall"]))
+    result = ours.class_metrics(confusion_of(np.array([0, 1]), np.array([0, 1])))
+    assert np.isnan(result["recall"][2]) and np.isnan(result["f1"][2]) and np.isnan(result["precision"][2])
+    assert np.isnan(ours.macro(result["recall"]))
 
 
 def test_balanced_equals_duplicating_the_rare_classes() -> None:
@@ -118,9 +118,9 @@ def test_interval_of_the_auc_is_like_delong_s() -> None:
     auc, of_positives, of_negatives = wins.mean(), wins.mean(axis=1), wins.mean(axis=0)
     error = np.sqrt(of_positives.var(ddof=1) / len(of_positives) + of_negatives.var(ddof=1) / len(of_negatives))
     bootstrap = PatientBootstrap([f"{index:03d}" for index in range(240)], 5000, 0.95, 0, "percentile")
-    found = bootstrap.estimate(ours.auc_statistic(bootstrap, scores, positive))
-    assert found.value == pytest.approx(auc)
-    assert [found.low, found.high] == pytest.approx([auc - 1.96 * error, auc + 1.96 * error], abs=0.15 * error)
+    result = bootstrap.estimate(ours.auc_statistic(bootstrap, scores, positive))
+    assert result.value == pytest.approx(auc)
+    assert [result.low, result.high] == pytest.approx([auc - 1.96 * error, auc + 1.96 * error], abs=0.15 * error)
 
 
 def test_roc_of_one_class_only_is_empty() -> None:
@@ -143,11 +143,11 @@ def test_table_1_of_the_paper_from_its_counts(shared: Path) -> None:
         }
         hits = np.round(printed["recall"] * images)
         confusion = _any_matrix_with(images, hits, np.round(hits / printed["precision"]))
-        found = ours.class_metrics(confusion)
+        result = ours.class_metrics(confusion)
         for metric, values in printed.items():
-            np.testing.assert_array_equal(np.round(found[metric], digits), values, err_msg=f"{model} {metric}")
+            np.testing.assert_array_equal(np.round(result[metric], digits), values, err_msg=f"{model} {metric}")
             if digits == 4:
-                assert round(float(ours.macro(found[metric])), 4) == float(rows[model, metric]["macro_average"])
+                assert round(float(ours.macro(result[metric])), 4) == float(rows[model, metric]["macro_average"])
         assert round(float(ours.accuracy(confusion)), 4) == float(rows[model, "recall"]["accuracy"])
 
 

@@ -61,7 +61,7 @@ def test_tokens_do_not_depend_on_the_language_of_the_system() -> None:
     """Turkish has an i without a dot; the locale C knows no letter beyond ASCII."""
     text = "INDENTATION of the THECAL sac, Ödem \u2265 5 mm"
     script = f"from lss.metrics.language_tokens import ptb_tokenise\nprint(ascii(ptb_tokenise([{text!r}])))"
-    told = set()
+    messages = set()
     for environment in (
         {"LC_ALL": "C"},
         {"LC_ALL": "C.UTF-8"},
@@ -70,5 +70,5 @@ def test_tokens_do_not_depend_on_the_language_of_the_system() -> None:
         done = subprocess.run(
             [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
         )
-        told.add(done.stdout)
-    assert told == {"['indentation of the thecal sac \\xf6dem \\u2265 5 mm']\n"}
+        messages.add(done.stdout)
+    assert messages == {"['indentation of the thecal sac \\xf6dem \\u2265 5 mm']\n"}

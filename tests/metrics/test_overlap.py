@@ -20,10 +20,10 @@ masks = arrays(np.bool_, (2, 9, 7))
     [(24594, 46, 1467, 0.970, None), (16252, 106, 3834, 0.892, 0.805)],
 )
 def test_counts_of_the_paper_s_figure_4(tp: int, fp: int, fn: int, dice: float, iou: float | None) -> None:
-    found = overlap(PixelCounts(*map(np.array, (tp, fp, fn, 256 * 256 - tp - fp - fn))))
-    assert round(float(found["dice"]), 3) == dice
+    result = overlap(PixelCounts(*map(np.array, (tp, fp, fn, 256 * 256 - tp - fp - fn))))
+    assert round(float(result["dice"]), 3) == dice
     if iou is not None:
-        assert round(float(found["iou"]), 3) == iou
+        assert round(float(result["iou"]), 3) == iou
 
 
 def test_counts_by_hand() -> None:
@@ -37,30 +37,30 @@ def test_same_as_scikit_learn_where_both_masks_have_pixels(pair: np.ndarray) -> 
     predicted, reference = pair
     if not predicted.any() or not reference.any():
         return
-    found = overlap(pixel_counts(predicted, reference))
+    result = overlap(pixel_counts(predicted, reference))
     flat = reference.ravel(), predicted.ravel()
-    assert found["dice"] == pytest.approx(sk.f1_score(*flat, zero_division=0))
-    assert found["iou"] == pytest.approx(sk.jaccard_score(*flat, zero_division=0))
-    assert found["precision"] == pytest.approx(sk.precision_score(*flat, zero_division=0))
-    assert found["recall"] == pytest.approx(sk.recall_score(*flat, zero_division=0))
+    assert result["dice"] == pytest.approx(sk.f1_score(*flat, zero_division=0))
+    assert result["iou"] == pytest.approx(sk.jaccard_score(*flat, zero_division=0))
+    assert result["precision"] == pytest.approx(sk.precision_score(*flat, zero_division=0))
+    assert result["recall"] == pytest.approx(sk.recall_score(*flat, zero_division=0))
     if not reference.all():
-        assert found["specificity"] == pytest.approx(sk.recall_score(*flat, pos_label=False, zero_division=0))
+        assert result["specificity"] == pytest.approx(sk.recall_score(*flat, pos_label=False, zero_division=0))
 
 
 def test_same_as_monai_on_a_batch() -> None:
     random = np.random.default_rng(0)
     predicted, reference = random.random((2, 20, 32, 32)) < 0.3
-    found = overlap(pixel_counts(predicted, reference))
+    result = overlap(pixel_counts(predicted, reference))
     tensors = [torch.tensor(masks)[:, None].float() for masks in (predicted, reference)]
-    np.testing.assert_allclose(found["dice"], DiceMetric()(*tensors)[:, 0], rtol=1e-6)
-    np.testing.assert_allclose(found["iou"], MeanIoU()(*tensors)[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(result["dice"], DiceMetric()(*tensors)[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(result["iou"], MeanIoU()(*tensors)[:, 0], rtol=1e-6)
 
 
 @given(masks)
 def test_bounds_and_relation_of_dice_and_iou(pair: np.ndarray) -> None:
-    found = overlap(pixel_counts(*pair))
-    assert all(0 <= value <= 1 for value in found.values())
-    assert found["iou"] == pytest.approx(found["dice"] / (2 - found["dice"]))
+    result = overlap(pixel_counts(*pair))
+    assert all(0 <= value <= 1 for value in result.values())
+    assert result["iou"] == pytest.approx(result["dice"] / (2 - result["dice"]))
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_bounds_and_relation_of_dice_and_iou(pair: np.ndarray) -> None:
 )
 def test_empty_masks(predicted: int, reference: int, kind: str, score: float) -> None:
     counts = pixel_counts(np.full((4, 4), predicted, bool), np.full((4, 4), reference, bool))
-    found = overlap(counts)
+    result = overlap(counts)
     assert emptiness(counts) == kind
-    assert [found[name] for name in ("dice", "iou", "precision", "recall")] == [score] * 4
+    assert [result[name] for name in ("dice", "iou", "precision", "recall")] == [score] * 4
 
 
 def test_unequal_shapes_are_refused() -> None:

@@ -22,12 +22,12 @@ def right(both: int, only_first: int, only_second: int, neither: int) -> tuple[n
 @pytest.mark.parametrize("counts", [(20, 5, 1, 4), (50, 40, 22, 9), (3, 0, 7, 0), (10, 12, 12, 1), (9, 24, 0, 1)])
 def test_mcnemar_same_as_statsmodels(counts: tuple[int, int, int, int]) -> None:
     both, only_first, only_second, neither = counts
-    found = mcnemar(*right(*counts))
+    result = mcnemar(*right(*counts))
     exact = only_first + only_second < 25
     expected = statsmodels_mcnemar([[both, only_first], [only_second, neither]], exact=exact, correction=True)
-    assert found.p == pytest.approx(expected.pvalue)
-    assert ("exact" in found.test) == exact
-    assert (found.first_better, found.second_better, found.ties) == (only_first, only_second, both + neither)
+    assert result.p == pytest.approx(expected.pvalue)
+    assert ("exact" in result.test) == exact
+    assert (result.first_better, result.second_better, result.ties) == (only_first, only_second, both + neither)
 
 
 def test_mcnemar_without_a_difference() -> None:
@@ -37,12 +37,12 @@ def test_mcnemar_without_a_difference() -> None:
 def test_wilcoxon_by_hand() -> None:
     """Differences 0, 1, 2, 3, -4: Pratt ranks 1 (left out), 2, 3, 4, 5; W+ = 9, W- = 5."""
     first = np.array([0.0, 1, 2, 3, -4])
-    found = wilcoxon(first, np.zeros(5))
+    result = wilcoxon(first, np.zeros(5))
     mean = (5 * 6 - 1 * 2) / 4
     variance = (5 * 6 * 11 - 1 * 2 * 3) / 24
     expected = 2 * stats.norm.cdf(-abs(9 - mean) / np.sqrt(variance))
-    assert found.p == pytest.approx(expected)
-    assert (found.first_better, found.second_better, found.ties) == (3, 1, 1)
+    assert result.p == pytest.approx(expected)
+    assert (result.first_better, result.second_better, result.ties) == (3, 1, 1)
 
 
 def test_wilcoxon_of_equal_scores_is_one() -> None:
@@ -65,9 +65,9 @@ def test_sign_flip_same_as_scipy_s_permutation_test(patients: int) -> None:
     expected = stats.permutation_test((sums, np.zeros(patients)), lambda a, b: np.sum(a - b), n_resamples=20_000,
                                       permutation_type="samples", rng=1).pvalue  # fmt: skip
     split = np.concatenate([sums / 2, sums / 2])  # two images of each patient
-    found = patient_sign_flip(split, np.tile(np.arange(patients), 2), 5)
-    assert found == pytest.approx(expected, abs=1e-12 if patients < 15 else 0.01)
-    assert found == patient_sign_flip(split, np.tile(np.arange(patients), 2), 5)
+    result = patient_sign_flip(split, np.tile(np.arange(patients), 2), 5)
+    assert result == pytest.approx(expected, abs=1e-12 if patients < 15 else 0.01)
+    assert result == patient_sign_flip(split, np.tile(np.arange(patients), 2), 5)
 
 
 def test_images_of_a_patient_do_not_count_as_independent() -> None:

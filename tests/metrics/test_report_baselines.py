@@ -92,8 +92,8 @@ def test_commonest_of_a_group_and_of_all_where_the_group_is_new():
 
 def test_nearest_image_is_sought_within_the_level():
     train = np.array([[0.0], [1.0], [5.0]])
-    found = nearest_reports(train, ["zero", "one", "five"], np.array([[0.9], [0.9]]), ["L1", "L2", "L1"], ["L1", "L9"])
-    assert found == ["zero", "one"]  # no L9 in training: among all
+    result = nearest_reports(train, ["zero", "one", "five"], np.array([[0.9], [0.9]]), ["L1", "L2", "L1"], ["L1", "L9"])
+    assert result == ["zero", "one"]  # no L9 in training: among all
 
 
 def test_partners_within_a_group_are_other_patients_of_it():

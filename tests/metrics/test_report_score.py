@@ -50,11 +50,11 @@ def test_a_wrong_report_scores_below_a_paraphrase_where_word_overlap_puts_it_abo
 def test_counts_by_hand() -> None:
     report = "Disc bulge at L4-L5. Muscle spasm. Left foraminal narrowing at L5-S1. No spinal canal stenosis."
     reference = "Mild disc bulge at L4-L5. Thick ligamentum flavum at L4-L5. No spinal canal stenosis at L4-L5."
-    found = compare_findings(report, reference, "L4-L5")
-    assert found.agreed == (("disc bulge", "L4-L5"),)
-    assert found.invented == (("foraminal narrowing", "L5-S1"), ("muscle spasm", None))
-    assert found.missed == (("thick flavum", "L4-L5"),)
-    assert found.score == pytest.approx(2 * (0.5 + 1) / (4 + 3))  # the bulge's size is said in one text only
+    result = compare_findings(report, reference, "L4-L5")
+    assert result.agreed == (("disc bulge", "L4-L5"),)
+    assert result.invented == (("foraminal narrowing", "L5-S1"), ("muscle spasm", None))
+    assert result.missed == (("thick flavum", "L4-L5"),)
+    assert result.score == pytest.approx(2 * (0.5 + 1) / (4 + 3))  # the bulge's size is said in one text only
     counts = counts_by_structure([report], [reference], ["L4-L5"])
     assert {name: of.tolist() for name, of in counts.items()} == {
         "disc bulge": [[1, 0, 0]], "foraminal narrowing": [[0, 1, 0]], "muscle spasm": [[0, 1, 0]],

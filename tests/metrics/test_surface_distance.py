@@ -26,10 +26,10 @@ def test_same_as_monai(percentile: float | None, spacing: tuple[float, float]) -
     metric = HausdorffDistanceMetric(include_background=True, percentile=percentile)
     for _ in range(25):
         predicted, reference = blob(random), blob(random)
-        found = border_distances(predicted, reference, spacing)
+        result = border_distances(predicted, reference, spacing)
         tensors = [torch.tensor(mask)[None, None].float() for mask in (predicted, reference)]
         expected = float(metric(*tensors, spacing=list(spacing)))
-        assert (found.hd95 if percentile else found.hausdorff) == pytest.approx(expected, rel=1e-5)
+        assert (result.hd95 if percentile else result.hausdorff) == pytest.approx(expected, rel=1e-5)
 
 
 def test_by_hand_in_millimetres() -> None:

@@ -66,10 +66,10 @@ def test_greedy_equals_generate(seed):
     llama = Llama(seed)
     writer = PrefixWriter(llama)
     context = _context(6, seed)
-    found = decoding.greedy(writer, context, LENGTH)
+    result = decoding.greedy(writer, context, LENGTH)
     # after END transformers pads; a report that ends early must not stop the others
     expected = _generate(llama, writer, context)
-    assert found == expected
+    assert result == expected
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -24,8 +24,10 @@ def certain(reference: str) -> np.ndarray:
 
 
 def test_statements_are_those_of_the_images_level_and_of_the_whole_spine():
-    said = {STATEMENTS[place] for place in statements_of(REFERENCE + " Disc protrusion at L3-L4.", "L4-L5").nonzero()}
-    assert said == {
+    message = {
+        STATEMENTS[place] for place in statements_of(REFERENCE + " Disc protrusion at L3-L4.", "L4-L5").nonzero()
+    }
+    assert message == {
         ("disc bulge", False, None),
         ("muscle spasm", False, None),
         ("nerve root compression", True, None),

@@ -48,8 +48,8 @@ def test_digits_are_those_a_report_states(area, digits):
 @pytest.mark.parametrize("thresholds", [Thresholds(10.0, 25.0), Thresholds(0.3, 0.3), Thresholds(-1.0, 101.0)])
 def test_grade_of_areas_on_the_device_is_that_of_the_template(thresholds):
     areas = [0.0, 0.3, 0.30000000001, 9.999999999, 10.0, 25.0, 25.000000001, 100.0]
-    found = grade_index(torch.tensor(areas, dtype=torch.float64), torch.tensor(thresholds, dtype=torch.float64))
-    assert [GRADES[index] for index in found.tolist()] == [grade_by_area(area, thresholds) for area in areas]
+    result = grade_index(torch.tensor(areas, dtype=torch.float64), torch.tensor(thresholds, dtype=torch.float64))
+    assert [GRADES[index] for index in result.tolist()] == [grade_by_area(area, thresholds) for area in areas]
 
 
 def _evidence(area: float, level: str | None = "L4-L5") -> Evidence:

@@ -102,10 +102,10 @@ def test_no_output_depends_on_the_grades_of_the_batch(image, kind, prompt):
 
 def test_the_oracle_sees_the_grade(image):
     oracle = ClassificationNetwork(PatchBackbone(), config(prompt="oracle")).eval()
-    told, told_other = oracle(image, GRADE), oracle(image, torch.tensor([2, 2, 2]))
-    assert told.attention_BHKN.shape[2] == 1 and told.grade_logits is None
-    assert not torch.allclose(told.attention_BHKN[0], told_other.attention_BHKN[0])
-    assert torch.equal(told.attention_BHKN[2], told_other.attention_BHKN[2])
+    messages, told_other = oracle(image, GRADE), oracle(image, torch.tensor([2, 2, 2]))
+    assert messages.attention_BHKN.shape[2] == 1 and messages.grade_logits is None
+    assert not torch.allclose(messages.attention_BHKN[0], told_other.attention_BHKN[0])
+    assert torch.equal(messages.attention_BHKN[2], told_other.attention_BHKN[2])
 
 
 def test_a_head_that_is_sure_of_a_grade_asks_what_the_oracle_asks(image):
@@ -137,8 +137,8 @@ def test_bank_is_centred_and_knows_level_wording_and_what_is_said():
     assert torch.equal(shuffled, own[[4, 5, 0, 1, 2, 3]])
     texts = [prompt_text(prompt, wording, level) for wording in range(TEST_WORDING + 1)
              for level in range(len(LEVELS) + 1) for prompt in GRADE_PROMPTS]  # fmt: skip
-    told = PatchBackbone().prompt_embeddings(texts)[: TEST_WORDING * len(texts) // (TEST_WORDING + 1)]
-    nothing = PatchBackbone().prompt_embeddings([""])[0] - told.mean(dim=0)
+    messages = PatchBackbone().prompt_embeddings(texts)[: TEST_WORDING * len(texts) // (TEST_WORDING + 1)]
+    nothing = PatchBackbone().prompt_embeddings([""])[0] - messages.mean(dim=0)
     assert torch.allclose(empty, nothing.expand(6, -1), atol=1e-6)
 
 

@@ -125,6 +125,6 @@ def test_similarity_is_the_score_of_equation_4_before_the_softmax(inputs):
     net = module("spatial")
     normed = layer_norm(patches, (D,))
     scores = heads(net.query(layer_norm(prompts, (W,)))) @ heads(net.key(normed)).transpose(-1, -2) / (S / HEADS) ** 0.5
-    found = net(patches, prompts)
-    assert torch.allclose(found.similarity_BKN, scores.mean(dim=1), atol=1e-5)
-    assert torch.allclose(found.attention_BHKN, scores.softmax(dim=-1), atol=1e-5)
+    result = net(patches, prompts)
+    assert torch.allclose(result.similarity_BKN, scores.mean(dim=1), atol=1e-5)
+    assert torch.allclose(result.attention_BHKN, scores.softmax(dim=-1), atol=1e-5)

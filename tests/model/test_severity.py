@@ -44,14 +44,14 @@ def test_calibration_finds_the_best_cuts_of_all(present, seed):
     grades = list(random.choice(present.split(), 25))
     centre = {"A": 1.0, "BC": 6.0, "D": 12.0}
     areas = np.array([max(0.0, random.normal(centre[grade], 4.0)) for grade in grades])
-    found = calibrate_thresholds(areas, grades)
+    result = calibrate_thresholds(areas, grades)
     cuts = np.concatenate([[areas.min() - 1], np.sort(areas) + 1e-6])
     best = max(
         _balanced_accuracy(areas, grades, Thresholds(*pair))
         for pair in itertools.combinations_with_replacement(cuts, 2)
     )
-    assert found.mild <= found.severe
-    assert _balanced_accuracy(areas, grades, found) == pytest.approx(best)
+    assert result.mild <= result.severe
+    assert _balanced_accuracy(areas, grades, result) == pytest.approx(best)
 
 
 def test_calibration_cuts_in_the_middle_of_the_gap():

@@ -34,17 +34,17 @@ def check(text: str, **changes: Any) -> ReportCheck:
 
 
 def test_a_consistent_report() -> None:
-    found = check(TEXT, area_percent=31.24, mask_grade="D", head_grade="D")
-    assert (found.text_grade, found.area_stated) == ("D", 31.2)
-    assert found.agrees_with_mask and found.agrees_with_head and not found.contradicts
-    assert found.disagreements == []
+    result = check(TEXT, area_percent=31.24, mask_grade="D", head_grade="D")
+    assert (result.text_grade, result.area_stated) == ("D", 31.2)
+    assert result.agrees_with_mask and result.agrees_with_head and not result.contradicts
+    assert result.disagreements == []
 
 
 def test_every_contradiction_is_told() -> None:
-    found = check(TEXT, area_percent=12.0, level="L3-L4", head_grade="A")
-    assert (found.agrees_with_mask, found.agrees_with_head) == (False, False)
-    assert list(found.contradictions) == ["grade", "area", "level"]
-    assert found.disagreements == [
+    result = check(TEXT, area_percent=12.0, level="L3-L4", head_grade="A")
+    assert (result.agrees_with_mask, result.agrees_with_head) == (False, False)
+    assert list(result.contradictions) == ["grade", "area", "level"]
+    assert result.disagreements == [
         "The text says D, the mask's area says B&C.",
         "The text states 31.2 %, the mask covers 12.0 %.",
         "The text is about L4-L5, the image lies at L3-L4.",
@@ -53,21 +53,21 @@ def test_every_contradiction_is_told() -> None:
 
 
 def test_the_classifier_is_no_source_of_the_text() -> None:
-    found = check(BULGE, head_grade="D")
-    assert not found.contradicts and found.disagreements == ["The text says B&C, the classifier says D."]
+    result = check(BULGE, head_grade="D")
+    assert not result.contradicts and result.disagreements == ["The text says B&C, the classifier says D."]
 
 
 def test_sentence_against_findings() -> None:
     text = "No significant spinal canal stenosis, 0.0 % of the region is affected. Bulge compressing the sac."
-    found = check(text, area_percent=0, mask_grade="A", level=None)
-    assert found.contradictions == {"findings": "The severity sentence says A, the findings say B&C."}
-    assert found.agrees_with_head is None
+    result = check(text, area_percent=0, mask_grade="A", level=None)
+    assert result.contradictions == {"findings": "The severity sentence says A, the findings say B&C."}
+    assert result.agrees_with_head is None
 
 
 def test_a_report_that_says_nothing() -> None:
-    found = check("", head_grade="A")
-    assert (found.text_grade, found.agrees_with_mask, found.area_stated) == (None, None, None)
-    assert found.contradictions == {"no_grade": "The text states no grade."}
+    result = check("", head_grade="A")
+    assert (result.text_grade, result.agrees_with_mask, result.area_stated) == (None, None, None)
+    assert result.contradictions == {"no_grade": "The text states no grade."}
 
 
 @pytest.mark.parametrize(
@@ -127,14 +127,14 @@ def test_sides(finding: str, sides: set[str]) -> None:
     ],
 )
 def test_numbers_that_nothing_measured(text: str, told: str | None) -> None:
-    found = check(f"{BULGE}, {text}.").contradictions
-    assert found.get("number") == (told and f"The text states {told}, which nothing measured.")
+    result = check(f"{BULGE}, {text}.").contradictions
+    assert result.get("number") == (told and f"The text states {told}, which nothing measured.")
 
 
 @given(st.sampled_from(list(SEVERITY_TEMPLATES)), st.floats(0, 100), st.sampled_from([*LEVELS, None]))
 def test_the_filled_template_never_contradicts(grade: str, area: float, level: str | None) -> None:
-    found = check(severity_sentence(grade, area), area_percent=area, mask_grade=grade, level=level, mask_side="left")
-    assert not found.contradicts
+    result = check(severity_sentence(grade, area), area_percent=area, mask_grade=grade, level=level, mask_side="left")
+    assert not result.contradicts
 
 
 def test_references_of_real_notes_hardly_contradict(shared: Path) -> None:
@@ -145,7 +145,7 @@ def test_references_of_real_notes_hardly_contradict(shared: Path) -> None:
         for note in table["Clinician's Notes"].dropna().unique()
         for level, grade in grade_note(note).level_grades.items()
     ]
-    assert len(kinds) > 300 and {kind for found in kinds for kind in found} <= set(CONTRADICTIONS)
+    assert len(kinds) > 300 and {kind for result in kinds for kind in result} <= set(CONTRADICTIONS)
     assert sum(map(bool, kinds)) / len(kinds) < 0.02
 
 

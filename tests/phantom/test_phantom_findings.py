@@ -257,12 +257,12 @@ def test_the_note_says_what_is_drawn_and_nothing_else() -> None:
             if set(lesions) != set(named):
                 continue  # one of the few notes that leave out a level
             for kind, words in kinds.items():
-                present = any(finding.startswith(kind) for found in drawn.values() for finding in found)
+                present = any(finding.startswith(kind) for result in drawn.values() for finding in result)
                 assert bool(re.search(words, note.text)) == present, (kind, drawn, note.text)
                 seen[kind] += present
             for side, short in (("right", "Rt"), ("left", "Lt")):
                 stated = f"{short} paracentral" in note.text
-                assert stated == any(f.endswith(f"ion {side}") for found in drawn.values() for f in found)
+                assert stated == any(f.endswith(f"ion {side}") for result in drawn.values() for f in result)
     assert min(seen.values()) >= 3, seen
 
 

@@ -81,8 +81,8 @@ def refusal(path):
 )
 def test_a_mistake_of_yaml_is_named_with_its_line(edited, old, new, down, message):
     path, line = edited(old, new)
-    said = refusal(path)
-    assert said.startswith(f"{path}, line {line + down}, column ") and message in said
+    stated = refusal(path)
+    assert stated.startswith(f"{path}, line {line + down}, column ") and message in stated
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_a_key_given_twice_is_named_with_both_lines(edited, old, new, name):
 )
 def test_a_value_that_cannot_be_is_refused_with_line_and_field(edited, old, new, message):
     path, line = edited(old, new)
-    said = refusal(path)
-    assert f"{path}: 1 wrong setting(s)" in said and message in said
-    assert message.startswith("split: ") or f"line {line}: {message}" in said  # of two settings: the section's line
+    stated = refusal(path)
+    assert f"{path}: 1 wrong setting(s)" in stated and message in stated
+    assert message.startswith("split: ") or f"line {line}: {message}" in stated  # of two settings: the section's line
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_settings_that_exclude_each_other(project_root, changes, message):
 
 def sections(model: type[BaseModel]) -> set[type[BaseModel]]:
     """A section's type and those of all sections in it."""
-    found = {model}
+    result = {model}
     for field in model.model_fields.values():
         for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
-                found |= sections(kind)
-    return found
+                result |= sections(kind)
+    return result
 
 
 def test_every_section_stands_in_the_settings_of_the_room_that_reads_it() -> None:

@@ -132,7 +132,7 @@ def test_names_that_are_none(project_root: Path, tmp_path: Path) -> None:
     with pytest.raises(LssError, match=r"train\.report\.losses: no loss 'hinge'\. Choose from focal, nll"):
         loss_record("report", "hinge")
     text = (project_root / "params.yaml").read_text()
-    for old, new, said in (
+    for old, new, message in (
         ("losses: [focal] ", "losses: [hinge] ", r"train\.report\.losses\.0: Input should be 'focal' or 'nll' \(found"),
         (
             "backbones: [biomedclip, smolvlm, llava_med]",
@@ -143,7 +143,7 @@ def test_names_that_are_none(project_root: Path, tmp_path: Path) -> None:
     ):
         assert text.count(old) == 1
         (tmp_path / "params.yaml").write_text(text.replace(old, new))
-        with pytest.raises(LssError, match=said):
+        with pytest.raises(LssError, match=message):
             load_params(tmp_path / "params.yaml")
 
 

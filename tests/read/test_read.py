@@ -107,9 +107,9 @@ def test_a_damaged_slice_is_a_line_and_not_the_end(
     shutil.copytree(patient[0], study)
     victim = sorted(study.rglob("T2_TSE_TRA*/*.ima"))[2]
     victim.write_bytes(victim.read_bytes()[:30000])
-    found = read_all(study, None, settings, models)
-    assert len(found.slices) == 11
-    assert any(reject.file.endswith(victim.name) and "truncated" in reject.reason for reject in found.study.rejects)
+    result = read_all(study, None, settings, models)
+    assert len(result.slices) == 11
+    assert any(reject.file.endswith(victim.name) and "truncated" in reject.reason for reject in result.study.rejects)
 
 
 def test_the_same_study_as_prior_shows_no_change(

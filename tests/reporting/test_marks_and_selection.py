@@ -45,8 +45,8 @@ def test_marks_tell_grades_disagreements_and_origin() -> None:
     ("came_about", "told"), [("first", ""), ("regenerated", "Written anew, attempt 3"), ("template", "Template in")]
 )
 def test_origin(came_about: str, told: str) -> None:
-    found = origin(report(origin=came_about, attempts=3))
-    assert found.startswith(told) and bool(found) == bool(told)
+    result = origin(report(origin=came_about, attempts=3))
+    assert result.startswith(told) and bool(result) == bool(told)
 
 
 def case(key: str, patient: str, grade: str, score: float) -> dict[str, Any]:
@@ -98,8 +98,8 @@ def test_every_finding_has_its_support() -> None:
     )
     row = {"report": text + " Schmorl's nodules. Muscle spasm.", "level": "L4-L5", "mask_grade": "D"}
     columns = finding_columns(row, reference + " Facet arthropathy at L4-L5.")
-    found = {name: (kind, words.partition("; ")[2]) for name, kind, words in finding_marks(row | columns)}
-    assert found == {
+    result = {name: (kind, words.partition("; ")[2]) for name, kind, words in finding_marks(row | columns)}
+    assert result == {
         "disc bulge at L4-L5": ("reference", ""),
         "thecal sac compression at L4-L5": ("image", ""),
         "Schmorl's nodules": ("neither", ""),

@@ -171,26 +171,26 @@ def compare(study, out, trained, target, **changes):
 
 def test_the_comparison_is_of_what_the_arms_wrote(study, arms, tmp_path):
     out, trained = arms
-    found = compare(study, out, trained, tmp_path)
+    result = compare(study, out, trained, tmp_path)
     rows = pd.concat([pq.read_table(paths(out, arm)[0]).to_pandas() for arm in trained])
-    assert (found["about"]["images"], found["about"]["patients"]) == (9, rows["patient_key"].nunique())
+    assert (result["about"]["images"], result["about"]["patients"]) == (9, rows["patient_key"].nunique())
     for (backbone, fusion, loss), group in rows.groupby(["backbone", "fusion", "loss"]):
-        own = [m for m in found["measures"] if (m["backbone"], m["fusion"], m["loss"]) == (backbone, fusion, loss)]
+        own = [m for m in result["measures"] if (m["backbone"], m["fusion"], m["loss"]) == (backbone, fusion, loss)]
         by_name = {(m["metric"], m["stratum"]): m for m in own}
         assert by_name["dice_true", "all"]["value"] == pytest.approx(group["dice_true"].mean(), abs=1e-6)
         assert ("attention_ratio", "all") in by_name or fusion == "none"
         # the U-Net is compared with the first backbone
         assert (("dice_true_difference", "all") in by_name) == ((fusion, loss) != ("spatial", "pid_tversky"))
-    assert {row["column"] for row in found["courses"] if row["backbone"] == "unet"} == {"beta", "fp", "fn"}
+    assert {row["column"] for row in result["courses"] if row["backbone"] == "unet"} == {"beta", "fp", "fn"}
     again = tmp_path / "again"
-    assert compare(study, out, trained, again) == found
+    assert compare(study, out, trained, again) == result
 
 
 def test_without_repeats_nothing_is_trained_and_the_comparison_is_empty(study, tmp_path):
     settings = study[1]
     assert settings.ablation.repeats == 0 and ablation_arms(settings.ablation) == []
-    found = compare(study, tmp_path, [], tmp_path, repeats=0)
-    assert found["measures"] == [] and found["courses"] == [] and found["about"]["repeats"] == 0
+    result = compare(study, tmp_path, [], tmp_path, repeats=0)
+    assert result["measures"] == [] and result["courses"] == [] and result["about"]["repeats"] == 0
 
 
 def test_arms_of_other_shards_are_told(study, arms, tmp_path):

@@ -86,16 +86,16 @@ def test_no_more_processes_than_asked_for(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_every_file_is_listed_for_the_owner_and_summed_up_for_the_rest(made: Path) -> None:
-    found = hashes(made / "raw")
-    assert {name: row["sha256"] for name, row in listed(made).items()} == found
+    result = hashes(made / "raw")
+    assert {name: row["sha256"] for name, row in listed(made).items()} == result
     assert all(int(row["bytes"]) == (made / "raw" / name).stat().st_size for name, row in listed(made).items())
     assert (made / "files.csv").stat().st_mode & 0o777 == 0o600
     summary = json.loads((made / "cohort.json").read_text())
-    assert (summary["cohort"], summary["files"], summary["unreadable"]) == ("phantom", len(found), 0)
-    assert summary["bytes"] == sum((made / "raw" / name).stat().st_size for name in found)
+    assert (summary["cohort"], summary["files"], summary["unreadable"]) == ("phantom", len(result), 0)
+    assert summary["bytes"] == sum((made / "raw" / name).stat().st_size for name in result)
     facts = json.loads((made / "manifest.json").read_text())["facts"]
     assert facts["patients"] == 3 and facts["axial_t2_slices"] == 36
-    assert facts["files"] == len(found)
+    assert facts["files"] == len(result)
 
 
 def test_paths_are_those_of_the_archive(made: Path) -> None:
@@ -240,10 +240,10 @@ def test_real_cohort_is_listed_as_it_is_and_nothing_is_written_into_it(tmp_path:
         for folder in (root, root / "01_MRI_Data"):
             folder.chmod(0o755)
     assert sorted(root.rglob("*")) == before
-    found = listed(out)
-    assert found["01_MRI_Data/0001/a.ima"]["sha256"] == hashlib.sha256(b"image").hexdigest()
-    assert found["01_MRI_Data/0001/a.ima"]["bytes"] == "5"
-    assert found["01_MRI_Data/gone.ima"]["problem"] == "No such file or directory"
+    result = listed(out)
+    assert result["01_MRI_Data/0001/a.ima"]["sha256"] == hashlib.sha256(b"image").hexdigest()
+    assert result["01_MRI_Data/0001/a.ima"]["bytes"] == "5"
+    assert result["01_MRI_Data/gone.ima"]["problem"] == "No such file or directory"
     summary = json.loads((out / "cohort.json").read_text())
     assert (summary["cohort"], summary["files"], summary["unreadable"]) == ("lss", 3, 1)
     assert read_parquet(out / "truth.parquet", schemas.TRUTH).num_rows == 0

@@ -18,15 +18,15 @@ from lss.storage.io import sha256_file
 
 def alive(marks: str) -> list[int]:
     """Processes whose environment holds a text, but for those that ended and wait for their parent."""
-    found = []
+    result = []
     for folder in Path("/proc").iterdir():
         try:
             if folder.name.isdigit() and marks.encode() in (folder / "environ").read_bytes():
                 if (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                    found.append(int(folder.name))
+                    result.append(int(folder.name))
         except OSError:
             continue
-    return found
+    return result
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -36,12 +36,12 @@ def test_accuracy_of_the_head_from_the_case_table(evaluated: Evaluated) -> None:
     cases = pq.read_table(evaluated.cases["classification"]).to_pandas()
     for backbone, rows in cases.groupby("backbone"):
         for source in ("head", "area_paper", "area_calibrated", "text"):
-            found = find(evaluated.statistics["measures"], backbone=backbone, source=source, reference="note_grade",
+            result = find(evaluated.statistics["measures"], backbone=backbone, source=source, reference="note_grade",
                          metric="accuracy", stratum="all")  # fmt: skip
-            assert found is not None
-            assert found["value"] == pytest.approx(sk.accuracy_score(rows["grade"], rows[source]), abs=1e-6)
-            assert found["low"] <= found["value"] <= found["high"]
-            assert (found["n"], found["patients"]) == (48, 12)
+            assert result is not None
+            assert result["value"] == pytest.approx(sk.accuracy_score(rows["grade"], rows[source]), abs=1e-6)
+            assert result["low"] <= result["value"] <= result["high"]
+            assert (result["n"], result["patients"]) == (48, 12)
         confusion = evaluated.statistics["curves"][f"{backbone}/head"]["confusion"]
         expected = sk.confusion_matrix(rows["grade"], rows["head"], labels=GRADES)
         np.testing.assert_array_equal(np.array(confusion)[:, :3], expected)
@@ -57,10 +57,10 @@ def test_mean_dice_from_the_case_table(evaluated: Evaluated) -> None:
             "D": rows[rows["grade"] == "D"],
             "L4-L5": rows[rows["level"] == "L4-L5"],
         }.items():
-            found = find(evaluated.statistics["measures"], **key, stratum=stratum)
-            assert found is not None
-            assert found["value"] == pytest.approx(chosen["dice"].mean(), abs=1e-6)
-            assert found["n"] == len(chosen)
+            result = find(evaluated.statistics["measures"], **key, stratum=stratum)
+            assert result is not None
+            assert result["value"] == pytest.approx(chosen["dice"].mean(), abs=1e-6)
+            assert result["n"] == len(chosen)
         pooled = find(evaluated.statistics["measures"], **key, stratum="pooled")
         sums = rows[["tp", "fp", "fn"]].sum()
         assert pooled is not None
@@ -70,11 +70,11 @@ def test_mean_dice_from_the_case_table(evaluated: Evaluated) -> None:
 def test_balanced_dice_is_the_mean_of_the_grades_means(evaluated: Evaluated) -> None:
     cases = pq.read_table(evaluated.cases["segmentation"]).to_pandas()
     for (backbone, loss, reference), rows in cases.groupby(["backbone", "loss", "reference"]):
-        found = find(evaluated.statistics["measures"], backbone=backbone, loss=loss, source="mask", metric="dice",
+        result = find(evaluated.statistics["measures"], backbone=backbone, loss=loss, source="mask", metric="dice",
                      reference=reference, stratum="balanced")  # fmt: skip
-        assert found is not None
-        assert found["value"] == pytest.approx(rows.groupby("grade")["dice"].mean().mean(), abs=1e-6)
-        assert found["low"] <= found["value"] <= found["high"] and found["n"] == 48
+        assert result is not None
+        assert result["value"] == pytest.approx(rows.groupby("grade")["dice"].mean().mean(), abs=1e-6)
+        assert result["low"] <= result["value"] <= result["high"] and result["n"] == 48
 
 
 def test_tests_between_models_and_between_ways_of_grading(evaluated: Evaluated) -> None:
@@ -83,13 +83,13 @@ def test_tests_between_models_and_between_ways_of_grading(evaluated: Evaluated) 
     assert {"Dice against pseudo_mask, backbones", "Dice against true_mask, losses", "grades by text",
             "ways of grading, smolvlm", "CIDEr-D of the reports, focal"} <= families  # fmt: skip
     cases = pq.read_table(evaluated.cases["report"]).to_pandas().pivot(index="slice_key", columns="backbone")["cider_d"]
-    (found,) = [test for test in tests if test["family"].startswith("CIDEr-D")
+    (result,) = [test for test in tests if test["family"].startswith("CIDEr-D")
                 and {test["first"], test["second"]} == {"biomedclip", "llava_med"}]  # fmt: skip
-    difference = (cases[found["first"]] - cases[found["second"]]).to_numpy()
-    assert found["difference"] == pytest.approx(difference.mean(), abs=1e-6)
-    assert found["low"] <= found["difference"] <= found["high"]
-    assert found["p"] == pytest.approx(stats.wilcoxon(difference, zero_method="pratt", method="asymptotic").pvalue)
-    assert found["first_better"] == (difference > 0).sum()
+    difference = (cases[result["first"]] - cases[result["second"]]).to_numpy()
+    assert result["difference"] == pytest.approx(difference.mean(), abs=1e-6)
+    assert result["low"] <= result["difference"] <= result["high"]
+    assert result["p"] == pytest.approx(stats.wilcoxon(difference, zero_method="pratt", method="asymptotic").pvalue)
+    assert result["first_better"] == (difference > 0).sum()
     for test in tests:
         assert 0 < test["p"] <= test["p_holm"] <= 1
         assert 2 / 2**12 <= test["p_patients"] <= test["p_patients_holm"] <= 1
@@ -119,11 +119,11 @@ def test_no_interval_of_the_run_collapses_or_misses_its_value(evaluated: Evaluat
 def test_false_masks_are_the_share_of_empty_references_with_a_mask(evaluated: Evaluated) -> None:
     cases = pq.read_table(evaluated.cases["segmentation"]).to_pandas()
     for (backbone, loss, reference), rows in cases.groupby(["backbone", "loss", "reference"]):
-        found = find(evaluated.statistics["measures"], backbone=backbone, loss=loss, source="mask", stratum="empty",
+        result = find(evaluated.statistics["measures"], backbone=backbone, loss=loss, source="mask", stratum="empty",
                      reference=reference, metric="false_masks")  # fmt: skip
         normal = rows[rows["tp"] + rows["fn"] == 0]
-        assert found is not None and found["n"] == len(normal) > 0
-        assert found["value"] == pytest.approx((normal["fp"] > 0).mean(), abs=1e-6)
+        assert result is not None and result["n"] == len(normal) > 0
+        assert result["value"] == pytest.approx((normal["fp"] > 0).mean(), abs=1e-6)
 
 
 def test_probabilities_at_another_prevalence() -> None:
@@ -135,9 +135,9 @@ def test_probabilities_at_another_prevalence() -> None:
 
 def test_true_masks_are_cropped_to_the_field_of_view(evaluated: Evaluated) -> None:
     """The synthetic pseudo-masks are the true masks, so they agree to the pixel, empty ones at grade A too."""
-    found = find(evaluated.statistics["measures"], source="pseudo_mask", reference="true_mask", metric="dice",
+    result = find(evaluated.statistics["measures"], source="pseudo_mask", reference="true_mask", metric="dice",
                  stratum="all")  # fmt: skip
-    assert found is not None and found["value"] == 1.0
+    assert result is not None and result["value"] == 1.0
 
 
 def test_distances_are_in_millimetres_of_the_masks(evaluated: Evaluated) -> None:

@@ -36,9 +36,9 @@ BASELINES = ("shuffled", "most_frequent", "most_frequent_level", "level_grade", 
 
 
 def measured(evaluated: Evaluated, **key: str) -> dict[str, Any]:
-    found = find(evaluated.statistics["measures"], **key)
-    assert found is not None, key
-    return found
+    result = find(evaluated.statistics["measures"], **key)
+    assert result is not None, key
+    return result
 
 
 def test_a_generator_is_held_against_every_other_system(evaluated: Evaluated) -> None:
@@ -72,8 +72,8 @@ def test_the_difference_is_of_the_corpus_scores_on_the_same_draws(evaluated: Eva
     right = (first["text_grade"] == first["grade"]).astype(float) - (first["grade"] == stated).astype(float)
     bootstrap = PatientBootstrap(list(first["patient_key"]), 200, 0.95, 3)
     expected = bootstrap.mean(right.to_numpy())
-    found = measured(evaluated, backbone="biomedclip", source="above_most_frequent", metric="grade_agreement")
-    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high), abs=1e-5)
+    result = measured(evaluated, backbone="biomedclip", source="above_most_frequent", metric="grade_agreement")
+    assert (result["low"], result["high"]) == pytest.approx((expected.low, expected.high), abs=1e-5)
 
 
 def test_discs_are_the_slices_of_a_patient_s_level_pooled(evaluated: Evaluated) -> None:
@@ -83,8 +83,8 @@ def test_discs_are_the_slices_of_a_patient_s_level_pooled(evaluated: Evaluated) 
     discs = cases.groupby(["patient_key", "level"], sort=False)
     means = discs[chances].mean().to_numpy()
     true = discs["grade"].agg(lambda grades: max(grades, key=GRADES.index)).map(GRADES.index).to_numpy()
-    found = measured(evaluated, task="disc", backbone="biomedclip", source="head", metric="accuracy", stratum="all")
-    assert (found["value"], found["n"]) == (pytest.approx((means.argmax(axis=1) == true).mean(), abs=1e-6), len(true))
+    result = measured(evaluated, task="disc", backbone="biomedclip", source="head", metric="accuracy", stratum="all")
+    assert (result["value"], result["n"]) == (pytest.approx((means.argmax(axis=1) == true).mean(), abs=1e-6), len(true))
     for source in ("report", "level_grade", "central", "above_level_grade", "above_central"):
         row = measured(evaluated, task="disc_report", backbone="biomedclip", source=source, metric="finding_score")
         assert row["n"] == len(true)
@@ -108,11 +108,11 @@ def test_shares_of_contradictions_and_origins() -> None:
     kinds = [["grade", "area"], [], ["area"], []]
     origins = ["template", "first", "regenerated", "first"]
     rows = [
-        {"backbone": "b", "loss": "focal", "contradictions": found, "origin": origin}
-        for found, origin in zip(kinds, origins, strict=True)
+        {"backbone": "b", "loss": "focal", "contradictions": result, "origin": origin}
+        for result, origin in zip(kinds, origins, strict=True)
     ]
-    found = evaluate_checks(rows, PatientBootstrap(list("ppqr"), 100, 0.95, 0))
-    shares = {row["metric"]: row["value"] for row in found}
+    result = evaluate_checks(rows, PatientBootstrap(list("ppqr"), 100, 0.95, 0))
+    shares = {row["metric"]: row["value"] for row in result}
     assert shares == {f"contradicts_{kind}": 0.0 for kind in CONTRADICTIONS} | {
         "contradicts": 0.5, "contradicts_grade": 0.25, "contradicts_area": 0.5, "regenerated": 0.25, "template": 0.25,
     }  # fmt: skip
@@ -126,17 +126,17 @@ def test_case_table_tells_contradictions_and_origins(tmp_path: Path) -> None:
                 "mask_grade": "D", "area_percent": 5.0}  # fmt: skip
     rows[1] |= {"origin": "template", "attempts": 4, "first_report": "before"}
     pq.write_table(pa.Table.from_pylist(rows, schema=REPORT), path)
-    found = run_evaluate(inputs, tmp_path)
-    cases = pq.read_table(found.cases["report"]).to_pandas().query("backbone == 'smolvlm'")
+    result = run_evaluate(inputs, tmp_path)
+    cases = pq.read_table(result.cases["report"]).to_pandas().query("backbone == 'smolvlm'")
     first, second = cases.iloc[0], cases.iloc[1]
     assert list(first["contradictions"]) == ["area"]
     assert first["disagreements"][0] == "The text states 77.0 %, the mask covers 5.0 %."
     assert (second["origin"], second["attempts"], second["first_report"]) == ("template", 4, "before")
-    shares = {name: measured(found, backbone="smolvlm", source="report", metric=name)["value"]
+    shares = {name: measured(result, backbone="smolvlm", source="report", metric=name)["value"]
               for name in ("contradicts", "template", "regenerated")}  # fmt: skip
     assert shares["template"] == pytest.approx(1 / 9, abs=1e-6) and shares["regenerated"] == 0
     assert shares["contradicts"] == pytest.approx((cases["contradictions"].str.len() > 0).mean(), abs=1e-6)
-    assert found.metrics["report"]["smolvlm"]["report"]["contradicts"] == shares["contradicts"]
+    assert result.metrics["report"]["smolvlm"]["report"]["contradicts"] == shares["contradicts"]
 
 
 @pytest.mark.parametrize("used", ["calibrated", "paper"])
@@ -150,17 +150,17 @@ def test_thresholds_are_the_report_model_s_own(tmp_path: Path, used: str) -> Non
                                      "unreached": ["BC"] if backbone == "smolvlm" else []}}  # fmt: skip
         manifests.append(tmp_path / f"{backbone}.json")
         write_json(manifests[-1], {"stage": "train", "facts": facts, "params": {}})
-    found = run_evaluate(inputs, tmp_path, manifests)
-    about = found.statistics["about"]["thresholds_percent"]
+    result = run_evaluate(inputs, tmp_path, manifests)
+    about = result.statistics["about"]["thresholds_percent"]
     assert about["calibrated"]["smolvlm"] == [1.0, 50.0] and about["used"]["smolvlm"] == used
     assert about["fitted_on"]["smolvlm"].startswith("predicted") and about["fitted_on"]["llava_med"].startswith(
         "pseudo"
     )
-    caveats = " ".join(found.statistics["caveats"])
+    caveats = " ".join(result.statistics["caveats"])
     assert "llava_med were fitted on the validation part's pseudo-masks" in caveats
     assert "thresholds of smolvlm leave out B&C" in caveats and "of biomedclip leave out" not in caveats
 
-    cases = pq.read_table(found.cases["classification"]).to_pandas()
+    cases = pq.read_table(result.cases["classification"]).to_pandas()
     rows = cases[cases["backbone"] == "smolvlm"]
     calibrated = [grade_by_area(area, Thresholds(1.0, 50.0)) for area in rows["area_percent"]]
     own = calibrated if used == "calibrated" else [grade_by_area(area) for area in rows["area_percent"]]
@@ -168,7 +168,7 @@ def test_thresholds_are_the_report_model_s_own(tmp_path: Path, used: str) -> Non
     same = [len(set(three)) == 1 for three in zip(rows["head"], own, rows["text"], strict=True)]
     assert list(rows["agree"]) == same
     # the template is filled by the same thresholds
-    agreement = measured(found, backbone="smolvlm", source="template", metric="grade_agreement")["value"]
+    agreement = measured(result, backbone="smolvlm", source="template", metric="grade_agreement")["value"]
     assert agreement == pytest.approx(np.mean(np.array(own) == rows["grade"].to_numpy()), abs=1e-6)
 
 
@@ -178,17 +178,17 @@ def test_two_report_losses_stand_side_by_side(tmp_path: Path) -> None:
         path = tmp_path / "inputs" / backbone / "report-nll.parquet"
         shutil.copy(inputs.predictions[backbone, "report", "focal"], path)
         inputs.predictions[backbone, "report", "nll"] = path
-    found = run_evaluate(inputs, tmp_path)
-    cases = pq.read_table(found.cases["report"]).to_pandas()
+    result = run_evaluate(inputs, tmp_path)
+    cases = pq.read_table(result.cases["report"]).to_pandas()
     assert cases.groupby(["backbone", "loss"]).size().to_dict() == dict.fromkeys(
         product(BACKBONES, ("focal", "nll")), 9
     )
-    built = build_tables(found.statistics)
+    built = build_tables(result.statistics)
     for number in (4, 5):
         grid = grid_of(built[number], 3)
         column = [heading.text for heading in grid.headings].index("Loss")
         assert {"focal", "NLL"} <= {line[column].text for line in grid.lines}
-    frequent = [row for row in found.statistics["measures"]
+    frequent = [row for row in result.statistics["measures"]
                 if row["source"] == "most_frequent" and row["stratum"] == "all"]  # fmt: skip
     # grade agreement, five numbers on findings, and text metrics of findings alone; once for images, and no disc
     assert {row["loss"] for row in frequent} == {""} and len(frequent) == len(METRICS) + 6 + len(FINDINGS_METRICS)
@@ -201,8 +201,8 @@ def test_caveats_of_texts_name_their_system(tmp_path: Path) -> None:
     rows[4]["report"] = "  "
     pq.write_table(pa.Table.from_pylist(rows, schema=REPORT), path)
     statistics = run_evaluate(inputs, tmp_path).statistics
-    told = [caveat for caveat in statistics["caveats"] if "hold no word" in caveat]
-    assert told == ["report/llava_med/focal: 1 of 9 reports hold no word."]
+    messages = [caveat for caveat in statistics["caveats"] if "hold no word" in caveat]
+    assert messages == ["report/llava_med/focal: 1 of 9 reports hold no word."]
 
 
 def test_draws_without_a_case_are_counted_and_told(evaluated: Evaluated, tmp_path: Path) -> None:
@@ -215,10 +215,12 @@ def test_draws_without_a_case_are_counted_and_told(evaluated: Evaluated, tmp_pat
             if not row["patient_key"].endswith("00") and row["grade"] == "D":
                 row["grade"] = "BC"
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
-    found = run_evaluate(inputs, tmp_path)
-    recall = measured(found, source="head", metric="recall", stratum="D", backbone="biomedclip", reference="note_grade")
+    result = run_evaluate(inputs, tmp_path)
+    recall = measured(
+        result, source="head", metric="recall", stratum="D", backbone="biomedclip", reference="note_grade"
+    )
     assert recall["undefined_draws"] == pytest.approx(8 / 27, abs=0.1)
-    assert measured(found, source="head", metric="accuracy", stratum="all")["undefined_draws"] == 0
-    told = [remark for remark in remarks(build_tables(found.statistics)[1]) if "hold no such case" in remark]
-    assert any(remark.startswith("D (") and "Recall" in remark for remark in told)
-    assert not any(remark.startswith("all (") for remark in told)
+    assert measured(result, source="head", metric="accuracy", stratum="all")["undefined_draws"] == 0
+    messages = [remark for remark in remarks(build_tables(result.statistics)[1]) if "hold no such case" in remark]
+    assert any(remark.startswith("D (") and "Recall" in remark for remark in messages)
+    assert not any(remark.startswith("all (") for remark in messages)

@@ -98,8 +98,8 @@ def test_a_user_s_caveat_stands_under_every_figure() -> None:
         figure.canvas.draw()
         (text,) = figure.texts
         box = text.get_window_extent()
-    said = " ".join(text.get_text().replace("\\$", "$").split())
-    assert said == f"Cohort folder. Research software: a radiologist decides. {caveat.strip()}"
+    message = " ".join(text.get_text().replace("\\$", "$").split())
+    assert message == f"Cohort folder. Research software: a radiologist decides. {caveat.strip()}"
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width
 
 

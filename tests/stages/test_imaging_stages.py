@@ -85,9 +85,9 @@ def test_versions_are_recorded_and_counts_are_told(tables: Path, params: Params,
     run_all(tables, "00", params.denoise, params.pseudo_mask, params.shards, "told-")
     facts = read_json(tables / "told-s-00.json")["facts"]
     assert facts["schema_version"] == SHARD_VERSION and facts["report_rules_version"] == RULES_VERSION
-    told = capsys.readouterr().err
-    assert "shards 00: train: A 4, B&C 4\n" in told and "shards 00: val: nothing\n" in told
-    assert "training part of the cohort, balancing: A 4 -> 4, B&C 2 -> 4, D 1 -> 4\n" in told
+    messages = capsys.readouterr().err
+    assert "shards 00: train: A 4, B&C 4\n" in messages and "shards 00: val: nothing\n" in messages
+    assert "training part of the cohort, balancing: A 4 -> 4, B&C 2 -> 4, D 1 -> 4\n" in messages
 
 
 def test_a_change_of_the_columns_is_a_new_version() -> None:
@@ -185,12 +185,12 @@ def test_without_balance_and_crop(tables: Path, params: Params) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "found"), [(lambda rows: rows[::-1], "b1"), (lambda rows: rows[:4], "None")], ids=["swapped", "short"]
+    ("change", "message"), [(lambda rows: rows[::-1], "b1"), (lambda rows: rows[:4], "None")], ids=["swapped", "short"]
 )
-def test_tables_of_different_runs_are_refused(tables: Path, params: Params, tmp_path: Path, change, found) -> None:
+def test_tables_of_different_runs_are_refused(tables: Path, params: Params, tmp_path: Path, change, message) -> None:
     rows = pq.read_table(tables / "denoised-00.parquet").to_pylist()
     write_parquet(tmp_path / "other.parquet", change(rows), DENOISED)
-    with pytest.raises(LssError, match=rf"other\.parquet: holds slice {found}"):
+    with pytest.raises(LssError, match=rf"other\.parquet: holds slice {message}"):
         mask_stage.run(
             params.pseudo_mask,
             1,

@@ -78,8 +78,8 @@ def test_rows_carry_pixels_grades_and_reasons(archive: Path, tmp_path: Path) -> 
     assert graded == {("L5-S1", "A"), ("L4-L5", "BC"), ("L3-L4", "A")}
     assert all(row["grade"] is None for row in rows if not row["note"])
     assert all(row["grade_reason"] and row["plane_reason"] and row["weighting_reason"] for row in rows)
-    found = json.loads(manifest.read_text())["facts"]
-    assert found["slices"] == 42 and found["rejects"] == {"empty note": 1, "note without images": 1}
+    result = json.loads(manifest.read_text())["facts"]
+    assert result["slices"] == 42 and result["rejects"] == {"empty note": 1, "note without images": 1}
 
 
 def test_pixels_are_those_that_pydicom_reads(archive: Path, tmp_path: Path) -> None:
@@ -153,8 +153,8 @@ def test_the_owners_table_names_what_the_rejects_hide(archive: Path, tmp_path: P
     named = list(csv.DictReader(private.open()))
     rows = pq.read_table(rejects).to_pylist()
     assert [row["file_key"] for row in rows] == [row["file_key"] for row in named]
-    found = {row["file"]: row["reason"] for row in named}
-    assert found["01_MRI_Data/0002/broken.ima"] == "not DICOM" and found["patient 300"] == "note without images"
+    result = {row["file"]: row["reason"] for row in named}
+    assert result["01_MRI_Data/0002/broken.ima"] == "not DICOM" and result["patient 300"] == "note without images"
     assert private.stat().st_mode & 0o777 == 0o600
 
 
@@ -198,17 +198,17 @@ def test_a_short_key_is_refused(archive: Path, tmp_path: Path) -> None:
 
 def test_inspection_counts_what_is_there(archive: Path, tmp_path: Path) -> None:
     slices, rejects, _ = run(cohort("lss", archive), tmp_path)
-    found = inspect_cohort([slices], [rejects])
-    json.dumps(found)
-    assert (found["patients"], found["studies"], found["slices"]) == (3, 3, 42)
-    assert {name: kind["slices"] for name, kind in found["kinds"].items()} == {
+    result = inspect_cohort([slices], [rejects])
+    json.dumps(result)
+    assert (result["patients"], result["studies"], result["slices"]) == (3, 3, 42)
+    assert {name: kind["slices"] for name, kind in result["kinds"].items()} == {
         "axial T2": 36, "coronal localizer": 3, "sagittal T2": 3,
     }  # fmt: skip
-    assert found["kinds"]["axial T2"]["series"] == 3 and found["kinds"]["axial T2"]["matrices"] == {"48x40": 36}
-    assert found["kinds"]["axial T2"]["grey_levels"]["lowest"] == 50
-    assert found["levels"] == {"L3-L4": 12, "L4-L5": 12, "L5-S1": 12}
-    assert found["notes"]["note without images"] == 1 and found["notes"]["empty note"] == 1
-    text = fingerprint_table(found)
+    assert result["kinds"]["axial T2"]["series"] == 3 and result["kinds"]["axial T2"]["matrices"] == {"48x40": 36}
+    assert result["kinds"]["axial T2"]["grey_levels"]["lowest"] == 50
+    assert result["levels"] == {"L3-L4": 12, "L4-L5": 12, "L5-S1": 12}
+    assert result["notes"]["note without images"] == 1 and result["notes"]["empty note"] == 1
+    text = fingerprint_table(result)
     assert "axial T2" in text and "0.6875 x 0.5" in text and "note without images" in text
     assert fingerprint_table(inspect_cohort([], [])).startswith("cohort (empty)")
 

@@ -37,12 +37,12 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        found = dict(attrs)
-        self.ids.add(found.get("id") or "")
+        result = dict(attrs)
+        self.ids.add(result.get("id") or "")
         if tag == "a":
-            self.links.append(found["href"] or "")
+            self.links.append(result["href"] or "")
         else:
-            self.loaded += [value for name in ("src", "href", "srcset") if (value := found.get(name))]
+            self.loaded += [value for name in ("src", "href", "srcset") if (value := result.get(name))]
 
 
 def test_self_contained(page: str) -> None:
@@ -91,8 +91,8 @@ def test_manifests_are_told(evaluated: Evaluated, tmp_path: Path) -> None:
                   "parameters": 1234567, "trained_parameters": 4321, "best_epoch": 2, "epochs": 2, "device": "cpu",
                   "leak": False, "quantised": {"vision": {"layers": 8, "weights": 5000, "kinds": ["fc1", "qkv"]}}},
     }  # fmt: skip
-    for stage, told in facts.items():
-        write_json(tmp_path / f"{stage}.json", {"stage": stage, "facts": told, "outputs": {}, "seed": SEED,
+    for stage, messages in facts.items():
+        write_json(tmp_path / f"{stage}.json", {"stage": stage, "facts": messages, "outputs": {}, "seed": SEED,
                    "seconds": 1.5, "machine": machine, "params": {}})  # fmt: skip
     html = write_page(evaluated, tmp_path, sorted(tmp_path.glob("*.json"))).read_text(encoding="utf-8")
     expected = [

@@ -67,8 +67,8 @@ def test_names_of_files_and_patients_are_text_on_the_contact_sheet(tmp_path: Pat
         picture.save(folder / f"{name}.png")
     (folder / '<svg onload="document.title=1">.dcm').write_bytes(b"nothing")
     sheet = ContactSheet()
-    found = check_cohort(load_params(project_root / "params.yaml"), tmp_path / "raw", see=sheet.add)
-    write_text(tmp_path / "sheet.html", sheet.html(found, summary(found)))
+    result = check_cohort(load_params(project_root / "params.yaml"), tmp_path / "raw", see=sheet.add)
+    write_text(tmp_path / "sheet.html", sheet.html(result, summary(result)))
     with Browser(1280, 900) as browser:
         browser.open(tmp_path / "sheet.html")
         assert browser.console() == []

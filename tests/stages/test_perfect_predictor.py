@@ -58,8 +58,8 @@ class GivesBackTargets(nn.Module):
         self.targets = {row["image"].float().numpy().tobytes(): row["mask"] for row in shown}
 
     def forward(self, image_B1YX: torch.Tensor, grade_B: torch.Tensor, query_B3: torch.Tensor) -> Output:
-        found = [self.targets[image[0].numpy().tobytes()] for image in image_B1YX]
-        return Output(20.0 * torch.stack(found)[:, None].float() - 10.0, None)
+        result = [self.targets[image[0].numpy().tobytes()] for image in image_B1YX]
+        return Output(20.0 * torch.stack(result)[:, None].float() - 10.0, None)
 
 
 @pytest.fixture(scope="module")

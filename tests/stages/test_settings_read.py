@@ -13,10 +13,10 @@ from lss.stages import train, weights
 
 
 def leaves(settings, prefix=""):
-    found = set()
+    result = set()
     for name, value in settings.items():
-        found |= leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name}
-    return found
+        result |= leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name}
+    return result
 
 
 def recorded(section: BaseModel, read: set[str], prefix: str = "") -> BaseModel:

@@ -82,8 +82,8 @@ def test_each_patient_is_in_one_subset_and_strata_keep_their_shares(tmp_path: Pa
     subsets = defaultdict(set)
     for row in rows:
         subsets[row["patient_key"]].add(row["subset"])
-    assert all(len(found) == 1 for found in subsets.values())
-    counts = Counter((grades[int(key[1:])], *found) for key, found in subsets.items())
+    assert all(len(result) == 1 for result in subsets.values())
+    counts = Counter((grades[int(key[1:])], *result) for key, result in subsets.items())
     assert counts["A", "train"] == counts["BC", "train"] == 12 and counts["D", "train"] == 3
     assert counts["D", "val"] == counts["D", "test"] == 1
     assert [row["batch"] for row in rows] == ["00"] * 67 + ["01"] * 68
@@ -127,8 +127,8 @@ def test_folds_through_the_stage_test_every_patient_once(tmp_path: Path) -> None
     rows = cohort(["A", "BC"] * 6)
     tested: list[str] = []
     for fold in range(4):
-        found = run(tmp_path, rows, folds=4, fold=fold)
-        subsets = {(row["patient_key"], row["subset"]) for row in found}
+        result = run(tmp_path, rows, folds=4, fold=fold)
+        subsets = {(row["patient_key"], row["subset"]) for row in result}
         assert Counter(subset for _, subset in subsets) == {"train": 6, "val": 3, "test": 3}
         tested += [patient for patient, subset in subsets if subset == "test"]
     assert sorted(tested) == sorted({row["patient_key"] for row in rows})
@@ -157,11 +157,11 @@ def test_what_is_not_worked_on_is_unused_with_the_reason(tmp_path: Path) -> None
         slice_row(0, 12, "A", plane="coronal", weighting="localizer"),
         slice_row(0, 13, None, grade_reason="no note"),
     ]
-    found = {row["slice_key"]: row for row in run(tmp_path, rows)}
-    reasons = {key: found[f"SL0-{key}"]["reason"] for key in (10, 11, 12, 13)}
+    result = {row["slice_key"]: row for row in run(tmp_path, rows)}
+    reasons = {key: result[f"SL0-{key}"]["reason"] for key in (10, 11, 12, 13)}
     assert reasons == {10: "plane sagittal", 11: "weighting T1", 12: "localizer", 13: "no grade: no note"}
-    assert all(found[f"SL0-{key}"]["subset"] == "unused" for key in reasons)
-    assert found["SL0-0"]["reason"] is None and len(found["SL0-0"]["perceptual_hash"]) == 32
+    assert all(result[f"SL0-{key}"]["subset"] == "unused" for key in reasons)
+    assert result["SL0-0"]["reason"] is None and len(result["SL0-0"]["perceptual_hash"]) == 32
     facts = json.loads((tmp_path / "split.json").read_text())["facts"]
     assert facts["used"] == 18 and facts["unused"]["plane sagittal"] == 1
     both = {row["slice_key"]: row["subset"] for row in run(tmp_path, rows, weighting=["T1", "T2"])}
@@ -237,9 +237,9 @@ def test_one_person_under_two_numbers_goes_to_one_subset(tmp_path: Path) -> None
     same = {f"P{number}": f"PE{number // 2}" for number in range(20)}
     for row in rows:
         row["person_key"] = same[row["patient_key"]]
-    found = run(tmp_path, rows)
+    result = run(tmp_path, rows)
     subsets: dict[str, set[str]] = defaultdict(set)
-    for row in found:
+    for row in result:
         subsets[same[row["patient_key"]]].add(row["subset"])
     assert len(subsets) == 10 and all(len(names) == 1 for names in subsets.values())
     assert {name for names in subsets.values() for name in names} == set(SHARES)
@@ -276,10 +276,10 @@ def test_persons_are_the_connected_patients(pairs: list[tuple[int, str | None]])
     ]
     matrix = coo_matrix((np.ones(len(edges)), tuple(zip(*edges, strict=True)) or ([], [])), (12, 12))
     labels = connected_components(matrix, directed=False)[1]
-    found = persons([{"patient_key": f"P{patient}", "person_key": name} for patient, name in pairs])
+    result = persons([{"patient_key": f"P{patient}", "person_key": name} for patient, name in pairs])
     for first in patients:
         for second in patients:
-            assert (found[f"P{first}"] == found[f"P{second}"]) == (labels[first] == labels[second])
+            assert (result[f"P{first}"] == result[f"P{second}"]) == (labels[first] == labels[second])
 
 
 def test_an_image_under_two_patients_is_used_once_and_told(tmp_path: Path) -> None:
@@ -290,10 +290,10 @@ def test_an_image_under_two_patients_is_used_once_and_told(tmp_path: Path) -> No
         rows.append(slice_row(20, index, None, **shared))
         rows.append(slice_row(21, index, "BC", **shared))
         rows.append(slice_row(22, index, "D", **shared))
-    found = {row["slice_key"]: row for row in run(tmp_path, rows)}
-    assert [found[f"SL20-{index}"]["reason"] for index in range(3)] == ["no grade: because"] * 3
-    assert all(found[f"SL21-{index}"]["subset"] != "unused" for index in range(3))
-    assert {found[f"SL22-{index}"]["reason"] for index in range(3)} == {"image under two patients"}
+    result = {row["slice_key"]: row for row in run(tmp_path, rows)}
+    assert [result[f"SL20-{index}"]["reason"] for index in range(3)] == ["no grade: because"] * 3
+    assert all(result[f"SL21-{index}"]["subset"] != "unused" for index in range(3))
+    assert {result[f"SL22-{index}"]["reason"] for index in range(3)} == {"image under two patients"}
     lost = pq.read_table(tmp_path / "rejects.parquet").to_pylist()
     assert [(row["file_key"], row["stage"], row["reason"]) for row in lost] == [
         (f"SL{patient}-{index}", "split", "image under two patients") for patient in (22, 20) for index in range(3)

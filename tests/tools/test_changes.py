@@ -120,19 +120,19 @@ def test_settings_of_half_a_run(finished, params):
         }
         for run, gamma, seed in zip(runs, (0.75, 1.0, 2.0), (params.seed, 7, 7), strict=True)
     }
-    found = {change.what: change.stages for change in setting_changes(made, params)}
-    assert list(found) == [f"seed: 7 -> {params.seed}", "train.gamma: 1.0 or 2.0 -> 0.75"]
-    assert "train" in found["train.gamma: 1.0 or 2.0 -> 0.75"] and "cohort" in found[f"seed: 7 -> {params.seed}"]
+    result = {change.what: change.stages for change in setting_changes(made, params)}
+    assert list(result) == [f"seed: 7 -> {params.seed}", "train.gamma: 1.0 or 2.0 -> 0.75"]
+    assert "train" in result["train.gamma: 1.0 or 2.0 -> 0.75"] and "cohort" in result[f"seed: 7 -> {params.seed}"]
 
 
 def test_settings_that_came_or_went(params):
     evaluate = params.evaluate.model_dump(mode="json")
     del evaluate["interval"]
     path = layout.MANIFEST.format(name="evaluate")
-    found = setting_changes(
+    result = setting_changes(
         {path: {"stage": "evaluate", "seed": params.seed, "params": evaluate | {"old": [1]}}}, params
     )
-    assert [change.what for change in found] == ["evaluate.old: [1] -> absent", "evaluate.interval: absent -> bca"]
+    assert [change.what for change in result] == ["evaluate.old: [1] -> absent", "evaluate.interval: absent -> bca"]
 
 
 def test_jobs_come_in_the_order_of_the_chain(finished):

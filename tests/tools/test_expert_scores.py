@@ -78,7 +78,7 @@ def study(
 def _labelled(slices: list[dict[str, Any]], truth: dict[str, dict[str, Any]]) -> dict[Any, Any]:
     """By patient number and level: the third slice of the level's block, its sac, and its neighbour on T1."""
     patients = list(dict.fromkeys(row["patient_key"] for row in slices))
-    found = {}
+    result = {}
     for patient in patients:
         for level in DISCS:
             block = [row for row in slices if row["patient_key"] == patient and row["source_sha256"] in truth]
@@ -86,13 +86,13 @@ def _labelled(slices: list[dict[str, Any]], truth: dict[str, dict[str, Any]]) ->
             t2 = sorted((row for row in block if row["weighting"] == "T2"), key=lambda row: row["instance"])
             t1 = sorted((row for row in block if row["weighting"] == "T1"), key=lambda row: row["instance"])
             sac = cv2.imdecode(np.frombuffer(truth[t2[2]["source_sha256"]]["canal_mask"]["bytes"], np.uint8), 0) > 0
-            found[patient, level] = (t2[2], t1[1], sac)
+            result[patient, level] = (t2[2], t1[1], sac)
     by_grade = {}  # pseudonyms hide the numbers; the patients differ in their grades
     for number, grades in GRADES.items():
         for patient in patients:
-            true = tuple(truth[found[patient, level][0]["source_sha256"]]["grade"] for level in DISCS)
+            true = tuple(truth[result[patient, level][0]["source_sha256"]]["grade"] for level in DISCS)
             if true == grades:
-                by_grade |= {(number, level): found[patient, level] for level in DISCS}
+                by_grade |= {(number, level): result[patient, level] for level in DISCS}
     assert len(by_grade) == 6
     return by_grade
 

@@ -20,9 +20,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     folder = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        found = run_evaluate(make(Path("inputs"), patients=4, slices=3), Path())
+        result = run_evaluate(make(Path("inputs"), patients=4, slices=3), Path())
         write_json("results/manifests/train/one.json", {"stage": "train", "seed": 3, "params": {"gamma": 0.75}})
-    return Evaluated(folder, found.inputs)
+    return Evaluated(folder, result.inputs)
 
 
 def test_same_run_same_name_and_everything_comes_back(project: Evaluated) -> None:

@@ -98,12 +98,12 @@ def test_batches_of_known_samples_come_without_pixels(shards, workers):
     loader = BatchLoader(Samples(shards, 16, 16), 4, seed=1, workers=workers)
     whole = list(loader.batches(epoch=1))
     known = {row["sample_key"] for batch in whole[:2] for row in batch.rows} - {whole[1].rows[0]["sample_key"]}
-    found = list(loader.batches(epoch=1, known=known))
-    assert [batch.image_B1YX.shape[2:] for batch in found] == [(0, 0), (16, 16), (16, 16)]
-    for one, other in zip(whole, found, strict=True):
+    result = list(loader.batches(epoch=1, known=known))
+    assert [batch.image_B1YX.shape[2:] for batch in result] == [(0, 0), (16, 16), (16, 16)]
+    for one, other in zip(whole, result, strict=True):
         assert (one.rows, one.report, one.grade_B.tolist()) == (other.rows, other.report, other.grade_B.tolist())
         assert len(one) == len(other)
-    assert torch.equal(whole[1].image_B1YX, found[1].image_B1YX)
+    assert torch.equal(whole[1].image_B1YX, result[1].image_B1YX)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -87,12 +87,12 @@ def test_two_processes_take_the_course_of_one_that_accumulates(tmp_path, micro_b
     task.scores = list(scores)
     course(tmp_path / "one", task, micro_batch, accumulate)
     assert two(tmp_path / "two", micro_batch, accumulate, scores=scores, **options) == [0, 0]
-    expected, found = (read_json(tmp_path / name / "history-0.json") for name in ("one", "two"))
-    assert len(found) == 4
-    for one, other in zip(expected, found, strict=True):
+    expected, result = (read_json(tmp_path / name / "history-0.json") for name in ("one", "two"))
+    assert len(result) == 4
+    for one, other in zip(expected, result, strict=True):
         assert other == pytest.approx(one, rel=1e-4)
         assert (other["fp"], other["fn"], other["beta"]) == (one["fp"], one["fn"], one["beta"])
-    assert len({row["beta"] for row in found}) > 1
+    assert len({row["beta"] for row in result}) > 1
     weights, first, second = (load_file(tmp_path / name) for name in ("one/0.st", "two/0.st", "two/1.st"))
     for name, weight in weights.items():
         assert torch.equal(first[name], second[name]), name  # the processes never part
@@ -137,9 +137,9 @@ def average_of_two(folder: Path) -> None:
     trained.weight.grad = torch.tensor([1.0, 10.0]) * (1 + processes.rank)
     processes.sum_gradients(list(trained.parameters()))
     processes.average_statistics(torch.nn.Sequential(trained, frozen))
-    said = {"gradient": trained.weight.grad.tolist(), "none": trained.bias.grad is None}
+    message = {"gradient": trained.weight.grad.tolist(), "none": trained.bias.grad is None}
     kept = {"mean": trained.running_mean.tolist(), "var": trained.running_var.tolist()}
-    write_json(folder / f"{processes.rank}.json", said | kept | {"frozen": frozen.running_mean.tolist()})
+    write_json(folder / f"{processes.rank}.json", message | kept | {"frozen": frozen.running_mean.tolist()})
     processes.end()
 
 

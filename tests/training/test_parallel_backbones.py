@@ -76,13 +76,13 @@ def test_segmentation_dealt_to_two_processes(study, tmp_path, project_root):
     what = ("biomedclip", "segmentation", "pid_tversky")
     fit(study, one, *what, tmp_path / "one")
     assert run_in_processes(2, fit, study, two, *what, tmp_path / "two") == [0, 0]
-    for expected, found in zip(epochs(tmp_path / "one"), epochs(tmp_path / "two"), strict=True):
-        validation = {name for name in found if name.startswith("val_")}
-        assert {name: found[name] for name in found.keys() - validation} == pytest.approx(
+    for expected, result in zip(epochs(tmp_path / "one"), epochs(tmp_path / "two"), strict=True):
+        validation = {name for name in result if name.startswith("val_")}
+        assert {name: result[name] for name in result.keys() - validation} == pytest.approx(
             {name: expected[name] for name in expected.keys() - validation}, rel=1e-3
         )
-        assert found["val_dice"] == pytest.approx(expected["val_dice"], abs=0.3)
-        assert found["beta"] == pytest.approx(expected["beta"], abs=1e-4)
+        assert result["val_dice"] == pytest.approx(expected["val_dice"], abs=0.3)
+        assert result["beta"] == pytest.approx(expected["beta"], abs=1e-4)
 
 
 def test_reports_of_a_sharded_language_model(study, tmp_path, project_root):
@@ -93,10 +93,10 @@ def test_reports_of_a_sharded_language_model(study, tmp_path, project_root):
     fit(study, one, *what, tmp_path / "one", tmp_path / "masks")
     two = params(project_root, **SMALL, execution__processes=2, execution__sharding="fsdp")
     assert run_in_processes(2, fit, study, two, *what, tmp_path / "two", tmp_path / "masks") == [0, 0]
-    for expected, found in zip(epochs(tmp_path / "one"), epochs(tmp_path / "two"), strict=True):
+    for expected, result in zip(epochs(tmp_path / "one"), epochs(tmp_path / "two"), strict=True):
         # the finding head has dropout, which each process draws for itself
-        assert found.pop("val_finding_loss") == pytest.approx(expected.pop("val_finding_loss"), rel=0.05)
-        assert found == pytest.approx(expected, rel=1e-3)
+        assert result.pop("val_finding_loss") == pytest.approx(expected.pop("val_finding_loss"), rel=0.05)
+        assert result == pytest.approx(expected, rel=1e-3)
     names = [sorted(path.name for path in (tmp_path / which).rglob("*")) for which in ("one", "two")]
     assert names[0] == names[1]
 

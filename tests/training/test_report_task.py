@@ -110,8 +110,8 @@ def _predict(
         decoding="greedy", beams=1, temperature=1.0, unsupported=unsupported, on_contradiction=how, attempts=2
     )
     bundle = load_bundle(model, weights=weights, device="cpu")
-    found = [(batch, bundle.predict(batch, writing=settings)) for batch in batches]
-    return [prediction_row(*pair) for batch, of_batch in found for pair in zip(batch.rows, of_batch, strict=True)]
+    result = [(batch, bundle.predict(batch, writing=settings)) for batch in batches]
+    return [prediction_row(*pair) for batch, of_batch in result for pair in zip(batch.rows, of_batch, strict=True)]
 
 
 def _one_by_one(batch: Batch) -> list[Batch]:
@@ -256,9 +256,14 @@ def test_a_slice_stored_mirrored_gets_the_other_side_and_one_of_unknown_sides_no
     task = _task(trained_segmentation, params)
     one = _batch(task)
     views = ["RL", "LR", None, "AP"]
-    said = {"RL": "Left", "LR": "Right", None: "Left", "AP": "Right"}  # what the note says, not what may be said of it
+    message = {
+        "RL": "Left",
+        "LR": "Right",
+        None: "Left",
+        "AP": "Right",
+    }  # what the note says, not what may be said of it
     texts = [
-        f"Severe spinal canal stenosis, 3.0 % of the region is affected. {said[of]} foraminal narrowing."
+        f"Severe spinal canal stenosis, 3.0 % of the region is affected. {message[of]} foraminal narrowing."
         for of in views
     ]
     rows = [one.rows[2] | {"sample_key": f"v{of}", "slice_key": f"v{of}", "sides": of, "report": text}
@@ -346,8 +351,8 @@ def test_losses_are_those_of_the_logits(trained_segmentation, params):
     counted = target != IGNORED
     p = logits.softmax(dim=-1)[counted].gather(1, target[counted][:, None])
     grade_loss = -(grade_logits.log_softmax(dim=-1).diagonal()).mean()
-    said = torch.stack([statements_of(report, "L4-L5") for report in REPORTS]).bool()
-    finding_loss = -torch.where(said, chances, 1 - chances).log().mean()
+    message = torch.stack([statements_of(report, "L4-L5") for report in REPORTS]).bool()
+    finding_loss = -torch.where(message, chances, 1 - chances).log().mean()
     for loss, gamma in (("focal", 2.0), ("nll", 0.0)):
         words = ((1 - p) ** gamma * -p.log()).mean()
         expected = words + params.report.grade_weight * grade_loss + finding_loss
@@ -401,8 +406,8 @@ def test_thresholds_of_the_paper_are_used_where_asked_for_and_the_calibrated_one
     task.module.eval()
     columns = task.validate([_batch(task)])
     assert (columns["threshold_mild"], columns["threshold_severe"]) == PAPER_THRESHOLDS
-    found = task.facts()["area_thresholds"]
-    assert found["used"] == "paper" and found["paper"] == list(PAPER_THRESHOLDS) != found["calibrated"]
+    result = task.facts()["area_thresholds"]
+    assert result["used"] == "paper" and result["paper"] == list(PAPER_THRESHOLDS) != result["calibrated"]
 
 
 def test_a_foreign_segmentation_model_is_refused(trained_segmentation, params):

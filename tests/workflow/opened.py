@@ -21,15 +21,15 @@ def opened(*folders: Path) -> Iterator[set[Path]]:
     if descriptor < 0:
         raise OSError(ctypes.get_errno(), "inotify_init1")
     watched: dict[int, Path] = {}
-    there = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+    other = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
     for folder in [path for top in folders for path in (top, *top.rglob("*")) if path.is_dir()]:
         number = libc.inotify_add_watch(descriptor, os.fsencode(folder), _OPEN)
         if number < 0:
             raise OSError(ctypes.get_errno(), f"inotify_add_watch: {folder}")
         watched[number] = folder
-    found: set[Path] = set()
+    result: set[Path] = set()
     try:
-        yield found
+        yield result
         while True:
             try:
                 data = os.read(descriptor, 1 << 20)
@@ -42,7 +42,7 @@ def opened(*folders: Path) -> Iterator[set[Path]]:
                 if mask & _OVERFLOW:
                     raise OSError("the kernel's queue of events overflowed")
                 if not mask & _ISDIR and number in watched:
-                    found.add(watched[number] / os.fsdecode(name))
-        found &= there
+                    result.add(watched[number] / os.fsdecode(name))
+        result &= other
     finally:
         os.close(descriptor)

@@ -46,9 +46,9 @@ class Made(Distribution):
     ],
 )  # fmt: skip
 def test_licence_of_a_package(audit, metadata: str, licence: str, doubtful: bool) -> None:
-    found = audit.installed([Made(f"Metadata-Version: 2.1\nName: Some_Package\n{metadata}\n")])
-    assert found == {"some-package": licence}
-    assert audit.judge(found)[1] == (["some-package"] if doubtful else [])
+    result = audit.installed([Made(f"Metadata-Version: 2.1\nName: Some_Package\n{metadata}\n")])
+    assert result == {"some-package": licence}
+    assert audit.judge(result)[1] == (["some-package"] if doubtful else [])
 
 
 def test_every_installed_package_may_be_used(audit) -> None:

@@ -55,8 +55,8 @@ def test_loss_exponent_reruns_training_and_what_follows(project: Path) -> None:
     try:
         assert planned(project) == AFTER_TRAIN - {"ablation"}  # which has no arms
         assert stale(project) == AFTER_TRAIN  # DVC knows no arms
-        said = run(project, "lss", "changes")
-        assert "train.gamma: 0.75 -> 0.8: 2 trainings, 2 predictions, evaluate, tables, figures, page; about" in said
+        output = run(project, "lss", "changes")
+        assert "train.gamma: 0.75 -> 0.8: 2 trainings, 2 predictions, evaluate, tables, figures, page; about" in output
     finally:
         edit(project, "gamma: 0.8", "gamma: 0.75")
     assert planned(project) == set() and stale(project) == set()
@@ -68,8 +68,8 @@ def test_epochs_of_reports_retrain_reports_alone(project: Path) -> None:
     (project / "params.yaml").write_text(text[:report] + text[report:].replace("epochs: 1", "epochs: 2", 1))
     try:
         assert stale(project) == AFTER_TRAIN - {"ablation"}
-        said = run(project, "lss", "changes")
-        assert "train.report.epochs: 1 -> 2: 1 training, 1 prediction, evaluate, tables, figures, page; about" in said
+        output = run(project, "lss", "changes")
+        assert "train.report.epochs: 1 -> 2: 1 training, 1 prediction, evaluate, tables, figures, page; about" in output
     finally:
         (project / "params.yaml").write_text(text)
 

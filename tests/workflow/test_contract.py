@@ -23,28 +23,28 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 def verbs(params: Params) -> dict[str, list[str]]:
     """Arguments of `lss` for every job of the chain, in order, by the manifest that it writes."""
     batches = layout.batch_names(params.cohort.batches)
-    found = {"cohort": ["cohort", "--threads", "1"]}
-    found |= {f"ingest/batch-{batch}": ["ingest", "--batch", batch] for batch in batches}
-    found |= {"split": ["split"]}
+    result = {"cohort": ["cohort", "--threads", "1"]}
+    result |= {f"ingest/batch-{batch}": ["ingest", "--batch", batch] for batch in batches}
+    result |= {"split": ["split"]}
     for stage in ("denoise", "pseudo_mask", "shards"):
-        found |= {f"{stage}/batch-{batch}": [stage, "--batch", batch] for batch in batches}
-    found |= {f"weights/{name}": ["weights", "--backbone", name] for name in params.train.backbones}
+        result |= {f"{stage}/batch-{batch}": [stage, "--batch", batch] for batch in batches}
+    result |= {f"weights/{name}": ["weights", "--backbone", name] for name in params.train.backbones}
     for stage in ("train", "predict"):
         for of in model_runs(params.train):
             options = ["--backbone", of.backbone, "--task", of.task, "--loss", of.loss]
-            found[f"{stage}/{'-'.join(of)}"] = [stage, *options]
+            result[f"{stage}/{'-'.join(of)}"] = [stage, *options]
     for arm in ablation_arms(params.ablation):
         options = ["--backbone", arm.backbone, "--fusion", arm.fusion, "--repeat", str(arm.repeat)]
-        found[f"ablation/{'-'.join(map(str, arm))}"] = ["ablation", *options]
-    found |= {"evaluate": ["evaluate"], "ablation/comparison": ["ablation"]}
-    found |= {stage: [stage] for stage in ("tables", "figures", "page")}
-    return {layout.MANIFEST.format(name=name): arguments for name, arguments in found.items()}
+        result[f"ablation/{'-'.join(map(str, arm))}"] = ["ablation", *options]
+    result |= {"evaluate": ["evaluate"], "ablation/comparison": ["ablation"]}
+    result |= {stage: [stage] for stage in ("tables", "figures", "page")}
+    return {layout.MANIFEST.format(name=name): arguments for name, arguments in result.items()}
 
 
 def files(folder: Path) -> dict[Path, tuple[int, int]]:
     """What tells a file that was written anew, by path."""
-    found = {path: path.stat() for top in ("data", "results") for path in (folder / top).rglob("*") if path.is_file()}
-    return {path: (status.st_ino, status.st_mtime_ns) for path, status in found.items()}
+    result = {path: path.stat() for top in ("data", "results") for path in (folder / top).rglob("*") if path.is_file()}
+    return {path: (status.st_ino, status.st_mtime_ns) for path, status in result.items()}
 
 
 def public(paths: set[Path], folder: Path) -> set[str]:
@@ -100,8 +100,8 @@ def finished(project_root: Path, tmp_path_factory: pytest.TempPathFactory):
 
 
 def stated(finished: Finished, manifest: str) -> tuple[set[str], set[str]]:
-    found = read_manifest(finished.folder / manifest)
-    return set(found["inputs"]), set(found["outputs"])
+    result = read_manifest(finished.folder / manifest)
+    return set(result["inputs"]), set(result["outputs"])
 
 
 def test_a_manifest_lists_what_its_job_opened_and_wrote(finished: Finished) -> None:
@@ -141,9 +141,9 @@ def test_a_rule_names_what_its_manifest_does(finished: Finished) -> None:
     rows = list(csv.DictReader(table.splitlines(), delimiter="\t"))
     for row in rows:
         made.setdefault(row["log-file(s)"], set()).add(row["output_file"])
-    found = {row["output_file"]: row for row in rows if row["output_file"] in finished.read}
-    assert found.keys() == finished.read.keys()
-    for manifest, row in found.items():
+    result = {row["output_file"]: row for row in rows if row["output_file"] in finished.read}
+    assert result.keys() == finished.read.keys()
+    for manifest, row in result.items():
         inputs, outputs = stated(finished, manifest)
         of_rule = set(filter(None, row["input-file(s)"].split(",")))
         if manifest.endswith("/ablation/comparison.json"):  # what its arms read, for the case that there are none

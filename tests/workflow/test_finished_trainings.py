@@ -123,9 +123,9 @@ def test_after_a_killed_snakemake_dvc_goes_on_where_it_was(project: Path) -> Non
     killed.wait()
     before = models(project)
     (project / "wait-report").unlink()
-    said = run(project, *REPRO, check=False)
+    output = run(project, *REPRO, check=False)
     assert (
-        "cannot be locked" in said and "--unlock" in said and models(project) == before
+        "cannot be locked" in output and "--unlock" in output and models(project) == before
     )  # refused, and nothing removed
     run(project, "snakemake", "--unlock")
     run(project, *REPRO)
@@ -138,28 +138,28 @@ def test_beside_a_running_snakemake_nothing_is_removed_and_an_edit_waits_for_the
     running = up_to_report(project, *TRAIN)
     before = models(project)
     set_clip(project, 2.0)
-    said = run(project, *REPRO, check=False)
-    assert "failed to reproduce 'train'" in said and "cannot be locked" in said and models(project) == before
+    output = run(project, *REPRO, check=False)
+    assert "failed to reproduce 'train'" in output and "cannot be locked" in output and models(project) == before
     (project / "wait-report").unlink()
-    said = running.communicate()[0]
-    assert running.returncode == 0, said
-    assert "NOT RECORDED by DVC  train: params.yaml was edited while this ran (train)" in said
+    output = running.communicate()[0]
+    assert running.returncode == 0, output
+    assert "NOT RECORDED by DVC  train: params.yaml was edited while this ran (train)" in output
     assert clips(project) == {0.5} and all(b" 0.5" in model for model in models(project).values())
-    said = run(project, *TRAIN)
+    output = run(project, *TRAIN)
     assert clips(project) == {2.0} and begun(project) == Counter({name: 2 for name in MODELS})
-    assert "NOT RECORDED" not in said
+    assert "NOT RECORDED" not in output
 
 
 def test_beside_dvc_snakemake_is_refused_and_an_edit_is_not_recorded_for_what_it_did_not_make(project: Path) -> None:
     set_clip(project, 0.5)
     running = up_to_report(project, *REPRO)
     before = models(project)
-    said = run(project, *TRAIN, "--nolock", check=False)  # whose own lock would refuse it, too
-    assert "DVC is at work in this folder (process" in said and models(project) == before
+    output = run(project, *TRAIN, "--nolock", check=False)  # whose own lock would refuse it, too
+    assert "DVC is at work in this folder (process" in output and models(project) == before
     set_clip(project, 2.0)
     (project / "wait-report").unlink()
-    said = running.communicate()[0]
-    assert running.returncode and "params.yaml was edited while the stage train ran" in said
+    output = running.communicate()[0]
+    assert running.returncode and "params.yaml was edited while the stage train ran" in output
     assert clips(project) == {0.5} and begun(project) == Counter(MODELS)
 
 
@@ -175,8 +175,8 @@ def test_a_failed_training_costs_the_finished_ones_nothing_and_a_forged_one_is_n
     lock = (project / "dvc.lock").read_text()
     (project / "results/models/smolvlm/report-focal/epochs.csv").unlink()  # made again, which makes this a run
     (project / "results/models/smolvlm/classification-cross_entropy/model.json").write_text("forged")
-    said = run(project, *TRAIN)
-    assert "NOT RECORDED by DVC  train" in said and "model.json was changed since" in said
+    output = run(project, *TRAIN)
+    assert "NOT RECORDED by DVC  train" in output and "model.json was changed since" in output
     assert (project / "dvc.lock").read_text() == lock
 
 
@@ -192,6 +192,6 @@ def test_what_dvc_restored_is_not_taken_for_what_snakemake_made_last(project: Pa
     run(project, "dvc", "checkout", "--force", "train")
     assert clips(project) == {0.5} and begun(project).total() == 2 * len(MODELS)
     set_clip(project, 2.0)
-    said = run(project, *REPRO, "--no-run-cache")
-    assert "made with other settings of train" in said
+    output = run(project, *REPRO, "--no-run-cache")
+    assert "made with other settings of train" in output
     assert clips(project) == {2.0} and all(b" 2.0" in model for model in models(project).values())

@@ -27,12 +27,12 @@ def plan(folder: Path, profile: str, *options: str, hide: bool = True) -> dict[s
     """Resources by rule, of each rule's first job; all jobs of a rule ask for the same."""
     hidden = ["env", "CUDA_VISIBLE_DEVICES="] if hide else []
     text = run(folder, *hidden, "snakemake", "-n", "--profile", f"profiles/{profile}", *options, "all")
-    found: dict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
+    result: dict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
     for rule, resources in re.findall(r"^ *(?:local)?rule (\w+):\n(?:.*\n)*? +resources: (.*)$", text, flags=re.M):
         pairs = dict(re.findall(r"(\w+)=([^,]+)", resources))
-        found[rule].add(tuple(sorted((key, pairs.get(key, "")) for key in ("mem_mb", "runtime", "gpu"))))
-    assert all(len(kinds) == 1 for kinds in found.values())
-    return {rule: dict(next(iter(kinds))) for rule, kinds in found.items()}
+        result[rule].add(tuple(sorted((key, pairs.get(key, "")) for key in ("mem_mb", "runtime", "gpu"))))
+    assert all(len(kinds) == 1 for kinds in result.values())
+    return {rule: dict(next(iter(kinds))) for rule, kinds in result.items()}
 
 
 def edit(folder: Path, old: str, new: str) -> None:
