@@ -12,10 +12,8 @@ from lss.errors import LssError
 from lss.project import layout
 from lss.project.models import Run, ablation_arms, model_runs, segmentation_run
 from lss.project.params import Params
-from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.names import BACKBONES, LOSSES, SOURCES, model_name
-from lss.reporting.table_choice import CHOOSE
-from lss.reporting.table_rows import TESTS
+from lss.reporting.tables import table_records
 from lss.storage.io import read_json
 
 
@@ -58,17 +56,20 @@ def scope_of_rows(
     except OSError as error:
         raise LssError(f"{table}: cannot be read ({error.strerror}). `snakemake --cores 8 tables` writes it.") from None
     chosen = _chosen(table, rows, row, where or {})
-    if number == ABLATION:
+    record = table_records()[number]
+    if record.section == "ablation":
         names = {rows[index]["model"] for index in chosen}
         arms = [arm for arm in ablation_arms(params.ablation) if model_name(arm.backbone) in names]
         return _scope([], [arm._asdict() for arm in arms], params)
+    if not record.choose and record.section != "tests":  # made of all numbers together
+        return Scope()
     statistics = read_json(root / layout.STATISTICS)
-    measures = statistics["tests"] if number == TESTS else list(CHOOSE[number](statistics["measures"]))
+    measures = list(record.choose(statistics["measures"])) if record.choose else statistics["tests"]
     if len(measures) != len(rows):
         raise LssError(f"{table}: is not of {layout.STATISTICS} as it is now. Run `snakemake --cores 8 tables`.")
     wanted: dict[Run, None] = {}
     for index in chosen:
-        wanted |= dict.fromkeys((_runs_of_test if number == TESTS else _runs_of_measure)(measures[index], params))
+        wanted |= dict.fromkeys((_runs_of_measure if record.choose else _runs_of_test)(measures[index], params))
     return _scope(list(wanted), [], params)
 
 

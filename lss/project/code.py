@@ -140,17 +140,26 @@ def read_module(path: str) -> Module:
             elif package not in sys.stdlib_module_names:
                 packages.add(_NAMED_OTHERWISE.get(package, package.replace("_", "-")))
     if "import_module" in words or "'import_module'" in words:  # it imports what the lists that it reads name
-        imports |= {named for file in imports for named in _named_modules(file)}
+        imports |= {named for file in {path, *imports} for named in _named_modules(file)}
     digest = hashlib.sha256(" ".join(words).encode()).hexdigest()
     return Module(digest, frozenset(imports), frozenset(packages))
 
 
 def _named_modules(path: str) -> set[str]:
-    """Modules that texts of a module name as "module:name", such as the registries of losses and backbones."""
+    """Modules that texts of a module name as "module:name", such as the registries of losses and backbones.
+
+    "folder:*" names all in a folder, such as the tables.
+    """
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
-    named = (text.partition(":")[0] for text in texts if re.fullmatch(r"lss(\.\w+)+:\w+", text))
-    return {file for name in named for file in _files(name) if (ROOT / file).is_file()}
+    named = (text for text in texts if re.fullmatch(r"lss(\.\w+)+:(\w+|\*)", text))
+    places = [name.partition(":") for name in named]
+    files = {file for name, _, what in places if what != "*" for file in _files(name)}
+    files |= {
+        file.relative_to(ROOT).as_posix()
+        for name, _, what in places if what == "*" for file in (ROOT / name.replace(".", "/")).glob("*.py")
+    }  # fmt: skip
+    return {file for file in files if (ROOT / file).is_file()}
 
 
 def _spell(node: ast.AST, words: list[str]) -> None:

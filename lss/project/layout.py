@@ -5,6 +5,17 @@ Braces are Snakemake wildcards; `layout.SLICES.format(batch="00")` fills them. R
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+
+def _by_number(kind: str) -> dict[int, str]:
+    """Where the tables or the figures lie, but for the ending: each is named after its module in `lss/reporting`."""
+    modules = (Path(__file__).parent.parent / "reporting" / f"{kind}s").glob(f"{kind}[0-9]*.py")
+    numbers = {int(re.findall(r"\d+", module.stem)[0]): module.stem for module in modules}
+    return {number: f"results/{kind}s/{name}" for number, name in sorted(numbers.items())}
+
+
 PARAMS = "params.yaml"
 PLANNED_SETTINGS = ".lss-state/settings/{digest}.yaml"  # its copy for the jobs of the run that is going on
 
@@ -53,33 +64,8 @@ ABLATION_EPOCHS = "results/ablation/{backbone}/{fusion}-{repeat}.csv"  # one row
 ABLATION_STATE = ".lss-state/ablation/{backbone}/{fusion}-{repeat}"  # as TRAINING_STATE, a folder per loss in it
 ABLATION = "results/ablation/comparison.json"  # everything that the ablation's table and figure print
 STATISTICS = "results/statistics.json"  # everything the tables and figures print: estimates, intervals, tests, curves
-TABLES = {
-    1: "results/tables/table1_classification",
-    2: "results/tables/table2_segmentation",
-    3: "results/tables/table3_segmentation_by_grade",
-    4: "results/tables/table4_report_generation",
-    5: "results/tables/table5_report_implied_severity",
-    6: "results/tables/table6_loss_ablation",
-    7: "results/tables/table7_ablation",
-    8: "results/tables/table8_area_severity",
-    9: "results/tables/table9_segmentation_by_level",
-    10: "results/tables/table10_tests",
-    11: "results/tables/table11_findings",
-    12: "results/tables/table12_prompts",
-    13: "results/tables/table13_discs",
-}  # + .csv, .md and .tex
-FIGURES = {
-    2: "results/figures/figure2_classification",
-    3: "results/figures/figure3_segmentation_severity",
-    4: "results/figures/figure4_segmentation_cases",
-    5: "results/figures/figure5_report_severity",
-    6: "results/figures/figure6_report_cases",
-    7: "results/figures/figure7_reliability",
-    8: "results/figures/figure8_decision_curve",
-    9: "results/figures/figure9_training",
-    10: "results/figures/figure10_ablation",
-    11: "results/figures/figure11_prompts",
-}  # + .png, _dark.png (for dark pages) and .svg
+TABLES = _by_number("table")  # + .csv, .md and .tex
+FIGURES = _by_number("figure")  # + .png, _dark.png (for dark pages) and .svg
 PLOTS = {
     name: f"results/plots/{name}.csv" for name in ("segmentation", "pid_controller", "classification", "report")
 }  # for `dvc plots`

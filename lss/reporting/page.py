@@ -11,12 +11,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from lss.domain.grades import GRADE_LABELS
 from lss.evaluation.summary import RESEARCH_ONLY
-from lss.reporting.ablation_table import NUMBER as ABLATION
-from lss.reporting.captions import FIGURES
 from lss.reporting.cards import Card
+from lss.reporting.figure_record import FigureRecord
 from lss.reporting.names import spell_out
 from lss.reporting.table_grid import Cell, grid_of, remarks
-from lss.reporting.table_rows import TESTS, Table
+from lss.reporting.table_rows import Table
 from lss.reporting.view_marks import BAR_MM, UNKNOWN_SIDES
 
 _SECTIONS = {
@@ -33,14 +32,8 @@ _SECTIONS = {
     "made-with": "Made with",
 }
 
-OPENING_FIGURE = "figure4"
-"""The one picture at the top: masks of single cases."""
-
 _LINES_UNFOLDED = 8
 """Tables of at most as many lines are not folded."""
-
-ABLATION_FIGURE, PROMPT_FIGURE = "figure10", "figure11"
-"""Their names in lss.reporting.captions."""
 
 
 class Picture(NamedTuple):
@@ -56,7 +49,7 @@ def render_page(
     statistics: dict[str, Any],
     about: dict[str, Any],
     tables: list[tuple[Table, str, bytes]],
-    figures: list[tuple[str, Picture]],
+    figures: list[tuple[int, FigureRecord, Picture]],
     cases: list[dict[str, Any]],
     comparison: dict[str, Any] | None,
     cards: list[tuple[str, Card]],
@@ -68,7 +61,7 @@ def render_page(
         statistics: of the evaluate stage.
         about: of lss.reporting.overview.
         tables: table, name of its CSV file, and that file's bytes.
-        figures: name (a key of lss.reporting.captions.FIGURES) and picture.
+        figures: number, record and picture of those that are shown.
         cases: of lss.reporting.page_cases.
         comparison: of lss.reporting.comparison_grid, or None where no run is compared with.
         cards: name of each card's file, and the card.
@@ -81,17 +74,17 @@ def render_page(
     templates = files("lss.reporting").joinpath("templates")
     return environment.get_template("page.html.j2").render(
         title=title,
-        picture=next((_figure(name, of) for name, of in figures if name == OPENING_FIGURE), None),
+        picture=next((_figure(*figure) for figure in figures if figure[1].section == "opening"), None),
         research_only=RESEARCH_ONLY,
         sections={anchor: name for anchor, name in _SECTIONS.items() if comparison or anchor != "comparison"},
         about=about,
         grades=list(GRADE_LABELS.values()),
         caveats=[spell_out(caveat) for caveat in dict.fromkeys([*statistics["caveats"], *about["caveats"]])],
-        tables=[_table(*table, digits) for table in tables if table[0].number not in (ABLATION, TESTS)],
-        ablation=[_table(*table, digits) for table in tables if table[0].number == ABLATION],
-        tests=[_table(*table, digits) for table in tables if table[0].number == TESTS],
-        figures=[_figure(name, of) for name, of in figures if name != ABLATION_FIGURE],
-        ablation_figures=[_figure(name, of) for name, of in figures if name == ABLATION_FIGURE],
+        tables=[_table(*table, digits) for table in tables if table[0].section == "tables"],
+        ablation=[_table(*table, digits) for table in tables if table[0].section == "ablation"],
+        tests=[_table(*table, digits) for table in tables if table[0].section == "tests"],
+        figures=[_figure(*figure) for figure in figures if figure[1].section != "ablation"],
+        ablation_figures=[_figure(*figure) for figure in figures if figure[1].section == "ablation"],
         left_out=[("Files and notes that could not be used", about["rejects"]),
                   ("Set aside as it should be: no faults", about["set_aside"]),
                   ("Slices read, but not of the kind in question", about["unused"])],
@@ -149,6 +142,7 @@ def _main_lines(lines: list[list[Cell]]) -> list[bool]:
     return main if any(of_paper) else [index < _LINES_UNFOLDED for index in range(len(lines))]
 
 
-def _figure(name: str, picture: Picture) -> dict[str, Any]:
-    title, caption = FIGURES[name]
-    return {"id": name, "title": title, "caption": caption, "alt": f"{title} {caption}", "uris": picture}
+def _figure(number: int, record: FigureRecord, picture: Picture) -> dict[str, Any]:
+    title = f"Figure {number}. {record.title}"
+    return {"id": f"figure{number}", "title": title, "caption": record.caption, "alt": f"{title} {record.caption}",
+            "uris": picture}  # fmt: skip

@@ -7,19 +7,19 @@ from pathlib import Path
 
 from lss.evaluation.run_comparison import settings_of
 from lss.project.manifest import read_manifest, write_manifest
-from lss.reporting.ablation_table import NUMBER as ABLATION
-from lss.reporting.ablation_table import ablation_table
 from lss.reporting.cards import to_markdown
 from lss.reporting.case_data import CaseData
 from lss.reporting.comparison_grid import comparison_sections
 from lss.reporting.data_sheet import data_sheet as make_data_sheet
+from lss.reporting.figures import figure_records
 from lss.reporting.model_cards import model_card
 from lss.reporting.overview import overview
-from lss.reporting.page import ABLATION_FIGURE, PROMPT_FIGURE, Picture, data_uri, render_page
+from lss.reporting.page import Picture, data_uri, render_page
 from lss.reporting.page_cases import choose_cases, page_cases
+from lss.reporting.results import Results
 from lss.reporting.settings import PageParams
 from lss.reporting.style import DARK
-from lss.reporting.table_rows import build_tables
+from lss.reporting.tables import build_tables
 from lss.storage.io import read_json, write_text
 
 Run = tuple[str, str, str]
@@ -61,36 +61,32 @@ def run(
     Raises LssError on missing or broken files.
     """
     started = datetime.now(UTC)
-    results = read_json(statistics)
+    numbers = read_json(statistics)
     known = [read_manifest(path) for path in manifests]
     data = CaseData(cases, predictions, shards)
-    compared = read_json(ablation)
-    built = build_tables(results) | {ABLATION: ablation_table(compared, results)}
+    results = Results(numbers, read_json(ablation))
+    built = build_tables(results)
     csv_files = {number: Path(f"{stem}.csv") for number, stem in tables.items()}
     png_files = {number: (Path(f"{stem}.png"), Path(f"{stem}{DARK}.png")) for number, stem in figures.items()}
+    shown = {number: record for number, record in figure_records().items() if record.shown(results)}
     pictures = {
-        f"figure{number}": Picture(*(data_uri("image/png", path.read_bytes()) for path in pair))
-        for number, pair in png_files.items()
+        number: Picture(*(data_uri("image/png", path.read_bytes()) for path in png_files[number])) for number in shown
     }
-    if not compared["measures"]:
-        del pictures[ABLATION_FIGURE]
-    if not any(row["source"].startswith("said_") for row in results["measures"]):
-        del pictures[PROMPT_FIGURE]
     trained = {
         (m["facts"]["backbone"], m["facts"]["task"], m["facts"]["loss"]): m for m in known if m["stage"] == "train"
     }
-    cards = {data_sheet: make_data_sheet(known, results)}
-    cards |= {path: model_card(trained[model], known, results) for model, path in model_cards.items()}
+    cards = {data_sheet: make_data_sheet(known, numbers)}
+    cards |= {path: model_card(trained[model], known, numbers) for model, path in model_cards.items()}
     for path, card in cards.items():
         write_text(path, to_markdown(card))
-    comparison = results["comparison"]
+    comparison = numbers["comparison"]
     changed = [case["slice_key"] for case in comparison["cases"]] if comparison else []
     html = render_page(
         title=params.title,
-        statistics=results,
-        about=overview(known, results),
+        statistics=numbers,
+        about=overview(known, numbers),
         tables=[(built[number], path.name, path.read_bytes()) for number, path in csv_files.items()],
-        figures=list(pictures.items()),
+        figures=[(number, shown[number], picture) for number, picture in pictures.items()],
         cases=page_cases(data, choose_cases(data, params.cases, seed, changed)),
         comparison=comparison_sections(comparison, settings_of(known), _DIGITS) if comparison else None,
         cards=[(path.name, card) for path, card in cards.items()],

@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lss.project.manifest import write_manifest
-from lss.reporting.ablation_table import NUMBER as ABLATION
-from lss.reporting.ablation_table import ablation_table
 from lss.reporting.names import spell_out
+from lss.reporting.results import Results
 from lss.reporting.settings import TableParams
-from lss.reporting.table_rows import build_tables
 from lss.reporting.table_text import to_csv, to_latex, to_markdown
+from lss.reporting.tables import build_tables
 from lss.storage.io import read_json, write_text
 
 
@@ -37,9 +36,9 @@ def run(
     Raises LssError where the statistics are missing or broken.
     """
     started = datetime.now(UTC)
-    results = read_json(statistics)
-    tables = build_tables(results) | {ABLATION: ablation_table(read_json(ablation), results)}
-    caveats = [spell_out(caveat) for caveat in results["caveats"]]
+    results = Results(read_json(statistics), read_json(ablation))
+    tables = build_tables(results)
+    caveats = [spell_out(caveat) for caveat in results.statistics["caveats"]]
     written = []
     for number, stem in outputs.items():
         texts = {

@@ -1,4 +1,4 @@
-"""What it takes to add a loss or a backbone: its module and one record. Counted on a copy of the package."""
+"""What it takes to add a loss, a backbone, a table, a figure: files touched, counted on a copy of the package."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from lss.backbones.registry import BACKBONES
 from lss.errors import LssError
 from lss.losses.registry import LOSSES, loss_labels, loss_names, loss_record, unread_settings
+from lss.project import layout
 from lss.project.code import code_parts
 from lss.project.params import load_params
 
@@ -74,6 +75,58 @@ assert loaded.name == "toy" and loaded.patch_tokens(torch.zeros(1, 3, 112, 112))
 """
 
 
+TOY_TABLE = '''"""Table 14: a toy."""
+from lss.reporting.table_choice import models, select
+from lss.reporting.table_record import TableRecord
+def choose(measures):
+    yield from select(measures, models(measures, task="segmentation"), ("dice",), ("all",))
+TABLE = TableRecord("A toy", ("metric",), lambda results: ["A note."], choose)
+'''
+
+TOY_FIGURE = '''"""Figure 12: a toy."""
+from matplotlib.figure import Figure
+from lss.reporting.figure_record import FigureRecord
+FIGURE = FigureRecord("A toy.", "Its caption.", lambda drawn: Figure())
+'''
+
+USE_TABLE = """
+import sys
+from lss.project import layout
+assert layout.TABLES[14] == "results/tables/table14_toy" and list(layout.TABLES)[-1] == 14
+assert not {"torch", "matplotlib", "lss.reporting.tables"} & sys.modules.keys()  # as a plan of the workflow starts
+from lss.project import layout
+from lss.project.code import code_parts
+from lss.reporting.page import render_page
+from lss.reporting.results import Results
+from lss.reporting.table_text import to_csv, to_markdown
+from lss.reporting.tables import build_tables
+measure = {"task": "segmentation", "backbone": "smolvlm", "loss": "pid_tversky", "source": "mask",
+           "reference": "pseudo_mask", "metric": "dice", "stratum": "all", "value": 0.5, "low": 0.4, "high": 0.6,
+           "n": 9, "patients": 3, "undefined_draws": 0.0, "interval": "bca"}
+about = {"confidence": 0.95, "interval": "BCa", "patients": 3, "phantom": True, "cohort": "phantom", "weights": {},
+         "leak": [], "cohort_caveat": None}
+table = build_tables(Results({"about": about, "measures": [measure], "tests": []}))[14]
+assert "Table 14. A toy" in to_markdown(table, 3, []) and "0.500 (0.400" in to_markdown(table, 3, [])
+assert to_csv(table).splitlines()[1].startswith("SmolVLM,PID-Tversky,predicted mask")
+assert {"lss/reporting/tables/table14_toy.py"} <= code_parts("tables").keys() & code_parts("page").keys()
+"""
+
+USE_FIGURE = """
+import sys
+from lss.project import layout
+assert layout.FIGURES[12] == "results/figures/figure12_toy" and list(layout.FIGURES)[-1] == 12
+assert not {"torch", "matplotlib", "lss.reporting.figures"} & sys.modules.keys()  # as a plan of the workflow starts
+from lss.project import layout
+from lss.project.code import code_parts
+from lss.reporting.figures import figure_records
+from lss.reporting.page import Picture, _figure
+record = figure_records()[12]
+assert type(record.draw(None)).__name__ == "Figure"
+assert _figure(12, record, Picture("a", "b"))["title"] == "Figure 12. A toy."
+assert {"lss/reporting/figures/figure12_toy.py"} <= code_parts("figures").keys()
+"""
+
+
 def add(copy: Path, module: str, text: str, registry: str, after: str, record: str) -> list[str]:
     """Add a module and its record to a copy of the package; the files that this touches."""
     (copy / module).write_text(text)
@@ -104,6 +157,36 @@ def test_one_module_and_one_record(
     done = subprocess.run([sys.executable, "-c", use], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(touched) == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "report", "use"),
+    [
+        ("lss/reporting/tables/table14_toy.py", TOY_TABLE, "workflow/report/table14.rst", USE_TABLE),
+        ("lss/reporting/figures/figure12_toy.py", TOY_FIGURE, "workflow/report/figure12.rst", USE_FIGURE),
+    ],
+    ids=["table", "figure"],
+)
+def test_a_table_or_figure_is_one_module_and_its_text(
+    project_root: Path, tmp_path: Path, module: str, text: str, report: str, use: str
+) -> None:
+    shutil.copytree(project_root / "lss", tmp_path / "lss", ignore=shutil.ignore_patterns("__pycache__"))
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    (tmp_path / module).write_text(text)
+    (tmp_path / report).parent.mkdir(parents=True)
+    (tmp_path / report).write_text("**A toy.**\n")
+    touched = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    print(f"files touched: {len(touched)}, and its test")
+    done = subprocess.run([sys.executable, "-c", use], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(touched) == 2
+
+
+def test_a_tables_and_a_figures_number_is_taken_once(project_root: Path) -> None:
+    """The number names a caption, and the paper's values beside: `lss.project.layout` knows one module of each."""
+    for kind, known in (("table", layout.TABLES), ("figure", layout.FIGURES)):
+        modules = [path.stem for path in (project_root / f"lss/reporting/{kind}s").glob("[a-z]*.py")]
+        assert sorted(modules) == sorted(Path(stem).name for stem in known.values())
 
 
 def imported(place: str) -> Any:

@@ -7,9 +7,11 @@ import csv
 import pytest
 
 from lss.reporting.ablation_figure import draw_ablation
-from lss.reporting.ablation_table import ablation_table
+from lss.reporting.results import Results
 from lss.reporting.table_grid import grid_of
+from lss.reporting.table_rows import Table
 from lss.reporting.table_text import to_csv, to_latex, to_markdown
+from lss.reporting.tables.table7_ablation import TABLE
 
 ABOUT = {"repeats": 3, "fusion": "spatial", "loss": "pid_tversky", "images": 40, "patients": 9, "confidence": 0.95,
          "interval": "percentile bootstrap over patients and repeats, 200 draws"}  # fmt: skip
@@ -42,8 +44,12 @@ def comparison():
     return {"about": ABOUT, "measures": measures, "courses": courses}
 
 
+def build_ablation(comparison) -> Table:
+    return TABLE.build(7, Results(STATISTICS, comparison))
+
+
 def test_a_line_per_model_with_interval_difference_and_spread(comparison):
-    table = ablation_table(comparison, STATISTICS)
+    table = build_ablation(comparison)
     grid = grid_of(table, 3)
     assert [cell.text for cell in grid.headings] == [
         "Model", "System", "Loss", "Dice, pseudo-mask", "Dice, true mask", "Attention by the canal's share",
@@ -59,7 +65,7 @@ def test_a_line_per_model_with_interval_difference_and_spread(comparison):
 
 
 def test_its_files_are_those_of_the_other_tables(comparison):
-    table = ablation_table(comparison, STATISTICS)
+    table = build_ablation(comparison)
     rows = list(csv.DictReader(to_csv(table).splitlines()))
     assert len(rows) == 3 + 3 + 3 + 1 + 2
     assert {(row["model"], row["weights"], row["cohort"]) for row in rows} == {

@@ -16,8 +16,9 @@ from lss.evaluation.cases import CASE_SCHEMAS
 from lss.evaluation.grades import Prevalence
 from lss.evaluation.measures import find
 from lss.metrics.bootstrap import NOT_SAMPLED
+from lss.reporting.results import Results
 from lss.reporting.table_grid import grid_of
-from lss.reporting.table_rows import build_tables
+from lss.reporting.tables import build_tables
 from lss.storage.io import write_json
 from lss.storage.schemas import TRUTH
 
@@ -200,9 +201,9 @@ def test_manifests_give_the_caveats(tmp_path: Path) -> None:
     assert statistics["about"]["cohort_caveat"] == "Paired at random." and "Paired at random." in caveats
     assert "phantom" in caveats and "smolvlm are tiny" in caveats
     assert "Leak: smolvlm/segmentation/pid_tversky" in caveats and "Only 3 patients" in caveats
-    (bound,) = [row for row in build_tables(statistics)[6].rows if "bound" in row["metric"]]
+    (bound,) = [row for row in build_tables(Results(statistics))[6].rows if "bound" in row["metric"]]
     assert (bound["estimate"], bound["n"], bound["interval"]) == (0.4, 5, NOT_SAMPLED)
-    lines = [[cell.text for cell in line] for line in grid_of(build_tables(statistics)[6], 3).lines]
+    lines = [[cell.text for cell in line] for line in grid_of(build_tables(Results(statistics))[6], 3).lines]
     (line,) = [line for line in lines if bound["metric"] in line]
     assert "5" in line and "0.400" in line  # epochs, of no patients
 

@@ -25,9 +25,10 @@ from lss.model.severity import Thresholds, grade_by_area
 from lss.notes.grading import grade_report
 from lss.notes.report_consistency import CONTRADICTIONS
 from lss.reporting.names import SOURCES
+from lss.reporting.results import Results
 from lss.reporting.table_grid import grid_of
-from lss.reporting.table_rows import build_tables
 from lss.reporting.table_text import remarks
+from lss.reporting.tables import build_tables
 from lss.storage.io import write_json
 from lss.storage.schemas import REPORT
 
@@ -88,7 +89,7 @@ def test_discs_are_the_slices_of_a_patient_s_level_pooled(evaluated: Evaluated) 
     for source in ("report", "level_grade", "central", "above_level_grade", "above_central"):
         row = measured(evaluated, task="disc_report", backbone="biomedclip", source=source, metric="finding_score")
         assert row["n"] == len(true)
-    shown = {(row["system"], row["stratum"]) for row in build_tables(evaluated.statistics)[13].rows}
+    shown = {(row["system"], row["stratum"]) for row in build_tables(Results(evaluated.statistics))[13].rows}
     assert {(SOURCES[source], what) for source in ("report", "central") for what in ("images", "discs")} <= shown
 
 
@@ -183,7 +184,7 @@ def test_two_report_losses_stand_side_by_side(tmp_path: Path) -> None:
     assert cases.groupby(["backbone", "loss"]).size().to_dict() == dict.fromkeys(
         product(BACKBONES, ("focal", "nll")), 9
     )
-    built = build_tables(result.statistics)
+    built = build_tables(Results(result.statistics))
     for number in (4, 5):
         grid = grid_of(built[number], 3)
         column = [heading.text for heading in grid.headings].index("Loss")
@@ -221,6 +222,6 @@ def test_draws_without_a_case_are_counted_and_told(evaluated: Evaluated, tmp_pat
     )
     assert recall["undefined_draws"] == pytest.approx(8 / 27, abs=0.1)
     assert measured(result, source="head", metric="accuracy", stratum="all")["undefined_draws"] == 0
-    messages = [remark for remark in remarks(build_tables(result.statistics)[1]) if "hold no such case" in remark]
+    messages = [remark for remark in remarks(build_tables(Results(result.statistics))[1]) if "hold no such case" in remark]
     assert any(remark.startswith("D (") and "Recall" in remark for remark in messages)
     assert not any(remark.startswith("all (") for remark in messages)

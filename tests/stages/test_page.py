@@ -14,6 +14,7 @@ from synthetic_results import SEED, Evaluated, make, run_evaluate, write_page
 
 from lss.project import layout
 from lss.reporting.cards import Card
+from lss.reporting.figures import figure_records
 from lss.reporting.overview import overview
 from lss.reporting.page import Picture, render_page
 from lss.storage.io import write_json
@@ -179,7 +180,7 @@ def test_markup_in_settings_and_names_is_text(evaluated: Evaluated, page: str) -
     about = overview([], statistics) | {"opening": hostile, "facts": [(hostile, hostile)], "rejects": [(hostile, 3)]}
     html = render_page(
         title=hostile, statistics=statistics, about=about, tables=[], digits=3,
-        figures=[("figure4", Picture("data:,", "data:,"))],
+        figures=[(4, figure_records()[4], Picture("data:,", "data:,"))],
         cases=[], comparison=None, cards=[(hostile, Card(hostile, [(hostile, [(hostile, hostile)])]))],
     )  # fmt: skip
     assert "<b title" not in html and "alert(1)</script>" not in html

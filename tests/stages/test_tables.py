@@ -12,16 +12,19 @@ import pytest
 from synthetic_results import SEED, Evaluated
 
 from lss.evaluation.measures import find
-from lss.reporting.ablation_table import NUMBER as ABLATION
 from lss.reporting.cards import escape_markdown
+from lss.reporting.results import Results
 from lss.reporting.settings import TableParams
 from lss.reporting.table_grid import grid_of
-from lss.reporting.table_rows import COLUMNS, TEST_COLUMNS, TESTS, build_tables
+from lss.reporting.table_rows import COLUMNS, TEST_COLUMNS
 from lss.reporting.table_text import escape
+from lss.reporting.tables import build_tables
 from lss.stages import tables
 from lss.storage.io import write_json
 
 CAVEAT = 'Notes & images were paired at random: 100 % of {them}, by \\hand_1 ~ <once> ^ #2 $ | "so".'
+
+ABLATION, TESTS = 7, 10
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +183,7 @@ def test_latex_environments_and_columns_are_balanced(with_caveat: dict[int, Path
 
 
 def test_two_numbers_never_share_a_cell(evaluated: Evaluated) -> None:
-    built = build_tables(evaluated.statistics)
+    built = build_tables(Results(evaluated.statistics))
     built[3].rows.append(built[3].rows[0])
     with pytest.raises(ValueError, match="table 3: two rows"):
         grid_of(built[3], 3)
@@ -189,7 +192,7 @@ def test_two_numbers_never_share_a_cell(evaluated: Evaluated) -> None:
 def test_a_model_that_was_not_run_has_no_rows(evaluated: Evaluated) -> None:
     statistics = evaluated.statistics
     statistics["measures"] = [row for row in statistics["measures"] if row["task"] != "report"]
-    built = build_tables(statistics)
+    built = build_tables(Results(statistics))
     assert built[4].rows == [] and grid_of(built[4], 3).lines == []
     assert built[1].rows
 

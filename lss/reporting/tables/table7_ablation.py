@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lss.reporting.names import FUSIONS, LOSSES, STRATA, model_name
-from lss.reporting.table_rows import COLUMNS, Table
+from lss.reporting.results import Results
+from lss.reporting.table_record import TableRecord
+from lss.reporting.table_rows import COLUMNS
 
-NUMBER = 7
 HOW_TO = (
     "The ablation was not run (ablation.repeats is 0). `lss preset ablation`, then `snakemake --cores 2 all`, "
     "trains it."
@@ -26,22 +27,13 @@ _SHOWN = {
 _SPREAD_OF = ("dice_true", "dice_pseudo")
 
 
-def ablation_table(comparison: dict[str, Any], statistics: dict[str, Any]) -> Table:
-    """The table from the comparison of the stage ablation; without rows where nothing was trained.
-
-    Args:
-        comparison: results/ablation/comparison.json.
-        statistics: of the evaluate stage, for what is known of the cohort and the weights.
-    """
-    about, measures = comparison["about"], comparison["measures"]
-    fields = ("model", "system", "loss")
-    title = "Losses, fusions and a plain U-Net over several repeats"
-    if not measures:
-        return Table(NUMBER, title, [HOW_TO], fields, "metric", show_n=False)
+def notes(results: Results) -> list[str]:
+    """Say what was compared and how, or how to have it compared."""
+    if not results.comparison or not results.was_compared:
+        return [HOW_TO]
+    about = results.comparison["about"]
     first = f"{LOSSES[about['loss']]} with {FUSIONS[about['fusion']]}"
-    known = {(_key(row), row["metric"], row["stratum"]): row for row in measures}
-    spread = next(metric for metric in _SPREAD_OF if any(row["metric"] == metric for row in measures))
-    table = Table(NUMBER, title, [
+    return [
         f"Mean over {about['repeats']} repeats, each from other initial weights and with another order of the samples; "
         "all losses and fusions of a repeat start from the same. Masks: over the images whose reference is not empty; "
         f"attention: over all {about['images']} images of {about['patients']} patients.",
@@ -49,16 +41,26 @@ def ablation_table(comparison: dict[str, Any], statistics: dict[str, Any]) -> Ta
         f"Difference: from the same backbone's {first}, on the same images and repeats; the U-Net's from the first "
         "backbone's. SD: between the means of the repeats.",
         "Attention: its share inside the true canal divided by the canal's share of the image; 1 knows nothing of it.",
-    ], fields, "metric", show_n=False)  # fmt: skip
+    ]
+
+
+def rows(_: int, results: Results) -> list[dict[str, Any]]:
+    """Return the long rows, from the comparison; none where nothing was trained."""
+    if not results.comparison or not results.was_compared:
+        return []
+    measures = results.comparison["measures"]
+    known = {(_key(row), row["metric"], row["stratum"]): row for row in measures}
+    spread = next(metric for metric in _SPREAD_OF if any(row["metric"] == metric for row in measures))
+    found = []
     for key in dict.fromkeys(map(_key, measures)):
         for (metric, stratum), (heading, reference) in _SHOWN.items():
             if row := known.get((key, metric, stratum)):
-                table.rows.append(_row(row, heading, reference, statistics["about"]))
+                found.append(_row(row, heading, reference, results.about))
         if row := known.get((key, spread, "non_empty")):
             of_spread = row | {"value": row["sd"], "low": None, "high": None}
             heading, reference = _SHOWN[spread, "non_empty"]
-            table.rows.append(_row(of_spread, f"SD of repeats, {reference}", reference, statistics["about"]))
-    return table
+            found.append(_row(of_spread, f"SD of repeats, {reference}", reference, results.about))
+    return found
 
 
 def _key(row: dict[str, Any]) -> tuple[str, ...]:
@@ -86,3 +88,14 @@ def _row(row: dict[str, Any], heading: str, reference: str, about: dict[str, Any
         "note": "",
         "caveat": about["cohort_caveat"],
     }
+
+
+TABLE = TableRecord(
+    "Losses, fusions and a plain U-Net over several repeats",
+    ("model", "system", "loss"),
+    notes,
+    rows=rows,
+    column_field="metric",
+    section="ablation",
+    show_n=False,
+)
