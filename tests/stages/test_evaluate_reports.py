@@ -222,6 +222,8 @@ def test_draws_without_a_case_are_counted_and_told(evaluated: Evaluated, tmp_pat
     )
     assert recall["undefined_draws"] == pytest.approx(8 / 27, abs=0.1)
     assert measured(result, source="head", metric="accuracy", stratum="all")["undefined_draws"] == 0
-    messages = [remark for remark in remarks(build_tables(Results(result.statistics))[1]) if "hold no such case" in remark]
+    messages = [
+        remark for remark in remarks(build_tables(Results(result.statistics))[1]) if "hold no such case" in remark
+    ]
     assert any(remark.startswith("D (") and "Recall" in remark for remark in messages)
     assert not any(remark.startswith("all (") for remark in messages)
