@@ -8,7 +8,7 @@ import numpy as np
 
 from lss.domain.grades import GRADES
 from lss.evaluation.grades import Answers
-from lss.evaluation.measures import Measure, measures
+from lss.evaluation.measures import Key, Measure, measures
 from lss.metrics import classification as metrics
 from lss.metrics.bootstrap import Floats, PatientBootstrap
 
@@ -34,7 +34,13 @@ def evaluate_agreement(
         others = [answers for (source, _), answers in ways.items() if source == second]
         for (source, loss), answers in ways.items():
             if source == first and others:
-                key = {"task": "agreement", "backbone": backbone, "loss": loss, "source": first, "reference": second}
+                key: Key = {
+                    "task": "agreement",
+                    "backbone": backbone,
+                    "loss": loss,
+                    "source": first,
+                    "reference": second,
+                }
                 found += measures(key, "all", bootstrap.estimates(_statistics(answers, others[0], bootstrap)))
     return found
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lss.domain.grades import GRADES
 from lss.evaluation.cases import TestCases
-from lss.evaluation.measures import Measure, measures
+from lss.evaluation.measures import Key, Measure, measures
 from lss.imaging.geometry import coverage
 from lss.metrics.bootstrap import Estimate, Floats, PatientBootstrap, divide
 
@@ -26,7 +26,7 @@ def attention_inside(attention: Floats, canal: NDArray[np.bool_]) -> float:
 
 
 def measure_attention(
-    key: dict[str, str],
+    key: Key,
     rows: list[dict[str, Any]],
     canals: list[NDArray[np.bool_]],
     cases: TestCases,

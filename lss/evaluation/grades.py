@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lss.domain.grades import GRADES
-from lss.evaluation.measures import Measure, measure, measures, rounded
+from lss.evaluation.measures import Key, Measure, measure, measures, rounded
 from lss.metrics import calibration
 from lss.metrics import classification as metrics
 from lss.metrics.bootstrap import PatientBootstrap
@@ -95,7 +95,7 @@ def answers_of_text(grades: list[str | None]) -> Answers:
 
 
 def evaluate_answers(
-    key: dict[str, str], answers: Answers, true: NDArray[np.intp], named: list[bool], bootstrap: PatientBootstrap
+    key: Key, answers: Answers, true: NDArray[np.intp], named: list[bool], bootstrap: PatientBootstrap
 ) -> tuple[list[Measure], dict[str, Any]]:
     """All measures of one way, and its curves.
 
@@ -118,19 +118,18 @@ def evaluate_answers(
     )
     shape = one_hot.shape[1:]
 
-    def statistics(weights_DP: Floats) -> dict[str, Floats]:
+    def statistics(weights_DP: Floats) -> dict[tuple[str, str], Floats]:
         confusion, confusion_named = ((weights_DP @ of).reshape(-1, *shape) for of in (per_patient, of_named))
         found = _all_metrics(confusion, "") | _all_metrics(metrics.balanced(confusion), "balanced")
         return found | (_all_metrics(confusion_named, "named") if among.any() else {})
 
     occurrences = {grade: true == index for index, grade in enumerate(GRADES)} | {"named": among}
     found = {
-        name: bootstrap.estimate_of(of, occurrences.get(name.split("|")[1]))
+        name: bootstrap.estimate_of(of, occurrences.get(name[1]))
         for name, of in bootstrap.resampled(statistics).items()
     }
     rows = []
-    for name, estimate in found.items():
-        metric, stratum = name.split("|")
+    for (metric, stratum), estimate in found.items():
         rows.append(measure(key, metric, stratum, estimate))
     for grade in GRADES:
         positive = occurrences[grade]
@@ -156,14 +155,14 @@ def evaluate_answers(
     return rows, _curves(answers, true, confusion, bootstrap)
 
 
-def _all_metrics(confusion: Floats, weighting: str) -> dict[str, Floats]:
-    """Metrics of a stack of matrices, named metric|stratum; those re-weighted are averages only."""
+def _all_metrics(confusion: Floats, weighting: str) -> dict[tuple[str, str], Floats]:
+    """Metrics of a stack of matrices, by metric and stratum; those re-weighted are averages only."""
     whole = weighting or "all"
-    found = {f"accuracy|{whole}": metrics.accuracy(confusion), f"kappa|{whole}": metrics.cohen_kappa(confusion)}
+    found = {("accuracy", whole): metrics.accuracy(confusion), ("kappa", whole): metrics.cohen_kappa(confusion)}
     for name, per_class in metrics.class_metrics(confusion).items():
-        found[f"{name}|{weighting or 'macro'}"] = metrics.macro(per_class)
+        found[name, weighting or "macro"] = metrics.macro(per_class)
         if not weighting:
-            found |= {f"{name}|{grade}": per_class[:, index] for index, grade in enumerate(GRADES)}
+            found |= {(name, grade): per_class[:, index] for index, grade in enumerate(GRADES)}
     return found
 
 

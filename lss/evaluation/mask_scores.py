@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lss.domain.grades import GRADES, LEVELS
 from lss.evaluation.cases import TestCases
-from lss.evaluation.measures import Measure, measures
+from lss.evaluation.measures import Key, Measure, measures
 from lss.metrics.bootstrap import Floats, PatientBootstrap, divide
 from lss.metrics.plausibility import check_counts, check_overlap, check_pixels
 from lss.metrics.segmentation import OVERLAP_METRICS, PixelCounts, emptiness, overlap, pixel_counts
@@ -58,7 +58,7 @@ def _distances(
 
 
 def evaluate_masks(
-    key: dict[str, str], rows: list[dict[str, Any]], named: list[bool], bootstrap: PatientBootstrap
+    key: Key, rows: list[dict[str, Any]], named: list[bool], bootstrap: PatientBootstrap
 ) -> tuple[list[Measure], dict[str, int]]:
     """Measures of one model against one reference, from its case rows; and how many masks were empty, by kind.
 

@@ -3,32 +3,83 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
+from lss.evaluation.vocabulary import check_names
 from lss.metrics.bootstrap import Estimate
 
 DIGITS = 6
 """Decimals kept in the results: the last bits of a float may depend on the machine's linear algebra."""
 
-Measure = dict[str, Any]
-"""task, backbone, loss, source, reference, metric, stratum, value, low, high, n, patients, undefined_draws,
-interval.
 
-- source: what answered: head, area_paper, area_calibrated, text; mask; report; or the name of a baseline
-- reference: against what: note_grade, true_grade, pseudo_mask, true_mask, report
-- stratum: all, non_empty (reference mask), pooled (over pixels), balanced (grades re-weighted to equal prevalence; of
-  masks: mean over the grades of their means), macro, a grade, a level
-- undefined_draws: share of the bootstrap's draws that hold no such case; they are not in the interval
-- n, patients: images and their patients; of epochs_at_bound epochs, and None
-- interval: its method (`lss.metrics.bootstrap.METHOD_NAMES`), or why there is none: too few patients, no spread
-"""
+class Key(TypedDict):
+    """What a measure is of: names of `lss.evaluation.vocabulary`, but for backbone and loss.
+
+    Attributes:
+        task: what was done.
+        backbone, loss: of the model, as in the settings; "" of what has none.
+        source: what answered: head, area_paper, area_calibrated, text; mask; report; or the name of a baseline.
+        reference: against what: note_grade, true_grade, pseudo_mask, true_mask, report.
+    """
+
+    task: str
+    backbone: str
+    loss: str
+    source: str
+    reference: str
+
+
+class Measure(Key):
+    """One number with its interval.
+
+    Attributes:
+        metric: what was measured.
+        stratum: all, non_empty (reference mask), pooled (over pixels), balanced (grades re-weighted to equal
+            prevalence; of masks: mean over the grades of their means), macro, a grade, a level, a structure.
+        value, low, high: estimate and bounds of its interval; None where there is none.
+        n, patients: images and their patients; of epochs_at_bound epochs, and None.
+        undefined_draws: share of the bootstrap's draws that hold no such case; they are not in the interval.
+        interval: its method (`lss.metrics.bootstrap.METHOD_NAMES`), or why there is none: too few patients, no spread.
+    """
+
+    metric: str
+    stratum: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    patients: int | None
+    undefined_draws: float | None
+    interval: str
+
 
 KEY = ("task", "backbone", "loss", "source", "reference", "metric", "stratum")
 
 
-def measure(key: dict[str, str], metric: str, stratum: str, estimate: Estimate) -> Measure:
-    """One row; `key` holds task, backbone, loss, source, reference."""
-    return key | {
+def key_of(row: Measure) -> tuple[str, ...]:
+    """The names that a measure is filed under, in the order of `KEY`."""
+    return (
+        row["task"], row["backbone"], row["loss"], row["source"], row["reference"], row["metric"], row["stratum"]
+    )  # fmt: skip
+
+
+def matches(row: Mapping[str, object], key: Mapping[str, str]) -> bool:
+    """Whether a measure has these names."""
+    return all(row[name] == value for name, value in key.items())
+
+
+def curve_name(backbone: str, source: str) -> str:
+    """Under which name the curves of a way of grading stand in the statistics."""
+    check_names(source=source)
+    return f"{backbone}/{source}"
+
+
+def measure(key: Key, metric: str, stratum: str, estimate: Estimate) -> Measure:
+    """Return one measure. Raises LssError for a name that is none (`lss.evaluation.vocabulary`)."""
+    check_names(**key, metric=metric, stratum=stratum)
+    return {
+        **key,
         "metric": metric,
         "stratum": stratum,
         "value": rounded(estimate.value),
@@ -41,7 +92,7 @@ def measure(key: dict[str, str], metric: str, stratum: str, estimate: Estimate) 
     }
 
 
-def measures(key: dict[str, str], stratum: str, estimates: dict[str, Estimate]) -> list[Measure]:
+def measures(key: Key, stratum: str, estimates: dict[str, Estimate]) -> list[Measure]:
     """Rows of several metrics of one stratum."""
     return [measure(key, metric, stratum, estimate) for metric, estimate in estimates.items()]
 
@@ -61,5 +112,6 @@ def significant(value: float) -> float:
 
 
 def find(rows: list[Measure], **key: str) -> Measure | None:
-    """The first row with these key fields, or None."""
-    return next((row for row in rows if all(row[name] == value for name, value in key.items())), None)
+    """Return the first measure with these names, or None. Raises LssError for a name that is none."""
+    check_names(**key)
+    return next((row for row in rows if matches(row, key)), None)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lss.domain.grades import GRADES
-from lss.evaluation.measures import Measure, measures
+from lss.evaluation.measures import Key, Measure, measures
 from lss.metrics.bootstrap import Floats, PatientBootstrap, divide
 from lss.metrics.segmentation import overlap, pixel_counts
 
@@ -25,7 +25,7 @@ Masks = list[NDArray[np.bool_]]
 
 
 def measure_exchange(
-    key: dict[str, str], own: Masks, exchanged: Masks, reference: Masks, grades: list[str], bootstrap: PatientBootstrap
+    key: Key, own: Masks, exchanged: Masks, reference: Masks, grades: list[str], bootstrap: PatientBootstrap
 ) -> list[Measure]:
     """Return the measures of one model and one of EXCHANGES; strata: all, and each true grade of the images.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lss.domain.grades import GRADES
 from lss.evaluation.cases import TestCases
-from lss.evaluation.measures import Measure, measures
+from lss.evaluation.measures import Key, Measure, measures
 from lss.evaluation.report_findings import finding_columns
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.metrics.language import LanguageScores
@@ -91,6 +91,6 @@ def masks_by_stated_grade(rows: Rows, mask_rows: Rows, bootstrap: PatientBootstr
     return found
 
 
-def _key(row: dict[str, Any], source: str, reference: str) -> dict[str, str]:
+def _key(row: dict[str, Any], source: str, reference: str) -> Key:
     return {"task": "report", "backbone": row["backbone"], "loss": row["loss"], "source": source,
             "reference": reference}  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lss.evaluation.measures import Measure, measures
+from lss.evaluation.measures import Key, Measure, measures
 from lss.metrics.bootstrap import Floats, PatientBootstrap, Resampled, divide
 from lss.metrics.report_score import compare_findings, counts_by_structure, score_findings
 from lss.notes.findings import CANAL, FORAMEN, RECESS, ROOT, SAC
@@ -27,7 +27,7 @@ def finding_statistics(
 
 
 def findings_by_structure(
-    key: dict[str, str],
+    key: Key,
     reports: list[str],
     references: list[str],
     levels: list[str | None],

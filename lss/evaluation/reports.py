@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lss.evaluation.cases import TestCases
-from lss.evaluation.measures import Measure, measure
+from lss.evaluation.measures import Key, Measure, measure
 from lss.evaluation.report_findings import finding_statistics, findings_by_structure
+from lss.evaluation.vocabulary import FINDINGS_METRICS
 from lss.metrics.bootstrap import Floats, PatientBootstrap, Resampled
 from lss.metrics.language import LanguageScores, score_systems
 from lss.notes.findings import findings_part
@@ -19,9 +20,6 @@ GENERATED = "report"
 CONTROLS = ("shuffled", "shuffled_level", "shuffled_level_grade")
 """Sources of a generator's reports held against another patient's reference: of any, of one of the same level, of one
 of the same level and grade."""
-FINDINGS_METRICS = ("bleu_4", "rouge_l", "meteor_1_5", "cider_d")
-"""Text metrics that are also computed on reports and references without their severity sentence (`NAME_findings`): that
-sentence is this program's, and nearly half of a reference's words."""
 _OF_REPORTS_ALONE = ("distinct_1", "distinct_2", "distinct_reports")
 """Metrics that do not look at the reference: other references change nothing."""
 
@@ -147,6 +145,6 @@ def _caveats(scores: dict[System, LanguageScores]) -> list[str]:
     ]
 
 
-def _key(system: System) -> dict[str, str]:
+def _key(system: System) -> Key:
     return {"task": "report", "backbone": system.backbone, "loss": system.loss, "source": system.source,
             "reference": "report"}  # fmt: skip

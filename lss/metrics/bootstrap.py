@@ -7,8 +7,8 @@ products. Shapes: N cases, P patients, D draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Hashable
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from scipy.special import ndtr, ndtri
 from lss.runtime.seeding import generator
 
 Floats = NDArray[np.float64]
+Name = TypeVar("Name", bound=Hashable)
 Statistic = Callable[[Floats], Floats]
 """Weights of the patients (D, P) to the statistic of each draw (D,); NaN where a draw leaves it undefined."""
 Method = Literal["bca", "percentile", "shifted"]
@@ -127,7 +128,7 @@ class PatientBootstrap:
         """
         return {name: self.estimate_of(of, among) for name, of in self.resampled(statistics).items()}
 
-    def resampled(self, statistics: Callable[[Floats], dict[str, Floats]]) -> dict[str, Resampled]:
+    def resampled(self, statistics: Callable[[Floats], dict[Name, Floats]]) -> dict[Name, Resampled]:
         """Several statistics, as for `estimates`, before their intervals are taken: for differences between systems."""
         whole, draws = statistics(self._whole), statistics(self.weights_DP)
         left_out = statistics(self._jackknife) if self.method == "bca" else {}

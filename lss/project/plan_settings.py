@@ -43,10 +43,3 @@ class PlannedSettings:
         for old in self.file.parent.glob("*.yaml"):
             old.unlink()  # of a run that ended: two runs of one folder exclude each other
         write_text(self.file, self._text)
-
-    def are_current(self) -> bool:
-        """Whether params.yaml holds the same settings still, or again."""
-        try:
-            return Path(layout.PARAMS).read_text(encoding="utf-8") == self._text
-        except (OSError, UnicodeDecodeError):
-            return False

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from lss.evaluation.measures import find
+from lss.evaluation.measures import curve_name, find
 from lss.reporting.names import model_name
 from lss.reporting.style import MODEL_COLOURS
 
@@ -91,9 +91,9 @@ def _panels(statistics: dict[str, Any]) -> tuple[Figure, list[tuple[Axes, str, d
     """A figure with a titled panel per backbone whose grade head was run: axes, backbone, its curves, its colour."""
     backbones = list(dict.fromkeys(model[0] for model in statistics["models"]))
     shown = [
-        (backbone, statistics["curves"][f"{backbone}/head"], colour)
+        (backbone, statistics["curves"][curve_name(backbone, "head")], colour)
         for backbone, colour in zip(backbones, MODEL_COLOURS, strict=False)
-        if f"{backbone}/head" in statistics["curves"]
+        if curve_name(backbone, "head") in statistics["curves"]
     ]
     figure = Figure(figsize=(3.2 * max(len(shown), 1) + 0.4, 3.4), layout="constrained")
     if not shown:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lss.domain.grades import GRADE_LABELS, GRADES
-from lss.evaluation.measures import Measure, find
+from lss.evaluation.measures import Measure, curve_name, find
 from lss.reporting.names import SOURCES, model_name
 from lss.reporting.style import MODEL_COLOURS, MODEL_LINES
 
@@ -27,7 +27,7 @@ def draw_grades(statistics: dict[str, Any], sources: tuple[str, ...]) -> Figure:
     for source, confusions, curves in zip(sources, grid[::2], grid[1::2], strict=True):
         for panel, backbone in zip(confusions, backbones, strict=False):
             title = f"({next(letters)}) {model_name(backbone)}\n{SOURCES[source]}"
-            found = statistics["curves"].get(f"{backbone}/{source}")
+            found = statistics["curves"].get(curve_name(backbone, source))
             if found is None:
                 panel.set_axis_off()
                 panel.set_title(f"{title}\nnot run")
@@ -68,7 +68,7 @@ def draw_roc(axes: Axes, statistics: dict[str, Any], backbones: list[str], sourc
     """ROC curves of every model for one grade; in the legend the area under each with its interval."""
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
     for colour, line, backbone in zip(MODEL_COLOURS, MODEL_LINES, backbones, strict=False):
-        curves = statistics["curves"].get(f"{backbone}/{source}")
+        curves = statistics["curves"].get(curve_name(backbone, source))
         if curves is None:
             continue
         roc = curves["roc"][grade]

@@ -26,28 +26,30 @@ _TASKS = {
 }
 _TRAINING = ("batch_size", "micro_batch_size", "schedule", "gradient_clip", "bf16", "prompt", "queries", "grade_weight",
              "fusion", "heads", "d_shared", "mask_size", "resample_grid", "qlora")  # fmt: skip
-_RESULTS: dict[str, list[tuple[str, str, tuple[str, ...]]]] = {
+_Named = tuple[str, str]
+_RESULTS: dict[str, list[tuple[str, str, tuple[_Named, ...]]]] = {
     "classification": [
-        ("head", "note_grade", ("accuracy all", "accuracy balanced", "f1 macro", "kappa all", "ece all",
-                                 "ece_uncorrected all")),
-        ("head", "note_grade", tuple(f"{name} {grade}" for name in ("recall", "precision", "auc") for grade in GRADES)),
-        ("head", "true_grade", ("accuracy all",)),
+        ("head", "note_grade", (("accuracy", "all"), ("accuracy", "balanced"), ("f1", "macro"), ("kappa", "all"),
+                                ("ece", "all"), ("ece_uncorrected", "all"))),
+        ("head", "note_grade", tuple((name, grade) for name in ("recall", "precision", "auc") for grade in GRADES)),
+        ("head", "true_grade", (("accuracy", "all"),)),
     ],
     "segmentation": [
-        ("mask", "pseudo_mask", ("dice all", "false_masks empty", "dice non_empty", "dice balanced", "dice pooled",
-                                 "iou non_empty", "hd95_mm non_empty", *(f"dice {grade}" for grade in GRADES))),
-        ("mask", "true_mask", ("dice non_empty", "hd95_mm non_empty")),
+        ("mask", "pseudo_mask", (("dice", "all"), ("false_masks", "empty"), ("dice", "non_empty"), ("dice", "balanced"),
+                                 ("dice", "pooled"), ("iou", "non_empty"), ("hd95_mm", "non_empty"),
+                                 *(("dice", grade) for grade in GRADES))),
+        ("mask", "true_mask", (("dice", "non_empty"), ("hd95_mm", "non_empty"))),
     ],
     "report": [
-        ("report", "report", tuple(f"{name} all" for name in ("cider_d", "bleu_4", "rouge_l", "meteor_1_5",
-                                                             "distinct_reports", "grade_agreement"))),
-        ("shuffled", "report", ("cider_d all", "grade_agreement all")),
-        ("level_grade", "report", ("cider_d all", "grade_agreement all")),
-        ("above_level_grade", "report", ("cider_d all", "grade_agreement all")),
-        ("most_frequent", "report", ("cider_d all", "grade_agreement all")),
+        ("report", "report", tuple((name, "all") for name in ("cider_d", "bleu_4", "rouge_l", "meteor_1_5",
+                                                              "distinct_reports", "grade_agreement"))),
+        ("shuffled", "report", (("cider_d", "all"), ("grade_agreement", "all"))),
+        ("level_grade", "report", (("cider_d", "all"), ("grade_agreement", "all"))),
+        ("above_level_grade", "report", (("cider_d", "all"), ("grade_agreement", "all"))),
+        ("most_frequent", "report", (("cider_d", "all"), ("grade_agreement", "all"))),
     ],
 }  # fmt: skip
-"""Task to (source, reference, "metric stratum" ...): what a card shows of the measures."""
+"""Task to (source, reference, metrics with their strata): what a card shows of the measures."""
 
 
 def model_card(trained: Manifest, manifests: list[Manifest], statistics: dict[str, Any]) -> Card:
@@ -158,8 +160,7 @@ def _results(backbone: str, task: str, loss: str, statistics: dict[str, Any]) ->
     found: Facts = []
     for source, reference, names in _RESULTS[task]:
         own = {} if source == "most_frequent" else {"backbone": backbone, "loss": loss}
-        for name in names:
-            metric, stratum = name.split()
+        for metric, stratum in names:
             measure = find(statistics["measures"], task=task, source=source, reference=reference, metric=metric,
                            stratum=stratum, **own)  # fmt: skip
             if measure is None and reference.startswith("true"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lss.evaluation.measures import KEY, Measure
+from lss.evaluation.measures import Key, Measure, key_of, matches
+from lss.evaluation.vocabulary import check_names
 
 OVERLAP = ("dice", "iou", "precision", "recall", "specificity")
 REPORT_SYSTEMS = (
@@ -14,30 +15,48 @@ REPORT_SYSTEMS = (
     "above_most_frequent_level", "nearest_image", "above_nearest_image", "nearest_level", "above_nearest_level",
 )  # fmt: skip
 
-Key = dict[str, str]
-
 
 def select(
     measures: list[Measure], keys: list[Key], names: tuple[str, ...], strata: tuple[str, ...]
 ) -> Iterator[Measure]:
-    """Measures of each key, all strata of a metric together; what was not measured is left out."""
-    by_key = {tuple(row[name] for name in KEY): row for row in reversed(measures)}  # the first of equals
+    """Yield the measures of each key, all strata of a metric together; what was not measured is left out.
+
+    Raises LssError for a metric or a stratum that no measure can have (`lss.evaluation.vocabulary`).
+    """
+    for metric in names:
+        check_names(metric=metric)
+    for stratum in strata:
+        check_names(stratum=stratum)
+    by_key = {key_of(row): row for row in reversed(measures)}  # the first of equals
     for key in keys:
         for metric in names:
             for stratum in strata:
-                wanted = key | {"metric": metric, "stratum": stratum}
-                row = by_key.get(tuple(wanted[name] for name in KEY))
+                row = by_key.get((*_names(key), metric, stratum))
                 if row is not None:
                     yield row
 
 
 def models(measures: list[Measure], **key: str) -> list[Key]:
-    """Keys (task, backbone, loss, source, reference) that occur, in their order."""
-    names = ("task", "backbone", "loss", "source", "reference")
-    found = dict.fromkeys(
-        tuple(row[name] for name in names) for row in measures if all(row[name] == value for name, value in key.items())
-    )
-    return [dict(zip(names, values, strict=True)) for values in found]
+    """Return the keys that occur, in their order, of those with the names given.
+
+    Raises LssError for a name that no measure can have.
+    """
+    check_names(**key)
+    found: dict[tuple[str, ...], Key] = {}
+    for row in measures:
+        if matches(row, key):
+            found.setdefault(_names(row), _key(row))
+    return list(found.values())
+
+
+def _names(key: Key) -> tuple[str, ...]:
+    return key["task"], key["backbone"], key["loss"], key["source"], key["reference"]
+
+
+def _key(row: Key) -> Key:
+    """Return the key of a measure."""
+    return {"task": row["task"], "backbone": row["backbone"], "loss": row["loss"], "source": row["source"],
+            "reference": row["reference"]}  # fmt: skip
 
 
 def first_losses(keys: list[Key]) -> list[Key]:

@@ -21,7 +21,7 @@ from lss.evaluation.comparisons import compare_all
 from lss.evaluation.disc_pooling import DiscPart, choose_reports, disc_part, pool_answers
 from lss.evaluation.grade_sources import AreaThresholds, area_thresholds, grade_rows, ways_of
 from lss.evaluation.grades import Prevalence, evaluate_answers
-from lss.evaluation.measures import Measure, rounded
+from lss.evaluation.measures import Key, Measure, curve_name, rounded
 from lss.evaluation.prompt_exchange import EXCHANGES, measure_exchange
 from lss.evaluation.report_checks import check_reports, evaluate_checks, masks_by_stated_grade, report_rows
 from lss.evaluation.run_comparison import compare_runs
@@ -167,10 +167,10 @@ def _segmentation(
             if name == source:
                 continue
             rows = segmentation.score_masks(predicted, reference, test, (backbone, loss, name))
-            key = {"task": "segmentation", "backbone": backbone, "loss": loss, "source": source, "reference": name}
+            key: Key = {"task": "segmentation", "backbone": backbone, "loss": loss, "source": source, "reference": name}
             measures, empty = segmentation.evaluate_masks(key, rows, test.named, bootstrap)
             findings.measures += measures
-            findings.empty_masks.append(key | empty)
+            findings.empty_masks.append({**key, **empty})
             if source == "mask":
                 all_rows += rows
                 dice[name, backbone, loss] = np.array([row["dice"] for row in rows])
@@ -185,8 +185,8 @@ def _segmentation(
         own = [decode_mask(row["mask"]["bytes"]) for row in rows]
         for words in EXCHANGES if rows[0][f"mask_said_{EXCHANGES[0]}"] is not None else ():  # a U-Net has no prompts
             exchanged = [decode_mask(row[f"mask_said_{words}"]["bytes"]) for row in rows]
-            key = {"task": task, "backbone": backbone, "loss": loss, "source": f"said_{words}"}
-            key |= {"reference": "pseudo_mask"}
+            key = {"task": task, "backbone": backbone, "loss": loss, "source": f"said_{words}",
+                   "reference": "pseudo_mask"}  # fmt: skip
             findings.measures += measure_exchange(key, own, exchanged, test.pseudo_masks, test.grades, bootstrap)
     losses = list(dict.fromkeys(loss for _, _, loss in models))
     for name in references:
@@ -233,14 +233,15 @@ def _classification(
         ways = ways_of(tables, backbone, thresholds[backbone], prevalence)
         for (source, loss), answers in ways.items():
             for name, true in references.items():
-                key = {"task": "classification", "backbone": backbone, "loss": loss, "source": source}
-                measures, curves = evaluate_answers(key | {"reference": name}, answers, true, test.named, bootstrap)
+                key: Key = {"task": "classification", "backbone": backbone, "loss": loss, "source": source,
+                            "reference": name}  # fmt: skip
+                measures, curves = evaluate_answers(key, answers, true, test.named, bootstrap)
                 findings.measures += measures
                 if name == "note_grade":
-                    findings.curves.setdefault(f"{backbone}/{source}", curves)
+                    findings.curves.setdefault(curve_name(backbone, source), curves)
                     right.setdefault(source, {}).setdefault(backbone, answers.classes == true)
             if discs:
-                key |= {"task": "disc", "reference": "note_grade"}
+                key = {**key, "task": "disc", "reference": "note_grade"}
                 pooled = pool_answers(answers, discs.places)
                 findings.measures += evaluate_answers(key, pooled, discs.classes, discs.named, discs.bootstrap)[0]
         findings.measures += evaluate_agreement(backbone, ways, bootstrap)
@@ -323,7 +324,7 @@ def _of_discs(
     }
     systems = language.Systems({name: [texts[place] for place in chosen]}, rivals, {})
     measures, _, _ = language.evaluate_reports(systems, test.at(chosen), discs.bootstrap)
-    return [row | {"task": "disc_report"} for row in measures]
+    return [{**row, "task": "disc_report"} for row in measures]
 
 
 def _partners(test: TestCases, seed: int, findings: _Findings) -> dict[str, np.ndarray]:
