@@ -149,9 +149,9 @@ def evaluate_answers(
     confusion = one_hot.sum(axis=0)
     check_confusion(where, confusion, len(true))
     recalls = metrics.class_metrics(confusion)["recall"]
-    check_accuracy(where, found["accuracy|all"].value, recalls)
+    check_accuracy(where, found["accuracy", "all"].value, recalls)
     if not np.isnan(recalls).any():  # a grade that does not occur leaves it undefined
-        check_accuracy(f"{where}/balanced", found["accuracy|balanced"].value, recalls)
+        check_accuracy(f"{where}/balanced", found["accuracy", "balanced"].value, recalls)
     return rows, _curves(answers, true, confusion, bootstrap)
 
 

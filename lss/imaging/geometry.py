@@ -47,10 +47,6 @@ class FieldOfView:
         out[of_slice] = image[of_view]
         return out
 
-    def mask_to_grid(self, mask: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return a mask of the whole slice as a network's target of size `grid`."""
-        return resample_mask(self.crop(mask), grid)
-
     def mask_from_grid(self, mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Return a network's mask as a mask of the whole slice of `shape`; displaced by half a pixel of the grid at
         most.
@@ -61,11 +57,6 @@ class FieldOfView:
         """Return points (row, column) of a grid of size `grid` as points of the slice, (N, 2)."""
         scale = np.array([self.rows / grid[0], self.columns / grid[1]])
         return (np.asarray(points_N2, np.float64) + 0.5) * scale - 0.5 + [self.row, self.column]
-
-    def points_to_grid(self, points_N2: Floats, grid: tuple[int, int]) -> Floats:
-        """Return the inverse of `points_from_grid`."""
-        scale = np.array([self.rows / grid[0], self.columns / grid[1]])
-        return (np.asarray(points_N2, np.float64) - [self.row, self.column] + 0.5) / scale - 0.5
 
     def _shared(self, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """Return what rectangle and slice have in common, as indices of the one and of the other; may be empty."""

@@ -17,6 +17,7 @@ from lss.project.code import code_parts
 from lss.project.models import manifest_settings
 from lss.project.outside import hash_of_all, list_files
 from lss.project.params import Params
+from lss.project.published import private_paths
 
 
 def outdated(manifests: list[str], params: Params, root: Path = Path()) -> dict[str, str]:
@@ -37,7 +38,7 @@ def outdated(manifests: list[str], params: Params, root: Path = Path()) -> dict[
             records.append(read_record(manifest, root))
         except LssError as error:
             reasons[manifest] = str(error)
-    hashes = Hashes(root)
+    hashes = Hashes(root, private_paths(params.model_dump(mode="json")))
     hashes.read((path for record in records for path in (*record.inputs, *record.outputs)), "checking files")
     for record in records:
         if reason := _difference(record, params, hashes, root):

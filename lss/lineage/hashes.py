@@ -16,10 +16,11 @@ class Hashes:
 
     Args:
         root: the folder that paths are relative to.
+        private: paths of files that manifests do not name, by what stands there in their place.
     """
 
-    def __init__(self, root: Path = Path()) -> None:
-        self._root = root
+    def __init__(self, root: Path = Path(), private: dict[str, str] | None = None) -> None:
+        self._root, self._private = root, private or {}
         self._known: dict[str, str | None] = {}
 
     def read(self, paths: Iterable[str], what: str = "", *, shown: bool = True) -> None:
@@ -39,6 +40,6 @@ class Hashes:
 
     def _hash(self, path: str) -> str | None:
         try:
-            return sha256_file(self._root / path)
+            return sha256_file(self._root / self._private.get(path, path))
         except OSError:
             return None

@@ -9,6 +9,7 @@ from lss.backbones.registry import backbone_names
 from lss.project import layout
 from lss.project.outside import hash_of_all, listed_files
 from lss.project.params import Params
+from lss.project.published import private_paths
 
 
 @dataclass(frozen=True)
@@ -62,5 +63,6 @@ def is_outside(path: str, params: Params) -> bool:
         *(str(checkpoint.folder) for checkpoint in map(weights.of, backbone_names())
           if checkpoint.folder is not None),
     ]  # fmt: skip
-    named = [str(file) for file in (params.split.file, params.ingest.pseudonym_key_file) if file is not None]
+    private = private_paths(params.model_dump(mode="json"))  # an older manifest names the file itself
+    named = {*private, *private.values()}
     return path in named or any(path.startswith(f"{folder}/") for folder in folders)

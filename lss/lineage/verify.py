@@ -13,6 +13,7 @@ from lss.lineage.records import Record
 from lss.project import layout
 from lss.project.code import dvc_stages
 from lss.project.params import Params
+from lss.project.published import private_paths
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def verify(params: Params, root: Path = Path()) -> Verified:
         params: the settings of params.yaml, which say which manifests there should be.
         root: the project's folder.
     """
-    chain, raw, hashes = read_chain(params, root), read_raw(params, root), Hashes(root)
+    chain, raw = read_chain(params, root), read_raw(params, root)
+    hashes = Hashes(root, private_paths(params.model_dump(mode="json")))
     here = (root / raw.root).is_dir()
     originals = [file.path for file in raw.files] if here else []
     stated = {path: None for record in chain.records.values() for path in (*record.inputs, *record.outputs)}

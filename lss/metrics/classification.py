@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from lss.metrics.bootstrap import PatientBootstrap, Statistic, divide
 
 Floats = NDArray[np.float64]
-CLASS_METRICS = ("precision", "recall", "specificity", "f1")
 
 
 def one_hot_confusion(true: NDArray[np.intp], answered: NDArray[np.intp], classes: int) -> Floats:

@@ -104,11 +104,6 @@ class LanguageScores:
         return {name: draws[name] for name in METRICS}
 
 
-def score_reports(candidates: list[str], references: list[str]) -> LanguageScores:
-    """Score N generated reports against one reference each; see `score_systems`."""
-    return score_systems({"": (candidates, references)})[""]
-
-
 def score_systems(systems: dict[Name, tuple[list[str], list[str]]]) -> dict[Name, LanguageScores]:
     """Score several systems with one start of the tokeniser and of METEOR.
 

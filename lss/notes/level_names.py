@@ -6,7 +6,6 @@ import re
 
 from lss.domain.grades import LEVELS
 
-_DISCS = {tuple(level.split("-")): level for level in LEVELS}
 _VERTEBRAE = ["T12", "L1", "L2", "L3", "L4", "L5", "S1"]
 OUTSIDE = "outside"
 """Stands for a level above T12-L1 or below S1-S2: what is found there does not count."""

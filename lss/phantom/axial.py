@@ -24,7 +24,6 @@ from lss.runtime.seeding import generator
 
 ROWS = 320
 SPACING_MM = 0.6875
-SLICE_THICKNESS_MM = 4.0
 SLICE_DISTANCE_MM = 4.4
 SLICES_PER_DISC = 4
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lss import BEGAN, __version__
 from lss.project.code import code_parts
-from lss.project.published import published
+from lss.project.published import publish_path, published
 from lss.storage.io import read_json, sha256_file, write_json
 
 _PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "open_clip_torch", "timm", "opencv-python-headless",
@@ -35,7 +35,7 @@ def write_manifest(
     Args:
         path: where; by convention `results/manifests/<stage>[/<wildcards>].json`.
         stage: name of the stage.
-        inputs: data files read (not code); each with its SHA-256.
+        inputs: data files read (not code); each with its SHA-256. One that a private setting names is not named here.
         outputs: files written; each with size and SHA-256.
         params: the stage's own section of params.yaml; names of the user's own files are not written (`published`).
         seed: the seed of params.yaml.
@@ -47,7 +47,7 @@ def write_manifest(
         path,
         {
             "stage": stage,
-            "inputs": {str(file): sha256_file(file) for file in inputs},
+            "inputs": {publish_path(file, params): sha256_file(file) for file in inputs},
             "outputs": {
                 str(file): {"sha256": sha256_file(file), "bytes": Path(file).stat().st_size} for file in outputs
             },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 from lss.project import layout
@@ -20,9 +21,35 @@ def published(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: _public(name, value) for name, value in settings.items()}
 
 
+def publish_path(path: Path | str, settings: dict[str, Any]) -> str:
+    """Return the path of a file as it may be passed on: of one that a setting of `PRIVATE` names, its short hash.
+
+    >>> publish_path("/home/Smith/split.csv", {"file": "/home/Smith/split.csv"})
+    'as in params.yaml (883a49d6)'
+    >>> publish_path("data/interim/rejects/batch-00.parquet", {"file": "/home/Smith/split.csv"})
+    'data/interim/rejects/batch-00.parquet'
+    """
+    return _hidden(path) if str(path) in private_paths(settings).values() else str(path)
+
+
+def private_paths(settings: dict[str, Any]) -> dict[str, str]:
+    """Return the paths that settings of `PRIVATE` hold, by the short hashes that stand in their place."""
+    found: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found |= private_paths(value)
+        elif name in PRIVATE and value not in (None, layout.PHANTOM):
+            found[_hidden(value)] = str(value)
+    return found
+
+
 def _public(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return published(value)
     if name not in PRIVATE or value in (None, layout.PHANTOM):
         return value
+    return _hidden(value)
+
+
+def _hidden(value: object) -> str:
     return f"as in params.yaml ({hashlib.sha256(str(value).encode('utf-8', 'surrogateescape')).hexdigest()[:8]})"

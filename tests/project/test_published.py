@@ -10,8 +10,11 @@ from pathlib import Path
 
 import yaml
 
+from lss.lineage.fresh import outdated
+from lss.lineage.raw import is_outside
+from lss.project import layout
 from lss.project.manifest import read_manifest, write_manifest
-from lss.project.params import Params
+from lss.project.params import Params, check_params, load_params
 from lss.project.published import PRIVATE, published
 
 
@@ -23,6 +26,26 @@ def test_paths_leave_no_manifest_and_their_changes_show(tmp_path: Path) -> None:
     held = read_manifest(tmp_path / "m.json")["params"]
     assert held == published(settings) and held["cohort"]["folder"]["note_column"] == "note"
     assert held != published({"cohort": {"root": "/data/Smyth", "folder": settings["cohort"]["folder"]}})
+
+
+def test_the_users_split_is_an_input_without_its_name(tmp_path: Path, project_root: Path) -> None:
+    """The manifest names it by a hash; who has the settings still finds the file, and sees that it was changed."""
+    split = tmp_path / "Smith, John.csv"
+    split.write_text("patient_key,subset\n")
+    (tmp_path / "other.parquet").write_bytes(b"other")
+    inputs = [tmp_path / "other.parquet", split]
+    manifest = tmp_path / layout.MANIFEST.format(name="split")
+    settings = load_params(project_root / "params.yaml").model_dump(mode="json")
+    settings["split"]["file"] = str(split)
+    params = check_params(settings)
+    write_manifest(manifest, "split", inputs=inputs, outputs=[], params=settings["split"], seed=params.seed,
+                   started=datetime.now(UTC))  # fmt: skip
+    assert "Smith" not in manifest.read_text()
+    hidden = next(name for name in read_manifest(manifest)["inputs"] if "other" not in name)
+    assert hidden == published({"file": str(split)})["file"] and is_outside(hidden, params)
+    assert outdated([str(manifest.relative_to(tmp_path))], params, tmp_path) == {}
+    split.write_text("patient_key,subset\nP1,train\n")
+    assert "was changed since" in outdated([str(manifest.relative_to(tmp_path))], params, tmp_path).popitem()[1]
 
 
 def test_dvc_records_no_setting_that_names_the_users_files(project_root: Path) -> None:
