@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lss.domain.grades import GRADES
-from lss.evaluation.measures import Key, Measure, measure, measures, rounded
+from lss.evaluation.measures import Key, Measure, measure, measures, names_of, rounded
 from lss.metrics import calibration
 from lss.metrics import classification as metrics
 from lss.metrics.bootstrap import PatientBootstrap
@@ -145,7 +145,7 @@ def evaluate_answers(
         corrected_right = answers.probabilities.argmax(axis=1) == true
         rows += measures(key, "all", {"accuracy_corrected": bootstrap.mean(corrected_right.astype(np.float64))})
 
-    where = "/".join(key.values())
+    where = "/".join(names_of(key))
     confusion = one_hot.sum(axis=0)
     check_confusion(where, confusion, len(true))
     recalls = metrics.class_metrics(confusion)["recall"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lss.domain.grades import GRADES, LEVELS
 from lss.evaluation.cases import TestCases
-from lss.evaluation.measures import Key, Measure, measures
+from lss.evaluation.measures import Key, Measure, measures, names_of
 from lss.metrics.bootstrap import Floats, PatientBootstrap, divide
 from lss.metrics.plausibility import check_counts, check_overlap, check_pixels
 from lss.metrics.segmentation import OVERLAP_METRICS, PixelCounts, emptiness, overlap, pixel_counts
@@ -68,7 +68,7 @@ def evaluate_masks(
 
     Raises ImpossibleMetricsError where the numbers contradict each other.
     """
-    where = "/".join(key.values())
+    where = "/".join(names_of(key))
     columns = {name: np.array([row[name] for row in rows]) for name in (*OVERLAP_METRICS, *DISTANCES)}
     filled = np.array([row["empty"] not in ("both", "reference") for row in rows])
     strata = {"all": np.ones(len(rows), dtype=bool), "non_empty": filled, "named": np.array(named)}

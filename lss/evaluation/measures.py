@@ -57,20 +57,23 @@ class Measure(Key):
 KEY = ("task", "backbone", "loss", "source", "reference", "metric", "stratum")
 
 
+def names_of(key: Key) -> tuple[str, ...]:
+    """Return what a measure is of, in the order of `Key`: task, backbone, loss, source, reference."""
+    return key["task"], key["backbone"], key["loss"], key["source"], key["reference"]
+
+
 def key_of(row: Measure) -> tuple[str, ...]:
-    """The names that a measure is filed under, in the order of `KEY`."""
-    return (
-        row["task"], row["backbone"], row["loss"], row["source"], row["reference"], row["metric"], row["stratum"]
-    )  # fmt: skip
+    """Return the names that a measure is filed under, in the order of `KEY`."""
+    return *names_of(row), row["metric"], row["stratum"]
 
 
 def matches(row: Mapping[str, object], key: Mapping[str, str]) -> bool:
-    """Whether a measure has these names."""
+    """Return whether a measure has these names."""
     return all(row[name] == value for name, value in key.items())
 
 
 def curve_name(backbone: str, source: str) -> str:
-    """Under which name the curves of a way of grading stand in the statistics."""
+    """Return the name under which the curves of a way of grading stand in the statistics."""
     check_names(source=source)
     return f"{backbone}/{source}"
 

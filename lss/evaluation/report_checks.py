@@ -8,7 +8,7 @@ import numpy as np
 
 from lss.domain.grades import GRADES
 from lss.evaluation.cases import TestCases
-from lss.evaluation.measures import Key, Measure, measures
+from lss.evaluation.measures import Key, Measure, measures, names_of
 from lss.evaluation.report_findings import finding_columns
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.metrics.language import LanguageScores
@@ -86,7 +86,7 @@ def masks_by_stated_grade(rows: Rows, mask_rows: Rows, bootstrap: PatientBootstr
             among = np.array([row["text_grade"] == grade for row in own])
             key, estimates = _key(own[0], "text", "pseudo_mask"), bootstrap.means(columns, among)
             if among.any():
-                check_overlap(f"{'/'.join(key.values())}/{grade}", estimates["dice"].value, estimates["iou"].value)
+                check_overlap(f"{'/'.join(names_of(key))}/{grade}", estimates["dice"].value, estimates["iou"].value)
             found += measures(key, grade, estimates)
     return found
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lss.errors import LssError
+from lss.evaluation.measures import Measure
 from lss.project import layout
 from lss.project.models import Run, ablation_arms, model_runs, segmentation_run
 from lss.project.params import Params
@@ -64,13 +65,14 @@ def scope_of_rows(
     if not record.choose and record.section != "tests":  # made of all numbers together
         return Scope()
     statistics = read_json(root / layout.STATISTICS)
-    measures = list(record.choose(statistics["measures"])) if record.choose else statistics["tests"]
-    if len(measures) != len(rows):
+    runs = (
+        [_runs_of_measure(measure, params) for measure in record.choose(statistics["measures"])]
+        if record.choose
+        else [_runs_of_test(test, params) for test in statistics["tests"]]
+    )
+    if len(runs) != len(rows):
         raise LssError(f"{table}: is not of {layout.STATISTICS} as it is now. Run `snakemake --cores 8 tables`.")
-    wanted: dict[Run, None] = {}
-    for index in chosen:
-        wanted |= dict.fromkeys((_runs_of_measure if record.choose else _runs_of_test)(measures[index], params))
-    return _scope(list(wanted), [], params)
+    return _scope(list(dict.fromkeys(run for index in chosen for run in runs[index])), [], params)
 
 
 def _chosen(table: str, rows: list[dict[str, str]], row: int | None, where: dict[str, str]) -> list[int]:
@@ -90,7 +92,7 @@ def _chosen(table: str, rows: list[dict[str, str]], row: int | None, where: dict
     return places
 
 
-def _runs_of_measure(measure: dict[str, Any], params: Params) -> list[Run]:
+def _runs_of_measure(measure: Measure, params: Params) -> list[Run]:
     """Return models that a measure was taken of. A control that takes the grade from the head needs the grade's model
     too.
     """

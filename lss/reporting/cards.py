@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lss.domain.grades import GRADE_LABELS
+from lss.evaluation.measures import Measure
 from lss.metrics.bootstrap import NO_INTERVAL
 from lss.project.layout import SUBSETS
 
@@ -115,7 +116,7 @@ def in_order(subsets: dict[str, Any]) -> dict[str, Any]:
     return {name: subsets[name] for name in SUBSETS if name in subsets}
 
 
-def estimate(measure: dict[str, Any] | None) -> str:
+def estimate(measure: Measure | None) -> str:
     """A measure with its interval and what it rests on."""
     if measure is None or measure["value"] is None:
         return NOT_STATED

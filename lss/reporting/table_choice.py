@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lss.evaluation.measures import Key, Measure, key_of, matches
+from lss.evaluation.measures import Key, Measure, key_of, matches, names_of
 from lss.evaluation.vocabulary import check_names
 
 OVERLAP = ("dice", "iou", "precision", "recall", "specificity")
@@ -31,7 +31,7 @@ def select(
     for key in keys:
         for metric in names:
             for stratum in strata:
-                row = by_key.get((*_names(key), metric, stratum))
+                row = by_key.get((*names_of(key), metric, stratum))
                 if row is not None:
                     yield row
 
@@ -45,12 +45,8 @@ def models(measures: list[Measure], **key: str) -> list[Key]:
     found: dict[tuple[str, ...], Key] = {}
     for row in measures:
         if matches(row, key):
-            found.setdefault(_names(row), _key(row))
+            found.setdefault(names_of(row), _key(row))
     return list(found.values())
-
-
-def _names(key: Key) -> tuple[str, ...]:
-    return key["task"], key["backbone"], key["loss"], key["source"], key["reference"]
 
 
 def _key(row: Key) -> Key:

@@ -202,10 +202,20 @@ def _at_bounds(manifests: list[dict[str, Any]]) -> list[Measure]:
     """Return the share of the epochs that each adaptive loss spent at a bound of its weights; n are epochs."""
     return [
         {
-            **{name: facts[name] for name in ("task", "backbone", "loss")},
-            **{"source": "mask", "reference": "pseudo_mask", "metric": "epochs_at_bound", "stratum": "all"},
-            **{"value": rounded(facts["epochs_at_bound"] / facts["epochs"]), "low": None, "high": None},
-            **{"n": facts["epochs"], "patients": None, "undefined_draws": 0.0, "interval": NOT_SAMPLED},
+            "task": facts["task"],
+            "backbone": facts["backbone"],
+            "loss": facts["loss"],
+            "source": "mask",
+            "reference": "pseudo_mask",
+            "metric": "epochs_at_bound",
+            "stratum": "all",
+            "value": rounded(facts["epochs_at_bound"] / facts["epochs"]),
+            "low": None,
+            "high": None,
+            "n": facts["epochs"],
+            "patients": None,
+            "undefined_draws": 0.0,
+            "interval": NOT_SAMPLED,
         }
         for facts in (entry["facts"] for entry in manifests)
         if "epochs_at_bound" in facts
