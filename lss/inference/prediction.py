@@ -20,10 +20,18 @@ from lss.model.prompt_bank import prompt_queries
 
 @dataclass(frozen=True)
 class GradePrediction:
-    """Grade of an image: the probability of each of GRADES, float32 that sum to 1, and the most probable."""
+    """Grade of an image.
+
+    Attributes:
+        probabilities: of each of GRADES, float32 that sum to 1.
+        predicted: the most probable grade.
+        unfamiliarity: distance from the images of the training, above 1 beyond the threshold; None where the model
+            does not judge it. See `lss.model.familiarity`.
+    """
 
     probabilities: dict[str, float]
     predicted: str
+    unfamiliarity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,10 @@ def predict_grades(network: nn.Module, batch: Batch, device: torch.device, bf16:
     """Return grades by a classification network. Raises LssError where its output is not finite."""
     output = _run(network, batch.to(device), bf16)
     probability_BG = output.logits.float().cpu().softmax(dim=-1)
+    distance_B = [None] * len(probability_BG) if output.unfamiliarity_B is None else output.unfamiliarity_B.tolist()
     return [
-        GradePrediction(dict(zip(GRADES, of_image, strict=True)), GRADES[int(np.argmax(of_image))])
-        for of_image in probability_BG.tolist()
+        GradePrediction(dict(zip(GRADES, of_image, strict=True)), GRADES[int(np.argmax(of_image))], distance)
+        for of_image, distance in zip(probability_BG.tolist(), distance_B, strict=True)
     ]
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lss.backbones.base import Backbone, resample_tokens
 from lss.domain.grades import GRADES
 from lss.model.decoder import MaskDecoder
+from lss.model.familiarity import Familiarity
 from lss.model.heads import ClassificationHead, SimilarityHead
 from lss.model.patch_attention import Attended, Fusion, SpatialPatchCrossAttention
 from lss.model.prompt_bank import PromptBank
@@ -57,12 +58,15 @@ class Output:
         grid: rows and columns of the patches; N = rows * columns.
         grade_logits: (B, 3) of the grades, float32, by the encoder's own reading, which has its own term in the loss;
             None where it reads none.
+        unfamiliarity_B: (B,) distance from the images of the training, beyond the threshold above 1; None where the
+            network does not judge it. See `lss.model.familiarity`.
     """
 
     logits: Tensor
     attention_BHKN: Tensor | None
     grid: tuple[int, int] = (0, 0)
     grade_logits: Tensor | None = None
+    unfamiliarity_B: Tensor | None = None
 
 
 class Encoded(NamedTuple):
@@ -172,13 +176,17 @@ class ClassificationNetwork(nn.Module):
         super().__init__()
         self.encoder = PromptedEncoder(backbone, config)
         self.head = ClassificationHead(backbone.width, config.d_shared, len(GRADES))
+        self.familiarity = Familiarity(backbone.width)
 
     def forward(self, image_B1YX: Tensor, grade_B: Tensor, query_B3: Tensor | None = None) -> Output:
         """Return grade logits (B, 3) in the order of GRADES, and attention; arguments of `PromptedEncoder.forward`."""
-        encoded = self.encoder(image_B1YX, grade_B, query_B3)
+        patches_BND = self.encoder.patches(image_B1YX)
+        encoded = self.encoder.attend(patches_BND, grade_B, query_B3)
+        judged = not self.training and self.familiarity.fitted
         return Output(
             self.head(encoded.attended.patches_BND),
             encoded.attended.attention_BHKN,
             self.encoder.grid,
             encoded.grade_logits,
+            self.familiarity(patches_BND) if judged else None,
         )

@@ -47,7 +47,7 @@ def study_document(
         "schema_version": SCHEMA_VERSION,
         "research_only": RESEARCH_ONLY,
         "software": {"name": "lss", "version": __version__, "model": models.name, "weights": models.weights},
-        "notes": list(reading.study.notes),
+        "notes": [*reading.study.notes, *_not_judged(reading, models)],
         "spine": None if reading.spine is None else {
             "file": own_name(reading.spine.file),
             "discs": [disc.level for disc in reading.spine.discs],
@@ -61,6 +61,15 @@ def study_document(
         ],
         "dicom": dict(objects),
     }  # fmt: skip
+
+
+def _not_judged(reading: Reading, models: Models) -> list[str]:
+    if all(one.unfamiliarity is None for one in reading.slices):
+        return [
+            f"whether these images are like those of the training was not judged: {models.grader.folder.name} holds no "
+            "threshold (trained on several GPUs, each with a part of the model)"
+        ]
+    return []
 
 
 def _disc(disc: DiscReading, before: DiscReading | None) -> dict[str, Any]:
@@ -126,6 +135,7 @@ def _slice(one: SliceReading, reading: Reading) -> dict[str, Any]:
         "area_mm2": _measure(measure.area_mm2 if measure else None, AREA_CUTOFFS),
         "diameter_mm": _measure(measure.diameter_mm if measure else None, DIAMETER_CUTOFFS),
         "oblique_degrees": None if one.oblique_degrees is None else round(one.oblique_degrees, 1),
+        "unfamiliarity": None if one.unfamiliarity is None else round(one.unfamiliarity, 3),
         "report": one.report,
         "disagreements": list(one.disagreements),
         "overlay": None if one.prepared is None else f"overlays/slice-{one.number:03d}.png",

@@ -23,6 +23,7 @@ from lss.levels.spine import Spine, find_spine
 from lss.measures.cutoffs import obliquity
 from lss.measures.outline import SacOutline, find_sac
 from lss.measures.sac import SacMeasure, measure_sac
+from lss.model.familiarity import MAX_BEYOND
 from lss.notes.report_consistency import check_report
 from lss.read.models import Models
 from lss.read.study import RefusedError, Study
@@ -57,8 +58,14 @@ class SliceReading:
     disagreements: list[str] = field(default_factory=list)
     sac: SacOutline | None = None
     measure: SacMeasure | None = None
+    unfamiliarity: float | None = None  # distance from the training's images, beyond the threshold above 1
     oblique_degrees: float | None = None
     problem: str | None = None
+
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether the picture looks unlike those of the training, so that no report is written of it."""
+        return self.unfamiliarity is not None and self.unfamiliarity > 1
 
 
 @dataclass(frozen=True)
@@ -123,16 +130,38 @@ def read_slices(
     _refuse_other_pictures(slices)
     discs = pooled(slices)
     if models is not None:
-        left = [one for one in slices if one.prepared is not None and not (kept and kept.take(one))]
-        described = {one.number for own in discs for one in _described(own)} if reports else set()
-        starts = range(0, len(left), batch_size)
-        for start in progress(starts, "batches read", total=len(starts), unit="batch", shown=shown):
-            batch = left[start : start + batch_size]
-            _read_batch(batch, models, writing, seed, described)
-            if kept is not None:
-                for one in batch:
-                    kept.keep(one)
+        _ask(models, slices, discs, writing, seed, batch_size, kept=kept, reports=reports, shown=shown)
     return Reading(study, spine, slices, [_disc(own) for own in discs])
+
+
+def _ask(
+    models: Models,
+    slices: list[SliceReading],
+    discs: list[list[SliceReading]],
+    writing: PredictParams,
+    seed: int,
+    batch_size: int,
+    *,
+    kept: KeptSlices | None,
+    reports: bool,
+    shown: bool,
+) -> None:
+    """Fill in what the models say. Raises RefusedError, before anything is described, for unfamiliar pictures."""
+    left = [one for one in slices if one.prepared is not None and not (kept and kept.take(one))]
+    batches = [left[start : start + batch_size] for start in range(0, len(left), batch_size)]
+    for batch in progress(batches, "batches graded", unit="batch", shown=shown):
+        _read_batch(batch, models.grader, models, writing, seed)
+    _refuse_unfamiliar(slices)
+    pictures = [one for one in slices if one.item.geometry is None]  # without a position each stands by itself
+    described = {one.number for own in [pictures, *map(_described, discs)] for one in own if not one.unfamiliar}
+    for batch in progress(batches, "batches outlined and described", unit="batch", shown=shown):
+        _read_batch(batch, models.masker, models, writing, seed)
+        own = [one for one in batch if one.number in described]
+        if models.writer is not None and reports and own:
+            _read_batch(own, models.writer, models, writing, seed)
+        if kept is not None:
+            for one in batch:
+                kept.keep(one)
 
 
 def _described(own: list[SliceReading]) -> list[SliceReading]:
@@ -210,29 +239,40 @@ def _refuse_other_pictures(slices: list[SliceReading]) -> None:
         )
 
 
-def _read_batch(
-    batch: list[SliceReading], models: Models, writing: PredictParams, seed: int, described: set[int]
-) -> None:
-    """Fill in what the models say; a report only of the slices whose numbers are `described`."""
-    for bundle in models.bundles:
-        asked = [one for one in batch if bundle is not models.writer or one.number in described]
-        if not asked:
-            continue
-        prepared = [_prepared_for(one, bundle, models) for one in asked]
-        for one, said in zip(asked, bundle.predict(bundle.batch(prepared), writing=writing, seed=seed), strict=True):
-            if isinstance(said, GradePrediction):
-                one.probabilities, one.grade = said.probabilities, said.predicted
-            elif isinstance(said, MaskPrediction):
-                if one.prepared is not None:
-                    one.mask = one.prepared.view.mask_from_grid(said.mask, one.item.pixels.shape)
-                one.area_percent = said.area_percent
-            elif isinstance(said, ReportPrediction):
-                one.report = said.written.report
-                checked = check_report(
-                    said.written.report, area_percent=said.area_percent, mask_grade=said.mask_grade,
-                    level=one.level.level, mask_side=said.mask_side, head_grade=one.grade,
-                )  # fmt: skip
-                one.disagreements = list(checked.disagreements)
+def _refuse_unfamiliar(slices: list[SliceReading]) -> None:
+    """Mark slices that look unlike the training's; raise RefusedError where most of the study's do."""
+    judged = [one for one in slices if one.unfamiliarity is not None]
+    beyond = [one for one in judged if one.unfamiliar]
+    for one in beyond:
+        one.problem = (
+            f"looks unlike the images of the training (distance {one.unfamiliarity:.2f} times the threshold): "
+            "no report is written"
+        )
+    if judged and len(beyond) > MAX_BEYOND * len(judged):
+        raise RefusedError(
+            f"{len(beyond)} of {len(judged)} slices look unlike the images that the model was trained on (another body "
+            "part, upside down, metal, another contrast, or another kind of scanner): nothing is read from them."
+        )
+
+
+def _read_batch(batch: list[SliceReading], bundle: Bundle, models: Models, writing: PredictParams, seed: int) -> None:
+    """Fill in what one of the models says of some slices."""
+    prepared = [_prepared_for(one, bundle, models) for one in batch]
+    for one, said in zip(batch, bundle.predict(bundle.batch(prepared), writing=writing, seed=seed), strict=True):
+        if isinstance(said, GradePrediction):
+            one.probabilities, one.grade = said.probabilities, said.predicted
+            one.unfamiliarity = said.unfamiliarity
+        elif isinstance(said, MaskPrediction):
+            if one.prepared is not None:
+                one.mask = one.prepared.view.mask_from_grid(said.mask, one.item.pixels.shape)
+            one.area_percent = said.area_percent
+        elif isinstance(said, ReportPrediction):
+            one.report = said.written.report
+            checked = check_report(
+                said.written.report, area_percent=said.area_percent, mask_grade=said.mask_grade,
+                level=one.level.level, mask_side=said.mask_side, head_grade=one.grade,
+            )  # fmt: skip
+            one.disagreements = list(checked.disagreements)
 
 
 def _prepared_for(one: SliceReading, bundle: Bundle, models: Models) -> PreparedSlice:

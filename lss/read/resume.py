@@ -64,7 +64,9 @@ class KeptSlices:
 
     def keep(self, one: SliceReading) -> None:
         """Write down what the models said of `one`."""
-        said = {name: getattr(one, name) for name in ("probabilities", "grade", "area_percent", "report")}
+        said = {
+            name: getattr(one, name) for name in ("probabilities", "grade", "area_percent", "report", "unfamiliarity")
+        }
         said |= {"disagreements": one.disagreements, "mask": _packed(one.mask)}
         write_json(self._path(one), said)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from lss.backbones.files import checkpoint_files, listed_files, summarise_tensors
 from lss.inference.preparation import read_preparation
+from lss.model.familiarity import REFERENCES
 from lss.model.network import network_config
 from lss.model.saved import CONFIG, ModelCard, model_files, save_model
 from lss.project.code import code_hash
@@ -18,7 +20,7 @@ from lss.project.models import Run, training_settings
 from lss.runtime.seeding import derive_seed
 from lss.runtime.settings import ExecutionParams
 from lss.storage.io import read_json, sha256_file
-from lss.training.data import Subsets
+from lss.training.data import BatchLoader, Subsets
 from lss.training.fit import Fitted, fit, training_key
 from lss.training.settings import TrainParams
 
@@ -76,6 +78,12 @@ def run(
     if not fitted.main:
         return  # one of several processes; the first one writes
     course, sizes = fitted.course, (fitted.image_size, params.mask_size)
+    if execution.sharding != "fsdp" or execution.processes == 1:  # of a sharded model this process holds a part
+        count, size = -(-REFERENCES // params.micro_batch_size), params.micro_batch_size
+        fitted.task.finish(
+            islice(BatchLoader(data.samples("train", *sizes), size, own_seed).batches(), count),
+            BatchLoader(data.samples("val", *sizes), size, None).batches(),
+        )
     made_from = {
         "seed": seed,
         "shards": {subset: {path.name: sha256_file(path) for path in shards[subset]} for subset in ("train", "val")},

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from lss.domain.grades import GRADES
 from lss.model.batch import Batch
+from lss.model.familiarity import MAX_BEYOND, REFERENCES, features
 from lss.model.network import ClassificationNetwork, network_config
 from lss.training.task import Setup, Task, add_vision_adapters, grade_term
 
@@ -18,11 +19,45 @@ from lss.training.task import Setup, Task, add_vision_adapters, grade_term
 class ClassificationTask(Task):
     """Trains adapters of the vision tower, attention and head on grades."""
 
+    module: ClassificationNetwork
+
     def __init__(self, network: ClassificationNetwork, setup: Setup) -> None:
         self.module = network
         self.backbone = setup.backbone
         self.settings = setup.params.classification
         self.grade_weight = setup.params.grade_weight
+        self.device = setup.device
+        self._facts: dict[str, Any] = {}
+
+    @torch.no_grad()
+    def finish(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
+        """Set by which images an image is familiar, and how often the validation part's patients would be refused."""
+        network = self.module.eval()
+
+        def features_of(batches: Iterable[Batch]) -> tuple[Tensor, list[str]]:
+            of_batches, patients = [], []
+            for batch in batches:
+                of_batches.append(features(network.encoder.patches(batch.image_B1YX.to(self.device))))
+                patients += [row["patient_key"] for row in batch.rows]
+            return torch.cat(of_batches), patients
+
+        reference_NF, _ = features_of(train)
+        reference_RF = reference_NF[
+            torch.arange(REFERENCES, device=self.device) % len(reference_NF)
+        ]  # fewer images come several times
+        val_VF, patients = features_of(val)
+        network.familiarity.fit(reference_RF, val_VF)
+        beyond = network.familiarity.beyond(val_VF).tolist()
+        shares = {key: [of for of, own in zip(beyond, patients, strict=True) if own == key] for key in set(patients)}
+        self._facts["familiarity"] = {
+            "validation_slices_beyond": sum(beyond) / len(beyond),
+            "validation_patients": len(shares),
+            "validation_patients_refused": sum(sum(of) > len(of) * MAX_BEYOND for of in shares.values()),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Return how often images of the validation part are beyond the threshold of familiarity."""
+        return dict(self._facts)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return all that is trained, with one learning rate."""

@@ -87,6 +87,12 @@ class Task:
         """
         return {}
 
+    def finish(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
+        """Compute what the trained model keeps of its images, once the best weights are in place; by default nothing.
+
+        The module is in eval mode; batches are as in the validation, `train` of images drawn from the training part.
+        """
+
     def facts(self) -> dict[str, Any]:
         """Return results besides weights and scores, as JSON values for the manifest and model.json."""
         return {}
