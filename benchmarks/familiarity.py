@@ -32,7 +32,7 @@ from lss.storage.io import read_parquet
 from lss.storage.schemas import SHARD
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/read"))
-from other_bodies import ALTERED, DRAWN, SPACING_MM  # noqa: E402
+from other_bodies import ALTERED, DRAWN, SPACING_MM
 
 Features = Callable[[np.ndarray], torch.Tensor]
 
