@@ -8,10 +8,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CORES  ?= 8
 # a service of continuous integration sets CI, and there nothing is left out
-TESTS  ?= $(if $(CI),,-m "not slow and not faults")
+TESTS  ?= $(if $(CI),,-m "not slow and not faults and not fuzz")
 JOBS   ?= 2
+COUNT  ?= 10000
 
-.PHONY: all setup test test-all faults audit check format docs plots sync generated clean
+.PHONY: all setup test test-all faults fuzz audit check format docs plots sync generated clean
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
@@ -33,6 +34,9 @@ test-all: setup      ## every test but those of `make faults`
 
 faults: setup        ## kill every stage twenty times, run the chain in other places: half an hour
 	$(BIN)/pytest -m faults
+
+fuzz: setup          ## 10,000 mutations of every kind of input (COUNT=100000 for more), each read or refused: an hour
+	LSS_FUZZ=$(COUNT) $(BIN)/pytest -m fuzz -s
 
 audit: setup         ## licences of all packages, known vulnerabilities of the pinned ones (needs the network)
 	$(BIN)/python workflow/audit.py

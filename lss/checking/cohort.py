@@ -22,7 +22,7 @@ from lss.imaging.same_image import find_copies, thumbnail
 from lss.project.layout import SUBSETS
 from lss.project.params import Params
 from lss.runtime.progress import progress
-from lss.stages.ingest import grade_patient, slice_row, split_misfits
+from lss.stages.ingest import grade_patient, slice_row
 from lss.stages.split import assign_subsets, check_usable, why_unused
 from lss.tools.inspect import doubts
 
@@ -93,8 +93,6 @@ def _read(
     from lss.notes.doubt import doubtful_words
 
     record = reader.read_patient(patient)
-    record.slices, misfits = split_misfits(record.slices)
-    record.rejects += misfits
     grading, note, rejects = grade_patient(patient, record)
     rows = []
     files = Counter(item.file for item in record.slices)

@@ -27,6 +27,7 @@ from lss.cohorts.dicom_checks import check_file, check_frame, quantity
 from lss.cohorts.dicom_frames import frame_headers
 from lss.cohorts.dicom_header import AGAIN, floats, number, parse_dicom, patient_id, people, texts
 from lss.cohorts.dicom_pixels import frame_pixels
+from lss.errors import LssError
 
 MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 10.0
 """Credible sizes of a pixel; a finer one would also ask for images of gigabytes when slices are resampled."""
@@ -55,7 +56,7 @@ def read_dicom(data: bytes, file: str, series_name: str, *, assumed_spacing_mm: 
         warnings.simplefilter("ignore")  # odd values are judged here, attribute by attribute
         try:
             return _read(parse_dicom(data), data, file, series_name, assumed_spacing_mm)
-        except UnusableError:
+        except (UnusableError, LssError):
             raise
         except Exception as error:  # pydicom converts values on access, and raises whatever a broken one makes it
             raise UnusableError("broken DICOM", type(error).__name__, AGAIN) from error

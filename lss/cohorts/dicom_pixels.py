@@ -15,7 +15,9 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
 from lss.cohorts import jpeg_extended
 from lss.cohorts.base import UnusableError
+from lss.cohorts.decoding_apart import pixel_array_apart
 from lss.cohorts.dicom_header import AGAIN, number
+from lss.errors import LssError
 
 _COMPRESSED_REMEDY = "Decompress it (gdcmconv --raw) or install a decoder that pydicom can use."
 _AT_MOST_12_BITS = (JPEGBaseline8Bit, JPEGExtended12Bit)
@@ -37,15 +39,18 @@ def frame_pixels(header: pydicom.Dataset, frame: pydicom.Dataset, index: int) ->
     Raises UnusableError.
     """
     syntax = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
+    compressed = syntax is not None and syntax.is_compressed
     bits = int(header.BitsStored)
     shift = int(number(header, "HighBit") or bits - 1) + 1 - bits
     if shift <= 0 or bits + shift > 16 or syntax in _AT_MOST_12_BITS:
         shift = 0
     try:
         header.BitsStored = bits + shift
-        stored = pixel_array(header, index=index)
+        stored = pixel_array_apart(header, index) if compressed else pixel_array(header, index=index)
+    except LssError:
+        raise
     except Exception as error:  # decoders raise whatever they like
-        if syntax is not None and syntax.is_compressed:
+        if syntax is not None and compressed:
             detail = f"transfer syntax {syntax.name}"
             raise UnusableError("cannot be decompressed", detail, _COMPRESSED_REMEDY) from error
         if isinstance(error, ValueError) and "less than" in str(error):

@@ -14,19 +14,38 @@ from lss.cohorts.planes import settle_planes, sure_plane
 SAME_PLACE_MM, SAME_ANGLE = 0.1, 1e-3
 """Slices whose centres and whose unit normals differ by less lie at the same place."""
 
+_LARGEST_MM = 1e5
+"""No coordinate of a scanner is larger."""
+
 MAX_REFERENCES = 3
 """So many slices of other planes in a series are reference images; with more of them it is a planning series."""
 
 
 def settle_series(slices: Sequence[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:
-    """Return the slices of one patient without copies, planes and planning series settled in place; and what was left
-    out.
+    """Return the slices of one patient without misfits and copies, planes and planning series settled in place; and
+    what was left out.
     """
-    unique, duplicates = drop_duplicates(slices)
+    fitting, misfits = drop_misfits(slices)
+    unique, duplicates = drop_duplicates(fitting)
     unique, copies = drop_corrected(unique)
     mark_planning(unique)
     settle_planes(unique)
-    return unique, [*duplicates, *copies]
+    return unique, [*misfits, *duplicates, *copies]
+
+
+def drop_misfits(slices: Sequence[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:
+    """Leave out slices with a place, spacing or number that no scanner writes, or that is no number at all."""
+    fitting, rejects = [], []
+    for item in slices:
+        numbers = [item.position_mm or 0.0, item.row_spacing_mm, item.column_spacing_mm]
+        if item.geometry is not None:
+            numbers += [*item.geometry.centre_3, *item.geometry.normal_3, *item.geometry.orientation_6]
+        if abs(item.instance) < 2**31 and all(abs(number) <= _LARGEST_MM for number in numbers):
+            fitting.append(item)
+        else:
+            detail = "a place, a spacing or a number of the slice that no scanner writes"
+            rejects.append(Reject(item.file, "value out of range", detail, "Correct its header, or export it again."))
+    return fitting, rejects
 
 
 def drop_corrected(slices: Sequence[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:

@@ -168,7 +168,10 @@ def _check_orientation(header: nibabel.Nifti1Header) -> None:
         turn_33, other_33 = (form[:3, :3] / np.linalg.norm(form[:3, :3], axis=0) for form in forms)
         if not np.allclose(turn_33, other_33, atol=0.2):
             raise UnusableError("conflicting orientation", "qform and sform differ", remedy)
-    sides_3 = np.linalg.norm(header.get_best_affine()[:3, :3], axis=0)
+    affine = header.get_best_affine()
+    if not np.isfinite(affine).all():
+        raise UnusableError("missing orientation", "an affine with values that are no numbers", remedy)
+    sides_3 = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.allclose(sides_3, header.get_zooms()[:3], rtol=0.05):
         raise UnusableError("conflicting spacing", "pixdim and the affine give different voxel sizes", remedy)
 

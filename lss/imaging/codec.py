@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lss.errors import LssError
+
 
 def pixels_to_bytes(image: NDArray[np.uint16]) -> bytes:
     """Return row-major little-endian uint16 values, the column `pixels` of the slice tables."""
@@ -31,9 +33,11 @@ def encode_png(image: NDArray[np.uint16] | NDArray[np.uint8] | NDArray[np.bool_]
 def decode_png(data: bytes) -> NDArray[np.uint16] | NDArray[np.uint8]:
     """Return grey PNG to (rows, columns), with the bit depth it was written with.
 
-    Raises ValueError when the bytes are no image.
+    Raises LssError when the bytes are no image: tables hold what stages wrote, so it was changed afterwards.
     """
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
     if image is None:
-        raise ValueError("these bytes are no PNG image")
+        raise LssError(
+            "a picture in a table is no PNG image that can be unpacked. Rerun the stage that writes the table."
+        )
     return image.astype(np.uint16) if image.dtype == np.uint16 else image.astype(np.uint8)

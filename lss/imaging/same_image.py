@@ -181,9 +181,12 @@ def _near(first: NDArray[np.float32], second: NDArray[np.float32], max_bits: int
     """
     pairs: list[tuple[int, int, int]] = []
     length = first.shape[1]
+    block = np.empty((min(_BLOCK, len(first)), min(_BLOCK, len(second))), np.float32)  # a new one each time is slower
     for i in range(0, len(first), _BLOCK):
         for j in range(0, len(second), _BLOCK):
-            agreed = first[i : i + _BLOCK] @ second[j : j + _BLOCK].T  # places alike minus places that differ
+            rows, columns = first[i : i + _BLOCK], second[j : j + _BLOCK]
+            agreed = block[: len(rows), : len(columns)]  # places alike minus places that differ
+            np.matmul(rows, columns.T, out=agreed)
             if agreed.max() >= length - 2 * max_bits:
                 for row, column in zip(*np.nonzero(agreed >= length - 2 * max_bits), strict=True):
                     bits = (length - int(agreed[row, column])) // 2

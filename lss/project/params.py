@@ -7,9 +7,9 @@ A wrong key or value raises LssError with the key, the value found and the value
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from lss.backbones.settings import WeightParams
 from lss.cohorts.settings import CohortParams, IngestParams, SplitParams
@@ -110,7 +110,14 @@ def _explain(problem: dict[str, Any], lines: Lines) -> str:
 
 
 def _allowed_keys(loc: tuple[Any, ...]) -> str:
-    model: Any = Params
+    model: type[BaseModel] | None = Params
     for name in loc:
-        model = model.model_fields[name].annotation
-    return f"Allowed here: {', '.join(model.model_fields)}"
+        model = _section(model.model_fields[name].annotation) if model and name in model.model_fields else model
+    return f"Allowed here: {', '.join(model.model_fields)}" if model else ""
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """Return the section in the type of a setting, such as `TowerParams | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section(part))), None)

@@ -72,8 +72,6 @@ def run(
             grading, note, note_rejects = grade_patient(patient, record)
             counts["notes graded"] += grading.source == "note"
             counts["doubtful notes"] += bool(grading.source == "note" and doubtful_words(note))
-            record.slices, misfits = split_misfits(record.slices)
-            record.rejects += misfits
             rows = [slice_row(item, cohort.name, patient, note, grading, params, names) for item in record.slices]
             for start in range(0, len(rows), ROWS_AT_A_TIME):
                 writer.write_table(pa.Table.from_pylist(rows[start : start + ROWS_AT_A_TIME], SLICES))
@@ -115,27 +113,6 @@ def run(
         started=started,
         facts=facts,
     )
-
-
-_LARGEST_MM = 1e5
-"""No coordinate of a scanner is larger."""
-
-
-def split_misfits(slices: list[RawSlice]) -> tuple[list[RawSlice], list[Reject]]:
-    """Return slices whose numbers fit into the table, and rejects of those whose numbers do not: no scanner writes
-    such.
-    """
-    fitting, rejects = [], []
-    for item in slices:
-        numbers = [item.position_mm or 0.0, item.row_spacing_mm, item.column_spacing_mm]
-        if item.geometry is not None:
-            numbers += [*item.geometry.centre_3, *item.geometry.orientation_6]
-        if abs(item.instance) < 2**31 and all(abs(number) <= _LARGEST_MM for number in numbers):
-            fitting.append(item)
-        else:
-            detail = "a place, a spacing or a number of the slice that no scanner writes"
-            rejects.append(Reject(item.file, "value out of range", detail, "Correct its header, or export it again."))
-    return fitting, rejects
 
 
 def grade_patient(patient: str, record: PatientRecord) -> tuple[Grading, str | None, list[Reject]]:

@@ -112,6 +112,11 @@ class TableReader:
         return self._right(table, str(self._path))
 
     def _right(self, table: pa.Table, where: str) -> pa.Table:
+        if self._sums is None:
+            try:
+                table.validate(full=True)  # Arrow takes text of another program unread
+            except pa.ArrowInvalid as error:
+                raise self._broken(error) from error
         if self._schema is not None:
             check_table(table, self._schema, where, self._asked)
         return table

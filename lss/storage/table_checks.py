@@ -19,8 +19,8 @@ from lss.storage.schemas import IMAGE
 _KEYS = ("slice_key", "patient_key", "sample_key", "image", "mask")
 _GRADES = ("grade", "note_grade", "predicted")
 _PNG = b"\x89PNG\r\n\x1a\n"
-_LARGEST = 1 << 14
-"""Rows or columns of a picture; a longer side is no slice."""
+_MOST_PIXELS = 4096 * 4096
+"""Of a picture: no reader of raw files lets more through."""
 
 
 def check_table(table: pa.Table, schema: pa.Schema, where: str, columns: list[str] | None = None) -> None:
@@ -90,7 +90,7 @@ def png_fault(data: bytes | None) -> str | None:
             if kind != b"IHDR" or length != 13:
                 return "no PNG"
             columns, rows, depth, colours = struct.unpack_from(">IIBB", data, place + 8)
-            if not (0 < rows <= _LARGEST and 0 < columns <= _LARGEST):
+            if not 0 < rows * columns <= _MOST_PIXELS:
                 return f"of {rows} x {columns} pixels"
             if depth not in (8, 16) or colours != 0:
                 return "not grey of 8 or 16 bits"

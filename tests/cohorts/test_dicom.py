@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -12,11 +15,13 @@ import pytest
 from dicom_files import AXIAL, dataset, dicom_bytes, read_one, some_pixels, tilted_axial
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless
+from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
+from lss.cohorts import decoding_apart
 from lss.cohorts.base import UnusableError
 from lss.cohorts.dicom_header import read_patient_id
 from lss.cohorts.dicom_pixels import to_uint16
+from lss.errors import LssError
 
 
 def test_keeps_twelve_bits_and_geometry() -> None:
@@ -197,3 +202,31 @@ def _bytes(ds: pydicom.FileDataset) -> bytes:
     buffer = io.BytesIO()
     ds.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("decoder", "seconds"),
+    [(lambda *_, **__: os.abort(), 60), (lambda *_, **__: time.sleep(60), 1)],
+    ids=["ends", "hangs"],
+)
+def test_a_decoder_that_ends_or_halts_its_process(decoder: Any, seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by fuzzing: GDCM does, at a damaged JPEG 2000 frame (see tests/hostile)."""
+    file = dataset()
+    file.compress(RLELossless)
+    buffer = io.BytesIO()
+    file.save_as(buffer, enforce_file_format=True)
+    assert read_one(buffer.getvalue()).pixels.any()
+    monkeypatch.setattr(decoding_apart, "pixel_array", decoder)
+    monkeypatch.setattr(decoding_apart, "MAX_SECONDS", seconds)
+    with pytest.raises(UnusableError, match="cannot be decompressed"):
+        read_one(buffer.getvalue())
+
+
+def test_no_process_to_decode_in_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = dataset()
+    file.compress(RLELossless)
+    buffer = io.BytesIO()
+    file.save_as(buffer, enforce_file_format=True)
+    monkeypatch.setattr(os, "fork", lambda: (_ for _ in ()).throw(BlockingIOError(11, "no more processes")))
+    with pytest.raises(LssError, match=r"no process to decode .* \(no more processes\)"):
+        read_one(buffer.getvalue())

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from project_copy import SMALL
 
@@ -127,17 +128,24 @@ def timed(folder: Path, verb: tuple[str, ...]) -> float:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file but the owner's private lists, which hold files' times; of a manifest without its times."""
+    """SHA-256 of every file but the owner's private lists, which hold files' times.
+
+    Of a manifest without its times, and without the hashes of other manifests, which hold theirs.
+    """
     result = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not {"logs", "private"} & set(path.relative_to(folder).parts):
             content = path.read_bytes()
             name = path.relative_to(folder).as_posix()
             if name.startswith("results/manifests/"):
-                whole = json.loads(content)
+                whole = json.loads(content, object_hook=_without_manifests)
                 content = json.dumps({key: value for key, value in whole.items() if key not in TIMES}).encode()
             result[name] = hashlib.sha256(content).hexdigest()
     return result
+
+
+def _without_manifests(part: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if not name.startswith("results/manifests/")}
 
 
 def strays(folder: Path) -> list[str]:

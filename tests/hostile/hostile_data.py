@@ -114,8 +114,8 @@ def compressed(uid: str, change: Callable[[bytes], bytes] = lambda data: data) -
     return change(buffer.getvalue())
 
 
-def larger_codestream() -> bytes:
-    """JPEG 2000 whose SIZ marker says 60,000 x 60,000 pixels."""
+def codestream(change: Callable[[bytes, int], bytes]) -> bytes:
+    """JPEG 2000 whose bytes were changed; `change` gets the file and the place of the sizes in its SIZ marker."""
     buffer = io.BytesIO()
     Image.fromarray(smooth_pixels(5)).save(buffer, "JPEG2000", no_jp2=True, irreversible=False)
     file_ = dataset(smooth_pixels(5), PixelData=encapsulate([buffer.getvalue()]))
@@ -124,8 +124,15 @@ def larger_codestream() -> bytes:
     buffer = io.BytesIO()
     file_.save_as(buffer, enforce_file_format=True)
     data = buffer.getvalue()
-    place = data.index(b"\xff\x51") + 6
+    return change(data, data.index(b"\xff\x51") + 6)
+
+
+def larger(data: bytes, place: int) -> bytes:
     return data[:place] + struct.pack(">II", 60_000, 60_000) + data[place + 8 :]
+
+
+def without_a_piece(data: bytes, place: int) -> bytes:
+    return data[: place + 8] + data[place + 72 :]
 
 
 def archive(write: Callable[[zipfile.ZipFile], object]) -> Callable[[Path], object]:
@@ -208,7 +215,8 @@ DICOM = {
     "place at 1e300 mm": (dicom(ImagePositionPatient=[1e300, 0.0, 0.0]), "value out of range"),
     "CT": (dicom(Modality="CT"), "not MR"),
     "deflated bomb": (deflated_bomb(), "file too large"),
-    "JPEG 2000 of 60,000 x 60,000": (larger_codestream(), "cannot be decompressed|broken DICOM"),
+    "JPEG 2000 of 60,000 x 60,000": (codestream(larger), "cannot be decompressed|broken DICOM"),
+    "JPEG 2000 at which GDCM ends the process": (codestream(without_a_piece), "cannot be decompressed"),
     "RLE cut off": (compressed(RLELossless, lambda data: data[:-900]), "cannot be decompressed|truncated|broken|no image"),
     "sequence without an end": (patched(dicom(StudyID="ABCDEFGH"), b"SH\x08\x00ABCDEFGH", b"SQ\0\0\xff\xff\xff\xff\0\0\0\0"), "broken|truncated"),
 }  # fmt: skip
@@ -221,6 +229,7 @@ VOLUME = {
     "offset of 2 GB, packed": (bomb_volume(), "broken NIfTI"),
     "offset below zero": (volume(vox_offset=-5), "^$|broken NIfTI"),
     "no orientation": (volume(qform_code=0, sform_code=0), "missing orientation"),
+    "a place that is no number": (volume(qform_code=0, sform_code=1, srow_y=[0, 1, 0, np.nan]), "missing orientation"),
     "scale against pixdim": (volume(pixdim=[1, 2, 2, 2, 1, 1, 1, 1]), "conflicting spacing"),
     "spacing of NaN": (volume(pixdim=[1, np.nan, 1, 1, 1, 1, 1, 1]), "NIfTI|spacing"),
     "32,767 voxels a side": (volume(dim=[3, 32767, 32767, 32767, 1, 1, 1, 1]), "image too large"),

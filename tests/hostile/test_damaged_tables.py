@@ -18,7 +18,7 @@ from lss.errors import LssError
 from lss.imaging.codec import encode_png
 from lss.storage.io import read_parquet
 from lss.storage.schemas import SEGMENTATION, SHARD
-from lss.storage.shards import ShardReader
+from lss.storage.shards import ShardReader, decode_image
 
 IMAGE = np.arange(40 * 40, dtype=np.uint16).reshape(40, 40)
 PNG = encode_png(IMAGE)
@@ -53,6 +53,7 @@ PICTURES: dict[str, tuple[bytes | None, str]] = {
     "a chunk of 4 GB": (PNG[:33] + b"\xff\xff\xff\xffIDAT" + PNG[41:], "cut off"),
     "no pixels": (with_header(0, 40), "of 40 x 0 pixels"),
     "a bomb of 2 billion pixels a side": (with_header(2**31 - 1, 2**31 - 1), "of 2147483647 x 2147483647 pixels"),
+    "a picture of 512 MiB": (with_header(1 << 14, 1 << 14), "of 16384 x 16384 pixels"),
     "colours": (cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tobytes(), "not grey of 8 or 16 bits"),
     "one bit deep": (with_header(40, 40, depth=1), "not grey of 8 or 16 bits"),
 }
@@ -97,6 +98,12 @@ def test_impossible_value_in_a_shard(name: str, tmp_path: Path) -> None:
     assert message in str(error.value) and "rerun its stage" in str(error.value)
 
 
+def test_picture_that_cannot_be_unpacked() -> None:
+    """Its checksums are right, its pixels are not there: some writer of another kind made it."""
+    with pytest.raises(LssError, match=r"no PNG image that can be unpacked\. Rerun the stage"):
+        decode_image(PNG[:33] + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")) + PNG[-12:])
+
+
 def _other_type(path: Path) -> None:
     fields = [pa.field(f.name, pa.int32() if f.name == "grade" else f.type) for f in SHARD]
     pq.write_table(pa.Table.from_pylist([shard_row(0) | {"grade": 1}], schema=pa.schema(fields)), path)
@@ -114,6 +121,14 @@ def _flipped_page(path: Path) -> None:
     path.write_bytes(data)
 
 
+def _no_utf_8(path: Path) -> None:
+    schema = pa.schema([pa.field(f.name, f.type) for f in SHARD])
+    table = pa.Table.from_pylist([shard_row(0)], schema=schema)
+    text = pa.array([b"\xa4"]).buffers()
+    report = pa.StringArray.from_buffers(1, text[1], text[2])
+    pq.write_table(table.set_column(schema.get_field_index("report"), "report", report), path)
+
+
 FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing": (lambda path: None, "cannot be read as Parquet"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be read as Parquet"),
@@ -122,6 +137,7 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a pickle": (lambda path: path.write_bytes(b"\x80\x04c__builtin__\neval\n."), "cannot be read as Parquet"),
     "magic numbers alone": (lambda path: path.write_bytes(b"PAR1\0\0\0\0PAR1"), "cannot be read as Parquet"),
     "a page overwritten": (_flipped_page, "cannot be read as Parquet"),
+    "text that is no UTF-8": (_no_utf_8, "cannot be read as Parquet"),
     "grades as numbers": (_other_type, "column grade: is of type int32, not string"),
     "a column less": (_without_column, "columns ['report'] are missing"),
 }

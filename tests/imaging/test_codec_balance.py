@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lss.errors import LssError
 from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes, pixels_to_bytes
 
@@ -30,7 +31,7 @@ def test_masks_are_written_as_0_and_255() -> None:
 
 
 def test_png_errors() -> None:
-    with pytest.raises(ValueError, match="no PNG"):
+    with pytest.raises(LssError, match="no PNG"):
         decode_png(b"GIF89a")
     with pytest.raises(ValueError, match="float64"):
         encode_png(IMAGE.astype(float))

@@ -12,6 +12,7 @@ from lss.errors import LssError
 from lss.metrics import language_meteor, language_tokens
 from lss.metrics.language_meteor import MeteorProcess
 from lss.metrics.language_tokens import ptb_tokenise
+from lss.runtime.java import java_command, java_executable
 
 
 def stand_in(folder: Path, body: str, patch: pytest.MonkeyPatch) -> None:
@@ -57,8 +58,43 @@ def test_a_java_that_fills_its_messages_does_not_halt(tmp_path: Path, monkeypatc
         assert meteor._ask("EVAL", 1, "all") == ["0.5"]
 
 
-def test_tokens_do_not_depend_on_the_language_of_the_system() -> None:
-    """Turkish has an i without a dot; the locale C knows no letter beyond ASCII."""
+HOSTILE = {
+    "user.language": "tr",
+    "user.country": "TR",
+    "file.encoding": "ISO-8859-1",
+    "stdout.encoding": "US-ASCII",
+    "stdin.encoding": "UTF-16",
+}
+
+
+def test_java_runs_in_english_and_utf_8_whatever_the_system_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Java itself lists its settings, which the system's variable changes where the command says nothing of them."""
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", " ".join(f"-D{name}={value}" for name, value in HOSTILE.items()))
+
+    def settings(command: list[str | Path]) -> dict[str, str]:
+        shown = subprocess.run([*command, "-XshowSettings:properties", "-version"], capture_output=True, timeout=120)
+        lines = (line.split(" = ") for line in shown.stderr.decode("utf-8", "replace").splitlines())
+        return {
+            parts[0].strip(): parts[1].strip() for parts in lines if len(parts) == 2 and parts[0].strip() in HOSTILE
+        }
+
+    assert settings([java_executable()]) == HOSTILE, "without the options it would be otherwise"
+    said = settings(java_command())
+    assert {name: said.pop(name) for name in ("user.language", "user.country")} == {
+        "user.language": "en", "user.country": "US"
+    }  # fmt: skip
+    assert said and set(said.values()) == {"UTF-8"}
+
+
+def test_meteor_lowers_letters_as_english_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turkish makes another letter of I: without the options the score is 0.2."""
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=tr")
+    with MeteorProcess() as meteor:
+        assert meteor.score(["INDENTATION of the LIGAMENT"], ["indentation of the ligament"])[0] == 1.0
+
+
+def test_tokens_are_the_same_in_another_language() -> None:
+    """Turkish has an i without a dot; the locale C knows no letter beyond ASCII. The tokeniser minds neither."""
     text = "INDENTATION of the THECAL sac, Ödem \u2265 5 mm"
     script = f"from lss.metrics.language_tokens import ptb_tokenise\nprint(ascii(ptb_tokenise([{text!r}])))"
     messages = set()

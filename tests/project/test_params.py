@@ -198,3 +198,12 @@ def test_what_a_function_takes_by_itself_is_what_the_settings_say(
     defaults = {name: of.default for name, of in inspect.signature(function).parameters.items() if name in settings}
     stated = {name: default for name, default in defaults.items() if isinstance(default, int | float | bool)}
     assert stated and stated == {name: settings[name] for name in stated}
+
+
+def test_a_wrong_key_in_a_section_that_may_be_left_out(tmp_path: Path, project_root: Path) -> None:
+    """Found by fuzzing: the section's type is "this or nothing", which has no keys of its own."""
+    text = (project_root / "params.yaml").read_text(encoding="utf-8")
+    assert text.count("\n      hub_id: openai/") == 1
+    (tmp_path / "params.yaml").write_text(text.replace("\n      hub_id: openai/", "\n      hub_idea: openai/"))
+    with pytest.raises(LssError, match=r"companion\.hub_idea: no such setting\. Allowed here: hub_id, revision"):
+        load_params(tmp_path / "params.yaml")
