@@ -180,7 +180,7 @@ def stored_count(folder: Path) -> int:
     """Return how many numbers the safetensors files of `folder`, and of the folders in it, hold; headers alone are
     read.
 
-    A file that is no safetensors counts as nothing: loading it tells why.
+    A file that is no safetensors counts as empty: loading it gives the reason.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -213,7 +213,7 @@ def summarise_tensors(names: Iterable[str]) -> dict[str, int]:
 
 
 def refuse_partial(folder: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
-    """Raise LssError that names missing and unexpected weights: half a model would train without a word."""
+    """Raise LssError that names missing and unexpected weights: half a model would train silently."""
     mismatches = {"missing": sorted(missing), "unexpected": sorted(unexpected)}
     parts = [f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in mismatches.items() if keys]
     if parts:

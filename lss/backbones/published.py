@@ -1,7 +1,7 @@
 """Configurations of the published checkpoints, for planning and timing where no weights are at hand.
 
-Only the fields that sizes depend on. Where a real file says otherwise, the real file is right: loading never
-reads this module.
+Only the fields that sizes depend on. Where a real file differs, the real file is right: loading never reads this
+module.
 """
 
 from __future__ import annotations

@@ -173,8 +173,8 @@ def save_adapters(backbone: Backbone, folder: Path) -> None:
 def load_adapters(backbone: Backbone, folder: Path, *, trainable: bool = False) -> None:
     """Put saved adapters into a freshly loaded backbone, in place.
 
-    Raises LssError when a file is missing or damaged, is no LoRA adapter in safetensors, holds numbers that are none,
-    or lacks tensors that this backbone's adapters have, or has others.
+    Raises LssError when a file is missing or damaged, is no LoRA adapter in safetensors, holds NaN or infinity, lacks
+    tensors that this backbone's adapters have, or has others.
     """
     config, path = folder / "adapter_config.json", folder / "adapter_model.safetensors"
     if not config.is_file():

@@ -108,7 +108,7 @@ def read_preprocessing(folder: Path) -> dict[str, Any]:
     """Return how images are normalised (`image_mean`, `image_std`): `preprocessor_config.json`, as the model was
     published.
 
-    transformers 5 writes it as `image_processor` in `processor_config.json`. Raises LssError where neither says it.
+    transformers 5 writes it as `image_processor` in `processor_config.json`. Raises LssError where neither holds it.
     """
     files = [folder / "preprocessor_config.json", folder / "processor_config.json"]
     for file in files:

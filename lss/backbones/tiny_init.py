@@ -1,4 +1,4 @@
-"""Random weights under which a vision tower still hands on what an image shows.
+"""Random weights under which a vision tower still passes on the content of an image.
 
 A ViT at its usual random initialisation mixes its patches until little of the place and the contrast of a patch is
 left. Here, with nothing learnt from any image:

@@ -1,8 +1,8 @@
-"""A trained model as one thing that takes a slice as it was read and says what it finds.
+"""A trained model together with its preparation: from a slice as it was read to a prediction.
 
 bundle = load_bundle(Path("results/models/biomedclip/segmentation-pid_tversky"))
 prepared = bundle.prepare(SliceImage("one", pixels, spacing_mm=(0.7, 0.7), level="L4-L5"))
-[found] = bundle.predict(bundle.batch([prepared]))
+[prediction] = bundle.predict(bundle.batch([prepared]))
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Bundle:
 
     Attributes:
         folder: of the model.
-        card: what its model.json says: settings, hashes, versions, licence, provenance.
+        card: content of its model.json: settings, hashes, versions, licence, provenance.
         network: in eval mode, frozen.
         device: where the network lies.
     """
@@ -55,7 +55,7 @@ class Bundle:
 
     @property
     def thresholds(self) -> Thresholds | None:
-        """Areas in percent that part the grades, as this model uses them; None where it writes no reports."""
+        """Area thresholds in percent that this model uses; None where it writes no reports."""
         return self.network.encoder.thresholds if isinstance(self.network, ReportGenerator) else None
 
     def prepare(self, source: SliceImage) -> PreparedSlice:
@@ -65,12 +65,12 @@ class Bundle:
     def batch(self, prepared: Sequence[PreparedSlice]) -> Batch:
         """Put prepared slices together; masks, grades and reports are not known.
 
-        Raises LssError for a model with the oracle prompt, which must be told the true grade.
+        Raises LssError for a model with the oracle prompt, which needs the true grade.
         """
         if self.card.leak:
             raise LssError(
                 f"{self.folder / CONFIG}: was trained with train.prompt 'oracle', which needs the true grade of every "
-                "image: it cannot say anything of a new one. Train with prompt 'bank' or 'predicted'."
+                "image: it cannot read a new one. Train with prompt 'bank' or 'predicted'."
             )
         images = [image_tensor(one.image, self.card.image_size) for one in prepared]
         count = len(images)

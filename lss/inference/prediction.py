@@ -1,4 +1,4 @@
-"""What a trained network says of a batch of images, one record per image."""
+"""Predictions of a trained network on a batch of images, one record per image."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def make_wide(params: TrainParams) -> PidTverskyLoss:
 
 
 def make_low(params: TrainParams) -> FocalTverskyLoss:
-    """Make what is left of it once the controller rests at the lower bound of beta."""
+    """Make the fixed loss that remains where the controller rests at the lower bound of beta."""
     return FocalTverskyLoss(1 - BETA_BOUNDS[0], BETA_BOUNDS[0], params.gamma)
 
 

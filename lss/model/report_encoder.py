@@ -1,4 +1,4 @@
-"""f_r: what a report is written from (section 3.6): visual features, mask, affected area, severity template, level.
+"""f_r, the input of the report writer (section 3.6): visual features, mask, affected area, severity template, level.
 
 Shapes: B images, N patches, D width of the patches, G cells per side, M = G * G cells, R tokens of f_r,
 L width of f_r, K = 3 grades, W width of a prompt embedding.
@@ -22,7 +22,7 @@ CELLS = TOKENS_PER_SIDE**2
 
 @dataclass(frozen=True)
 class Location:
-    """What is known of where an image was taken, beside its pixels.
+    """Where an image was taken.
 
     Attributes:
         level: disc level, or None.
@@ -44,7 +44,7 @@ class Location:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the frozen segmentation network found in a batch of images; small enough to be kept for all of them.
+    """Evidence of the frozen segmentation network on a batch of images; small enough to be cached for all.
 
     Attributes:
         visual_BMV: f_v on a G x G grid, (B, M, 2 D): mean and maximum of the attended patches of a cell.
@@ -117,7 +117,7 @@ def pool_projected(projected_BPL: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 class ReportEncoder(nn.Module):
-    """Evidence to the tokens f_r, and to the grade it speaks for.
+    """Encodes evidence as the tokens f_r, and reads its grade.
 
     Tokens: G x G cells (f_v and f_m of a cell side by side), the affected area digit by digit, the severity
     template that the area stands for, the disc level, and the grade read from the cells.

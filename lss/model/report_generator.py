@@ -2,7 +2,7 @@
 
 The trained segmentation network is part of it and stays frozen: it draws the mask and gives the visual features.
 Trained are the encoder of f_r, the writer (a small decoder, or adapters of the backbone's own language model), and a
-head that reads findings from the image, against which what was written is held.
+head that reads findings from the image, to check the text against.
 
 Shapes: B images, T tokens, R tokens of f_r, L their width, K grades.
 """
@@ -153,7 +153,7 @@ class ReportGenerator(nn.Module):
         """Return the focal NLL of the reports' tokens (gamma 0: eq. 12) plus `grade_weight` times the grade's
         cross-entropy.
 
-        `ids_BT` and `target_BT` are those of `teaching_ids`.
+        `ids_BT` and `target_BT` are those of `teacher_forcing_ids`.
         """
         features_BRL, logits_BK = self.encoder(evidence)
         context_BRL = self.writer.context(features_BRL, evidence.projected_BML)
@@ -178,7 +178,7 @@ class ReportGenerator(nn.Module):
     def teacher_forcing_ids(self, reports: list[str]) -> tuple[Tensor, Tensor]:
         """Return inputs (begin, w1, ... wn) and targets (w1, ... wn, end), (B, T) int64.
 
-        A report that does not fit into `max_tokens` is cut, and its end is not taught then; see `is_cut`.
+        A report that does not fit into `max_tokens` is cut, and then has no closing token; see `is_cut`.
         """
         begin, end = self.writer.begin_id, self.writer.end_id
         sequences = [[begin, *self._token_ids(report), end][: self.max_tokens + 1] for report in reports]

@@ -31,7 +31,7 @@ def tidy(text: str) -> str:
 def state_area(report: str, area_percent: float) -> str:
     """Return the report with its first share in percent replaced by `area_percent`, one decimal.
 
-    For teaching: a generator is given the predicted mask, so the number it learns to state is that mask's.
+    For training: a generator is given the predicted mask, so the number it learns to state is that mask's.
 
     >>> state_area("Severe stenosis, 31.2 % of the region is affected.", 8.0)
     'Severe stenosis, 8.0 % of the region is affected.'

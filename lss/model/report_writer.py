@@ -1,4 +1,4 @@
-"""What writes the words of a report, one interface for both kinds: from f_r to next-token logits.
+"""Report writers behind one interface: from f_r to next-token logits.
 
 Shapes: B reports, T tokens, R tokens of f_r, L width of f_r, V vocabulary.
 """
@@ -81,13 +81,13 @@ class PrefixWriter(nn.Module):
         # in a tuple, so that torch does not register the backbone a second time
         self._backbone = (backbone,)
         self.begin_id, self.end_id = backbone.tokenizer.bos_token_id, backbone.tokenizer.eos_token_id
-        # f_r speaks at the loudness of the model's own token embeddings.
+        # scales f_r to the norm of the model's own token embeddings
         loudness = backbone.model.get_input_embeddings().weight.float().pow(2).mean().sqrt()
         self.scale = nn.Parameter(loudness.clone())
 
     @property
     def backbone(self) -> GenerativeBackbone:
-        """Whose language model it is."""
+        """The backbone of the language model."""
         return self._backbone[0]
 
     def _run(self, embeddings_BTL: Tensor, cache: DynamicCache | None, keep: int) -> Tensor:

@@ -38,11 +38,11 @@ class ModelCard:
         bf16: frozen parts are bfloat16, inference autocasts.
         image_size, grid: of the backbone (grid before any resampling; empty for a baseline).
         network: NetworkConfig as a dict.
-        leak: true where the oracle prompt told the network the true grade; shown wherever its results are.
+        leak: true where the oracle prompt gave the network the true grade; shown wherever its results are.
         best_epoch, best_score: of the validation, epochs from 1.
         train: what it read of the train section, `lss.project.models.training_settings`.
         preparation: the sections denoise, pseudo_mask and shards that its images went through, by name.
-        facts: `weights`, what the stage weights says of the checkpoint, with the SHA-256 of its `files` and its
+        facts: `weights`, the facts of the stage weights on the checkpoint, with the SHA-256 of its `files` and its
             `licence`; `unused_weights`, how many tensors of its files are not in the model, by name; and `Task.facts`,
             e.g. the area thresholds of a report model.
         made_from: `seed`; SHA-256 of the `shards` by subset and file name, and of the `segmentation` model's
@@ -160,7 +160,9 @@ def load_frozen(card: ModelCard, weights: Path, device: torch.device) -> Backbon
 
 
 def load_tensors(module: nn.Module, folder: Path) -> None:
-    """Fill a rebuilt module with model.safetensors; LssError names keys that do not fit, and numbers that are none."""
+    """Fill a rebuilt module with model.safetensors; LssError names keys that do not fit, and tensors
+    with NaN or infinity.
+    """
     path = folder / TENSORS
     try:
         tensors = load_file(path)

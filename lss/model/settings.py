@@ -1,4 +1,4 @@
-"""What the settings say of the network's form."""
+"""Settings of the network's architecture."""
 
 from __future__ import annotations
 

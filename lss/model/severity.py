@@ -1,4 +1,4 @@
-"""What a report says of its mask in numbers: affected area, the grade it stands for, side (eq. 10, section 3.6)."""
+"""Measures of a mask that a report states: affected area, its grade, side (eq. 10, section 3.6)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lss.notes.sides import AS_SEEN, MIRRORED
 
 
 class Thresholds(NamedTuple):
-    """Areas in percent that part the grades: below `mild` A, from it to `severe` B&C, above D."""
+    """Area thresholds in percent between the grades: below `mild` A, from it to `severe` B&C, above D."""
 
     mild: float
     severe: float
@@ -113,9 +113,9 @@ def lateral_side(mask: np.ndarray, canal_column: float | None, sides: str | None
     Args:
         mask: (Y, X), pixels above 0.5 count.
         canal_column: of the canal's centre, from 0 (left edge of the image) to 1; None where no canal was found: then
-            nothing is said of sides.
+            no side is returned.
         sides: the patient's at the image's left and right edge, column `sides` of the shards: "RL" as radiologists look
-            at it, "LR" stored mirrored. Of any other (a sagittal slice, None without a header) nothing is said.
+            at it, "LR" stored mirrored. Any other (a sagittal slice, None without a header) gives None.
     """
     if canal_column is None or sides not in (AS_SEEN, MIRRORED):
         return None

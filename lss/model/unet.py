@@ -1,4 +1,4 @@
-"""A plain U-Net (Ronneberger et al. 2015): what the vision-language models have to beat at drawing masks."""
+"""A plain U-Net (Ronneberger et al. 2015): the baseline of the vision-language models in segmentation."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ class UNet(nn.Module):
     def forward(self, image_B1YX: Tensor, grade_B: Tensor, query_B3: Tensor | None = None) -> Output:
         """Return mask logits (B, 1, mask_size, mask_size), no attention; image in [0, 1], float32, of the mask's size.
 
-        `grade_B` and `query_B3` are what the other networks take too; nothing is done with them.
+        `grade_B` and `query_B3` belong to the networks' common interface and are ignored.
         """
         return Output(self.layers(image_B1YX).float(), None)
