@@ -23,7 +23,7 @@ _OF_PATIENT_AND_STUDY = (
 
 
 def encapsulated_pdf(pdf: bytes, source: SourceImage, by: Provenance, title: str) -> FileDataset:
-    """A PDF as an object of the source's study (PS3.3 A.45.1); all `title` says of its content is on its pages.
+    """Return a PDF as an object of the source's study (PS3.3 A.45.1); all `title` says of its content is on its pages.
 
     Raises LssError for bytes that are no PDF.
     """
@@ -44,7 +44,7 @@ def encapsulated_pdf(pdf: bytes, source: SourceImage, by: Provenance, title: str
 def secondary_capture(
     picture: NDArray[np.uint8], source: SourceImage, by: Provenance, number: int, description: str
 ) -> Dataset:
-    """A picture (rows, columns, 3) of reds, greens and blues as a secondary capture of the source's study."""
+    """Return a picture (rows, columns, 3) of reds, greens and blues as a secondary capture of the source's study."""
     made = hd.sc.SCImage.from_ref_dataset(
         source.data,
         picture,

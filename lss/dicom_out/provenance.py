@@ -37,7 +37,7 @@ class Provenance:
     when: datetime
 
     def uid(self, *names: object) -> UID:
-        """The identifier of the object called `names`: the same for the same study, model, version and seed."""
+        """Return the identifier of the object called `names`: the same for the same study, model, version and seed."""
         number = derive_seed(self.seed, "dicom", self.study, self.model, __version__, *names)
         return generate_uid(entropy_srcs=["lss", self.study, str(number), *map(str, names)])
 
@@ -47,7 +47,7 @@ class Provenance:
         return self.model[:64] or "none"
 
     def algorithm(self) -> hd.AlgorithmIdentificationSequence:
-        """The algorithm, for segments."""
+        """Return the algorithm, for segments."""
         return hd.AlgorithmIdentificationSequence(
             ALGORITHM, codes.DCM.ArtificialIntelligence, __version__, parameters={"model": self.model, "use": RESEARCH}
         )

@@ -41,7 +41,7 @@ class Measured:
 
 
 def measurement_report(measured: Sequence[Measured], by: Provenance) -> sr.ComprehensiveSR:
-    """The measurements of a study as a Comprehensive SR, unverified and preliminary.
+    """Return the measurements of a study as a Comprehensive SR, unverified and preliminary.
 
     Raises LssError where there is nothing to measure on any slice.
     """
@@ -85,7 +85,7 @@ def measurement_report(measured: Sequence[Measured], by: Provenance) -> sr.Compr
 
 
 def _groups(item: Measured, index: int, by: Provenance) -> list[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
-    """The group of the sac's area and grade, and the group of its diameter."""
+    """Return the group of the sac's area and grade, and the group of its diameter."""
     image = sr.SourceImageForRegion(
         item.source.data.SOPClassUID,
         item.source.data.SOPInstanceUID,
@@ -120,7 +120,7 @@ def _groups(item: Measured, index: int, by: Provenance) -> list[sr.PlanarROIMeas
 
 
 def outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The closed outline of the largest part of a mask, (n, 2) as (column, row) in DICOM's coordinates."""
+    """Return the closed outline of the largest part of a mask, (n, 2) as (column, row) in DICOM's coordinates."""
     padded = np.pad(mask.astype(np.float64), 1)
     longest = max(find_contours(padded, 0.5), key=len)
     points = np.clip(longest[:, ::-1] - 1 + 0.5, 0, [mask.shape[1], mask.shape[0]])

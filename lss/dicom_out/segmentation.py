@@ -33,7 +33,7 @@ SERIES = 9700
 def segmentation(
     sources: Sequence[SourceImage], masks: Mapping[str, Sequence[Mask]], block: int, by: Provenance
 ) -> hd.seg.Segmentation:
-    """The masks of one block of parallel slices as a binary Segmentation.
+    """Return the masks of one block of parallel slices as a binary Segmentation.
 
     Frames are aligned with the source's pixels, empty ones are kept, and each refers to its source image: what
     viewers need.

@@ -26,7 +26,7 @@ class SourceImage:
         return int(self.data.Rows), int(self.data.Columns)
 
     def position(self) -> hd.PlanePositionSequence:
-        """Where the slice lies in the patient."""
+        """Return where the slice lies in the patient."""
         if self.frame is None:
             corner = self.data.ImagePositionPatient
         else:
@@ -34,7 +34,7 @@ class SourceImage:
         return hd.PlanePositionSequence(hd.CoordinateSystemNames.PATIENT, [float(value) for value in corner])
 
     def orientation(self) -> np.ndarray:
-        """Unit vectors along a row and down a column, (6,)."""
+        """Return unit vectors along a row and down a column, (6,)."""
         if self.frame is None:
             values = self.data.ImageOrientationPatient
         else:
@@ -42,7 +42,7 @@ class SourceImage:
         return np.array([float(value) for value in values])
 
     def _group(self, name: str) -> Dataset:
-        """The item of a functional group that holds for the frame: its own, or the one that all share."""
+        """Return the item of a functional group that holds for the frame: its own, or the one that all share."""
         own = self.data.PerFrameFunctionalGroupsSequence[(self.frame or 1) - 1]
         groups = own if name in own else self.data.SharedFunctionalGroupsSequence[0]
         return groups[name].value[0]
@@ -61,7 +61,7 @@ class SourceImage:
 
 
 def read_source(data: bytes, frame: int | None = None) -> SourceImage:
-    """The source image in a DICOM file; `frame` counts from 1 in a multi-frame one, None for a single image.
+    """Return the source image in a DICOM file; `frame` counts from 1 in a multi-frame one, None for a single image.
 
     Raises LssError for a file without what an object has to refer to.
     """
@@ -70,7 +70,7 @@ def read_source(data: bytes, frame: int | None = None) -> SourceImage:
 
 
 def read_source_header(data: bytes) -> Dataset:
-    """The whole header of a DICOM file, for the `SourceImage` of each of its frames.
+    """Return the whole header of a DICOM file, for the `SourceImage` of each of its frames.
 
     Raises LssError for a file without what an object has to refer to.
     """

@@ -37,7 +37,7 @@ def _file(source: Source, name: str, base: str) -> RemoteFile:
 
 
 def _fetch_member(source: Source, member: str, name: str, folder: Path, base: str) -> Path:
-    """The file called `member`, listed as it is or inside the archive called `name`."""
+    """Return the file called `member`, listed as it is or inside the archive called `name`."""
     target = folder / member
     listed = _file(source, name, base)
     if name.lower() == member.lower():

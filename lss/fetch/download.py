@@ -112,7 +112,7 @@ def _check_space(part: Path, size: int | None) -> None:
 
 
 def read_record(folder: Path) -> dict[str, dict[str, Any]]:
-    """What `fetched.json` of a folder says of each file; {} where there is none."""
+    """Return what `fetched.json` of a folder says of each file; {} where there is none."""
     return read_json(folder / RECORD)["files"] if (folder / RECORD).is_file() else {}
 
 

@@ -44,7 +44,7 @@ class _Entry(BaseModel):
 
 
 def list_files(source: Source, base: str = BASE) -> list[RemoteFile]:
-    """All files at the root of a dataset.
+    """Return all files at the root of a dataset.
 
     Raises LssError when the service cannot be reached or answers otherwise than expected, and for a file name that
     would leave the folder.
@@ -74,7 +74,7 @@ def list_files(source: Source, base: str = BASE) -> list[RemoteFile]:
 
 
 def wanted_files(source: Source, base: str = BASE) -> list[RemoteFile]:
-    """Those files of a dataset that `source.patterns` name; of a source with a member, the first that has it.
+    """Return those files of a dataset that `source.patterns` name; of a source with a member, the first that has it.
 
     Raises LssError when none does.
     """

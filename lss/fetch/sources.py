@@ -83,7 +83,7 @@ EXPERTS_REMEDY = (
 
 
 def weights_remedy(hub_id: str, revision: str, folder: Path) -> str:
-    """How to get a published checkpoint that `folder` lacks."""
+    """Say how to get a published checkpoint that `folder` lacks."""
     return (
         f"Run `lss fetch weights`. Without a network copy the files of {hub_id} at revision {revision} into {folder}/, "
         "those of its companion into a folder there called like it, or name another folder in weights.BACKBONE.folder."

@@ -49,12 +49,12 @@ def fetch_weights(backbone: str, checkpoint: CheckpointParams, folder: Path) -> 
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What `fetched.json` says, by hub id: `revision` asked for, `commit`, `files`; {} where there is none."""
+    """Return what `fetched.json` says, by hub id: `revision` asked for, `commit`, `files`; {} where there is none."""
     return read_json(folder / RECORD)["repositories"] if (folder / RECORD).is_file() else {}
 
 
 def resolve(repository: HubParams) -> str:
-    """The commit that a revision (a branch, a tag, a commit) stands for now."""
+    """Return the commit that a revision (a branch, a tag, a commit) stands for now."""
     return str(_info(repository).sha)
 
 

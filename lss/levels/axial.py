@@ -30,7 +30,7 @@ class SliceLevel:
 
 
 def level_on_spine(geometry: Geometry, spine: Spine) -> tuple[str | None, str]:
-    """Level of the slice at `geometry` by the discs of `spine`, and the reason in words."""
+    """Return the level of the slice at `geometry` by the discs of `spine`, and the reason in words."""
     if not spine.discs:
         return None, "no discs found"
     point_3 = _meets_spine(geometry, spine.discs)
@@ -48,7 +48,7 @@ def level_on_spine(geometry: Geometry, spine: Spine) -> tuple[str | None, str]:
 
 
 def _meets_spine(geometry: Geometry, discs: Sequence[SpineDisc]) -> np.ndarray | None:
-    """Where the slice's plane crosses the line through the discs' middles, continued at both ends; mm."""
+    """Return where the slice's plane crosses the line through the discs' middles, continued at both ends; mm."""
     points = [disc.centre_3 for disc in discs]
     points = [points[0] + 2 * REACH_MM * discs[0].normal_3, *points, points[-1] - 2 * REACH_MM * discs[-1].normal_3]
     heights = [float((point - geometry.centre_3) @ geometry.normal_3) for point in points]
@@ -62,7 +62,7 @@ def _meets_spine(geometry: Geometry, discs: Sequence[SpineDisc]) -> np.ndarray |
 
 
 def compare_levels(slices: Sequence[RawSlice], spine: Spine | None) -> list[SliceLevel]:
-    """Levels of the axial slices of one study by both sources; one entry per slice of `slices`.
+    """Return levels of the axial slices of one study by both sources; one entry per slice of `slices`.
 
     Where the count of the blocks and the anatomy disagree, or the anatomy may be transitional, the level is None and
     the reason asks a reader. Without a sagittal series the count alone is taken, as far as it has no doubt.

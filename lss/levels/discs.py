@@ -77,7 +77,7 @@ class FoundDisc:
 
 
 def find_discs(image: Image) -> list[FoundDisc]:
-    """Discs of the lumbar spine and the sacrum, from above downwards; [] where no chain of three is found.
+    """Return discs of the lumbar spine and the sacrum, from above downwards; [] where no chain of three is found.
 
     Args:
         image: (rows, columns) float32 of 1 mm pixels, upright: the head on top, the back at the right.
@@ -93,14 +93,14 @@ def find_discs(image: Image) -> list[FoundDisc]:
 
 
 def _smooth(image: Image) -> Image:
-    """Grey levels with the coil's slow shading taken out, as far as a wide mean shows it."""
+    """Return grey levels with the coil's slow shading taken out, as far as a wide mean shows it."""
     blurred = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.8)
     bright = max(float(np.percentile(blurred, 99)), 1e-6)
     return blurred / (cv2.GaussianBlur(blurred, (0, 0), SHADING_MM) + 0.05 * bright)
 
 
 def _candidates(image: Image) -> list[FoundDisc]:
-    """Local maxima of the filters' answers, the strongest first."""
+    """Return local maxima of the filters' answers, the strongest first."""
     answers = np.stack([_answer(image, tilt) for tilt in TILTS_DEG])
     best = answers.max(axis=0)
     which = answers.argmax(axis=0)
@@ -115,7 +115,7 @@ def _candidates(image: Image) -> list[FoundDisc]:
 
 
 def _answer(image: Image, tilt: float) -> Image:
-    """How much each pixel looks like the middle of a disc of that tilt, (rows, columns), 0 to 1."""
+    """Return how much each pixel looks like the middle of a disc of that tilt, (rows, columns), 0 to 1."""
     rows, columns = image.shape
     reach = int(np.ceil(np.hypot(rows, columns) / 2)) * 2 + 1
     turn = cv2.getRotationMatrix2D(((columns - 1) / 2, (rows - 1) / 2), -tilt, 1.0)
@@ -137,13 +137,13 @@ def _answer(image: Image, tilt: float) -> Image:
 
 
 def _moved(image: Image, down: int, right: int) -> Image:
-    """The value `down` rows below and `right` columns to the right of each pixel; 0 outside."""
+    """Return the value `down` rows below and `right` columns to the right of each pixel; 0 outside."""
     shift = np.array([[1, 0, -right], [0, 1, -down]], np.float32)
     return cv2.warpAffine(image, shift, image.shape[::-1], flags=cv2.INTER_NEAREST)
 
 
 def _credible(discs: list[FoundDisc]) -> list[FoundDisc]:
-    """The longest run of discs of which each is still a neighbour of the next, and none leans forward again."""
+    """Return the longest run of discs of which each is still a neighbour of the next, and none leans forward again."""
     runs: list[list[FoundDisc]] = [[]]
     for disc in discs:
         run = runs[-1]
@@ -155,7 +155,8 @@ def _credible(discs: list[FoundDisc]) -> list[FoundDisc]:
 
 
 def _refined(image: Image, found: FoundDisc) -> FoundDisc:
-    """The disc put in front of the canal, and moved and turned to the line through its darkness, in three rounds.
+    """Return the disc put in front of the canal, and moved and turned to the line through its darkness, in three
+    rounds.
 
     The line is that of least squares, weighed by darkness. A turn of more than `MAX_CORRECTION_DEG` is not believed.
     """
@@ -177,14 +178,16 @@ def _refined(image: Image, found: FoundDisc) -> FoundDisc:
 
 
 def _moved_along(disc: FoundDisc, along: float, across: float) -> FoundDisc:
-    """The disc moved by so many mm along its plane to the back, and across it downwards."""
+    """Return the disc moved by so many mm along its plane to the back, and across it downwards."""
     cos, sin = np.cos(np.radians(disc.tilt)), np.sin(np.radians(disc.tilt))
     row, column = disc.row - along * sin + across * cos, disc.column + along * cos + across * sin
     return replace(disc, row=float(row), column=float(column))
 
 
 def _canal_wall(patch: Image) -> float:
-    """Where the bodies above and below end at the canal: the steepest rise behind them, mm behind the disc's middle."""
+    """Return where the bodies above and below end at the canal: the steepest rise behind them, mm behind the disc's
+    middle.
+    """
     bodies = np.concatenate([patch[_ACROSS - 22 : _ACROSS - 9], patch[_ACROSS + 10 : _ACROSS + 23]]).mean(axis=0)
     first, last = _ALONG + WALL_MM - 8, _ALONG + WALL_MM + 9
     rise = np.convolve(bodies, [1, 1, 1, 0, -1, -1, -1], "same")[first:last]
@@ -192,7 +195,7 @@ def _canal_wall(patch: Image) -> float:
 
 
 def _opened_patch(image: Image, disc: FoundDisc) -> tuple[Image, float]:
-    """The patch about a disc without its nucleus, and the mean grey level of the bodies above and below."""
+    """Return the patch about a disc without its nucleus, and the mean grey level of the bodies above and below."""
     patch = _patch(image, disc)
     opened = cv2.morphologyEx(patch, cv2.MORPH_OPEN, np.ones((OPENING_MM, 1), np.uint8))
     profile = cv2.blur(opened, (1, 5))[:, _ALONG - 15 : _ALONG + 15].mean(axis=1)
@@ -201,7 +204,7 @@ def _opened_patch(image: Image, disc: FoundDisc) -> tuple[Image, float]:
 
 
 def _weighed_line(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Height at x = 0 and slope of the line that fits y best, squared distances weighed by `weight`."""
+    """Return the height at x = 0 and slope of the line that fits y best, squared distances weighed by `weight`."""
     total = weight.sum()
     mean_x, mean_y = (weight * x).sum() / total, (weight * y).sum() / total
     slope = (weight * (x - mean_x) * (y - mean_y)).sum() / max((weight * (x - mean_x) ** 2).sum(), 1e-9)
@@ -213,7 +216,7 @@ _ACROSS, _ALONG = 30, 30
 
 
 def _patch(image: Image, disc: FoundDisc) -> Image:
-    """The image about a disc turned level, (61, 61) of 1 mm: the disc's middle in its middle."""
+    """Return the image about a disc turned level, (61, 61) of 1 mm: the disc's middle in its middle."""
     cos, sin = float(np.cos(np.radians(disc.tilt))), float(np.sin(np.radians(disc.tilt)))
     down, along = np.mgrid[-_ACROSS : _ACROSS + 1, -_ALONG : _ALONG + 1]
     columns, rows = disc.column + along * cos + down * sin, disc.row - along * sin + down * cos
@@ -222,7 +225,7 @@ def _patch(image: Image, disc: FoundDisc) -> Image:
 
 
 def best_chain(candidates: list[FoundDisc]) -> list[FoundDisc]:
-    """The chain of greatest sum of strengths, bends and odd distances taken off; from above downwards."""
+    """Return the chain of greatest sum of strengths, bends and odd distances taken off; from above downwards."""
     order = sorted(candidates, key=lambda disc: (disc.row, disc.column))
     total = [disc.strength for disc in order]
     before: list[int | None] = [None] * len(order)
@@ -243,7 +246,7 @@ def best_chain(candidates: list[FoundDisc]) -> list[FoundDisc]:
 
 
 def _cost(above: FoundDisc, below: FoundDisc) -> float | None:
-    """What two neighbours cost in the chain, in units of strength; None where they cannot be neighbours."""
+    """Return what two neighbours cost in the chain, in units of strength; None where they cannot be neighbours."""
     down, right = below.row - above.row, below.column - above.column
     distance = float(np.hypot(down, right))
     if not MIN_DISTANCE_MM <= distance <= MAX_DISTANCE_MM:
@@ -256,5 +259,5 @@ def _cost(above: FoundDisc, below: FoundDisc) -> float | None:
 
 
 def spacings(discs: list[FoundDisc]) -> list[float]:
-    """Distances between neighbouring discs, mm."""
+    """Return distances between neighbouring discs, mm."""
     return [float(np.hypot(b.row - a.row, b.column - a.column)) for a, b in pairwise(discs)]

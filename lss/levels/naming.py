@@ -47,7 +47,7 @@ class NamedDiscs:
 
 
 def name_discs(discs: list[FoundDisc], rows: int) -> NamedDiscs:
-    """Name a chain of discs on an image of so many rows of 1 mm.
+    """Return the name a chain of discs on an image of so many rows of 1 mm.
 
     Returns no levels, and says so, where no disc can be the last above the sacrum.
     """
@@ -62,7 +62,7 @@ def name_discs(discs: list[FoundDisc], rows: int) -> NamedDiscs:
 
 
 def _last_full(discs: list[FoundDisc]) -> int:
-    """Index of the last disc above the first rudiment; rudiments are looked for below the third disc only."""
+    """Return index of the last disc above the first rudiment; rudiments are looked for below the third disc only."""
     usual = _usual_darkness(discs)
     for index in range(3, len(discs)):
         disc, above = discs[index], discs[index - 1]
@@ -80,7 +80,7 @@ def _usual_darkness(discs: list[FoundDisc]) -> float:
 
 
 def _doubts(discs: list[FoundDisc], last: int, rows: int) -> list[str]:
-    """What makes the count from the sacrum doubtful, in words."""
+    """Return what makes the count from the sacrum doubtful, in words."""
     found = []
     disc, usual = discs[last], _usual_darkness(discs)
     if last < 2:

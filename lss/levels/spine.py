@@ -49,7 +49,7 @@ class Spine:
 
 
 def upright(item: RawSlice) -> tuple[np.ndarray, SlicePlane]:
-    """A sagittal slice with the head on top, the back at the right, pixels of 1 mm; and where that image lies.
+    """Return a sagittal slice with the head on top, the back at the right, pixels of 1 mm; and where that image lies.
 
     Raises ValueError for a slice without a position.
     """
@@ -77,7 +77,8 @@ def upright(item: RawSlice) -> tuple[np.ndarray, SlicePlane]:
 
 
 def find_spine(slices: Sequence[RawSlice]) -> Spine | None:
-    """The spine of one study, from its sagittal T2 slices; None where these are missing or show no chain of discs.
+    """Return the spine of one study, from its sagittal T2 slices; None where these are missing or show no chain of
+    discs.
 
     The slices near the middle of the series are looked at one by one (`_agreed`).
     """
@@ -116,7 +117,7 @@ class _Seen:
 
 
 def _agreed(seen: list[_Seen]) -> Spine:
-    """The strongest slice; without a doubt where most slices have none and name the same disc L5-S1."""
+    """Return the strongest slice; without a doubt where most slices have none and name the same disc L5-S1."""
     sure = [one for one in seen if not one.doubts]
     chosen = max(sure if 2 * len(sure) > len(seen) else seen, key=lambda one: one.strength)
     doubts = list(chosen.doubts)

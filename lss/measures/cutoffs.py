@@ -38,7 +38,8 @@ DIAMETER_CUTOFFS = (
 
 
 def crossed(measure: Interval, cutoffs: tuple[Cutoff, ...]) -> tuple[Cutoff | None, bool]:
-    """The lowest cut-off above the value, None where it is above all; and whether the interval holds another verdict.
+    """Return the lowest cut-off above the value, None where it is above all; and whether the interval holds another
+    verdict.
 
     >>> found, open_question = crossed(Interval(95.0, 88.0, 104.0), AREA_CUTOFFS)
     >>> found.name, open_question
@@ -53,7 +54,7 @@ def crossed(measure: Interval, cutoffs: tuple[Cutoff, ...]) -> tuple[Cutoff | No
 
 
 def obliquity(slice_normal_3: NDArray[np.float64], disc_normal_3: NDArray[np.float64]) -> float:
-    """Angle between a slice and a disc, 0 to 90 degrees, from their unit normals (3,)."""
+    """Return the angle between a slice and a disc, 0 to 90 degrees, from their unit normals (3,)."""
     return float(np.degrees(np.arccos(np.clip(abs(slice_normal_3 @ disc_normal_3), 0, 1))))
 
 
@@ -66,7 +67,7 @@ class Change:
 
 
 def change(now: Interval, before: Interval) -> Change:
-    """Change of a measure against a prior study; errors of the two count as independent.
+    """Return the change of a measure against a prior study; errors of the two count as independent.
 
     >>> change(Interval(80, 72, 88), Interval(101, 93, 109)).words
     'smaller'

@@ -83,7 +83,7 @@ def find_sac(image: NDArray[np.uint16], region: Roi, spacing_mm: tuple[float, fl
 def _credible(
     outline: SacOutline, middle: tuple[float, float], region: Roi, spacing_mm: tuple[float, float], bright: float
 ) -> bool:
-    """Whether an outline with its `middle` (row, column) there may be the sac of that canal."""
+    """Return whether an outline with its `middle` (row, column) there may be the sac of that canal."""
     off = abs(middle[0] - region.centre_row) * spacing_mm[0], abs(middle[1] - region.centre_column) * spacing_mm[1]
     clear = outline.roundness >= MIN_ROUND and outline.clarity >= MIN_CLEAR
     return clear and max(off) <= MAX_OFF_MM and outline.level >= MIN_BRIGHT * bright
@@ -92,7 +92,7 @@ def _credible(
 def _outline_about(
     image: np.ndarray, centre: tuple[float, float], spacing_mm: tuple[float, float]
 ) -> SacOutline | None:
-    """The best star-shaped outline about `centre` (row, column)."""
+    """Return the best star-shaped outline about `centre` (row, column)."""
     rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
     away = np.hypot((rows - centre[0]) * spacing_mm[0], (columns - centre[1]) * spacing_mm[1])
     if not (away < START_RADIUS_MM).any():
@@ -123,7 +123,7 @@ def _outline_about(
 
 
 def _closed_path(gain: np.ndarray) -> np.ndarray:
-    """Index of the radius on each ray, (rays,): the greatest sum of `gain` (rays, radii), steps taken off.
+    """Return the index of the radius on each ray, (rays,): the greatest sum of `gain` (rays, radii), steps taken off.
 
     Three turns are run and the middle one is kept, so that the path closes.
     """

@@ -24,7 +24,7 @@ def draw_belly(
     level: np.random.Generator,
     here: np.random.Generator,
 ) -> None:
-    """Fat with kidneys, colon, loops of small bowel and mesenteric vessels; most of it in the saturated region."""
+    """Draw fat with kidneys, colon, loops of small bowel and mesenteric vessels; most of it in the saturated region."""
     front = [(-FAR, 16 - 14 * caudal), (-40, 12), (40, 12), (FAR, 16 - 14 * caudal), (FAR, -FAR), (-FAR, -FAR)]
     canvas.fill(np.array(front), tissue.VISCERAL_FAT, alpha=0.9)
     for side, own in zip((-1, 1), body.spawn(2), strict=True):
@@ -47,7 +47,7 @@ def draw_belly(
 
 
 def kidney_part(patient: Patient, side: int, height_mm: float) -> float:
-    """Size of the section through the kidney of that side, 0 below its lower pole to 1 at its middle."""
+    """Return the size of the section through the kidney of that side, 0 below its lower pole to 1 at its middle."""
     lowest = patient.kidneys[0 if side < 0 else 1]
     if patient.renal_cyst == side:  # what the note states is to be seen in the slices of L3-L4
         lowest = min(lowest, -22.0)
@@ -56,7 +56,7 @@ def kidney_part(patient: Patient, side: int, height_mm: float) -> float:
 
 
 def _draw_kidney(canvas: Canvas, side: int, cyst: bool, part: float, draw: np.random.Generator) -> None:
-    """A kidney in its fascia; `draw` is the same in all slices of a patient. A cyst is bright as water."""
+    """Draw a kidney in its fascia; `draw` is the same in all slices of a patient. A cyst is bright as water."""
     centre = (side * draw.uniform(68, 80), draw.uniform(-12, -3))
     radii = (part * draw.uniform(25, 30), part * draw.uniform(21, 25))
     outline = uneven(ellipse(centre, radii, draw.normal(28, 10) * side), draw, 0.9, waves=4)
@@ -84,7 +84,7 @@ def _draw_loop(
     level: np.random.Generator,
     here: np.random.Generator,
 ) -> None:
-    """A loop of bowel: a grey wall around mottled contents, with gas in some."""
+    """Draw a loop of bowel: a grey wall around mottled contents, with gas in some."""
     loop = uneven(ellipse(place, (radii[0], radii[1]), level.uniform(0, 180)), level, 0.8, waves=4)
     signal = level.uniform(0.35, 1.25)
     canvas.fill(loop, tissue.BOWEL.scaled(0.6, 0.45), soft_mm=0.7)
@@ -96,7 +96,7 @@ def _draw_loop(
 
 
 def draw_vessels(canvas: Canvas, caudal: float, level: np.random.Generator) -> None:
-    """Aorta and vena cava; from L4 downwards the iliac vessels, further apart. Flowing blood is dark."""
+    """Draw aorta and vena cava; from L4 downwards the iliac vessels, further apart. Flowing blood is dark."""
     spread = max(caudal - 0.25, 0)
     pairs = [(7.0 + 34 * spread, 7.0 - 2.5 * caudal), (-12.0 - 32 * spread, 9.5 - 3.5 * caudal)]
     if caudal > 0.4:

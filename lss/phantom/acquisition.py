@@ -27,7 +27,7 @@ class Readout:
     down: tuple[float, float]
 
     def window(self, shape: tuple[int, int]) -> np.ndarray:
-        """Factor for each frequency as `scipy.fft.rfft2` orders them, (rows, columns // 2 + 1) float32.
+        """Return the factor for each frequency as `scipy.fft.rfft2` orders them, (rows, columns // 2 + 1) float32.
 
         It undoes the mean over a pixel that `canvas.downsample` took, which a scanner does not take.
         """
@@ -40,7 +40,9 @@ class Readout:
 
     @staticmethod
     def kernel(edge: tuple[float, float]) -> np.ndarray:
-        """Taps of the filter with that edge in one direction, (2 * _REACH + 1,) float64 with a sum of squares of 1."""
+        """Return taps of the filter with that edge in one direction, (2 * _REACH + 1,) float64 with a sum of squares of
+        1.
+        """
         frequency = np.abs(scipy.fft.fftfreq(64))
         taps = np.fft.fftshift(np.fft.ifft(_raised_cosine(frequency, *edge)).real)[32 - _REACH : 33 + _REACH]
         return taps / np.linalg.norm(taps)
@@ -63,7 +65,7 @@ def spine_coil(
     centre_column: float,
     floor: float = 0.30,
 ) -> np.ndarray:
-    """Sensitivity of the coil under the back, (rows, columns) float32, 1 at the skin: falls with the distance.
+    """Return sensitivity of the coil under the back, (rows, columns) float32, 1 at the skin: falls with the distance.
 
     `skin_row` may differ from column to column; `floor` is what is left far away, more where more elements receive.
 
@@ -78,7 +80,7 @@ def spine_coil(
 def saturation(
     shape: tuple[int, int], edge_row: float, tilt: float, sharpness_px: float, residual: float
 ) -> np.ndarray:
-    """Factor of the band that saturates everything in front of `edge_row`, (rows, columns) float32 in (0, 1].
+    """Return factor of the band that saturates everything in front of `edge_row`, (rows, columns) float32 in (0, 1].
 
     `tilt`: rows per column.
     """
@@ -88,13 +90,13 @@ def saturation(
 
 
 def crossing_band(shape: tuple[int, int], row: float, half_width_px: float, depth: float) -> np.ndarray:
-    """Dark stripe where the slices of another block, excited just before, cross this one; (rows, 1) float32."""
+    """Return dark stripe where the slices of another block, excited just before, cross this one; (rows, 1) float32."""
     distance = np.abs(np.arange(shape[0], dtype=np.float32) - row) / half_width_px
     return (1 - depth / (1 + distance**4))[:, None]
 
 
 def corrected_border(shape: tuple[int, int], draw: np.random.Generator) -> np.ndarray:
-    """False where the correction of gradient distortion left nothing: thin curved strips at the sides; bool."""
+    """Return False where the correction of gradient distortion left nothing: thin curved strips at the sides; bool."""
     rows = np.arange(shape[0])[:, None]
     columns = np.arange(shape[1])[None, :]
     bow = (rows / shape[0] - 0.5) ** 2
@@ -105,14 +107,18 @@ def corrected_border(shape: tuple[int, int], draw: np.random.Generator) -> np.nd
 
 
 def acquired(signal: np.ndarray, readout: Readout) -> np.ndarray:
-    """What that part of k-space holds of the signal: its point spread and its ringing at sharp edges; float32 >= 0."""
+    """Return what that part of k-space holds of the signal: its point spread and its ringing at sharp edges; float32 >=
+    0.
+    """
     spectrum = scipy.fft.rfft2(signal.astype(np.float32, copy=False))
     spectrum *= readout.window(signal.shape)
     return np.abs(scipy.fft.irfft2(spectrum, s=signal.shape))
 
 
 def bowed_border(shape: tuple[int, int], draw: np.random.Generator) -> np.ndarray:
-    """False outside what the correction of gradient distortion left of a large field, whose ends bend inwards; bool."""
+    """Return False outside what the correction of gradient distortion left of a large field, whose ends bend inwards;
+    bool.
+    """
     rows = np.arange(shape[0])[:, None] / shape[0]
     columns = np.arange(shape[1])[None, :] / shape[1]
     upper, lower, right = draw.uniform(0.01, 0.06), draw.uniform(0.01, 0.06), draw.uniform(0.01, 0.05)
@@ -123,12 +129,12 @@ def bowed_border(shape: tuple[int, int], draw: np.random.Generator) -> np.ndarra
 
 
 def blurred(signal: np.ndarray, sigma_px: float) -> np.ndarray:
-    """The signal with a Gaussian point spread, of a coarser sequence."""
+    """Return the signal with a Gaussian point spread, of a coarser sequence."""
     return cv2.GaussianBlur(signal, (0, 0), sigma_px)
 
 
 def noisy(clean: np.ndarray, sigma: float, readout: Readout, draw: np.random.Generator) -> np.ndarray:
-    """Magnitude of the signal with Gaussian noise of `sigma` times COILS in both channels of each coil; float32.
+    """Return magnitude of the signal with Gaussian noise of `sigma` times COILS in both channels of each coil; float32.
 
     The noise is white within the filled part of k-space, so that it is correlated between neighbouring pixels. Of one
     coil this is Rician, of more noncentral chi noise.
@@ -144,5 +150,5 @@ def noisy(clean: np.ndarray, sigma: float, readout: Readout, draw: np.random.Gen
 
 
 def to_stored(signal: np.ndarray, receiver: float) -> np.ndarray:
-    """Grey levels as stored: `receiver` levels per unit of signal, whole numbers of 12 bits, uint16."""
+    """Return grey levels as stored: `receiver` levels per unit of signal, whole numbers of 12 bits, uint16."""
     return np.clip(np.rint(signal * receiver), 0, 2**BITS - 1).astype(np.uint16)

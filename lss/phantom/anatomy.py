@@ -129,7 +129,7 @@ class Patient:
 
 
 def draw_grades(patients: int, seed: int) -> list[dict[str, str]]:
-    """True grades per imaged level for each patient.
+    """Return true grades per imaged level for each patient.
 
     The number of patients with worst grade A and D is fixed, so that every subset of a stratified split gets some;
     who they are, and at which levels, is drawn. At least one of each.
@@ -155,7 +155,7 @@ def _levels_of(worst: str, draw: np.random.Generator) -> dict[str, str]:
 
 
 def draw_patient(number: int, grades: dict[str, str], seed: int, anatomy: str = "") -> Patient:
-    """The body of patient `number` with these true grades per imaged level, and one of ANATOMIES."""
+    """Return the body of patient `number` with these true grades per imaged level, and one of ANATOMIES."""
     draw = generator(seed, "phantom", "anatomy", number)
     female = bool(draw.random() < 0.5)
     severity = max(("A", "BC", "D").index(grade) for grade in grades.values())
@@ -245,7 +245,9 @@ def _slip(discs: dict[str, Disc], slip: float) -> None:
 
 
 def _centres(tilts: dict[str, float], size: float, draw: np.random.Generator) -> dict[str, tuple[float, float]]:
-    """Disc centres from the tail upwards: each segment stands on the disc below, at the mean tilt of its two discs."""
+    """Return disc centres from the tail upwards: each segment stands on the disc below, at the mean tilt of its two
+    discs.
+    """
     upwards = LEVELS[::-1]
     positions = {upwards[0]: np.zeros(2)}
     for below, above in pairwise(upwards):
@@ -298,7 +300,7 @@ def _draw_disc(
 
 
 def _draw_shape(severity: int, finds: np.random.Generator) -> tuple[str, float, float]:
-    """Shape of the disc's back edge, how far it reaches (mm), and its side: a broad bulge has none."""
+    """Return shape of the disc's back edge, how far it reaches (mm), and its side: a broad bulge has none."""
     if severity == 0 and finds.random() < 0.6:
         return "normal", float(finds.uniform(0.0, 1.0)), 0.0
     shape = str(finds.choice(["bulge", "protrusion", "extrusion"],
@@ -310,7 +312,7 @@ def _draw_shape(severity: int, finds: np.random.Generator) -> tuple[str, float, 
 
 
 def _draw_foramina(severity: int, side: float, finds: np.random.Generator) -> tuple[float, float]:
-    """Narrowing of the right and the left foramen; a lesion of one side narrows that one more often.
+    """Return narrowing of the right and the left foramen; a lesion of one side narrows that one more often.
 
     A disc of grade A has open foramina: by the rubric their narrowing alone is B&C.
     """

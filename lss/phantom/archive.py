@@ -77,7 +77,7 @@ UNUSUAL: tuple[dict[str, Any], ...] = (
 
 
 def plan_cohort(patients: int, seed: int, unusual: float = 0.0) -> tuple[list[Plan], list[int]]:
-    """The patients, and the numbers of notes that have no images.
+    """Return the patients, and the numbers of notes that have no images.
 
     Numbers run from 1 with gaps, as in the real archive. `unusual` is the share of patients with one of UNUSUAL, in
     turn; the others are the same whatever it is.
@@ -108,7 +108,7 @@ def plan_cohort(patients: int, seed: int, unusual: float = 0.0) -> tuple[list[Pl
 
 
 def draw_notes(plans: list[Plan], without_images: list[int], seed: int) -> dict[int, Note | None]:
-    """The notes by patient number; None where the note is empty."""
+    """Return the notes by patient number; None where the note is empty."""
     notes: dict[int, Note | None] = {}
     for plan in plans:
         patient = draw_patient(plan.number, plan.grades, seed, plan.anatomy)
@@ -156,7 +156,7 @@ class _Writer:
         return self.truth
 
     def _write_axial(self, study: Study, t2_series: int, t1_series: int | None) -> None:
-        """T2 of all slices, T1 of some; from the highest block to the lowest, within a block from above."""
+        """Write T2 of all slices, T1 of some; from the highest block to the lowest, within a block from above."""
         instances = {"T2": 0, "T1": 0}
         for level in self.plan.blocks:
             for index in range(axial.SLICES_PER_DISC):
@@ -232,7 +232,7 @@ class _Writer:
 
 
 def axial_plane(patient: Patient, level: str, index: int, centre_mm: tuple[float, float]) -> Plane:
-    """Where slice `index` of the block at `level` lies; `centre_mm` as in `axial.Section`."""
+    """Return where slice `index` of the block at `level` lies; `centre_mm` as in `axial.Section`."""
     disc = patient.discs[level]
     tilt = np.radians(disc.tilt)
     column_3 = np.cos(tilt) * _BACK + np.sin(tilt) * _HEAD
@@ -245,7 +245,9 @@ def axial_plane(patient: Patient, level: str, index: int, centre_mm: tuple[float
 def axial_image(
     patient: Patient, level: str, section: axial.Section, is_t2: bool, draw: np.random.Generator
 ) -> np.ndarray:
-    """Noise-free image of an axial section, (rows, columns) float32; `draw` is the same for all slices of a block."""
+    """Return noise-free image of an axial section, (rows, columns) float32; `draw` is the same for all slices of a
+    block.
+    """
     shape = section.canal.shape
 
     def row_of(y_mm: float) -> float:
@@ -264,7 +266,7 @@ def axial_image(
 def sagittal_image(
     patient: Patient, section: sagittal.Section, protocol: Protocol, spacing_mm: float, draw: np.random.Generator
 ) -> np.ndarray:
-    """Noisy image of a sagittal section, (size, size) float32."""
+    """Return noisy image of a sagittal section, (size, size) float32."""
     if protocol is headers.LOCALIZER:
         # a fast gradient echo with little contrast
         fluid = np.sqrt(np.maximum(section.signal["T2"], 0))

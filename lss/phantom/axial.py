@@ -46,12 +46,12 @@ class Section:
 
 
 def offset_of(index: int) -> float:
-    """Distance of slice `index` of a block above the disc's plane, mm; index 0 is the highest slice."""
+    """Return the distance of slice `index` of a block above the disc's plane, mm; index 0 is the highest slice."""
     return ((SLICES_PER_DISC - 1) / 2 - index) * SLICE_DISTANCE_MM
 
 
 def field_centre(patient: Patient, level: str) -> tuple[float, float]:
-    """(x, y) of the centre of the field of view from the disc's centre, in the disc's plane, mm."""
+    """Return (x, y) of the centre of the field of view from the disc's centre, in the disc's plane, mm."""
     draw = generator(patient.number, "field of view", level)
     # the belly is saturated anyway: the field is moved so that most of the back fits in
     behind = skin_depth(patient, _caudal(level)) - 0.5 * ROWS * SPACING_MM
@@ -104,5 +104,5 @@ def draw_section(
 
 
 def _caudal(level: str) -> float:
-    """0 at L3-L4 and above to 1 at L5-S1."""
+    """Return 0 at L3-L4 and above to 1 at L5-S1."""
     return max(LEVELS.index(level) - LEVELS.index(IMAGED_LEVELS[0]), 0) / (len(IMAGED_LEVELS) - 1)

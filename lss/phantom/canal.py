@@ -17,7 +17,7 @@ CANAL_DEPTH_MM = 21.0
 
 
 def sac_outline(disc: Disc, relief: float, draw: np.random.Generator) -> np.ndarray:
-    """Outline of the thecal sac, (n, 2) mm.
+    """Return the outline of the thecal sac, (n, 2) mm.
 
     Args:
         disc: gives area, flatness and bulge.
@@ -47,7 +47,7 @@ def sac_outline(disc: Disc, relief: float, draw: np.random.Generator) -> np.ndar
 
 
 def _front_gap(disc: Disc, relief: float) -> float:
-    """From the back edge of the unbulged disc to the front of the sac: the bulge, or a little epidural fat."""
+    """Return the distance from the unbulged disc's back edge to the sac: the bulge, or a little epidural fat."""
     epidural = {"L3-L4": 0.8, "L4-L5": 1.2, "L5-S1": 3.2}.get(disc.level, 0.8)
     reach = disc.bulge * (1 - 0.6 * relief)
     if disc.grade == "A":  # room is left: the disc touches the sac, or fat lies between
@@ -56,7 +56,7 @@ def _front_gap(disc: Disc, relief: float) -> float:
 
 
 def canal_outline(disc: Disc, size: float) -> np.ndarray:
-    """The bony canal: a rounded triangle behind the disc."""
+    """Return the bony canal: a rounded triangle behind the disc."""
     back = disc.depth / 2
     depth = CANAL_DEPTH_MM * size
     return smooth_closed(
@@ -69,7 +69,7 @@ def canal_outline(disc: Disc, size: float) -> np.ndarray:
 def draw_canal_content(
     canvas: Canvas, disc: Disc, sac: np.ndarray, size: float, relief: float, draw: np.random.Generator, *, below: bool
 ) -> None:
-    """Ligamentum flavum, epidural fat, then the sac with fluid and rootlets.
+    """Draw ligamentum flavum, epidural fat, then the sac with fluid and rootlets.
 
     `below`: whether the slice lies under the disc, where the fragment of an extrusion lies.
     """
@@ -142,7 +142,7 @@ def _draw_sac(canvas: Canvas, disc: Disc, sac: np.ndarray, draw: np.random.Gener
 
 
 def _inside(sac: np.ndarray, count: int, draw: np.random.Generator, backwards: float) -> np.ndarray:
-    """Up to `count` points inside the sac, not closer than a rootlet's width, (n, 2).
+    """Return up to `count` points inside the sac, not closer than a rootlet's width, (n, 2).
 
     `backwards`: 0 spreads them evenly; 1 layers them at the back, where rootlets sink in a supine patient.
     """
@@ -162,7 +162,7 @@ def _inside(sac: np.ndarray, count: int, draw: np.random.Generator, backwards: f
 
 
 def _contains(outline: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Which of the points lie inside the outline (even-odd rule)."""
+    """Return which of the points lie inside the outline (even-odd rule)."""
     x, y = points[:, :1], points[:, 1:]
     x1, y1 = outline.T
     x2, y2 = np.roll(outline, -1, 0).T

@@ -112,19 +112,19 @@ class Canvas:
         self._blend(window, mask, tissue, 1.0, soft_mm, speckle)
 
     def coverage(self, points: np.ndarray) -> np.ndarray:
-        """Share of each image pixel inside a polygon, (rows, columns) of the image, float32 in [0, 1]."""
+        """Return the share of each image pixel inside a polygon, (rows, columns) of the image, float32 in [0, 1]."""
         mask = np.zeros((self.rows, self.columns), np.uint8)
         cv2.fillPoly(mask, [_fixed(self._pixels(points))], 255, cv2.LINE_8, _FRACTION_BITS)
         return downsample(mask.astype(np.float32) / 255)
 
     def images(self) -> dict[str, np.ndarray]:
-        """Signal at the size of the image by weighting, each (rows, columns) float32."""
+        """Return the signal at the size of the image by weighting, each (rows, columns) float32."""
         return {name: downsample(signal) for name, signal in self._signal.items()}
 
     def _raster(
         self, points: np.ndarray, margin_mm: float, line: tuple[float, bool] | None
     ) -> tuple[tuple[slice, slice], np.ndarray]:
-        """Window of the canvas around the points, and the shape in it as uint8 0 or 255."""
+        """Return window of the canvas around the points, and the shape in it as uint8 0 or 255."""
         pixels = self._pixels(points)
         margin = margin_mm / self.pixel_mm + 1
         low = np.maximum(np.floor(pixels.min(axis=0) - margin), 0).astype(int)
@@ -177,7 +177,7 @@ class Canvas:
             part += change
 
     def _uneven(self, value: np.float32, unevenness: np.ndarray) -> np.ndarray:
-        """The signal `value` with so much of the unevenness as this canvas shows, float32."""
+        """Return the signal `value` with so much of the unevenness as this canvas shows, float32."""
         signal = (value * self._texture) * unevenness
         if self._texture != 1:
             signal += value * (1 - self._texture)
@@ -185,16 +185,18 @@ class Canvas:
 
 
 def _fixed(pixels: np.ndarray) -> np.ndarray:
-    """Coordinates as OpenCV takes them."""
+    """Return coordinates as OpenCV takes them."""
     return np.rint(pixels * 2**_FRACTION_BITS).astype(np.int32).reshape(-1, 1, 2)
 
 
 def _normal_quantile(probability: float) -> float:
-    """Quantile of the standard normal distribution, by the logistic approximation (error below 0.1 for 0.02-0.98)."""
+    """Return the quantile of the standard normal distribution, by the logistic approximation (error below 0.1 for
+    0.02-0.98).
+    """
     return float(np.log(probability / (1 - probability)) / 1.702)
 
 
 def downsample(channel: np.ndarray) -> np.ndarray:
-    """Mean over blocks of OVERSAMPLING x OVERSAMPLING pixels."""
+    """Return the mean over blocks of OVERSAMPLING x OVERSAMPLING pixels."""
     rows, columns = channel.shape
     return cv2.resize(channel, (columns // OVERSAMPLING, rows // OVERSAMPLING), interpolation=cv2.INTER_AREA)

@@ -70,7 +70,7 @@ class Plane:
     spacing_mm: float
 
     def corner_3(self, rows: int, columns: int) -> np.ndarray:
-        """Centre of the first pixel (ImagePositionPatient)."""
+        """Return the centre of the first pixel (ImagePositionPatient)."""
         across = self.row_3 * (columns - 1) / 2 * self.spacing_mm
         return self.centre_3 - across - self.column_3 * (rows - 1) / 2 * self.spacing_mm
 
@@ -85,7 +85,7 @@ def dicom_bytes(
     instance: int,
     seed: int,
 ) -> bytes:
-    """A DICOM file (explicit VR, little endian, 12 bits of 16) of (rows, columns) uint16 grey levels."""
+    """Return a DICOM file (explicit VR, little endian, 12 bits of 16) of (rows, columns) uint16 grey levels."""
     rows, columns = pixels.shape
     unique = [str(part) for part in ("phantom", seed, patient.number, study.folder)]
     meta = FileMetaDataset()
@@ -142,5 +142,5 @@ def dicom_bytes(
 
 
 def _decimal(value: float) -> str:
-    """A number as DICOM's decimal string: at most 16 characters."""
+    """Return a number as DICOM's decimal string: at most 16 characters."""
     return f"{value:.10g}" if abs(value) > 1e-6 else "0"

@@ -22,12 +22,12 @@ _ERECTOR_TAIL = [(14, 36), (24, 31), (37, 32), (50, 40), (55, 50), (50, 61), (38
 
 
 def _between(top: Sequence[tuple[float, float]], tail: Sequence[tuple[float, float]], caudal: float) -> np.ndarray:
-    """Outline between the two, point by point."""
+    """Return the outline between the two, point by point."""
     return (1 - caudal) * np.asarray(top, float) + caudal * np.asarray(tail, float)
 
 
 def draw_flank(canvas: Canvas, patient: Patient, caudal: float, level: np.random.Generator) -> None:
-    """Quadratus lumborum between psoas and erector spinae, and the layers of the abdominal wall beside it."""
+    """Draw quadratus lumborum between psoas and erector spinae, and the layers of the abdominal wall beside it."""
     for side in (-1, 1):
         centre = np.array([69 + 8 * caudal, 27 + 2 * caudal]) * patient.size + level.normal(0, 2, 2)
         radii = np.array([24 - 5 * caudal, 7.5 - 2.0 * caudal]) * level.normal(1, 0.12, 2) * patient.muscle
@@ -45,7 +45,7 @@ def draw_flank(canvas: Canvas, patient: Patient, caudal: float, level: np.random
 def draw_psoas(
     canvas: Canvas, patient: Patient, caudal: float, level: np.random.Generator, here: np.random.Generator
 ) -> None:
-    """The psoas at both sides of the spine, with fat around the lumbar plexus in its back part."""
+    """Draw the psoas at both sides of the spine, with fat around the lumbar plexus in its back part."""
     tall = level.uniform(0.88, 1.16)
     for side in (-1, 1):
         radius = level.normal(1, 0.07) * patient.muscle * np.array([17.5 + 4.5 * caudal, 20 + 3 * caudal])
@@ -76,7 +76,7 @@ def draw_erectors(
     level: np.random.Generator,
     here: np.random.Generator,
 ) -> None:
-    """Multifidus and erector spinae with their fascia, the cleft between them, and the fat that replaces them."""
+    """Draw multifidus and erector spinae with their fascia, the cleft between them, and the fat that replaces them."""
     fatty = patient.fatty_muscle * (1 + 0.5 * caudal)
     scale = np.array([patient.size * (0.5 + 0.5 * patient.muscle), patient.size])
     muscle = tissue.MUSCLE.scaled(1.0, 1.5) if patient.spasm else tissue.MUSCLE
@@ -102,7 +102,7 @@ def _replace_by_fat(
     fatty: float,
     level: np.random.Generator,
 ) -> None:
-    """Fat instead of muscle: from the lamina outwards in multifidus, in a veil of streaks elsewhere."""
+    """Draw fat instead of muscle: from the lamina outwards in multifidus, in a veil of streaks elsewhere."""
     deep = smooth_closed(mirrored(points * [0.5, 0.95] + [1, 0], side))
     share = float(np.clip(0.02 + 0.18 * fatty, 0.02, 0.35))
     canvas.fill(deep, tissue.LOOSE_FAT, alpha=float(level.uniform(0.3, 0.6)), speckle=share, soft_mm=1.2)
@@ -130,7 +130,9 @@ def _septa(
     level: np.random.Generator,
     here: np.random.Generator,
 ) -> list[Line]:
-    """Bright septa: the cleft between multifidus and longissimus with its branches, and fine ones between bundles."""
+    """Return bright septa: the cleft between multifidus and longissimus with its branches, and fine ones between
+    bundles.
+    """
     back = disc.depth / 2
     low, high = muscle.min(axis=0), muscle.max(axis=0)
     drift = here.normal(0, 0.4, 2)

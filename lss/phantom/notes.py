@@ -79,7 +79,7 @@ class Note:
 
 
 def write_note(patient: Patient, draw: np.random.Generator) -> Note:
-    """A note on this patient's discs that agrees with the true grades (see the module's text)."""
+    """Return a note on this patient's discs that agrees with the true grades (see the module's text)."""
     hand = _Hand(draw)
     discs = {level: patient.discs[level] for level in IMAGED_LEVELS}
     grades = {level: disc.grade for level, disc in discs.items()}
@@ -110,7 +110,7 @@ def write_note(patient: Patient, draw: np.random.Generator) -> Note:
 
 
 def _general(hand: _Hand, patient: Patient) -> list[str]:
-    """Lines on what concerns muscles, bones and all discs."""
+    """Return lines on what concerns muscles, bones and all discs."""
     lines = [hand.choose(_SPASM)] if patient.spasm else []
     dry = [level for level in IMAGED_LEVELS if patient.discs[level].desiccated]
     if len(dry) == len(IMAGED_LEVELS):
@@ -128,7 +128,7 @@ def _general(hand: _Hand, patient: Patient) -> list[str]:
 
 
 def _remarks(patient: Patient) -> list[str]:
-    """What stands at a note's end: findings beside the discs."""
+    """Return what stands at a note's end: findings beside the discs."""
     cyst = {-1: "Rt", 1: "Lt"}.get(patient.renal_cyst)
     remarks = (
         (patient.discs["L4-L5"].slip > 0, "NB: Grade I spondylolisthesis of L4 over L5."),
@@ -141,7 +141,7 @@ def _remarks(patient: Patient) -> list[str]:
 
 
 def _lesions(hand: _Hand, discs: list[Disc]) -> list[str]:
-    """One line per lesion, the worst first; discs that look alike may share a line."""
+    """Return one line per lesion, the worst first; discs that look alike may share a line."""
     groups: list[list[Disc]] = []
     for disc in sorted(discs, key=lambda disc: ("D", "BC", "A").index(disc.grade)):
         alike = [group for group in groups if disc.shape == "bulge" and _looks(group[0]) == _looks(disc)]
@@ -153,7 +153,7 @@ def _lesions(hand: _Hand, discs: list[Disc]) -> list[str]:
 
 
 def _looks(disc: Disc) -> tuple[object, ...]:
-    """All that a line says of a disc; lines are shared by discs that agree in it."""
+    """Return all that a line says of a disc; lines are shared by discs that agree in it."""
     narrow = tuple(share > 0 for share in disc.foramina)
     size = disc.bulge < _MILD_BELOW_MM, disc.sac_area < _FILLED_BELOW_MM2
     return disc.shape, disc.schizas, *size, disc.abutting, disc.thick_flavum, disc.large_facets, narrow
@@ -178,7 +178,7 @@ class _Hand:
         return (level, f"{upper}/{lower}", f"{upper}-{short}", f"{upper}/{lower}")[self._spelling]
 
     def levels(self, levels: list[str]) -> str:
-        """The levels as a phrase: "L4/L5 level", "L3/L4 & L4/L5 levels"."""
+        """Return the levels as a phrase: "L4/L5 level", "L3/L4 & L4/L5 levels"."""
         return f"{self._joined(levels)} {'level' if len(levels) == 1 else 'levels'}"
 
     def _joined(self, levels: list[str]) -> str:
@@ -188,7 +188,7 @@ class _Hand:
         return f"{names[0]}, {names[1]} and {names[2]}"
 
     def finding(self, discs: list[Disc]) -> str:
-        """One line on discs that look alike."""
+        """Return one line on discs that look alike."""
         disc, levels = discs[0], [disc.level for disc in discs]
         lesion = self._lesion(disc)
         if len(discs) > 1:
@@ -211,7 +211,7 @@ class _Hand:
         return self.choose(_MILD_FOCAL if mild else _FOCAL).format(side=side, shape=disc.shape)
 
     def _effect(self, disc: Disc) -> str:
-        """What the disc does to sac and foramina, and what else narrows the canal."""
+        """Return what the disc does to sac and foramina, and what else narrows the canal."""
         if disc.grade == "A":
             return self.choose(_ABUTTING) if disc.abutting else ""
         filled = disc.schizas == "D" and disc.sac_area < _FILLED_BELOW_MM2
@@ -233,7 +233,7 @@ class _Hand:
         return effect
 
     def scribble(self, text: str) -> str:
-        """The text with this hand's misspellings and careless blanks."""
+        """Return the text with this hand's misspellings and careless blanks."""
 
         def slip(match: re.Match[str]) -> str:
             word = match.group()

@@ -16,7 +16,7 @@ _OUTWARDS = np.array([0.72, 0.69])
 
 
 def draw_pelvis(canvas: Canvas, patient: Patient, caudal: float, level: np.random.Generator) -> None:
-    """Iliac wings with the gluteal muscles behind and the iliacus in front; low down the wings of the sacrum."""
+    """Draw iliac wings with the gluteal muscles behind and the iliacus in front; low down the wings of the sacrum."""
     steep = level.uniform(0.7, 1.05)
     for side in (-1, 1):
         shift = (1 - caudal) * np.array([26.0, -2.0]) + level.normal(0, 1.5, 2)
@@ -42,7 +42,7 @@ def _draw_muscle(canvas: Canvas, patient: Patient, outline: np.ndarray, level: n
 def _draw_gluteus(
     canvas: Canvas, patient: Patient, wing: np.ndarray, shift: np.ndarray, side: int, level: np.random.Generator
 ) -> None:
-    """Gluteus medius behind the wing, its bundles running along the bone with fat between them."""
+    """Draw gluteus medius behind the wing, its bundles running along the bone with fat between them."""
     muscle = np.vstack([wing + 2, np.array([(FAR, 2), (98, 24), (70, 48)]) + shift])
     _draw_muscle(canvas, patient, smooth_closed(mirrored(muscle, side)), level)
     lines = []

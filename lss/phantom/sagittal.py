@@ -36,7 +36,7 @@ class Section:
 
 
 def field_centre(patient: Patient, field_mm: float) -> tuple[float, float]:
-    """Centre of a field of view of that size, in drawing coordinates: the back lies near its right edge."""
+    """Return the centre of a field of view of that size, in drawing coordinates: the back lies near its right edge."""
     draw = generator(patient.number, "field of view", "sagittal")
     behind = skin_depth(patient, 0.5)
     share = 0.5 if field_mm > FIELD_MM else 0.84
@@ -57,7 +57,7 @@ def draw_section(
     names = ("phantom", "sagittal", patient.number)
 
     def draw(part: str) -> np.random.Generator:
-        """The same for all slices: they differ by where they cut."""
+        """Return the same for all slices: they differ by where they cut."""
         return generator(seed, *names, part)
 
     here = generator(seed, *names, round(10 * left_mm))

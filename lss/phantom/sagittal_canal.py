@@ -16,12 +16,12 @@ BESIDE_CANAL_MM = 10.5
 
 
 def sac_depth(disc: Disc) -> float:
-    """Depth of the sac at the disc in the midline, mm (its area as an ellipse of the sac's flatness)."""
+    """Return the depth of the sac at the disc in the midline, mm (its area as an ellipse of the sac's flatness)."""
     return float(np.sqrt(disc.sac_area / disc.sac_flatness / np.pi) * 2)
 
 
 def draw_canal(canvas: Canvas, patient: Patient, spine: Spine, aside: float, draw: np.random.Generator) -> None:
-    """Epidural fat, the sac with fluid, cord and roots; narrow behind stenotic discs."""
+    """Draw epidural fat, the sac with fluid, cord and roots; narrow behind stenotic discs."""
     size = patient.size
     canal = np.vstack([spine.behind(0.0), spine.behind(CANAL_DEPTH_MM * size * 0.95)[::-1]])
     canvas.fill(canal, tissue.EPIDURAL_FAT, soft_mm=0.5)
@@ -49,7 +49,7 @@ def draw_canal(canvas: Canvas, patient: Patient, spine: Spine, aside: float, dra
 
 
 def _walls(patient: Patient, spine: Spine) -> tuple[np.ndarray, np.ndarray]:
-    """Front and back wall of the sac in the midline from above to its end, of one length, each (n, 2) mm."""
+    """Return front and back wall of the sac in the midline from above to its end, of one length, each (n, 2) mm."""
     size = patient.size
     wide = [sac_depth(disc) for disc in spine.discs if disc.grade == "A"]
     depth = float(np.clip(np.median(wide) + 1.0, 12.0, 15.5)) if wide else 12.5 * size
@@ -71,13 +71,13 @@ def _walls(patient: Patient, spine: Spine) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sac_wall(front: np.ndarray, rear: np.ndarray, end: np.ndarray, by_mm: float) -> np.ndarray:
-    """The outline of a sac between two walls, each moved outwards by `by_mm`."""
+    """Return the outline of a sac between two walls, each moved outwards by `by_mm`."""
     across, down = np.array([by_mm, 0.0]), np.array([0.0, by_mm])
     return np.vstack([front - across, end + down, (rear + across)[::-1]])
 
 
 def _draw_cord(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarray, draw: np.random.Generator) -> None:
-    """The cord, tapering to the conus at L1."""
+    """Draw the cord, tapering to the conus at L1."""
     conus = -spine.discs[1].centre_2[1] + draw.uniform(-14, 4)
     upper = front[:, 1] < conus
     if upper.sum() > 2:
@@ -88,7 +88,9 @@ def _draw_cord(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarray
 
 
 def _draw_roots(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarray, draw: np.random.Generator) -> None:
-    """The cauda equina: roots that sink to the back wall; wavy above a level of grade D, where they are held up."""
+    """Draw the cauda equina: roots that sink to the back wall; wavy above a level of grade D, where
+    they are held up.
+    """
     start = int((front[:, 1] < -spine.discs[1].centre_2[1] - 8).sum())
     tight = [-disc.centre_2[1] for disc in spine.discs if disc.grade == "D"]
     lines = []
@@ -107,7 +109,7 @@ def _draw_roots(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarra
 
 
 def draw_foramina(canvas: Canvas, patient: Patient, spine: Spine, left: bool, here: np.random.Generator) -> None:
-    """Beside the canal: fat around the exiting roots, between the pedicles; in the sacrum between bone."""
+    """Draw beside the canal: fat around the exiting roots, between the pedicles; in the sacrum between bone."""
     marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
     for (centre, tilt, depth), size in zip(spine.sacrum, (1.0, 0.8, 0.6, 0.4), strict=True):
         place = centre + (depth / 2 + 6 * size) * back(tilt)

@@ -17,7 +17,7 @@ from lss.phantom.spine import Spine, back, point, up
 def draw_column(
     canvas: Canvas, patient: Patient, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator
 ) -> None:
-    """Vertebral bodies between the discs, the sacrum, and the discs."""
+    """Draw vertebral bodies between the discs, the sacrum, and the discs."""
     marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
     far = point(spine.discs[0]) + up(spine.discs[0].tilt) * 36
     first = spine.discs[0]

@@ -19,7 +19,7 @@ from lss.phantom.tissue import Tissue
 def draw_posterior(
     canvas: Canvas, patient: Patient, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator
 ) -> None:
-    """What lies behind the canal of each vertebra from L1 down."""
+    """Draw what lies behind the canal of each vertebra from L1 down."""
     marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
     for upper, lower in pairwise(spine.discs):
         if aside < 6:
@@ -35,7 +35,9 @@ def draw_posterior(
 
 
 def _frame(spine: Spine, upper: Disc, lower: Disc) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the lamina of the vertebra between two discs ends below, and the unit vectors upwards and backwards."""
+    """Return where the lamina of the vertebra between two discs ends below, and the unit vectors
+    upwards and backwards.
+    """
     tilt = (upper.tilt + lower.tilt) / 2
     origin = spine.edge(lower, 1, 0) + back(tilt) * CANAL_DEPTH_MM * spine.size * 0.98
     return origin, up(tilt), back(tilt)
@@ -50,7 +52,7 @@ def _draw_spinous(
     draw: np.random.Generator,
     here: np.random.Generator,
 ) -> None:
-    """A spinous process, which hangs down and is thickest at its tip, and the ligaments and fat below it."""
+    """Draw a spinous process, which hangs down and is thickest at its tip, and the ligaments and fat below it."""
     origin, upwards, backwards = _frame(spine, *discs)
     size = patient.size
     length = 31 * size * draw.normal(1, 0.08)
@@ -88,7 +90,7 @@ def _draw_flavum(
 def _draw_lamina(
     canvas: Canvas, patient: Patient, spine: Spine, discs: tuple[Disc, Disc], marrow: Tissue, draw: np.random.Generator
 ) -> None:
-    """A lamina cut across: an oval that leans forwards, with ligament to the next one."""
+    """Draw a lamina cut across: an oval that leans forwards, with ligament to the next one."""
     origin, upwards, backwards = _frame(spine, *discs)
     corners = [(22, -7), (18, 0), (4, 5), (-8, 3), (-11, -1), (-4, -4), (10, -7)]
     shape = [origin + above * upwards + behind * backwards + draw.normal(0, 0.7, 2) for above, behind in corners]
@@ -102,7 +104,9 @@ def _draw_lamina(
 def _draw_joint(
     canvas: Canvas, patient: Patient, spine: Spine, discs: tuple[Disc, Disc], marrow: Tissue, draw: np.random.Generator
 ) -> None:
-    """Pedicle, pars and both articular processes of a vertebra; the lower one meets the next vertebra's in a joint."""
+    """Draw pedicle, pars and both articular processes of a vertebra; the lower one meets the next
+    vertebra's in a joint.
+    """
     upper, lower = discs
     _, upwards, backwards = _frame(spine, upper, lower)
     size = patient.size

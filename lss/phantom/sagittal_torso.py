@@ -24,7 +24,7 @@ def draw_back(
     draw: np.random.Generator,
     here: np.random.Generator,
 ) -> np.ndarray:
-    """Skin, fat and the back muscles; returns the skin line from above downwards, (n, 2) mm."""
+    """Draw skin, fat and the back muscles; return the skin line from above downwards, (n, 2) mm."""
     tips = spine.behind(58.0 * patient.size)
     y = np.linspace(-_UP_MM - 60, _UP_MM + 60, 60)
     order = np.argsort(tips[:, 1])
@@ -47,13 +47,13 @@ def draw_back(
 
 
 def _wave(count: int, draw: np.random.Generator, size_mm: float) -> np.ndarray:
-    """A random wavy line of that standard deviation, smooth over about 5 of its points."""
+    """Return a random wavy line of that standard deviation, smooth over about 5 of its points."""
     rough = np.convolve(draw.normal(0, 1, count + 8), np.hanning(9), "valid")
     return size_mm * rough / np.linalg.norm(np.hanning(9))
 
 
 def _draw_septa(canvas: Canvas, skin: np.ndarray, thickness: np.ndarray, draw: np.random.Generator) -> None:
-    """The superficial fascia along the skin, and short septa that run from it to the skin."""
+    """Draw the superficial fascia along the skin, and short septa that run from it to the skin."""
     lines = []
     for _ in range(int(draw.integers(1, 3))):
         share = np.clip(draw.uniform(0.3, 0.75) + _wave(60, draw, 0.08), 0.1, 0.95)
@@ -70,7 +70,7 @@ def _draw_septa(canvas: Canvas, skin: np.ndarray, thickness: np.ndarray, draw: n
 def _draw_muscle_fat(
     canvas: Canvas, patient: Patient, spine: Spine, line: np.ndarray, aside: float, here: np.random.Generator
 ) -> None:
-    """In the midline ligaments and fat; beside it bundles that run down and forwards with fat between them."""
+    """Draw in the midline ligaments and fat; beside it bundles that run down and forwards with fat between them."""
     fatty = patient.fatty_muscle
     deep = spine.behind(20.0 * patient.size)
     inner = np.interp(line[:, 1], deep[:, 1], deep[:, 0])
@@ -99,7 +99,7 @@ def _draw_muscle_fat(
 def draw_front(
     canvas: Canvas, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator
 ) -> None:
-    """The belly: its wall far in front, bowel, then fat and vessels along the spine, and fat before the sacrum."""
+    """Draw the belly: its wall far in front, bowel, then fat and vessels along the spine, and fat before the sacrum."""
     y = np.linspace(-_UP_MM - 60, _UP_MM + 60, 12)
     wall = -125 - draw.uniform(0, 25) - 14 * np.cos((y - draw.uniform(-20, 40)) / 90) + draw.normal(0, 1.5, 12)
     wall_line = smooth_open(np.column_stack([wall, y]), 6)
@@ -134,7 +134,7 @@ def draw_front(
 
 
 def _draw_vessel(canvas: Canvas, spine: Spine, aside: float, draw: np.random.Generator) -> None:
-    """The great vessel that the slice cuts, from above down to where it divides before L4, and an iliac vessel."""
+    """Draw the great vessel that the slice cuts, from above down to where it divides before L4, and an iliac vessel."""
     gap, width = draw.uniform(6, 11), draw.uniform(8, 13) * (1.0 if aside < 6 else 0.85)
     course = spine.front(gap + width / 2)
     upper = course[: int(draw.integers(38, 48))] + np.array([draw.normal(0, 1.0), 0.0])

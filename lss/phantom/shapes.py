@@ -6,13 +6,13 @@ import numpy as np
 
 
 def smooth_closed(points: list[tuple[float, float]] | np.ndarray, steps: int = 10) -> np.ndarray:
-    """Closed Catmull-Rom curve through the points, `steps` per piece."""
+    """Return closed Catmull-Rom curve through the points, `steps` per piece."""
     p1 = np.asarray(points, float)
     return _catmull_rom(np.roll(p1, 1, 0), p1, np.roll(p1, -1, 0), np.roll(p1, -2, 0), steps)
 
 
 def smooth_open(points: list[tuple[float, float]] | np.ndarray, steps: int = 10) -> np.ndarray:
-    """Catmull-Rom curve from the first to the last of the points."""
+    """Return Catmull-Rom curve from the first to the last of the points."""
     p = np.asarray(points, float)
     ends = np.vstack([2 * p[0] - p[1], p, 2 * p[-1] - p[-2]])
     curve = _catmull_rom(ends[:-3], ends[1:-2], ends[2:-1], ends[3:], steps)
@@ -27,7 +27,7 @@ def _catmull_rom(p0: np.ndarray, p1: np.ndarray, p2: np.ndarray, p3: np.ndarray,
 
 
 def ellipse(centre: tuple[float, float], radii: tuple[float, float], turn_deg: float = 0.0, n: int = 48) -> np.ndarray:
-    """Ellipse with half axes `radii` along x and y, then turned."""
+    """Return ellipse with half axes `radii` along x and y, then turned."""
     angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
     points = np.column_stack([radii[0] * np.cos(angle), radii[1] * np.sin(angle)])
     turn = np.radians(turn_deg)
@@ -36,7 +36,7 @@ def ellipse(centre: tuple[float, float], radii: tuple[float, float], turn_deg: f
 
 
 def uneven(points: np.ndarray, generator: np.random.Generator, size_mm: float, waves: int = 7) -> np.ndarray:
-    """The outline pushed in and out along its normals by a random periodic function of about `size_mm`."""
+    """Return the outline pushed in and out along its normals by a random periodic function of about `size_mm`."""
     angle = np.linspace(0, 2 * np.pi, len(points), endpoint=False)
     order = np.arange(1, waves + 1)[:, None]
     phases = generator.uniform(0, 2 * np.pi, (waves, 1))
@@ -49,7 +49,7 @@ def uneven(points: np.ndarray, generator: np.random.Generator, size_mm: float, w
 
 
 def grown(points: np.ndarray, by_mm: float) -> np.ndarray:
-    """A roughly convex outline moved outwards (inwards if negative) by `by_mm`, away from its centre."""
+    """Return a roughly convex outline moved outwards (inwards if negative) by `by_mm`, away from its centre."""
     centre = points.mean(axis=0)
     ray = points - centre
     length = np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-9)
@@ -57,18 +57,18 @@ def grown(points: np.ndarray, by_mm: float) -> np.ndarray:
 
 
 def mirrored(points: list[tuple[float, float]] | np.ndarray, side: int) -> np.ndarray:
-    """Points given for x > 0, put on the side +1 or -1."""
+    """Return points given for x > 0, put on the side +1 or -1."""
     return np.asarray(points, float) * np.array([side, 1.0])
 
 
 def area(points: np.ndarray) -> float:
-    """Area inside the outline, mm2 (shoelace formula)."""
+    """Return the area inside the outline, mm2 (shoelace formula)."""
     x, y = points.T
     return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
 
 def depth_in_the_middle(points: np.ndarray) -> float:
-    """Extent along y of a closed outline on the line x = middle of its width, mm."""
+    """Return extent along y of a closed outline on the line x = middle of its width, mm."""
     x, y = points.T
     middle = (x.min() + x.max()) / 2
     x2, y2 = np.roll(x, -1), np.roll(y, -1)

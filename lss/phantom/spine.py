@@ -32,13 +32,17 @@ class Spine:
             self.sacrum.append((position, tilt, tail.depth * shrink))
 
     def edge(self, disc: Disc, along: float, above: float) -> np.ndarray:
-        """Point of a disc: `along` in half depths from its centre to the back, `above` in half heights upwards."""
+        """Return point of a disc: `along` in half depths from its centre to the back, `above` in half
+        heights upwards.
+        """
         slip = -0.5 * disc.slip * float(np.clip(above, -1, 1))
         place = point(disc) + (along * disc.depth / 2 + slip) * back(disc.tilt)
         return place + above * disc.height / 2 * up(disc.tilt)
 
     def behind(self, distance_mm: float) -> np.ndarray:
-        """Line that runs `distance_mm` behind the back edges of bodies and discs, from above downwards, (n, 2)."""
+        """Return line that runs `distance_mm` behind the back edges of bodies and discs, from above
+        downwards, (n, 2).
+        """
         first = self.discs[0]
         points = [self.edge(first, 1, 0) + up(first.tilt) * 70 * step for step in (2, 1)]
         points += [self.edge(disc, 1, 0) for disc in self.discs]
@@ -50,7 +54,7 @@ class Spine:
         return smooth_open(np.array(moved), 8)
 
     def front(self, distance_mm: float) -> np.ndarray:
-        """Line that runs `distance_mm` in front of bodies, discs and sacrum, from above downwards, (n, 2)."""
+        """Return line that runs `distance_mm` in front of bodies, discs and sacrum, from above downwards, (n, 2)."""
         first = self.discs[0]
         points = [self.edge(first, -1, 0) + up(first.tilt) * 70 * step for step in (2, 1)]
         points += [self.edge(disc, -1, side) for disc in self.discs for side in (1, -1)]
@@ -61,15 +65,15 @@ class Spine:
 
 
 def point(disc: Disc) -> np.ndarray:
-    """Centre of a disc."""
+    """Return the centre of a disc."""
     return np.array([disc.centre_2[0], -disc.centre_2[1]])
 
 
 def back(tilt: float) -> np.ndarray:
-    """Unit vector along a disc of that tilt towards the back."""
+    """Return unit vector along a disc of that tilt towards the back."""
     return np.array([np.cos(np.radians(tilt)), -np.sin(np.radians(tilt))])
 
 
 def up(tilt: float) -> np.ndarray:
-    """Unit vector across a disc of that tilt towards the head."""
+    """Return unit vector across a disc of that tilt towards the head."""
     return np.array([-np.sin(np.radians(tilt)), -np.cos(np.radians(tilt))])

@@ -23,7 +23,7 @@ class Tissue:
     coarse: float = 0.0
 
     def scaled(self, t1: float, t2: float) -> Tissue:
-        """The same texture with both signals multiplied."""
+        """Return the same texture with both signals multiplied."""
         return Tissue(self.t1 * t1, self.t2 * t2, self.fine, self.medium, self.coarse)
 
 
@@ -65,7 +65,7 @@ class Textures:
     SIDE = 1152
 
     def __init__(self, generator: np.random.Generator, pixel_mm: float) -> None:
-        """`pixel_mm`: size of the pixels of the canvas that is drawn on."""
+        """Prepare the tissue for a canvas with pixels of `pixel_mm`."""
         self._fields = [self._field(generator, length / pixel_mm) for length in (0.38, 0.76, 3.0)]
         # patches are longer from front to back, and frayed
         patches = self._field(generator, 0.8 / pixel_mm, 2.0 / pixel_mm)
@@ -79,7 +79,7 @@ class Textures:
         self._column = int(generator.integers(0, self.SIDE - columns + 1))
 
     def unevenness(self, tissue: Tissue, rows: slice, columns: slice) -> np.ndarray:
-        """Factor around 1 for a window of the canvas, (rows, columns) float32; a view, not to be written to."""
+        """Return factor around 1 for a window of the canvas, (rows, columns) float32; a view, not to be written to."""
         amplitudes = (tissue.fine, tissue.medium, tissue.coarse)
         if amplitudes not in self._sums:
             fine, medium, coarse = self._fields
@@ -91,12 +91,14 @@ class Textures:
         ]
 
     def patches(self, rows: int, columns: int) -> np.ndarray:
-        """The field of frayed patches of 2 by 5 mm under a canvas of that size."""
+        """Return the field of frayed patches of 2 by 5 mm under a canvas of that size."""
         return self._patches[self._row : self._row + rows, self._column : self._column + columns]
 
     @classmethod
     def _field(cls, generator: np.random.Generator, sigma: float, sigma_down: float = 0.0) -> np.ndarray:
-        """A field with that correlation, drawn on a coarser grid where the correlation is long, which is faster."""
+        """Return a field with that correlation, drawn on a coarser grid where the correlation is long,
+        which is faster.
+        """
         step = 4 if sigma > 6 else 2 if sigma > 2 else 1
         noise = generator.standard_normal((cls.SIDE // step, cls.SIDE // step), dtype=np.float32)
         smooth = cv2.GaussianBlur(noise, (0, 0), sigma / step, sigmaY=sigma_down / step)

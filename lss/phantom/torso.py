@@ -28,7 +28,7 @@ def draw_torso(
     level: np.random.Generator,
     here: np.random.Generator,
 ) -> None:
-    """Everything of the section but spine and canal.
+    """Draw everything of the section but spine and canal.
 
     `height_mm` is that of the slice above the disc L3-L4. `body` gives what all slices of a patient share, `level` what
     those of a block share, `here` what differs from slice to slice.
@@ -45,7 +45,7 @@ def draw_torso(
 
 
 def skin_depth(patient: Patient, caudal: float) -> float:
-    """y of the skin in the midline, mm behind the disc's centre."""
+    """Return y of the skin in the midline, mm behind the disc's centre."""
     return (67.0 + 11.0 * caudal) * patient.size + patient.fat * (1 + 0.25 * caudal)
 
 
@@ -67,7 +67,7 @@ def _draw_fat(canvas: Canvas, patient: Patient, caudal: float, level: np.random.
 
 
 def _draw_septa(canvas: Canvas, patient: Patient, x: np.ndarray, skin: np.ndarray, level: np.random.Generator) -> None:
-    """Fibrous septa of the subcutaneous fat: a fascia along the skin, fine strands across, small vessels."""
+    """Draw fibrous septa of the subcutaneous fat: a fascia along the skin, fine strands across, small vessels."""
     lines = []
     xs = np.linspace(-115, 115, 13)
     depth = level.uniform(0.25, 0.6) * patient.fat + 2.5

@@ -13,7 +13,9 @@ from lss.phantom.tissue import Tissue
 
 
 def body_outline(disc: Disc, bulge: float, draw: np.random.Generator) -> np.ndarray:
-    """Outline of disc or vertebral body: an oval with a flat or slightly hollow back, plus a bulge of `bulge` mm."""
+    """Return outline of disc or vertebral body: an oval with a flat or slightly hollow back, plus a bulge of `bulge`
+    mm.
+    """
     angle = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     x = disc.width / 2 * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.95
     y = disc.depth / 2 * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.90
@@ -27,7 +29,7 @@ def body_outline(disc: Disc, bulge: float, draw: np.random.Generator) -> np.ndar
 
 
 def draw_osteophytes(canvas: Canvas, disc: Disc, draw: np.random.Generator) -> None:
-    """Spurs of marrow in a dark shell around the front and the sides of the disc."""
+    """Draw spurs of marrow in a dark shell around the front and the sides of the disc."""
     for angle in (-2.95, -2.35, -1.25, -0.75, -0.2):
         turn = angle + draw.normal(0, 0.08)
         tip = np.array([np.cos(turn) * disc.width, np.sin(turn) * disc.depth]) / 2 * 1.06
@@ -38,7 +40,9 @@ def draw_osteophytes(canvas: Canvas, disc: Disc, draw: np.random.Generator) -> N
 
 
 def draw_disc(canvas: Canvas, disc: Disc, relief: float, draw: np.random.Generator, *, spondylosis: bool) -> None:
-    """The disc: dark annulus, nucleus as bright as its degeneration leaves it, with osteophytes around a worn one."""
+    """Draw the disc: dark annulus, nucleus as bright as its degeneration leaves it, with osteophytes
+    around a worn one.
+    """
     outline = body_outline(disc, disc.bulge * (1 - 0.5 * relief), draw)
     if spondylosis:
         draw_osteophytes(canvas, disc, draw)
@@ -52,7 +56,7 @@ def draw_disc(canvas: Canvas, disc: Disc, relief: float, draw: np.random.Generat
 
 
 def draw_body(canvas: Canvas, disc: Disc, patient: Patient, draw: np.random.Generator, *, above: bool) -> None:
-    """The vertebral body beside the disc: marrow within a thin dark shell, the basivertebral vein now and then."""
+    """Draw the vertebral body beside the disc: marrow within a thin dark shell, the basivertebral vein now and then."""
     outline = body_outline(disc, 0.0, draw)
     outline = outline * (0.97 if above else 0.98) + np.array([0.0, -0.75 * disc.slip if above else 0.25 * disc.slip])
     marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
@@ -87,7 +91,7 @@ def draw_body(canvas: Canvas, disc: Disc, patient: Patient, draw: np.random.Gene
 def draw_posterior_elements(
     canvas: Canvas, disc: Disc, patient: Patient, offset_mm: float, draw: np.random.Generator
 ) -> None:
-    """Facet joints, laminae and spinous process around the canal.
+    """Draw facet joints, laminae and spinous process around the canal.
 
     `offset_mm`: distance of the slice above the disc's plane. Above it the laminae of the upper vertebra join in its
     spinous process; below it the ligamenta flava meet in the midline and a ligament takes the place of the bone.
@@ -142,7 +146,7 @@ def draw_posterior_elements(
 def _draw_spinous(
     canvas: Canvas, patient: Patient, start: float, offset_mm: float, marrow: Tissue, draw: np.random.Generator
 ) -> None:
-    """The spinous process behind `start`, or the ligament between two of them; fat at both sides of it."""
+    """Draw the spinous process behind `start`, or the ligament between two of them; fat at both sides of it."""
     size = patient.size
     lean = draw.normal(0, 1.3)
     end = start + 21.0 * size * draw.normal(1, 0.1)
@@ -165,7 +169,7 @@ def _draw_spinous(
 
 
 def draw_exiting_roots(canvas: Canvas, disc: Disc, patient: Patient, draw: np.random.Generator) -> None:
-    """Foraminal fat at both sides of the canal with the root in it, and small veins."""
+    """Draw foraminal fat at both sides of the canal with the root in it, and small veins."""
     back = disc.depth / 2
     for side in (-1, 1):
         centre = (side * (18.5 + draw.normal(0, 0.8)) * patient.size, back - 1.5 + draw.normal(0, 0.6))

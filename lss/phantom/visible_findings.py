@@ -8,7 +8,7 @@ _SIDES = {-1: "right", 0: "central", 1: "left"}
 
 
 def findings_of(patient: Patient, level: str) -> list[str]:
-    """Findings at that disc, sorted, e.g. `["desiccated", "foramen left", "protrusion right"]`.
+    """Return findings at that disc, sorted, e.g. `["desiccated", "foramen left", "protrusion right"]`.
 
     A lesion of the disc with its side, `abutting`, `thick flavum`, `large facets`, `foramen right` and `foramen left`
     for narrowed ones, `slip`, and what all discs of a patient share: `spasm`, `osteophytes`, `endplates`, `schmorl`.

@@ -29,7 +29,7 @@ def write_notes(path: Path, notes: dict[int, str | None]) -> None:
 
 
 def _timeless(data: bytes) -> bytes:
-    """The same zip archive with all times of writing set to a fixed one."""
+    """Return the same zip archive with all times of writing set to a fixed one."""
     stream = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
         for name in sorted(source.namelist()):
