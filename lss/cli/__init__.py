@@ -53,7 +53,7 @@ __all__ = ["app", "main", "reading", "stages", "tools", "tools_data", "tools_lin
 
 
 def main() -> None:
-    """Entry point: user errors as one message, without a traceback."""
+    """Run the command line: user errors become one message, without a traceback."""
     try:
         app()
     except LssError as error:

@@ -24,7 +24,7 @@ Loss = Annotated[str, typer.Option(help="A loss listed under the task in params.
 
 
 def _settings(job: str) -> Params:
-    """The settings; LssError where they are wrong, or name something that `job` needs and that is not there."""
+    """Return the settings; LssError where they are wrong, or name something that `job` needs and that is not there."""
     params = load_params()
     require(params, {job})
     return params
@@ -62,7 +62,7 @@ def _segmentation_model(params: Params, backbone: str, task: str) -> Path | None
 
 
 def _weights(backbone: str) -> Path | None:
-    """Folder of a backbone's checkpoint; a baseline has none."""
+    """Return folder of a backbone's checkpoint; a baseline has none."""
     return Path(layout.WEIGHTS.format(backbone=backbone)) if backbone in NAMES else None
 
 

@@ -46,7 +46,7 @@ def preset(name: Annotated[str, typer.Argument(help="phantom, paper, paper-liter
 
 @app.command(rich_help_panel=PANEL)
 def sync() -> None:
-    """After `dvc checkout`, `dvc pull` or a hit in DVC's run cache: tell Snakemake that the files are current."""
+    """Tell Snakemake that the files are current, after `dvc checkout`, `dvc pull` or a hit in DVC's run cache."""
     from lss.project.workflow import sync as agree
 
     agree(Path.cwd())

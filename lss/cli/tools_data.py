@@ -60,7 +60,7 @@ def fetch(
 
 
 def _folder(what: What, params: Params) -> Path:
-    """Where a dataset belongs. Raises LssError where the settings have no place for it."""
+    """Return where a dataset belongs. Raises LssError where the settings have no place for it."""
     source: Source = MENDELEY[what.value]
     if what == What.labels:
         if params.cohort.experts is None:

@@ -104,7 +104,7 @@ def crate(
 
 
 def inside(file: Path) -> str:
-    """Path from the project's folder, as manifests have it."""
+    """Return the path from the project's folder, as manifests have it."""
     try:
         return file.resolve().relative_to(Path.cwd().resolve()).as_posix()
     except ValueError:

@@ -56,7 +56,7 @@ class Cases:
 
 
 def arrange(rows: Rows) -> Cases:
-    """Rows of all arms (at least one) as columns; the cases in the order of the first system.
+    """Return rows of all arms (at least one) as columns; the cases in the order of the first system.
 
     Raises ValueError where two trainings were tested on different cases, or one has fewer repeats than another.
     """
@@ -95,7 +95,7 @@ class CrossedBootstrap:
         self._repeats_DR = generator(seed, "repeats", draws).multinomial(repeats, chance, size=draws) / repeats
 
     def quotient(self, numerator_RN: Floats, denominator_RN: Floats) -> tuple[Estimate, float]:
-        """Sum of the first over sum of the second, within each repeat, then the mean over repeats.
+        """Return the sum of the first over the sum of the second within each repeat, then the mean over repeats.
 
         With a denominator of ones and zeros it is a mean over the cases chosen.
 
@@ -123,7 +123,7 @@ class CrossedBootstrap:
 
 
 def compare(cases: Cases, bootstrap: CrossedBootstrap, references: dict[System, System]) -> Rows:
-    """Measures of every system, and its differences from another on the same cases and repeats.
+    """Return measures of every system, and its differences from another on the same cases and repeats.
 
     Args:
         references: system to the one that it is compared with, unless that is itself.
@@ -146,7 +146,7 @@ def compare(cases: Cases, bootstrap: CrossedBootstrap, references: dict[System, 
 
 
 def _quotients(cases: Cases, system: System) -> Iterator[tuple[str, str, Floats, Floats]]:
-    """Metric, stratum, numerators and denominators (R, N)."""
+    """Yield metric, stratum, numerators and denominators (R, N)."""
     columns = cases.columns[system]
     for metric in OVERLAPS:
         values_RN, empty_RN = columns[metric], columns[f"empty_{metric.rpartition('_')[2]}"]
@@ -165,7 +165,7 @@ def _quotients(cases: Cases, system: System) -> Iterator[tuple[str, str, Floats,
 def _differences(
     cases: Cases, bootstrap: CrossedBootstrap, system: System, reference: System
 ) -> Iterator[dict[str, Any]]:
-    """The denominators are the same for both: they are of the cases."""
+    """Yield differences of the measures; the denominators are those of the cases, the same for both."""
     of_reference = {(metric, stratum): values_RN for metric, stratum, values_RN, _ in _quotients(cases, reference)}
     for metric, stratum, numerator_RN, denominator_RN in _quotients(cases, system):
         if metric != "canal_share" and (metric, stratum) in of_reference:
@@ -190,7 +190,9 @@ def _row(system: System, metric: str, stratum: str, estimate: Estimate, spread: 
 
 
 def at_bounds(epochs: Rows) -> Rows:
-    """Share of the epochs at a bound of the loss' weights, over all repeats; rows as of `compare`, n are epochs."""
+    """Return share of the epochs at a bound of the loss' weights, over all repeats; rows as of
+    `compare`, n are epochs.
+    """
     values: dict[System, list[float]] = {}
     for row in epochs:
         if row.get("at_bound") is not None:
@@ -203,7 +205,7 @@ def at_bounds(epochs: Rows) -> Rows:
 
 
 def courses(epochs: Rows, columns: tuple[str, ...] = ("beta", "fp", "fn")) -> Rows:
-    """Course of each column over the epochs: mean over the repeats, and the least and the greatest of them.
+    """Return course of each column over the epochs: mean over the repeats, and the least and the greatest of them.
 
     Args:
         epochs: rows of all arms: backbone, fusion, loss, repeat, epoch (from 1), and the columns its loss has.

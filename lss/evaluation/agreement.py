@@ -19,7 +19,7 @@ PAIRS = (("text", "head"), ("text", "area_paper"), ("text", "area_calibrated"), 
 def evaluate_agreement(
     backbone: str, ways: dict[tuple[str, str], Answers], bootstrap: PatientBootstrap
 ) -> list[Measure]:
-    """Share of equal answers and Cohen's kappa (unweighted) of every pair of ways.
+    """Return the share of equal answers and Cohen's kappa (unweighted) of every pair of ways.
 
     A text that states no grade agrees with none; no grade counts as an answer of its own in kappa.
 

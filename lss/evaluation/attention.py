@@ -21,7 +21,9 @@ ATTENTION_METRICS = ("attention_inside", "canal_share", "attention_ratio")
 
 
 def attention_inside(attention: Floats, canal: NDArray[np.bool_]) -> float:
-    """Share of the attention (rows, columns), of whatever sum, that lies inside the canal's mask of the image."""
+    """Return share of the attention (rows, columns), of whatever sum, that lies inside the canal's
+    mask of the image.
+    """
     return float((attention * coverage(canal, (attention.shape[0], attention.shape[1]))).sum() / attention.sum())
 
 
@@ -32,7 +34,9 @@ def measure_attention(
     cases: TestCases,
     bootstrap: PatientBootstrap,
 ) -> list[Measure]:
-    """Measures of one model's predictions (lss.storage.schemas.SEGMENTATION, with attention) on the true canals."""
+    """Return measures of one model's predictions (lss.storage.schemas.SEGMENTATION, with attention) on
+    the true canals.
+    """
     inside = []
     for row, canal in zip(rows, canals, strict=True):
         grid = (row["grid_rows"], row["grid_columns"])
@@ -46,7 +50,8 @@ def measure_attention(
 def estimate_attention(
     inside_N: Floats, canal_N: Floats, grades: list[str], bootstrap: PatientBootstrap
 ) -> dict[str, dict[str, Estimate]]:
-    """Mean share of the attention inside the canal, mean share of the image that the canal is, and their quotient.
+    """Return the mean share of the attention inside the canal, mean share of the image that the canal is, and their
+    quotient.
 
     Returns:
         stratum (all, each grade) to ATTENTION_METRICS.

@@ -132,12 +132,12 @@ class TestCases:
         return all(mask is not None for mask in self.true_masks)
 
     def at(self, places: list[int]) -> TestCases:
-        """These cases alone, in this order."""
+        """Return these cases alone, in this order."""
         columns = {column.name: getattr(self, column.name) for column in fields(self)}
         return TestCases(**{name: [values[place] for place in places] for name, values in columns.items()})
 
     def identity(self, index: int, backbone: str, loss: str) -> dict[str, Any]:
-        """First columns of the case tables."""
+        """Return first columns of the case tables."""
         return {
             "backbone": backbone,
             "loss": loss,
@@ -150,7 +150,9 @@ class TestCases:
 
 
 def aligned(rows: list[dict[str, Any]], cases: list[str], source: str) -> list[dict[str, Any]]:
-    """Rows of a predictions table in the order of the cases' keys; LssError where the two do not cover each other."""
+    """Return rows of a predictions table in the order of the cases' keys; LssError where the two do not cover each
+    other.
+    """
     by_key = {row["slice_key"]: row for row in rows}
     if len(by_key) != len(rows) or set(by_key) != set(cases):
         raise LssError(f"{source}: holds other slices than the test shards. Rerun predict.")
@@ -158,5 +160,5 @@ def aligned(rows: list[dict[str, Any]], cases: list[str], source: str) -> list[d
 
 
 def decode_mask(data: bytes) -> NDArray[np.bool_]:
-    """A PNG of 0 and 255 as a mask."""
+    """Return a PNG of 0 and 255 as a mask."""
     return decode_png(data) > 0

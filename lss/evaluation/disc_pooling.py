@@ -25,7 +25,9 @@ Discs = list[list[int]]
 
 
 def discs_of(cases: TestCases) -> Discs:
-    """Slices by patient and disc level, in the order of their first ones; a slice of unknown level is in none."""
+    """Return slices by patient and disc level, in the order of their first ones; a slice of unknown
+    level is in none.
+    """
     found: dict[tuple[str, str], list[int]] = {}
     for place, (patient, level) in enumerate(zip(cases.patients, cases.levels, strict=True)):
         if level is not None:
@@ -51,7 +53,7 @@ class DiscPart:
 
 
 def disc_part(cases: TestCases, of_images: PatientBootstrap) -> DiscPart | None:
-    """The discs of these cases, to be resampled as their images are; None where no level is known."""
+    """Return the discs of these cases, to be resampled as their images are; None where no level is known."""
     discs = discs_of(cases)
     if not discs:
         return None
@@ -64,7 +66,7 @@ def disc_part(cases: TestCases, of_images: PatientBootstrap) -> DiscPart | None:
 
 
 def pool_answers(answers: Answers, discs: Discs) -> Answers:
-    """One answer per disc from those of its slices."""
+    """Return one answer per disc from those of its slices."""
     votes_N3 = np.array([[float(grade == name) for name in GRADES] for grade in answers.grades])
     scores_N3 = votes_N3 if answers.probabilities is None else answers.scores
     scores_M3 = _means(scores_N3, discs)
@@ -79,7 +81,7 @@ def _means(values_N3: NDArray[np.float64], discs: Discs) -> NDArray[np.float64]:
 
 
 def choose_reports(reports: list[str], levels: list[str | None], discs: Discs) -> list[int]:
-    """Place of the slice whose report stands for each disc."""
+    """Return the index of the slice whose report stands for each disc."""
     chosen = []
     for places in discs:
         agreement = [

@@ -41,7 +41,7 @@ class AreaThresholds(NamedTuple):
 def area_thresholds(
     backbones: list[str], manifests: list[dict[str, Any]], fallback: AreaThresholds
 ) -> dict[str, AreaThresholds]:
-    """Thresholds of each backbone: those of its first report model, from the manifest of its training.
+    """Return thresholds of each backbone: those of its first report model, from the manifest of its training.
 
     A backbone without a report model, or without a manifest, gets the `fallback`.
     """
@@ -57,14 +57,16 @@ def area_thresholds(
 
 
 def _first(tables: dict[Run, Rows], backbone: str, task: str) -> tuple[str, Rows] | None:
-    """Loss and rows of a backbone's first model of a task, or None."""
+    """Return the loss and rows of a backbone's first model of a task, or None."""
     return next(((m[2], rows) for m, rows in tables.items() if m[:2] == (backbone, task)), None)
 
 
 def ways_of(
     tables: dict[Run, Rows], backbone: str, thresholds: AreaThresholds, prevalence: Prevalence
 ) -> dict[tuple[str, str], Answers]:
-    """Every way a backbone answers: (source, loss of its model) to answers; of several report models every text."""
+    """Return every way a backbone answers: (source, loss of its model) to answers; of several report
+    models every text.
+    """
     ways: dict[tuple[str, str], Answers] = {}
     if head := _first(tables, backbone, "classification"):
         probabilities = np.array([[row[f"p_{grade}"] for grade in GRADES] for row in head[1]], dtype=np.float64)
@@ -86,7 +88,7 @@ def grade_rows(
     thresholds: AreaThresholds,
     test: TestCases,
 ) -> Rows:
-    """Rows of the classification case table of one backbone; its text is that of the first report model."""
+    """Return rows of the classification case table of one backbone; its text is that of the first report model."""
     head = _first(tables, backbone, "classification")
     mask = _first(tables, backbone, "segmentation")
     first: dict[str, Answers] = {}

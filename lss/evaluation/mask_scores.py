@@ -22,7 +22,7 @@ DISTANCES = ("hausdorff_mm", "hd95_mm", "hausdorff_px", "hd95_px")
 def score_masks(
     predicted: Masks, reference: Masks, cases: TestCases, identity: tuple[str, str, str]
 ) -> list[dict[str, Any]]:
-    """Rows of the segmentation case table.
+    """Return rows of the segmentation case table.
 
     Args:
         predicted, reference: one mask per case, equal shapes.
@@ -50,7 +50,7 @@ def score_masks(
 def _distances(
     mask: NDArray[np.bool_], other: NDArray[np.bool_], spacing: tuple[float, float]
 ) -> tuple[float, float, float, float]:
-    """Border distances in mm, then in pixels; with square pixels one is the other scaled."""
+    """Return border distances in mm, then in pixels; with square pixels one is the other scaled."""
     in_mm = border_distances(mask, other, spacing)
     if spacing[0] != spacing[1]:
         return (*in_mm, *border_distances(mask, other))
@@ -60,7 +60,7 @@ def _distances(
 def evaluate_masks(
     key: Key, rows: list[dict[str, Any]], named: list[bool], bootstrap: PatientBootstrap
 ) -> tuple[list[Measure], dict[str, int]]:
-    """Measures of one model against one reference, from its case rows; and how many masks were empty, by kind.
+    """Return measures of one model against one reference, from its case rows; and how many masks were empty, by kind.
 
     Strata: all; named (images whose disc the note names); empty (the reference has no pixel: only `false_masks`, the
     share on which one is drawn); non_empty (the reference has pixels); balanced (mean over the grades of their means);
@@ -95,7 +95,7 @@ def evaluate_masks(
 
 
 def _balanced(columns: dict[str, Any], grade_N: NDArray[np.intp], bootstrap: PatientBootstrap) -> dict[str, Any]:
-    """Mean over the grades of each grade's mean, as on a test set with as many images of each.
+    """Return the mean over the grades of each grade's mean, as on a test set with as many images of each.
 
     NaN where a grade does not occur; draws without one are left out of the interval.
     """
@@ -112,7 +112,7 @@ def _balanced(columns: dict[str, Any], grade_N: NDArray[np.intp], bootstrap: Pat
 
 
 def _pooled(rows: list[dict[str, Any]], bootstrap: PatientBootstrap) -> dict[str, Any]:
-    """Overlap of all images' pixels taken together."""
+    """Return overlap of all images' pixels taken together."""
     counts_N4 = np.array([[row[name] for name in PixelCounts._fields] for row in rows], dtype=np.float64)
     counts_P4 = bootstrap.per_patient(counts_N4)
     return bootstrap.estimates(lambda weights_DP: overlap(PixelCounts(*(weights_DP @ counts_P4).T)))

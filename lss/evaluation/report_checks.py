@@ -36,7 +36,7 @@ def check_reports(rows: Rows, by_head: list[str | None]) -> list[ReportCheck]:
 def report_rows(
     backbone: str, loss: str, cases: TestCases, rows: Rows, scores: LanguageScores, checks: list[ReportCheck]
 ) -> Rows:
-    """Rows of the report case table, from rows of a predictions table."""
+    """Return rows of the report case table, from rows of a predictions table."""
     kept = ("report", "area_percent", "mask_grade", "origin", "attempts", "first_report", "left_out")
     return [
         cases.identity(index, backbone, loss)
@@ -57,7 +57,8 @@ def report_rows(
 
 
 def evaluate_checks(rows: Rows, bootstrap: PatientBootstrap) -> list[Measure]:
-    """Shares of one generator's reports: that contradict (by kind too), were written anew, gave way to the template.
+    """Return shares of one generator's reports: that contradict (by kind too), were written anew, gave way to the
+    template.
 
     Args:
         rows: of the report case table.
@@ -70,7 +71,7 @@ def evaluate_checks(rows: Rows, bootstrap: PatientBootstrap) -> list[Measure]:
 
 
 def masks_by_stated_grade(rows: Rows, mask_rows: Rows, bootstrap: PatientBootstrap) -> list[Measure]:
-    """Dice and IoU of the masks that reports were written from, over the images whose report states a grade.
+    """Return the Dice and IoU of the masks that reports were written from, over the images whose report states a grade.
 
     Args:
         rows, mask_rows: of the case tables; a backbone's reports are written from the masks of its first segmentation

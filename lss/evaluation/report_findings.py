@@ -18,7 +18,9 @@ SHOWN_BY_GRADE = (SAC, CANAL, ROOT, FORAMEN, RECESS)
 def finding_statistics(
     reports: list[str], references: list[str], levels: list[str | None], bootstrap: PatientBootstrap
 ) -> dict[str, Resampled]:
-    """Report score, findings invented and contradicted per report (means), precision and recall (of pooled counts)."""
+    """Return report score, findings invented and contradicted per report (means), precision and recall
+    (of pooled counts).
+    """
     scores = score_findings(reports, references, levels)
     names = ("finding_score", "invented", "contradicted")
     return bootstrap.resampled_means({name: scores[name] for name in names}) | bootstrap.resampled(
@@ -33,7 +35,9 @@ def findings_by_structure(
     levels: list[str | None],
     bootstrap: PatientBootstrap,
 ) -> list[Measure]:
-    """Precision, recall, F1 and invented statements per report of each structure that occurs; it is the stratum."""
+    """Return precision, recall, F1 and invented statements per report of each structure that occurs;
+    it is the stratum.
+    """
     found: list[Measure] = []
     for structure, counts_N3 in counts_by_structure(reports, references, levels).items():
         sums_P3 = bootstrap.per_patient(counts_N3)
@@ -43,7 +47,7 @@ def findings_by_structure(
 
 
 def finding_columns(row: dict[str, Any], reference: str) -> dict[str, Any]:
-    """Columns of the report case table on a report's findings, from a row of a predictions table (REPORT)."""
+    """Return columns of the report case table on a report's findings, from a row of a predictions table (REPORT)."""
     counts = compare_findings(row["report"], reference, row["level"])
     shown = SHOWN_BY_GRADE if row["mask_grade"] not in (None, "A") else ()
     return {
@@ -60,7 +64,7 @@ def finding_columns(row: dict[str, Any], reference: str) -> dict[str, Any]:
 
 
 def _counts(scores: dict[str, Floats]) -> Floats:
-    """Agreed, invented and missed findings of each report, (N, 3)."""
+    """Return agreed, invented and missed findings of each report, (N, 3)."""
     return np.stack([scores[name] for name in ("agreed", "invented", "missed")], axis=1)
 
 
@@ -74,7 +78,7 @@ def _ratios(counts_D3: Floats, f1: bool = False) -> dict[str, Floats]:
 
 
 def finding_name(structure: str, level: str | None) -> str:
-    """How a finding is printed.
+    """Say how a finding is printed.
 
     >>> finding_name("disc bulge", "L4-L5")
     'disc bulge at L4-L5'

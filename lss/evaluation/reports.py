@@ -58,7 +58,7 @@ class Systems:
 def evaluate_reports(
     systems: Systems, cases: TestCases, bootstrap: PatientBootstrap
 ) -> tuple[list[Measure], dict[tuple[str, str], LanguageScores], list[str]]:
-    """Text metrics and grade agreement of every system, and how far each generator is above every other system.
+    """Return text metrics and grade agreement of every system, and how far each generator is above every other system.
 
     A generator's "above" is the difference of the two systems' values over all cases, resampled together: its interval
     says whether the generator beats the baseline, or depends on its image at all (`shuffled`), beyond its disc level
@@ -106,13 +106,13 @@ def evaluate_reports(
 
 
 def _compared_with(backbone: str, loss: str, systems: Systems) -> list[System]:
-    """The systems that a generator is held against; of those that need a backbone's masks its own."""
+    """Return the systems that a generator is held against; of those that need a backbone's masks its own."""
     controls = [System(control, backbone, loss) for control in systems.partners]
     return controls + [System(*name) for name in systems.baselines if name[1] in ("", backbone)]
 
 
 def _resampled(score: LanguageScores, bootstrap: PatientBootstrap, left_out: tuple[str, ...]) -> dict[str, Resampled]:
-    """All text metrics of one system but those left out."""
+    """Return all text metrics of one system but those left out."""
     found = bootstrap.resampled(lambda weights_DP: score.resample(weights_DP, bootstrap.patient_of_case))
     # the scorers' own values: METEOR's program and BLEU's corpus value round in the last digits
     return {name: of._replace(whole=score.corpus[name]) for name, of in found.items() if name not in left_out}
@@ -127,13 +127,13 @@ def _of_findings(resampled: dict[str, Resampled]) -> dict[str, Resampled]:
 
 
 def _agreement(reports: list[str], cases: TestCases, partner: np.ndarray | None) -> Floats:
-    """1 where the grade a report states is the case's (of a control: its partner's), else 0."""
+    """Return 1 where the grade a report states is the case's (of a control: its partner's), else 0."""
     grades = cases.grades if partner is None else [cases.grades[index] for index in partner]
     return np.array([float(grade_report(r) == grade) for r, grade in zip(reports, grades, strict=True)])
 
 
 def _caveats(scores: dict[System, LanguageScores]) -> list[str]:
-    """Each caveat once, with the systems it is about; the controls are the generators' own texts."""
+    """Return each caveat once, with the systems it is about; the controls are the generators' own texts."""
     about: dict[str, list[str]] = {}
     scores = {system: score for system, score in scores.items() if system.source not in CONTROLS}
     for system, score in scores.items():

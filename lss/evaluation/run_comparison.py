@@ -35,7 +35,7 @@ _CASES_OF_TASK = 6
 
 
 def settings_of(manifests: list[dict[str, Any]]) -> dict[str, Any]:
-    """Seed and settings of a run, from its manifests: what was run, whatever params.yaml says now."""
+    """Return seed and settings of a run from its manifests, whatever params.yaml says now."""
     found: dict[str, Any] = {}
     for entry in manifests:
         if entry["stage"] in SETTINGS_OF:
@@ -48,13 +48,15 @@ def settings_of(manifests: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _joined(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Settings of two jobs of a stage: each training states what it read, which others may not."""
+    """Return settings of two jobs of a stage: each training states what it read, which others may not."""
     both = {name: _joined(one[name], other[name]) for name in one.keys() & other.keys() if isinstance(one[name], dict)}
     return other | one | both
 
 
 def changed_settings(here: dict[str, Any], there: dict[str, Any]) -> list[dict[str, str]]:
-    """Settings that differ between two runs: setting (train.gamma), here, there; those of one only are "absent"."""
+    """Return settings that differ between two runs: setting (train.gamma), here, there; those of one
+    only are "absent".
+    """
     ours, others = _flat(here), _flat(there)
     return [
         {"setting": name, "here": ours.get(name, "absent"), "there": others.get(name, "absent")}
@@ -73,7 +75,7 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
 def compare_runs(
     here: dict[str, Rows], there: dict[str, Rows], bootstrap: PatientBootstrap, name: str
 ) -> dict[str, Any]:
-    """Every model of both runs, case by case.
+    """Return every model of both runs, case by case.
 
     Args:
         here, there: case tables by task, as `lss.evaluation.cases` has them.
@@ -102,7 +104,7 @@ def compare_runs(
 
 
 def _by_model(rows: Rows) -> dict[Model, Rows]:
-    """Rows of each model, in their order; of masks, of each model and reference."""
+    """Return rows of each model, in their order; of masks, of each model and reference."""
     found: dict[Model, Rows] = {}
     for row in rows:
         reference = (row["reference"],) if "tp" in row else ()
@@ -111,7 +113,7 @@ def _by_model(rows: Rows) -> dict[Model, Rows]:
 
 
 def _aligned(ours: Rows, others: Rows, name: str) -> Rows:
-    """The other run's rows in our order; LssError where slices or references differ."""
+    """Return the other run's rows in our order; LssError where slices or references differ."""
     by_key = {row["slice_key"]: row for row in others}
     if by_key.keys() != {row["slice_key"] for row in ours}:
         raise LssError(
@@ -130,13 +132,15 @@ def _aligned(ours: Rows, others: Rows, name: str) -> Rows:
 
 
 def _reference(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What a row was scored against, as far as a case table tells: patient, grades, size of mask and image, report."""
+    """Return what a row was scored against, as far as a case table tells: patient, grades, size of mask and image,
+    report.
+    """
     of_mask = (row["tp"] + row["fn"], row["tp"] + row["fp"] + row["fn"] + row["tn"]) if "tp" in row else ()
     return row["patient_key"], row["grade"], row["true_grade"], row.get("reference"), *of_mask
 
 
 def _columns(task: str, pairs: dict[Model, tuple[Rows, Rows]]) -> dict[str, dict[Model, list[np.ndarray]]]:
-    """Metric to model to its column here and there."""
+    """Return metric to model to its column here and there."""
     found: dict[str, dict[Model, list[np.ndarray]]] = {}
     for model, runs in pairs.items():
         if task == "classification":
@@ -153,7 +157,7 @@ def _columns(task: str, pairs: dict[Model, tuple[Rows, Rows]]) -> dict[str, dict
 
 
 def _compare(task: str, metric: str, columns: dict[Model, list[np.ndarray]], bootstrap: PatientBootstrap) -> Rows:
-    """Tests of one family, here against there."""
+    """Return tests of one family, here against there."""
     flat = {f"{side} {model}": column for model, runs in columns.items()
             for side, column in zip(("here", "there"), runs, strict=True)}  # fmt: skip
     rows = compare_all(metric, flat, bootstrap, [(f"here {model}", f"there {model}") for model in columns])
@@ -165,7 +169,7 @@ def _compare(task: str, metric: str, columns: dict[Model, list[np.ndarray]], boo
 
 
 def _largest_changes(task: str, metric: str, pairs: dict[Model, tuple[Rows, Rows]]) -> Rows:
-    """Cases whose score changed most, over all models; masks against the pseudo-masks. Ties go by slice_key."""
+    """Return cases whose score changed most, over all models; masks against the pseudo-masks. Ties go by slice_key."""
     changes = [
         {
             "task": task,

@@ -28,7 +28,7 @@ RESEARCH_ONLY = (
 
 
 def summarise(measures: list[Measure]) -> dict[str, Any]:
-    """Nested numbers: task, backbone, source or loss, metric; values only."""
+    """Return nested numbers: task, backbone, source or loss, metric; values only."""
     summary: dict[str, Any] = {}
     for row in measures:
         wanted = _SUMMARY.get((row["task"], row["reference"]), {})
@@ -46,7 +46,7 @@ def summarise(measures: list[Measure]) -> dict[str, Any]:
 
 
 def caveats(about: dict[str, Any]) -> list[str]:
-    """What a reader has to know before believing a number."""
+    """Return what a reader has to know before believing a number."""
     found = [RESEARCH_ONLY]
     if about["cohort_caveat"]:
         found.append(about["cohort_caveat"])
@@ -87,7 +87,7 @@ def caveats(about: dict[str, Any]) -> list[str]:
 
 
 def _few_patients(patients: int) -> str:
-    """What the simulation says of intervals over so few patients."""
+    """Return what the simulation says of intervals over so few patients."""
     sentence = f"Only {patients} patients are in the test part, and intervals over so few are too narrow"
     simulated = [count for count in SIMULATED_COVERAGE if count <= patients]
     if not simulated:

@@ -22,12 +22,12 @@ class Reliability(NamedTuple):
 
 
 def bin_of(confidence: Floats, bins: int = BINS) -> NDArray[np.intp]:
-    """Index of the equally wide bin of [0, 1] each confidence falls into; bins are closed on the right."""
+    """Return the index of the equally wide bin of [0, 1] each confidence falls into; bins are closed on the right."""
     return np.clip(np.ceil(confidence * bins).astype(np.intp) - 1, 0, bins - 1)
 
 
 def reliability(confidence: Floats, correct: NDArray[np.bool_], bins: int = BINS) -> Reliability:
-    """Reliability diagram of the answered class: its probability (N,), and whether it was right (N,)."""
+    """Return reliability diagram of the answered class: its probability (N,), and whether it was right (N,)."""
     index = bin_of(confidence, bins)
     cases = np.bincount(index, minlength=bins)
     filled = cases > 0
@@ -38,7 +38,7 @@ def reliability(confidence: Floats, correct: NDArray[np.bool_], bins: int = BINS
 def ece_statistic(
     bootstrap: PatientBootstrap, confidence: Floats, correct: NDArray[np.bool_], bins: int = BINS
 ) -> Statistic:
-    """Expected calibration error (Naeini 2015; Guo 2017) as a statistic of patient weights.
+    """Return the expected calibration error (Naeini 2015; Guo 2017) as a statistic of patient weights.
 
     The mean over cases of |mean confidence - share right| of the case's bin.
     """
@@ -50,7 +50,7 @@ def ece_statistic(
 
 
 def net_benefit(probability: Floats, positive: NDArray[np.bool_], thresholds: Floats) -> Floats:
-    """Decision curve (Vickers and Elkin 2006): net benefit of treating cases at or above each threshold, (T,).
+    """Return decision curve (Vickers and Elkin 2006): net benefit of treating cases at or above each threshold, (T,).
 
     Net benefit = TP / N - FP / N * t / (1 - t). Treating nobody has 0, treating all is `probability` = 1.
 
@@ -65,7 +65,7 @@ def net_benefit(probability: Floats, positive: NDArray[np.bool_], thresholds: Fl
 def net_benefit_estimates(
     bootstrap: PatientBootstrap, probability: Floats, positive: NDArray[np.bool_], thresholds: Floats
 ) -> list[Estimate]:
-    """Net benefit at each threshold with its interval; pointwise, not a band that holds the whole curve."""
+    """Return the net benefit at each threshold with its interval; pointwise, not a band that holds the whole curve."""
     benefit_PT = bootstrap.per_patient(_benefit_of_cases(probability, positive, thresholds))
     cases_P = bootstrap.per_patient(np.ones(bootstrap.cases))
 
@@ -77,7 +77,7 @@ def net_benefit_estimates(
 
 
 def _benefit_of_cases(probability: Floats, positive: NDArray[np.bool_], thresholds: Floats) -> Floats:
-    """What each case adds to the net benefit, (N, T): 1 if rightly treated, minus the odds if wrongly."""
+    """Return what each case adds to the net benefit, (N, T): 1 if rightly treated, minus the odds if wrongly."""
     treated_NT = probability[:, None] >= thresholds
     odds_T = thresholds / (1 - thresholds)
     return np.where(positive[:, None], 1.0, -odds_T) * treated_NT

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 def one_hot_confusion(true: NDArray[np.intp], answered: NDArray[np.intp], classes: int) -> Floats:
-    """Confusion matrix of each single case, (N, C, C + 1), to be summed with any weights.
+    """Return the confusion matrix of each single case, (N, C, C + 1), to be summed with any weights.
 
     Args:
         true: (N,) class 0 ... C - 1.
@@ -27,7 +27,7 @@ def one_hot_confusion(true: NDArray[np.intp], answered: NDArray[np.intp], classe
 
 
 def class_metrics(confusion: Floats) -> dict[str, Floats]:
-    """Precision, recall, specificity, F1 of each class against the rest, (..., C).
+    """Return precision, recall, specificity, F1 of each class against the rest, (..., C).
 
     A class that was never answered has precision 0 (as in scikit-learn's zero_division=0); one that does not
     occur has recall and F1 NaN, as nothing can be said about it.
@@ -47,17 +47,17 @@ def class_metrics(confusion: Floats) -> dict[str, Floats]:
 
 
 def macro(per_class: Floats) -> Floats:
-    """Mean over the classes, (..., C) to (...); NaN where one of them is undefined."""
+    """Return the mean over the classes, (..., C) to (...); NaN where one of them is undefined."""
     return per_class.mean(axis=-1)
 
 
 def accuracy(confusion: Floats) -> Floats:
-    """Share of right answers, (...)."""
+    """Return the share of right answers, (...)."""
     return divide(np.trace(confusion[..., :-1], axis1=-2, axis2=-1), confusion.sum(axis=(-2, -1)))
 
 
 def cohen_kappa(confusion: Floats) -> Floats:
-    """Cohen's kappa, unweighted, (...); NaN where chance agreement is complete."""
+    """Return Cohen's kappa, unweighted, (...); NaN where chance agreement is complete."""
     total = confusion.sum(axis=(-2, -1))
     observed = accuracy(confusion)
     by_chance = (confusion.sum(axis=-1) * confusion[..., :-1].sum(axis=-2)).sum(axis=-1)
@@ -66,12 +66,12 @@ def cohen_kappa(confusion: Floats) -> Floats:
 
 
 def balanced(confusion: Floats) -> Floats:
-    """The matrix as if every class occurred equally often: each row divided by its sum (re-weighting)."""
+    """Return the matrix as if every class occurred equally often: each row divided by its sum (re-weighting)."""
     return divide(confusion, confusion.sum(axis=-1, keepdims=True))
 
 
 def auc_statistic(bootstrap: PatientBootstrap, scores: Floats, positive: NDArray[np.bool_]) -> Statistic:
-    """Area under the ROC curve as a statistic of patient weights.
+    """Return the area under the ROC curve as a statistic of patient weights.
 
     The AUC is the share of pairs (positive, negative) in which the positive scores higher, ties counting half
     (Mann-Whitney). Summed over the cases of each pair of patients it becomes a quadratic form in the weights.
@@ -100,7 +100,7 @@ def auc_statistic(bootstrap: PatientBootstrap, scores: Floats, positive: NDArray
 
 
 def roc_curve(scores: Floats, positive: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """False and true positive rates at every distinct threshold, from (0, 0) to (1, 1).
+    """Return false and true positive rates at every distinct threshold, from (0, 0) to (1, 1).
 
     Corners only: points on a straight line between their neighbours are left out. Empty where one side has no case.
     """

@@ -72,7 +72,7 @@ class LanguageScores:
     _presence: dict[str, tuple[csr_array, np.ndarray]] = field(repr=False)  # metric -> (N, V), (N,)
 
     def resample(self, weights_DG: np.ndarray, group_N: np.ndarray) -> dict[str, np.ndarray]:
-        """Corpus values of D resamples of groups of cases, vectorised: metric name to (D,) float64.
+        """Return corpus values of D resamples of groups of cases, vectorised: metric name to (D,) float64.
 
         Args:
             weights_DG: how often each group (patient) is in each draw, (D, G), whole numbers >= 0, no empty draw.
@@ -127,7 +127,7 @@ def score_systems(systems: dict[Name, tuple[list[str], list[str]]]) -> dict[Name
 
 
 def _score(candidates: list[str], references: list[str], meteor: MeteorProcess) -> LanguageScores:
-    """Scores on token strings."""
+    """Return scores on token strings."""
     bleu_4, bleu_N4, bleu_statistics = text.bleu(candidates, references)
     per_case = {f"bleu_{order + 1}": bleu_N4[:, order] for order in range(text.BLEU_ORDERS)}
     per_case |= {
@@ -157,7 +157,7 @@ def _score(candidates: list[str], references: list[str], meteor: MeteorProcess) 
 
 
 def rouge_l(candidates: list[str], references: list[str]) -> np.ndarray:
-    """ROUGE-L F (beta 1.2) of each pair of token strings by pycocoevalcap, (N,) in [0, 1]."""
+    """Return ROUGE-L F (beta 1.2) of each pair of token strings by pycocoevalcap, (N,) in [0, 1]."""
     scorer = Rouge()
     return np.array(
         [scorer.calc_score([c], [r]) for c, r in zip(candidates, references, strict=True)], dtype=np.float64
@@ -165,7 +165,7 @@ def rouge_l(candidates: list[str], references: list[str]) -> np.ndarray:
 
 
 def cider_d(candidates: list[str], references: list[str]) -> np.ndarray:
-    """CIDEr-D of each pair of token strings by pycocoevalcap, (N,) in [0, 10]; IDF from all `references`."""
+    """Return CIDEr-D of each pair of token strings by pycocoevalcap, (N,) in [0, 10]; IDF from all `references`."""
     if not any(references):
         return np.zeros(len(references))  # the scorer would fail: there is no n-gram to count
     scorer = CiderScorer()
@@ -175,7 +175,7 @@ def cider_d(candidates: list[str], references: list[str]) -> np.ndarray:
 
 
 def _report_presence(candidates: list[str]) -> tuple[csr_array, np.ndarray]:
-    """As `ngram_presence`, each report being one word."""
+    """Return the same as `ngram_presence`, each report being one word."""
     _, column_N = np.unique(candidates, return_inverse=True)
     count = len(candidates)
     presence = csr_array((np.ones(count), (np.arange(count), column_N)), shape=(count, column_N.max() + 1))

@@ -58,7 +58,7 @@ class MeteorProcess:
         process.wait()
 
     def score(self, candidates: list[str], references: list[str]) -> tuple[float, np.ndarray, np.ndarray]:
-        """Corpus score, score of each pair (N,), and statistics of each pair (N, 23), float64.
+        """Return corpus score, score of each pair (N,), and statistics of each pair (N, 23), float64.
 
         Args:
             candidates, references: PTB tokens of each pair, joined by spaces; equally many, at least one.
@@ -107,7 +107,7 @@ class MeteorProcess:
 
 
 def meteor_from_statistics(statistics: np.ndarray) -> np.ndarray:
-    """METEOR from (summed) statistics: (..., 23) to (...), in [0, 1].
+    """Return METEOR from (summed) statistics: (..., 23) to (...), in [0, 1].
 
     The formula of the Java program (Denkowski and Lavie 2014, section 2), here so that a bootstrap can weigh
     cases without asking it again. Columns: length of candidate and reference, function words of both; for each

@@ -18,7 +18,7 @@ _SMALL, _TINY = 1e-9, 1e-15
 
 
 def ngrams(tokens: str, order: int) -> Counter[tuple[str, ...]]:
-    """Counts of the n-grams of a token string.
+    """Return counts of the n-grams of a token string.
 
     >>> ngrams("a b a", 2)
     Counter({('a', 'b'): 1, ('b', 'a'): 1})
@@ -28,7 +28,7 @@ def ngrams(tokens: str, order: int) -> Counter[tuple[str, ...]]:
 
 
 def bleu(candidates: list[str], references: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """BLEU-1..4 (Papineni et al. 2002) by pycocoevalcap, closest reference length.
+    """Return BLEU-1..4 (Papineni et al. 2002) by pycocoevalcap, closest reference length.
 
     Returns:
         corpus values (4,); values of each pair (N, 4); statistics (N, 10): matched n-grams of orders 1-4,
@@ -43,7 +43,9 @@ def bleu(candidates: list[str], references: list[str]) -> tuple[np.ndarray, np.n
 
 
 def bleu_from_statistics(statistics: np.ndarray) -> np.ndarray:
-    """Corpus BLEU-1..4 from summed statistics: (..., 10) to (..., 4). Equals `bleu` for the sum over all pairs."""
+    """Return corpus BLEU-1..4 from summed statistics: (..., 10) to (..., 4). Equals `bleu` for the sum
+    over all pairs.
+    """
     matched, guessed = statistics[..., :4], statistics[..., 4:8]
     precision = np.cumprod((matched + _TINY) / (guessed + _SMALL), axis=-1)
     geometric_mean = precision ** (1.0 / np.arange(1, BLEU_ORDERS + 1))
@@ -53,7 +55,7 @@ def bleu_from_statistics(statistics: np.ndarray) -> np.ndarray:
 
 
 def rouge_n(candidates: list[str], references: list[str], order: int) -> np.ndarray:
-    """ROUGE-N F1 of each pair (Lin 2004), (N,) in [0, 1]; 0 where either has no n-gram."""
+    """Return ROUGE-N F1 of each pair (Lin 2004), (N,) in [0, 1]; 0 where either has no n-gram."""
     return np.array([_rouge_n(*pair, order) for pair in zip(candidates, references, strict=True)])
 
 
@@ -64,7 +66,7 @@ def _rouge_n(candidate: str, reference: str, order: int) -> float:
 
 
 def jaccard(candidates: list[str], references: list[str]) -> np.ndarray:
-    """Share of words in both among words in either, per pair, (N,) in [0, 1]; two empty texts count 1."""
+    """Return the share of words in both among words in either, per pair, (N,) in [0, 1]; two empty texts count 1."""
     sets = [
         (set(candidate.split()), set(reference.split()))
         for candidate, reference in zip(candidates, references, strict=True)
@@ -73,7 +75,7 @@ def jaccard(candidates: list[str], references: list[str]) -> np.ndarray:
 
 
 def tfidf_cosine(candidates: list[str], references: list[str]) -> np.ndarray:
-    """Cosine of TF-IDF word vectors per pair, (N,) in [0, 1]; 0 where a text has no known word.
+    """Return the cosine of TF-IDF word vectors per pair, (N,) in [0, 1]; 0 where a text has no known word.
 
     scikit-learn's smoothed IDF, from the evaluated references; words that no reference holds do not count.
     """
@@ -87,7 +89,9 @@ def tfidf_cosine(candidates: list[str], references: list[str]) -> np.ndarray:
 
 
 def ngram_presence(candidates: list[str], order: int) -> tuple[csr_array, np.ndarray]:
-    """Which n-gram occurs in which candidate, (N, distinct n-grams) of 0 and 1; number of n-grams of each, (N,)."""
+    """Return which n-gram occurs in which candidate, (N, distinct n-grams) of 0 and 1; number of
+    n-grams of each, (N,).
+    """
     counts = [ngrams(candidate, order) for candidate in candidates]
     column_of = {ngram: column for column, ngram in enumerate(dict.fromkeys(n for case in counts for n in case))}
     columns = [column_of[ngram] for case in counts for ngram in case]
@@ -97,6 +101,8 @@ def ngram_presence(candidates: list[str], order: int) -> tuple[csr_array, np.nda
 
 
 def distinct(candidates: list[str], order: int) -> float:
-    """Distinct-n (Li et al. 2016): different n-grams over all n-grams of all candidates, in [0, 1]; 0 if none."""
+    """Return distinct-n (Li et al. 2016): different n-grams over all n-grams of all candidates, in [0,
+    1]; 0 if none.
+    """
     presence, totals = ngram_presence(candidates, order)
     return presence.shape[1] / float(totals.sum()) if totals.any() else 0.0

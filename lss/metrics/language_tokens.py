@@ -24,7 +24,7 @@ _METEOR_FIELD = re.compile(r"\|{3,}")
 
 
 def clean_text(text: str) -> str:
-    """The text on one line, safe for the tokeniser and METEOR.
+    """Return the text on one line, safe for the tokeniser and METEOR.
 
     Line separators, other control characters and runs of three or more `|` become a space; lone surrogates,
     which have no UTF-8 form, become `?`. Everything else, also what is not ASCII, stays.
@@ -37,7 +37,7 @@ def clean_text(text: str) -> str:
 
 
 def ptb_tokenise(texts: list[str]) -> list[str]:
-    """Tokens of each text, joined by single spaces; an empty text gives "".
+    """Return tokens of each text, joined by single spaces; an empty text gives "".
 
     Stanford's PTBTokenizer as pycocoevalcap runs it, in one Java process for all texts. Texts are cleaned by
     `clean_text` before. Brackets come out as the words `-lrb-` and `-rrb-`.
@@ -59,7 +59,7 @@ def ptb_tokenise(texts: list[str]) -> list[str]:
 
 
 def _run(texts: list[str]) -> list[str]:
-    """The tokeniser's line for each text; LssError where Java cannot be run, fails or hangs."""
+    """Return the tokeniser's line for each text; LssError where Java cannot be run, fails or hangs."""
     jar = Path(published.__file__).parent / published.STANFORD_CORENLP_3_4_1_JAR
     command = [*java_command(), "-cp", jar, "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"]
     limit = START_SECONDS + len(texts) / TEXTS_PER_SECOND

@@ -33,7 +33,7 @@ class PairedTest(NamedTuple):
 
 
 def mcnemar(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> PairedTest:
-    """McNemar's test on two classifiers' right answers (N,).
+    """Return McNemar's test on two classifiers' right answers (N,).
 
     Exact (binomial) below 25 discordant pairs, else chi-squared with continuity correction (Edwards 1948). It takes
     cases as independent, which images of one patient are not: `patient_sign_flip` stands beside it.
@@ -51,7 +51,7 @@ def mcnemar(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> 
 
 
 def wilcoxon(first: NDArray[np.float64], second: NDArray[np.float64]) -> PairedTest:
-    """Wilcoxon's signed-rank test on two systems' scores (N,), zero differences by Pratt's rule.
+    """Return Wilcoxon's signed-rank test on two systems' scores (N,), zero differences by Pratt's rule.
 
     It takes cases as independent, as `mcnemar` does. Pratt (1959): zeros are ranked with the rest, then their ranks
     are left out; here many masks are both empty, and dropping them first would change the ranks. Normal approximation,
@@ -66,7 +66,7 @@ def wilcoxon(first: NDArray[np.float64], second: NDArray[np.float64]) -> PairedT
 
 
 def patient_sign_flip(difference: NDArray[np.float64], patient_of_case: NDArray[np.intp], seed: int) -> float:
-    """Two-sided p of a paired permutation test that flips whole patients.
+    """Return two-sided p of a paired permutation test that flips whole patients.
 
     Where two systems are alike, a patient's differences could as well have the opposite sign, all of them together:
     images of one patient may be as alike as they like. The statistic is the sum of the differences. Up to 14 patients
@@ -92,7 +92,7 @@ def patient_sign_flip(difference: NDArray[np.float64], patient_of_case: NDArray[
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """p-values corrected for their number (Holm 1979), in the same order, at most 1.
+    """Return p-values corrected for their number (Holm 1979), in the same order, at most 1.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

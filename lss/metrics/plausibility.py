@@ -13,7 +13,7 @@ class ImpossibleMetricsError(RuntimeError):
 
 
 def lowest_mean_iou(mean_dice: float) -> float:
-    """The least mean IoU that a mean Dice allows.
+    """Return the least mean IoU that a mean Dice allows.
 
     Per image IoU = D / (2 - D), a convex function, so the mean IoU is at least that of the mean Dice (Jensen).
 

@@ -19,7 +19,7 @@ from lss.runtime.seeding import generator
 
 
 def most_frequent_report(reports: list[str]) -> str:
-    """The commonest of the training reports (not their augmented copies); the alphabetically first of equals.
+    """Return the commonest of the training reports (not their augmented copies); the alphabetically first of equals.
 
     Raises ValueError on an empty list.
     """
@@ -30,7 +30,7 @@ def most_frequent_report(reports: list[str]) -> str:
 
 
 def most_frequent_by(reports: list[str], groups: Sequence[object], wanted: Sequence[object]) -> list[str]:
-    """For each wanted group (a level, or a level and a grade) the commonest training report of that group.
+    """Return for each wanted group (a level, or a level and a grade) its commonest training report.
 
     Args:
         reports: of the training part, with the group of each in `groups`; at least one.
@@ -44,7 +44,8 @@ def most_frequent_by(reports: list[str], groups: Sequence[object], wanted: Seque
 
 
 def central_report(reports: list[str], level: str | None) -> str:
-    """The report with the best mean report score (`lss.metrics.report_score`) against all; of equals the commonest.
+    """Return the report with the best mean report score (`lss.metrics.report_score`) against all; of equals the
+    commonest.
 
     What a table says best where whole texts rarely repeat: the text that agrees most with the others of its kind.
 
@@ -67,7 +68,7 @@ def central_report(reports: list[str], level: str | None) -> str:
 def central_by(
     reports: list[str], groups: Sequence[tuple[str | None, str]], wanted: Sequence[tuple[str | None, str]]
 ) -> list[str]:
-    """For each wanted disc level and grade the `central_report` of the training reports of both.
+    """Return for each wanted disc level and grade the `central_report` of the training reports of both.
 
     Where the training part has none of both: of the level; of a level that it does not have: its commonest report.
     """
@@ -80,12 +81,12 @@ def central_by(
 
 
 def template_reports(areas_percent: list[float], thresholds: Thresholds) -> list[str]:
-    """The severity sentence alone, filled from each predicted mask's area: what needs no language model."""
+    """Return the severity sentence alone, filled from each predicted mask's area: what needs no language model."""
     return [reference_report(grade_by_area(area, thresholds), area, None, None) for area in areas_percent]
 
 
 def thumbnail_features(image: np.ndarray, side: int = 16) -> np.ndarray:
-    """Features of an image for `nearest_reports`, of no network: an area-averaged thumbnail.
+    """Return features of an image for `nearest_reports`, of no network: an area-averaged thumbnail.
 
     Args:
         image: (Y, X), any real type.
@@ -108,7 +109,7 @@ def nearest_reports(
     train_groups: Sequence[object] | None = None,
     test_groups: Sequence[object] | None = None,
 ) -> list[str]:
-    """The report of the training image nearest to each test image (Euclidean; the first of equally near ones).
+    """Return the report of the training image nearest to each test image (Euclidean; the first of equally near ones).
 
     Args:
         train_features: (N, F), with its N `train_reports`; N >= 1.
@@ -124,7 +125,7 @@ def nearest_reports(
 
 
 def shuffled_partners(patients: list[str], seed: int) -> np.ndarray:
-    """For each case another patient's case, drawn at random: a permutation without a case of one's own patient.
+    """Draw for each case another patient's case: a permutation without a case of one's own patient.
 
     Scoring report i against reference partner[i] is the shuffled-image control: a generator that ignores the
     image scores there as it does against the true references. The cases of one patient go to many others, as many as a
@@ -155,7 +156,7 @@ def shuffled_partners(patients: list[str], seed: int) -> np.ndarray:
 
 
 def partners_within(patients: list[str], groups: list[Sequence[object]], seed: int) -> tuple[np.ndarray, int]:
-    """For each case one of another patient in the same group, drawn at random, each anew.
+    """Draw for each case one of another patient in the same group, independently.
 
     A generator that knows no more of an image than its group (its level; its level and grade) scores against these
     references as against the true ones.

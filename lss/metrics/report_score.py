@@ -84,7 +84,7 @@ def compare_findings(candidate: str, reference: str, level: str | None = None) -
 def score_findings(
     candidates: list[str], references: list[str], levels: list[str | None]
 ) -> dict[str, NDArray[np.float64]]:
-    """Score of N reports and how many of their findings are agreed, invented, missed, contradicted; each (N,)."""
+    """Score N reports, and count how many of their findings are agreed, invented, missed, contradicted; each (N,)."""
     rows = [compare_findings(*of) for of in zip(candidates, references, levels, strict=True)]
     names = ("agreed", "invented", "missed", "contradicted")
     return {"finding_score": np.array([row.score for row in rows])} | {
@@ -95,7 +95,9 @@ def score_findings(
 def counts_by_structure(
     candidates: list[str], references: list[str], levels: list[str | None]
 ) -> dict[str, NDArray[np.float64]]:
-    """Agreed, invented and missed statements of each report, (N, 3) per structure; of those that occur at all."""
+    """Return agreed, invented and missed statements of each report, (N, 3) per structure; of those
+    that occur at all.
+    """
     rows = [compare_findings(*of) for of in zip(candidates, references, levels, strict=True)]
     counts = {structure: np.zeros((len(rows), 3)) for structure in STRUCTURES}
     for place, row in enumerate(rows):
@@ -110,7 +112,7 @@ def _stated(findings: dict[tuple[str, str | None], Finding]) -> list[tuple[str, 
 
 
 def _points(one: Finding, other: Finding) -> float:
-    """What a pair earns: 0 for a contradiction, 1, or `HALF`."""
+    """Return what a pair earns: 0 for a contradiction, 1, or `HALF`."""
     if one.negated != other.negated:
         return 0.0
     if one.negated:

@@ -24,7 +24,7 @@ class PixelCounts(NamedTuple):
 
 
 def pixel_counts(predicted: NDArray[np.bool_], reference: NDArray[np.bool_]) -> PixelCounts:
-    """Counts of boolean masks (..., Y, X), per image (...).
+    """Return counts of boolean masks (..., Y, X), per image (...).
 
     Raises ValueError where the shapes differ.
     """
@@ -40,7 +40,7 @@ def pixel_counts(predicted: NDArray[np.bool_], reference: NDArray[np.bool_]) -> 
 
 
 def overlap(counts: PixelCounts) -> dict[str, NDArray[np.float64]]:
-    """Dice, IoU, precision, recall, specificity in [0, 1], float64 of the counts' shape.
+    """Return the Dice, IoU, precision, recall, specificity in [0, 1], float64 of the counts' shape.
 
     Pooled counts (summed over images) give the pooled metrics. An image without background has specificity 1.
 
@@ -60,7 +60,7 @@ def overlap(counts: PixelCounts) -> dict[str, NDArray[np.float64]]:
 
 
 def emptiness(counts: PixelCounts) -> NDArray[np.str_]:
-    """Which masks hold no pixel: "both", "prediction", "reference" or "none"."""
+    """Return which masks hold no pixel: "both", "prediction", "reference" or "none"."""
     no_prediction = (counts.tp + counts.fp) == 0
     no_reference = (counts.tp + counts.fn) == 0
     return np.select(
@@ -71,5 +71,5 @@ def emptiness(counts: PixelCounts) -> NDArray[np.str_]:
 def _ratio(
     numerator: NDArray[np.float64], denominator: NDArray[np.float64], perfect: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Quotient; 0 where the denominator is 0; 1 where `perfect`."""
+    """Return quotient; 0 where the denominator is 0; 1 where `perfect`."""
     return np.where(perfect, 1.0, numerator / np.where(denominator == 0, 1.0, denominator))

@@ -27,7 +27,7 @@ class BorderDistances(NamedTuple):
 def border_distances(
     predicted: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: tuple[float, float] = (1.0, 1.0)
 ) -> BorderDistances:
-    """Symmetric distances between the borders of two masks (Y, X).
+    """Return the symmetric distances between the borders of two masks (Y, X).
 
     Both empty: 0. One empty: the image's diagonal, so that missing everything is never better than finding
     something.
@@ -53,7 +53,7 @@ def border_distances(
 
 
 def border_points(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Row and column (K, 2) of the mask's pixels with a 4-neighbour outside it; beyond the image is outside."""
+    """Return row and column (K, 2) of the mask's pixels with a 4-neighbour outside it; beyond the image is outside."""
     pixels = mask.astype(np.uint8)
     inner = cv2.erode(pixels, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     columns_and_rows = cv2.findNonZero(pixels - inner)
@@ -63,7 +63,7 @@ def border_points(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 def _percentile_95(values: NDArray[np.float64]) -> float:
-    """As `np.percentile(values, 95)`, which takes longer than the distances themselves."""
+    """Compute `np.percentile(values, 95)`, which takes longer than the distances themselves."""
     ordered = np.sort(values)
     place = 0.95 * (len(ordered) - 1)
     below = int(place)

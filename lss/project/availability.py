@@ -39,7 +39,7 @@ class Lack:
 
 @cache
 def gpu_count() -> int:
-    """CUDA devices that torch can use; it is imported only where it is not built for the CPU alone."""
+    """Return CUDA devices that torch can use; it is imported only where it is not built for the CPU alone."""
     try:
         if version("torch").endswith("+cpu"):
             return 0
@@ -51,7 +51,7 @@ def gpu_count() -> int:
 
 
 def lacks(params: Params) -> list[Lack]:
-    """All that is missing. Empty for the embedded default."""
+    """Return all that is missing. Empty for the embedded default."""
     return [*_missing_inputs(params), *missing_gpus(params)]
 
 
@@ -117,7 +117,7 @@ def _missing_weights(weights: WeightParams, backbone: str) -> Lack | None:
 
 
 def missing_gpus(params: Params) -> list[Lack]:
-    """Where a setting insists on more GPUs than torch finds here."""
+    """Return where a setting insists on more GPUs than torch finds here."""
     if params.execution.device != "cuda" or gpu_count() >= params.execution.processes:
         return []
     trainings = ("train", "ablation_arm")
@@ -138,7 +138,7 @@ def _why_no_gpu() -> str:
 
 
 def published_files(params: WeightParams, backbone: str) -> dict[str, int] | None:
-    """Sizes of the published files that the stage `weights` reads, by name; None where it reads none.
+    """Return sizes of the published files that the stage `weights` reads, by name; None where it reads none.
 
     By this Snakemake sees that files were put there or exchanged, without reading gigabytes at every start.
     """

@@ -84,7 +84,7 @@ MANIFEST = MANIFESTS + "/{name}.json"  # name: stage, or stage/wildcards
 
 
 def batch_names(count: int) -> list[str]:
-    """Names of the batches of patients: "00", "01", ...
+    """Return names of the batches of patients: "00", "01", ...
 
     >>> batch_names(3)
     ['00', '01', '02']

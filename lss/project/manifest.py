@@ -69,7 +69,7 @@ def read_manifest(path: Path | str) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Versions and hardware that numbers may depend on."""
+    """Return versions and hardware that numbers may depend on."""
     return {
         "platform": platform.platform(),
         "processor": platform.machine(),
@@ -89,7 +89,7 @@ def commit() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what numbers may depend on. Reads package metadata only: imports nothing heavy."""
+    """Return versions of what numbers may depend on. Reads package metadata only: imports nothing heavy."""
     found = {"lss": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:

@@ -28,7 +28,7 @@ class Run(NamedTuple):
 
 
 def model_runs(train: TrainParams) -> list[Run]:
-    """All models of these settings, segmentation before report, which builds on it; baselines last."""
+    """Return all models of these settings, segmentation before report, which builds on it; baselines last."""
     of_backbones = [
         Run(backbone, task, loss)
         for backbone in train.backbones
@@ -41,7 +41,9 @@ def model_runs(train: TrainParams) -> list[Run]:
 
 
 def training_settings(train: TrainParams, run: Run) -> dict[str, Any]:
-    """What one training reads of the train section, as JSON values: an edit elsewhere in it retrains nothing here."""
+    """Return what one training reads of the train section, as JSON values: an edit elsewhere in it retrains nothing
+    here.
+    """
     of_other_losses = unread_settings(run.task, run.loss)
     unread = {"backbones", "baselines", *TASKS, *of_other_losses}
     if run.task == "report":  # its images are the shards' own, its grade head has a weight of its own
@@ -51,7 +53,9 @@ def training_settings(train: TrainParams, run: Run) -> dict[str, Any]:
 
 
 def prediction_settings(predict: PredictParams, task: str) -> dict[str, Any]:
-    """What the predictions of a task read of the predict section, as JSON values: its settings are of reports."""
+    """Return what the predictions of a task read of the predict section, as JSON values: its settings
+    are of reports.
+    """
     return predict.model_dump(mode="json") if task == "report" else {}
 
 
@@ -64,7 +68,7 @@ class Arm(NamedTuple):
 
 
 def ablation_arms(ablation: AblationParams) -> list[Arm]:
-    """All arms of these settings; the U-Net, which has no prompts, last."""
+    """Return all arms of these settings; the U-Net, which has no prompts, last."""
     kinds: list[tuple[str, str]] = list(product(ablation.backbones, ablation.fusions))
     if ablation.unet_losses:
         kinds.append(("unet", "none"))
@@ -72,20 +76,22 @@ def ablation_arms(ablation: AblationParams) -> list[Arm]:
 
 
 def losses_of(ablation: AblationParams, backbone: str, fusion: str) -> list[MaskLoss]:
-    """Losses that an arm is trained with: all with the first fusion, the first with every other."""
+    """Return losses that an arm is trained with: all with the first fusion, the first with every other."""
     if backbone == "unet":
         return ablation.unet_losses
     return ablation.losses if fusion == ablation.fusions[0] else ablation.losses[:1]
 
 
 def guided(train: TrainParams, name: str) -> TrainParams:
-    """The train section with what a name in `ablation.fusions` stands for: a fusion, or a control, fused spatially."""
+    """Return the train section with what a name in `ablation.fusions` stands for: a fusion, or a control, fused
+    spatially.
+    """
     fusion, queries = (name, "text") if name in get_args(Fusion) else ("spatial", name)
     return train.model_copy(update={"fusion": fusion, "queries": queries})
 
 
 def arm_settings(train: TrainParams, arm: Arm, losses: list[MaskLoss] | list[str]) -> dict[str, Any]:
-    """What the trainings of an arm read of the train section, as JSON values."""
+    """Return what the trainings of an arm read of the train section, as JSON values."""
     settings: dict[str, Any] = {}
     for loss in losses:
         settings |= training_settings(guided(train, arm.fusion), Run(arm.backbone, "segmentation", loss))
@@ -93,12 +99,12 @@ def arm_settings(train: TrainParams, arm: Arm, losses: list[MaskLoss] | list[str
 
 
 def segmentation_run(train: TrainParams, backbone: str) -> Run:
-    """The segmentation model from whose mask `backbone`'s report is written: the first loss listed."""
+    """Return the segmentation model from whose mask `backbone`'s report is written: the first loss listed."""
     return Run(backbone, "segmentation", train.segmentation.losses[0])
 
 
 def manifest_settings(manifest: str, facts: dict[str, Any], params: Params) -> dict[str, Any]:
-    """Settings by section that the job of a manifest reads now, as manifests hold those that it was made with.
+    """Return settings by section that the job of a manifest reads now, as manifests hold those that it was made with.
 
     Args:
         manifest: its path.
@@ -122,17 +128,19 @@ def manifest_settings(manifest: str, facts: dict[str, Any], params: Params) -> d
 
 
 def is_arm(manifest: str) -> bool:
-    """Whether a manifest is of an arm of the ablation, which reads the section `train`; not of their comparison."""
+    """Return whether a manifest is of an arm of the ablation, which reads the section `train`; not of
+    their comparison.
+    """
     return stage_of_manifest(manifest) == "ablation" and Path(manifest).stem != "comparison"
 
 
 def stage_of_manifest(manifest: str) -> str:
-    """The stage that a manifest is of, by its path."""
+    """Return the stage that a manifest is of, by its path."""
     return Path(manifest).relative_to(layout.MANIFESTS).with_suffix("").parts[0]
 
 
 def stage_manifests(params: Params) -> list[str]:
-    """Paths of the manifests of all stages before the page, in the order of the chain."""
+    """Return paths of the manifests of all stages before the page, in the order of the chain."""
     batches = [f"batch-{batch}" for batch in layout.batch_names(params.cohort.batches)]
     models = ["-".join(run) for run in model_runs(params.train)]
     arms = ["-".join(map(str, arm)) for arm in ablation_arms(params.ablation)]
@@ -152,7 +160,7 @@ def stage_manifests(params: Params) -> list[str]:
 
 
 def manifests_by_stage(params: Params) -> dict[str, list[str]]:
-    """Paths of the manifests of all stages, the page's too, by stage in the order of the chain."""
+    """Return paths of the manifests of all stages, the page's too, by stage in the order of the chain."""
     found: dict[str, list[str]] = {}
     for manifest in [*stage_manifests(params), layout.MANIFEST.format(name="page")]:
         found.setdefault(stage_of_manifest(manifest), []).append(manifest)

@@ -29,13 +29,13 @@ _NONE = "none named"
 
 
 def recorded(path: Path) -> dict[str, str]:
-    """State by stage (cohort, ingest, split) as it stands in `path`."""
+    """Return state by stage (cohort, ingest, split) as it stands in `path`."""
     found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return {stage: str(found.get(stage, "not seen yet")) for stage in ("cohort", "ingest", "split")}
 
 
 def look(params: Params, path: Path, listing: Path, *, read: bool = True) -> dict[str, str]:
-    """State by stage as it is now; what is absent counts as it stands in `path`.
+    """Return state by stage as it is now; what is absent counts as it stands in `path`.
 
     So whoever got the results without the raw archive can still redraw a figure.
 
@@ -61,7 +61,8 @@ def record(state: dict[str, str], path: Path) -> None:
 
 
 def list_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
-    """Every file of a cohort, in natural order: path, bytes, time of change (ns), SHA-256, what is wrong with it.
+    """Return every file of a cohort, in natural order: path, bytes, time of change (ns), SHA-256, what is wrong with
+    it.
 
     The list is kept in the CSV `listing`, which names patients and only its owner may read: a file whose size and time
     are as they were there is not read again, since to hash an archive takes minutes.
@@ -80,12 +81,14 @@ def list_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
 
 
 def listed_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
-    """The rows of `list_files` as they stand in `listing`; no raw file is looked at. Empty where there is no list."""
+    """Return the rows of `list_files` as they stand in `listing`; no raw file is looked at. Empty where there is no
+    list.
+    """
     return _beside(cohort, list(_known(listing).values()))
 
 
 def _known(listing: Path) -> dict[str, dict[str, Any]]:
-    """Rows of the table `listing` by path; none before the first run."""
+    """Return rows of the table `listing` by path; none before the first run."""
     if not listing.is_file():
         return {}
     with listing.open(encoding="utf-8", errors="surrogateescape", newline="") as table:
@@ -93,7 +96,7 @@ def _known(listing: Path) -> dict[str, dict[str, Any]]:
 
 
 def _compared(cohort: CohortParams, known: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row per file as it is now; hash and problem are the known ones where size and time are, else empty."""
+    """Return a row per file as it is now; hash and problem are the known ones where size and time are, else empty."""
     listed = []
     paths = [f"{cohort.root}/{file}" for file in FolderTree(cohort.root).files()]
     for path in [*paths, *map(str, files_elsewhere(cohort))]:
@@ -111,12 +114,12 @@ def _compared(cohort: CohortParams, known: dict[str, dict[str, Any]]) -> list[di
 
 
 def _beside(cohort: CohortParams, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with their path within the cohort, and bytes as a number."""
+    """Return rows with their path within the cohort, and bytes as a number."""
     return [row | {"file": row["file"].removeprefix(f"{cohort.root}/"), "bytes": int(row["bytes"])} for row in listed]
 
 
 def hash_of_all(listed: list[dict[str, Any]]) -> str:
-    """One SHA-256 over paths and hashes of `list_files`: the same wherever the same files lie."""
+    """Return one SHA-256 over paths and hashes of `list_files`: the same wherever the same files lie."""
     lines = (f"{row['sha256'] or row['problem']} {row['file']}\n" for row in listed)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -136,13 +139,13 @@ def _archive(cohort: CohortParams, listing: Path, read: bool) -> str | None:
 
 
 def _with_tables(state: str, cohort: CohortParams) -> str:
-    """A state that changes with which files are the tables; their names stand in params.yaml alone."""
+    """Return a state that changes with which files are the tables; their names stand in params.yaml alone."""
     tables = [cohort.folder.table, cohort.folder.slices] if cohort.name == "folder" else []
     return hashlib.sha256(json.dumps([state, *tables]).encode()).hexdigest() if any(tables) else state
 
 
 def _key(params: Params) -> str | None:
-    """A pseudonym made with the key: the key itself can no more be told from it than from any other."""
+    """Return a pseudonym made with the key: the key itself can no more be told from it than from any other."""
     from lss.cohorts.privacy import pseudonyms
 
     if params.ingest.pseudonym_key_file is None:

@@ -93,7 +93,7 @@ def check_params(raw: dict[str, Any], source: str = layout.PARAMS, lines: Lines 
 
 
 def _explain(problem: dict[str, Any], lines: Lines) -> str:
-    """One line on one wrong setting."""
+    """Return one line on one wrong setting."""
     loc = tuple(map(str, problem["loc"]))
     key = ".".join(loc) or "(top level)"
     line = next((lines[loc[:depth]] for depth in range(len(loc), 0, -1) if loc[:depth] in lines), None)

@@ -30,7 +30,7 @@ def apply_preset(name: str, path: Path) -> list[str]:
 
 
 def preset_settings(name: str) -> dict[tuple[str, ...], Any]:
-    """Settings of a preset by path of keys, laid over those of the preset that it `extends`.
+    """Return settings of a preset by path of keys, laid over those of the preset that it `extends`.
 
     Raises LssError on an unknown preset.
     """
@@ -75,7 +75,7 @@ def _round_trip() -> YAML:
 
 
 def _leaves(settings: dict[str, Any], keys: tuple[str, ...] = ()) -> Iterator[Setting]:
-    """(path of keys, value) for every setting that is not a section."""
+    """Yield (path of keys, value) for every setting that is not a section."""
     for key, value in settings.items():
         if isinstance(value, dict):
             yield from _leaves(value, (*keys, key))

@@ -13,7 +13,8 @@ PRIVATE = frozenset({"root", "experts", "table", "slices", "pseudonym_key_file",
 
 
 def published(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings with a short hash in place of each value of `PRIVATE`: a changed one can be told, not what it was.
+    """Return settings with a short hash in place of each value of `PRIVATE`: a changed one can be told, not what it
+    was.
 
     >>> published({"cohort": {"name": "lss", "root": "/data/Smith", "table": None}})
     {'cohort': {'name': 'lss', 'root': 'as in params.yaml (75b5e168)', 'table': None}}

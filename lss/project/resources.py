@@ -21,7 +21,7 @@ def _numbers() -> dict[str, dict[str, Any]]:
 
 
 def uses_gpu(params: Params, *, elsewhere: bool = False) -> bool:
-    """Whether trainings, predictions and denoising are to run on a GPU, by `execution.device` (auto, cpu, cuda).
+    """Return whether trainings, predictions and denoising are to run on a GPU, by `execution.device` (auto, cpu, cuda).
 
     Args:
         params: the settings.
@@ -34,7 +34,7 @@ def uses_gpu(params: Params, *, elsewhere: bool = False) -> bool:
 
 
 def gpus_of(rule: str, params: Params, *, elsewhere: bool) -> int:
-    """GPUs that one job of `rule` asks for."""
+    """Return GPUs that one job of `rule` asks for."""
     if not _numbers()[rule].get("gpu") or not uses_gpu(params, elsewhere=elsewhere):
         return 0
     if rule == "denoise":
@@ -43,7 +43,7 @@ def gpus_of(rule: str, params: Params, *, elsewhere: bool) -> int:
 
 
 def job_resources(rule: str, params: Params, elsewhere: Callable[[], bool]) -> dict[str, Any]:
-    """Resources of `rule` as Snakemake takes them: numbers, or functions of wildcards and attempt.
+    """Return resources of `rule` as Snakemake takes them: numbers, or functions of wildcards and attempt.
 
     Args:
         rule: its name, one of those in workflow/resources.yaml.

@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def odd(value: int) -> int:
-    """The value of a window's side. Raises ValueError where it is even."""
+    """Return the value of a window's side. Raises ValueError where it is even."""
     if value % 2 == 0:
         raise ValueError(f"must be odd, so that it has a centre pixel: {value - 1 or 1} or {value + 1}")
     return value
@@ -27,7 +27,7 @@ Odd = Annotated[Count, AfterValidator(odd)]
 
 
 def named(names: Callable[[], list[str]]) -> AfterValidator:
-    """A name among those that a registry holds when the settings are read."""
+    """Return a name among those that a registry holds when the settings are read."""
 
     def check(value: str) -> str:
         if value not in (allowed := names()):
@@ -60,7 +60,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_switch_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Python takes true for 1: `epochs: yes` would train for one epoch."""
+        """Refuse true for a number: Python takes it for 1, and `epochs: yes` would train for one epoch."""
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
             raise ValueError("is no switch (yes, no, on, off, true, false); text of that name needs quotes")
         return value

@@ -14,7 +14,7 @@ Lines = dict[tuple[str, ...], int]
 
 
 def read_settings(path: Path | str) -> tuple[dict[str, Any], Lines]:
-    """The settings in the file at `path`, and the line in which each key stands.
+    """Return the settings in the file at `path`, and the line in which each key stands.
 
     Raises LssError where the file cannot be read, is not valid YAML, names a key twice (of which YAML libraries take
     the last without a word), or holds no sections.
@@ -69,7 +69,7 @@ def _where(error: yaml.YAMLError) -> str:
 
 
 def _said(error: yaml.YAMLError) -> str:
-    """The parser's words in one line, with the line at which it began to go wrong, and the usual causes."""
+    """Return the parser's words in one line, with the line at which it began to go wrong, and the usual causes."""
     problem, context = getattr(error, "problem", None), getattr(error, "context", None)
     began = getattr(error, "context_mark", None)
     words = [f"{context} that begins in line {began.line + 1}" if context and began else context, problem or str(error)]

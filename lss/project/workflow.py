@@ -26,7 +26,7 @@ def find_programs() -> None:
 
 
 def stage_of_dvc() -> str | None:
-    """The stage that DVC runs Snakemake for (`dvc repro`); None where Snakemake was called by itself."""
+    """Return the stage that DVC runs Snakemake for (`dvc repro`); None where Snakemake was called by itself."""
     stage = os.environ.get("DVC_STAGE")
     return stage if stage in dvc_stages() else None
 
@@ -51,7 +51,7 @@ def refuse_beside_dvc(root: Path) -> None:
 
 
 def finish(root: Path, params: Params, current: set[str]) -> None:
-    """At the end of a successful run: DVC records the stages that are current, and the user is told where to look.
+    """Finish a successful run: record current stages in DVC, and print where the results are.
 
     Recorded is what this run made, and what it left as it was and still is what its manifest states. Called by DVC
     itself (`dvc repro`) it leaves the recording to DVC, which holds the lock then.
@@ -82,7 +82,7 @@ def finish(root: Path, params: Params, current: set[str]) -> None:
 
 
 def edited_settings(root: Path, params: Params, stage: str) -> list[str]:
-    """Of the settings that DVC records for `stage`, those that are not in params.yaml as `params` has them any more."""
+    """Return the settings that DVC records for `stage` and that params.yaml no longer holds as `params` does."""
     listed = [entry for entry in dvc_stages()[stage]["params"] if isinstance(entry, str)]
     planned = params.model_dump(mode="json")
     try:
@@ -93,14 +93,14 @@ def edited_settings(root: Path, params: Params, stage: str) -> list[str]:
 
 
 def _setting(settings: dict[str, Any], name: str) -> Any:
-    """The value, or the section, of a dotted name."""
+    """Return the value, or the section, of a dotted name."""
     for key in name.split("."):
         settings = settings[key]
     return settings
 
 
 def _record(root: Path, params: Params, current: set[str]) -> None:
-    """`dvc commit` of the stages that are whole and as their manifests state; a line for each of the others."""
+    """Run `dvc commit` for the stages that are whole and as their manifests state; print a line for each other."""
     from lss.lineage.fresh import outdated
 
     whole = {
@@ -141,7 +141,7 @@ class FailedJob(NamedTuple):
 
 
 def stopped(failed: Iterable[FailedJob], unfinished: int) -> None:
-    """At the end of a run that failed or was stopped: what failed, the end of its log, and how to go on.
+    """Report after a run that failed or was stopped what failed, the end of its log, and how to go on.
 
     Args:
         failed: jobs that failed; none where the run was stopped from outside (Ctrl-C, a shutdown).
@@ -168,7 +168,7 @@ def stopped(failed: Iterable[FailedJob], unfinished: int) -> None:
 
 
 def last_lines(log: str | None, count: int = 12) -> list[str]:
-    """The last lines of a job's log that say something; of a bar that redraws itself, its last state."""
+    """Return the last lines of a job's log that say something; of a bar that redraws itself, its last state."""
     try:
         text = Path(log or "").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -213,7 +213,7 @@ def sync(root: Path) -> None:
 
 
 def _beside_python(program: str) -> str:
-    """Path of a program installed in this Python's environment."""
+    """Return the path of a program installed in this Python's environment."""
     return str(Path(sys.executable).parent / program)
 
 

@@ -22,7 +22,7 @@ from lss.read.reading import Reading, SliceReading
 
 
 def sources_of(reading: Reading) -> dict[int, SourceImage]:
-    """The source image of each slice by its number; {} where the study is no DICOM."""
+    """Return the source image of each slice by its number; {} where the study is no DICOM."""
     headers: dict[str, Dataset] = {}
     found = {}
     for one in reading.slices:
@@ -37,7 +37,7 @@ def sources_of(reading: Reading) -> dict[int, SourceImage]:
 
 
 def dicom_objects(reading: Reading, document: dict[str, Any], by: Provenance) -> dict[str, tuple[str, Dataset]]:
-    """Objects by file name, each with its kind in words; {} where the study is no DICOM.
+    """Return objects by file name, each with its kind in words; {} where the study is no DICOM.
 
     Raises LssError where an object cannot be made, with the reason.
     """
@@ -79,7 +79,7 @@ def dicom_objects(reading: Reading, document: dict[str, Any], by: Provenance) ->
 
 
 def _pdf(document: dict[str, Any]) -> bytes:
-    """A page with a line per disc."""
+    """Return a page with a line per disc."""
     figure = Figure(figsize=(8.27, 11.69))
     lines = [
         document["research_only"],

@@ -26,14 +26,14 @@ SCHEMA_VERSION = 1
 
 
 def load_schema() -> dict[str, Any]:
-    """The JSON Schema of study.json."""
+    """Return the JSON Schema of study.json."""
     return dict(json.loads(files("lss.read").joinpath("study.schema.json").read_text(encoding="utf-8")))
 
 
 def study_document(
     reading: Reading, models: Models, prior: Reading | None, objects: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What was read as JSON values.
+    """Return what was read as JSON values.
 
     Args:
         reading: of the study.

@@ -73,7 +73,7 @@ def load_models(folder: Path, device: str = "auto", weights: Path | None = None)
 
 
 def _masker_of(writer: Bundle | None, candidates: list[Path]) -> Path:
-    """The segmentation model that the report model was trained upon; the first where no report is written.
+    """Return the segmentation model that the report model was trained upon; the first where no report is written.
 
     Raises LssError where it is not among the candidates: report and picture would speak of two masks.
     """

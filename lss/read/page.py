@@ -10,7 +10,7 @@ from lss.domain.grades import GRADE_LABELS
 
 
 def study_page(document: dict[str, Any], sagittal: str | None) -> str:
-    """The page as HTML; `sagittal` is the path of the sagittal picture beside it."""
+    """Return the page as HTML; `sagittal` is the path of the sagittal picture beside it."""
     environment = Environment(
         loader=PackageLoader("lss.read"), autoescape=select_autoescape(["j2"]), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -20,7 +20,7 @@ def study_page(document: dict[str, Any], sagittal: str | None) -> str:
 
 
 def measure_text(measure: dict[str, Any] | None) -> str:
-    """A measure in words.
+    """Return a measure in words.
 
     >>> measure_text({"value": 88.4, "low": 80.0, "high": 97.0, "cutoff_uncertain": False,
     ...               "cutoff": {"below": 100.0, "name": "relative stenosis", "source": "S"}})

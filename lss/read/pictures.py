@@ -24,7 +24,7 @@ ZOOM_MM = 110.0
 
 
 def overlay(one: SliceReading) -> RGB:
-    """The slice about its canal with the outlines of the model's mask and of the measured sac, (n, n, 3)."""
+    """Return the slice about its canal with the outlines of the model's mask and of the measured sac, (n, n, 3)."""
     if one.prepared is None:
         raise ValueError(f"slice {one.number} was not prepared")
     spacing = one.item.row_spacing_mm, one.item.column_spacing_mm
@@ -43,7 +43,7 @@ def overlay(one: SliceReading) -> RGB:
 
 
 def sagittal_picture(spine: Spine, slices: list[RawSlice], readings: list[SliceReading]) -> RGB | None:
-    """The sagittal slice on which the discs were found, with the lines of the axial slices; None if lost."""
+    """Return the sagittal slice on which the discs were found, with the lines of the axial slices; None if lost."""
     item = next((s for s in slices if s.file == spine.file and s.instance == spine.instance), None)
     if item is None:
         return None
@@ -69,7 +69,9 @@ def sagittal_picture(spine: Spine, slices: list[RawSlice], readings: list[SliceR
 def _trace(
     plane: SlicePlane, point_3: NDArray[np.float64], normal_3: NDArray[np.float64], shape: tuple[int, ...]
 ) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """The line in which another slice cuts this one, 90 mm long about the point nearest to that slice's middle."""
+    """Return the line in which another slice cuts this one, 90 mm long about the point nearest to that
+    slice's middle.
+    """
     direction = np.cross(normal_3, plane.normal)
     length = float(np.linalg.norm(direction))
     if length < 0.2:
@@ -93,7 +95,7 @@ def _grey(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
 def _cut(
     image: NDArray[np.uint8], centre: tuple[float, float], spacing: tuple[float, float], how: int
 ) -> NDArray[np.uint8]:
-    """The square of `ZOOM_MM` about `centre` at `SCALE` pixels per mm."""
+    """Return the square of `ZOOM_MM` about `centre` at `SCALE` pixels per mm."""
     side = round(ZOOM_MM * SCALE)
     across, down = spacing[1] * SCALE, spacing[0] * SCALE
     move = np.array([[across, 0, side / 2 - centre[1] * across], [0, down, side / 2 - centre[0] * down]])

@@ -165,7 +165,9 @@ def _ask(
 
 
 def _described(own: list[SliceReading]) -> list[SliceReading]:
-    """The slices of a disc of which a report is written: all of a block, `REPORTS_PER_DISC` of a longer stack."""
+    """Return the slices of a disc of which a report is written: all of a block, `REPORTS_PER_DISC` of
+    a longer stack.
+    """
     ready = [one for one in own if one.prepared is not None]
     if len(ready) <= REPORTS_PER_DISC:
         return ready
@@ -173,7 +175,7 @@ def _described(own: list[SliceReading]) -> list[SliceReading]:
 
 
 def _blocks(axial: list[RawSlice]) -> list[int]:
-    """Number of the block of each slice, from the head, from 1; slices without a position are one block."""
+    """Return the number of the block of each slice, from the head, from 1; slices without a position are one block."""
     placed = [item for item in axial if item.geometry is not None]
     number = {id(item): count for count, block in enumerate(reversed(find_blocks(placed)), start=1) for item in block}
     rest = len(set(number.values())) + 1
@@ -181,7 +183,7 @@ def _blocks(axial: list[RawSlice]) -> list[int]:
 
 
 def pooled(slices: list[SliceReading]) -> list[list[SliceReading]]:
-    """Slices that are one disc's: a block, or in a stack too long for one disc those of each level.
+    """Return slices that are one disc's: a block, or in a stack too long for one disc those of each level.
 
     Slices of such a stack, or without a position, whose level is not known are no disc's and are not pooled.
     """
@@ -276,7 +278,7 @@ def _read_batch(batch: list[SliceReading], bundle: Bundle, models: Models, writi
 
 
 def _prepared_for(one: SliceReading, bundle: Bundle, models: Models) -> PreparedSlice:
-    """The slice as this model was trained on: the common one where the settings agree."""
+    """Return the slice as this model was trained on: the common one where the settings agree."""
     if one.prepared is None:
         raise ValueError(f"slice {one.number} is not prepared")
     same = bundle.preparation == models.grader.preparation

@@ -105,7 +105,7 @@ def _refuse_output(output: Path, overwrite: bool) -> None:
 
 
 def _software_of(document: Path) -> str:
-    """By what a reading was made, in words; empty where study.json does not say."""
+    """Say by what a reading was made; empty where study.json does not say."""
     try:
         software = read_json(document)["software"]
         return f" (lss {software['version']}, model {software['model']})"

@@ -86,7 +86,7 @@ def open_study(path: Path, assumed_spacing_mm: float | None = None) -> Study:
 def _read_files(
     path: Path, assumed_spacing_mm: float | None, name: str
 ) -> tuple[OnePatientTree, list[RawSlice], list[Reject]]:
-    """All slices and rejects of a study; `name` stands for the folder that its files lie in, "" for none."""
+    """Return all slices and rejects of a study; `name` stands for the folder that its files lie in, "" for none."""
     tree = OnePatientTree(_tree_at(path), name)
     nobody = FolderParams(
         table=None, patient_column="", note_column=None, grade_column=None, plane_column=None, weighting_column=None
@@ -121,7 +121,7 @@ class _OneFile(FolderTree):
 
 
 def _from_the_head(axial: list[RawSlice]) -> list[RawSlice]:
-    """Slices with a position from the head downwards; the others as their files are named."""
+    """Return slices with a position from the head downwards; the others as their files are named."""
 
     def key(item: RawSlice) -> tuple[float, str, int]:
         return (-float(item.geometry.centre_3[2]) if item.geometry is not None else 0.0, item.file, item.instance)

@@ -21,7 +21,7 @@ _PANELS = {"beta": "β, weight of misses", "fp": "false positives, pixels", "fn"
 
 
 def draw_ablation(comparison: dict[str, Any]) -> Figure:
-    """Rows: the losses of a backbone with its first fusion, its fusions with the first loss; columns: beta, FP, FN.
+    """Draw rows (a backbone's losses with its first fusion, its fusions with the first loss) by columns (beta, FP, FN).
 
     A line is the mean over the repeats, its band reaches from the least to the greatest of them.
 
@@ -62,7 +62,7 @@ def _system(row: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _groups(rows: list[dict[str, Any]]) -> dict[str, dict[str, tuple[str, str, str]]]:
-    """Title of each row of panels to its systems by the name in the legend."""
+    """Return the title of each row of panels to its systems by the name in the legend."""
     systems = list(dict.fromkeys(map(_system, rows)))
     groups: dict[str, dict[str, tuple[str, str, str]]] = {}
     for backbone in dict.fromkeys(backbone for backbone, _, _ in systems):

@@ -20,7 +20,8 @@ ACTING = "acting on the head's probability"
 
 
 def draw_reliability(statistics: dict[str, Any]) -> Figure:
-    """A panel per model: share of right answers against the probability of the answered grade, in bins of a tenth.
+    """Return a panel per model: share of right answers against the probability of the answered grade, in bins of a
+    tenth.
 
     A marker's area is the number of cases in its bin; n is written beside it.
     """
@@ -48,7 +49,8 @@ def draw_reliability(statistics: dict[str, Any]) -> Figure:
 
 
 def draw_decision(statistics: dict[str, Any]) -> Figure:
-    """A panel per model: net benefit of acting on its probability of grade D, with interval, against all and none.
+    """Return a panel per model: net benefit of acting on its probability of grade D, with interval, against all and
+    none.
 
     Shown up to the threshold beyond which no model calls anything severe. What falls below the panel ("all called
     severe" at high thresholds) is worse than calling none.
@@ -88,7 +90,9 @@ def draw_decision(statistics: dict[str, Any]) -> Figure:
 
 
 def _panels(statistics: dict[str, Any]) -> tuple[Figure, list[tuple[Axes, str, dict[str, Any], str]]]:
-    """A figure with a titled panel per backbone whose grade head was run: axes, backbone, its curves, its colour."""
+    """Return a figure with a titled panel per backbone whose grade head was run: axes, backbone, its curves, its
+    colour.
+    """
     backbones = list(dict.fromkeys(model[0] for model in statistics["models"]))
     shown = [
         (backbone, statistics["curves"][curve_name(backbone, "head")], colour)

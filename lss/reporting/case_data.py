@@ -48,11 +48,11 @@ class CaseData:
         return list(dict.fromkeys(model[0] for model in self._predictions))
 
     def first_loss(self, backbone: str, task: str) -> str | None:
-        """The loss of a backbone's first model of a task, or None where it has none."""
+        """Return the loss of a backbone's first model of a task, or None where it has none."""
         return next((model[2] for model in self._predictions if model[:2] == (backbone, task)), None)
 
     def of_model(self, task: str, backbone: str, loss: str | None) -> Rows:
-        """Case rows of one model; for segmentation against the pseudo-masks."""
+        """Return case rows of one model; for segmentation against the pseudo-masks."""
         return [
             row
             for row in self.rows[task]
@@ -61,15 +61,15 @@ class CaseData:
         ]
 
     def grades(self, backbone: str) -> dict[str, dict[str, Any]]:
-        """Rows of the classification case table of a backbone, by slice_key."""
+        """Return rows of the classification case table of a backbone, by slice_key."""
         return {row["slice_key"]: row for row in self.rows["classification"] if row["backbone"] == backbone}
 
     def segmentation(self, backbone: str, slice_key: str) -> dict[str, Any]:
-        """Prediction row of a backbone's first segmentation model."""
+        """Return prediction row of a backbone's first segmentation model."""
         return self._predictions[backbone, "segmentation", self.first_loss(backbone, "segmentation") or ""][slice_key]
 
     def predicted_mask(self, backbone: str, slice_key: str) -> NDArray[np.bool_]:
-        """Mask of a backbone's first segmentation model."""
+        """Return mask of a backbone's first segmentation model."""
         return decode_mask(self.segmentation(backbone, slice_key)["mask"]["bytes"])
 
     def exchanged_masks(self, backbone: str, slice_key: str) -> dict[str, NDArray[np.bool_]]:
@@ -79,20 +79,20 @@ class CaseData:
         return {words: decode_mask(mask["bytes"]) for words, mask in stored.items() if mask is not None}
 
     def image(self, slice_key: str) -> NDArray[np.uint16]:
-        """Stored grey levels of a test slice's field of view."""
+        """Return stored grey levels of a test slice's field of view."""
         return decode_image(self._reader[self._place[slice_key]]["image"]["bytes"])
 
     def view(self, slice_key: str) -> View:
-        """How a test slice's field of view lies, and its width."""
+        """Return how a test slice's field of view lies, and its width."""
         row = self._reader[self._place[slice_key]]
         width = decode_image(row["image"]["bytes"]).shape[1]
         return View((row["sides"][0], row["sides"][1]) if row["sides"] else None, width * row["column_spacing_mm"])
 
     def reference_area(self, slice_key: str) -> float:
-        """Affected area of a test slice's pseudo-mask, percent (eq. 10)."""
+        """Return the affected area of a test slice's pseudo-mask, percent (eq. 10)."""
         return float(self._reader[self._place[slice_key]]["area_percent"])
 
     def reference_mask(self, slice_key: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Pseudo-mask of a test slice in the size of the predictions."""
+        """Return pseudo-mask of a test slice in the size of the predictions."""
         mask = decode_mask(self._reader[self._place[slice_key]]["mask"]["bytes"])
         return resample_mask(mask, (shape[0], shape[1]))

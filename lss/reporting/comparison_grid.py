@@ -11,7 +11,7 @@ from lss.reporting.table_grid import P_HEADINGS, WINS_HEADING, Cell, Grid, count
 
 
 def comparison_sections(comparison: dict[str, Any], settings: dict[str, Any], digits: int) -> dict[str, Any]:
-    """For the page.
+    """Return the grid for the page.
 
     Args:
         comparison: of statistics.json.
@@ -64,7 +64,7 @@ def _grid(tests: list[dict[str, Any]], digits: int) -> Grid:
 
 
 def _family(family: str) -> str:
-    """A family of tests in print: "dice against true_mask" as "Dice against true mask"."""
+    """Return a family of tests in print: "dice against true_mask" as "Dice against true mask"."""
     metric, _, rest = family.partition(" ")
     if metric == "grades":
         return f"Right grades, {SOURCES[rest.removeprefix('by ')]}"

@@ -22,7 +22,7 @@ SOURCES = {
 
 
 def data_sheet(manifests: list[Manifest], statistics: dict[str, Any]) -> Card:
-    """Sheet of the cohort; counts only: no name, id or path of a file gets in.
+    """Return sheet of the cohort; counts only: no name, id or path of a file gets in.
 
     Args:
         manifests: of all stages.

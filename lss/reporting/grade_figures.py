@@ -18,7 +18,9 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def draw_grades(statistics: dict[str, Any], sources: tuple[str, ...]) -> Figure:
-    """Two rows of panels per source (head, area_paper, ...): a confusion matrix per model, ROC curves per grade."""
+    """Return two rows of panels per source (head, area_paper, ...): a confusion matrix per model, ROC
+    curves per grade.
+    """
     backbones = list(dict.fromkeys(model[0] for model in statistics["models"]))
     columns = max(len(backbones), len(GRADES))
     figure = Figure(figsize=(3.3 * columns, 7.0 * len(sources)), layout="constrained")
@@ -42,7 +44,7 @@ def draw_grades(statistics: dict[str, Any], sources: tuple[str, ...]) -> Figure:
 
 
 def draw_confusion(axes: Axes, confusion: np.ndarray, title: str) -> None:
-    """Counts, shaded by the share of the row; answers "none" are shown where there are any.
+    """Draw counts, shaded by the share of the row; answers "none" are shown where there are any.
 
     Args:
         confusion: (3, 4) true grade by stated grade, the last column without a grade.
@@ -65,7 +67,7 @@ def draw_confusion(axes: Axes, confusion: np.ndarray, title: str) -> None:
 
 
 def draw_roc(axes: Axes, statistics: dict[str, Any], backbones: list[str], source: str, grade: str, title: str) -> None:
-    """ROC curves of every model for one grade; in the legend the area under each with its interval."""
+    """Draw the ROC curves of every model for one grade; the legend gives the area under each with its interval."""
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
     for colour, line, backbone in zip(MODEL_COLOURS, MODEL_LINES, backbones, strict=False):
         curves = statistics["curves"].get(curve_name(backbone, source))
@@ -86,7 +88,7 @@ def draw_roc(axes: Axes, statistics: dict[str, Any], backbones: list[str], sourc
 
 
 def _area(measure: Measure | None) -> str:
-    """An area with its interval, or why it has none."""
+    """Return an area with its interval, or why it has none."""
     if measure is None or measure["value"] is None:
         return "–"
     if measure["low"] is None:

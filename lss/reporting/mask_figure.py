@@ -42,7 +42,7 @@ class MaskCase:
 
 
 def draw_masks(cases: list[MaskCase], title: str) -> Figure:
-    """Per case: input, reference with its area, prediction with its area and confidence, overlay with counts."""
+    """Draw per case: input, reference with its area, prediction with its area and confidence, overlay with counts."""
     figure = Figure(figsize=(9.6, 3.05 * max(len(cases), 1) + 0.6), layout="constrained")
     figure.suptitle(title, fontsize=10)
     if not cases:

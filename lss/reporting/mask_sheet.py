@@ -52,7 +52,7 @@ class SheetSlice:
 
 
 def draw_sheet(slices: list[SheetSlice], title: str, footer: str) -> Figure:
-    """Five panels per slice, in two blocks beside each other.
+    """Return five panels per slice, in two blocks beside each other.
 
     The region of interest is shown on the whole slice, so that muscle and skin fat are seen too; the other panels show
     the frame drawn there, 66 mm wide.
@@ -121,7 +121,7 @@ def _draw_slice(axes: list[Axes], one: SheetSlice, head: bool) -> None:
 
 
 def _frame(one: SheetSlice, height_mm: float, width_mm: float) -> tuple[float, float]:
-    """Left and upper end of the small pictures, mm, inside the slice where it is large enough."""
+    """Return left and upper end of the small pictures, mm, inside the slice where it is large enough."""
     left = one.centre[1] * one.spacing_mm[1] - _ZOOM_MM / 2
     top = one.centre[0] * one.spacing_mm[0] - _ZOOM_MM / 2
     return (
@@ -131,7 +131,7 @@ def _frame(one: SheetSlice, height_mm: float, width_mm: float) -> tuple[float, f
 
 
 def _outline(axis: Axes, mask: Mask, extent: Extent, colour: str, width: float, style: str = "solid") -> None:
-    """A mask's border as a line with a dark rim."""
+    """Draw a mask's border as a line with a dark rim."""
     if not mask.any():
         return
     padded = np.pad(mask, 1).astype(float)  # a mask at the image's border is closed there

@@ -53,7 +53,7 @@ _RESULTS: dict[str, list[tuple[str, str, tuple[_Named, ...]]]] = {
 
 
 def model_card(trained: Manifest, manifests: list[Manifest], statistics: dict[str, Any]) -> Card:
-    """Card of one trained model.
+    """Return card of one trained model.
 
     Args:
         trained: its manifest of the stage train.
@@ -89,7 +89,7 @@ def model_card(trained: Manifest, manifests: list[Manifest], statistics: dict[st
 
 
 def _weights(backbone: str, weights: dict[str, Any] | None, manifests: list[Manifest]) -> Facts:
-    """Where the backbone's weights come from."""
+    """Return where the backbone's weights come from."""
     weights = weights or {}
     entries = [entry for entry in manifests if entry["stage"] == "weights" and entry["facts"]["backbone"] == backbone]
     settings = entries[0]["params"].get(backbone, {}) if entries else {}
@@ -108,7 +108,9 @@ def _weights(backbone: str, weights: dict[str, Any] | None, manifests: list[Mani
 
 
 def _unused(facts: dict[str, Any]) -> Facts:
-    """Tensors of the checkpoint's files that the model does without, by their names there; nothing for a baseline."""
+    """Return tensors of the checkpoint's files that the model does without, by their names there; nothing for a
+    baseline.
+    """
     if "unused_weights" not in facts:
         return []
     named = "; ".join(f"{name} ({count:,})" for name, count in facts["unused_weights"].items())
@@ -142,7 +144,7 @@ def _data(manifests: list[Manifest], facts: dict[str, Any]) -> Facts:
 
 
 def _settings(task: str, loss: str, train: dict[str, Any]) -> Facts:
-    """Settings of the training that this model depends on."""
+    """Return settings of the training that this model depends on."""
     of_task = {name: value for name, value in train.get(task, {}).items() if name != "losses"}
     of_loss = ("gamma", "pid") if loss.startswith("pid_tversky") else ()
     return [*((f"{name}, as set" if name == "Epochs" else name, text) for name, text in listed(of_task)),
@@ -156,7 +158,7 @@ def _versions(trained: Manifest) -> str:
 
 
 def _results(backbone: str, task: str, loss: str, statistics: dict[str, Any]) -> Facts:
-    """Measures with interval and n; baselines and controls are named as such."""
+    """Return measures with interval and n; baselines and controls are named as such."""
     found: Facts = []
     for source, reference, names in _RESULTS[task]:
         own = {} if source == "most_frequent" else {"backbone": backbone, "loss": loss}

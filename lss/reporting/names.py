@@ -33,12 +33,12 @@ __all__ = ["METRIC_LABELS", "SOURCES", "STRATA"]  # of measures, as they are pri
 
 
 def model_name(backbone: str) -> str:
-    """Printed name of a backbone; what no backbone had a part in is "no model"."""
+    """Return printed name of a backbone; what no backbone had a part in is "no model"."""
     return BACKBONES.get(backbone, backbone or "no model")
 
 
 def spell_out(text: str) -> str:
-    """A text with every code in it replaced by its printed name.
+    """Return a text with every code in it replaced by its printed name.
 
     >>> spell_out("Dice against true_mask: biomedclip pid_tversky")
     'Dice against true mask: BiomedCLIP PID-Tversky'

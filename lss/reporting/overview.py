@@ -15,7 +15,7 @@ Manifest = dict[str, Any]
 
 
 def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str, Any]:
-    """Facts for the page; what no manifest tells is left out.
+    """Return facts for the page; what no manifest tells is left out.
 
     Returns:
         opening: the result in one sentence; made: cohort, date and commit; facts: (name, text) pairs; masks: rows of
@@ -64,7 +64,7 @@ def _facts(
 
 
 def _thresholds(thresholds: dict[str, Any]) -> str:
-    """Area thresholds of each backbone, what they were fitted on, and which its reports go by."""
+    """Return the area thresholds of each backbone, what they were fitted on, and which its reports go by."""
     texts = []
     for backbone, (low, high) in thresholds["calibrated"].items():
         text = f"{model_name(backbone)}: A below {low:.1f} %, D above {high:.1f} %"
@@ -80,7 +80,9 @@ def _thresholds(thresholds: dict[str, Any]) -> str:
 
 
 def opening(statistics: dict[str, Any]) -> str:
-    """The result in one sentence: the best of each kind on all slices, beside what they have to be held against."""
+    """Return the result in one sentence: the best of each kind on all slices, beside what they have to
+    be held against.
+    """
     about = statistics["about"]
     where = "the phantom cohort" if about["phantom"] else "the cohort"
     parts = []
@@ -112,7 +114,7 @@ def opening(statistics: dict[str, Any]) -> str:
 
 
 def _best(statistics: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any] | None:
-    """The measure of the highest value among those that match."""
+    """Return the measure of the highest value among those that match."""
     among = [
         row
         for row in statistics["measures"]
@@ -122,7 +124,7 @@ def _best(statistics: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any] 
 
 
 def _made(cohort: dict[str, Any], statistics: dict[str, Any], manifests: list[Manifest]) -> list[str]:
-    """Cohort, and commit of the program; no date: the same results are the same page."""
+    """Return cohort, and commit of the program; no date: the same results are the same page."""
     name = cohort.get("cohort") or statistics["about"]["cohort"] or "not stated"
     last = manifests[-1] if manifests else {}
     commit = last.get("machine", {}).get("commit")
@@ -133,8 +135,9 @@ def _made(cohort: dict[str, Any], statistics: dict[str, Any], manifests: list[Ma
 
 
 def _masks(statistics: dict[str, Any]) -> dict[str, Any]:
-    """Masks of each backbone and loss: Dice on all slices, the highest first, masks drawn on normal slices, Dice on
-    non-empty ones; and a sentence per backbone on whether the loss in front differs from the others."""
+    """Return masks of each backbone and loss: Dice on all slices, the highest first, masks drawn on normal slices, Dice
+    on non-empty ones; and a sentence per backbone on whether the loss in front differs from the others.
+    """
     rows, sentences = [], []
     for backbone in dict.fromkeys(model[0] for model in statistics["models"]):
         losses = [loss for name, task, loss in statistics["models"] if (name, task) == (backbone, "segmentation")]
@@ -160,7 +163,7 @@ def _mask_row(statistics: dict[str, Any], backbone: str, loss: str) -> dict[str,
 
 
 def _ahead(statistics: dict[str, Any], backbone: str, losses: list[str]) -> str:
-    """What the paired differences of Dice on all slices say of the first loss against each other one."""
+    """Return what the paired differences of Dice on all slices say of the first loss against each other one."""
     words = []
     for loss in losses[1:]:
         pair = {"first": f"{backbone} {losses[0]}", "second": f"{backbone} {loss}"}
@@ -206,12 +209,12 @@ def _model(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _counted(counts: dict[str, int]) -> list[tuple[str, int]]:
-    """Most frequent first."""
+    """Return most frequent first."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _stages(manifests: list[Manifest]) -> list[tuple[str, int]]:
-    """Runs of each stage, in the order of the chain; how long they took stands in the manifests."""
+    """Return runs of each stage, in the order of the chain; how long they took stands in the manifests."""
     return list(Counter(manifest["stage"] for manifest in manifests).items())
 
 

@@ -55,7 +55,7 @@ def render_page(
     cards: list[tuple[str, Card]],
     digits: int,
 ) -> str:
-    """The page's HTML.
+    """Return the page's HTML.
 
     Args:
         statistics: of the evaluate stage.
@@ -102,7 +102,7 @@ def render_page(
 
 
 def script_json(value: object) -> str:
-    """A value as JSON that may stand inside a script element: `<` and `>` as escapes.
+    """Return a value as JSON that may stand inside a script element: `<` and `>` as escapes.
 
     A text holding "<!--<script>" would otherwise keep the browser from seeing the element's end (HTML standard,
     4.12.1.3).
@@ -111,7 +111,7 @@ def script_json(value: object) -> str:
 
 
 def data_uri(kind: str, content: bytes) -> str:
-    """Bytes as a data URI of a media type."""
+    """Return bytes as a data URI of a media type."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
@@ -129,7 +129,8 @@ def _table(table: Table, name: str, content: bytes, digits: int) -> dict[str, An
 
 
 def _main_lines(lines: list[list[Cell]]) -> list[bool]:
-    """Which lines a folded table shows: of all images, masks on normal ones, and what the paper has a number for.
+    """Return which lines a folded table shows: of all images, masks on normal ones, and what the paper has a number
+    for.
 
     Where it has none, the first lines.
     """

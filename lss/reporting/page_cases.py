@@ -26,7 +26,8 @@ _FLOATS_SHOWN = 4
 
 
 def choose_cases(data: CaseData, count: int, seed: int, changed: Iterable[str] = ()) -> dict[str, str]:
-    """slice_key to why it is shown: a third each of the worst, the best, and drawn at random; then those `changed`.
+    """Return slice_key to why it is shown: a third each of the worst, the best, and drawn at random; then those
+    `changed`.
 
     Worst and best by the mean Dice over the backbones' first segmentation models; of the best, cases in which both
     masks are empty come last, as there is nothing to see.
@@ -50,7 +51,9 @@ def choose_cases(data: CaseData, count: int, seed: int, changed: Iterable[str] =
 
 
 def page_cases(data: CaseData, chosen: dict[str, str]) -> list[dict[str, Any]]:
-    """What the browser shows of each chosen case (JSON values): picture, layers, grades, scores, reports per model."""
+    """Return what the browser shows of each chosen case (JSON values): picture, layers, grades, scores, reports per
+    model.
+    """
     by_model = {
         (task, backbone): {
             row["slice_key"]: row for row in data.of_model(task, backbone, data.first_loss(backbone, task))
@@ -116,7 +119,7 @@ def _of_model(
 
 
 def _attention(prediction: dict[str, Any]) -> str:
-    """Empty where there is none, as for a U-Net."""
+    """Return empty where there is none, as for a U-Net."""
     if prediction["attention"] is None:
         return ""
     shape = prediction["grid_rows"], prediction["grid_columns"]
@@ -131,7 +134,7 @@ def _jpeg(picture: NDArray[np.uint8]) -> str:
 
 
 def _layer(mask: NDArray[np.bool_], colour: str, opacity: float) -> str:
-    """A mask as a transparent PNG in one colour."""
+    """Return a mask as a transparent PNG in one colour."""
     red, green, blue = (round(255 * part) for part in to_rgb(colour))
     layer = np.zeros((*mask.shape, 4), dtype=np.uint8)
     layer[mask] = (blue, green, red, round(255 * opacity))

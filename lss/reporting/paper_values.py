@@ -24,7 +24,7 @@ class PaperValue(NamedTuple):
 
 @cache
 def paper_values() -> dict[tuple[str, ...], PaperValue]:
-    """(table, backbone, loss, source, metric, stratum) to the paper's value; loss "" where it has none."""
+    """Return the paper's values by (table, backbone, loss, source, metric, stratum); loss "" where it has none."""
     text = files("lss.reporting").joinpath("paper_values.csv").read_text(encoding="utf-8")
     names = ("table", "backbone", "loss", "source", "metric", "stratum")
     return {
@@ -39,7 +39,7 @@ def paper_values() -> dict[tuple[str, ...], PaperValue]:
 
 
 def impossible_in_paper() -> dict[tuple[str, ...], str]:
-    """The paper's IoUs that no set of images can have beside its Dice: key to the reason."""
+    """Return the paper's IoUs that no set of images can have beside its Dice: key to the reason."""
     found = {}
     for key, iou in paper_values().items():
         *place, metric, stratum = key

@@ -20,12 +20,12 @@ _COLUMNS = {
 
 
 def read_course(text: str) -> Course:
-    """The epochs of a training from the text of its epochs.csv."""
+    """Return the epochs of a training from the text of its epochs.csv."""
     return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(text.splitlines())]
 
 
 def plot_tables(courses: dict[tuple[str, str, str], Course]) -> dict[str, str]:
-    """Name of each file to its CSV text: epoch, model, then numbers. Without such a model only the heading.
+    """Return the name of each file to its CSV text: epoch, model, then numbers. Without such a model only the heading.
 
     The PID controller's table holds the models that have one; the others are named after their task.
     """

@@ -51,7 +51,7 @@ class PromptCase:
 
 
 def draw_prompts(cases: list[PromptCase], title: str) -> Figure:
-    """Per case: image with the reference, the own mask, and its changes under every exchange of the prompts."""
+    """Draw per case: image with the reference, the own mask, and its changes under every exchange of the prompts."""
     if not cases:
         figure = Figure(figsize=(7.2, 1.6))
         figure.text(0.5, 0.5, "No network with prompts was trained", ha="center", va="center")
@@ -98,7 +98,7 @@ def _draw_row(axes: NDArray[Any], case: PromptCase) -> None:
 
 
 def _heading(column: str) -> str:
-    """What a column shows, and the words of the first prompt where all prompts speak alike."""
+    """Return what a column shows, and the words of the first prompt where all prompts speak alike."""
     if column == "image":
         return "image and reference"
     if column == "own":
@@ -115,7 +115,7 @@ def _heading(column: str) -> str:
 
 
 def _window(masks: list[Mask]) -> tuple[float, float, float, float]:
-    """Left, right, bottom, top of what is shown of a picture, pixels: a square around the middle of all masks.
+    """Return left, right, bottom, top of what is shown of a picture, pixels: a square around the middle of all masks.
 
     Without a mask around the picture's middle; always within the picture.
     """

@@ -43,7 +43,7 @@ class ReportCase:
 
 
 def draw_reports(cases: list[ReportCase], title: str) -> Figure:
-    """Per case: the image with the predicted mask's outline, generated text, agreement marks, reference text."""
+    """Draw per case: the image with the predicted mask's outline, generated text, agreement marks, reference text."""
     rows = max(-(-len(cases) // _COLUMNS), 1)
     height = _HEIGHT * rows + 2 * _MARGIN
     figure = Figure(figsize=(_WIDTH, height))
@@ -68,7 +68,7 @@ def draw_reports(cases: list[ReportCase], title: str) -> Figure:
 
 
 def _write(axes: Axes, report: dict[str, Any], marks: list[str]) -> None:
-    """Heading, generated text, marks and reference, from the top down; the reference is cut where room ends."""
+    """Draw heading, generated text, marks and reference, from the top down; the reference is cut where room ends."""
     axes.axis("off")
     place = f"Grade {GRADE_LABELS[report['grade']]} by the note, {report['level'] or 'level unknown'}"
     generated = _wrap(f"Generated: {report['report'] or '(empty)'}", _LINES // 2)

@@ -18,8 +18,8 @@ SUPPORT = {
 
 
 def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]:
-    """Grade by text, mask area and head, whether each is the note's; then every disagreement, what is invented, the
-    text's origin.
+    """Return grade by text, mask area and head, whether each is the note's; then every disagreement, what is
+    invented, the text's origin.
 
     Args:
         report: row of the report case table; grades: row of the classification case table of the same image.
@@ -35,7 +35,7 @@ def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]
 
 
 def finding_marks(report: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Every finding that a report states, then those of its reference that it does not.
+    """Return every finding that a report states, then those of its reference that it does not.
 
     Each with a key of SUPPORT and its words; of a contradiction it is added how the texts contradict each other.
 
@@ -61,14 +61,16 @@ def finding_marks(report: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def unsupported(report: dict[str, Any]) -> list[str]:
-    """A sentence on the findings that neither the reference nor the image (its grade, its mask) supports, if any."""
+    """Return a sentence on the findings that neither the reference nor the image (its grade, its mask) supports, if
+    any.
+    """
     if not report["unsupported"]:
         return []
     return [f"Neither the reference nor the image supports: {', '.join(report['unsupported'])}."]
 
 
 def origin(report: dict[str, Any]) -> str:
-    """How a report came about, as a sentence; "" where it stands as it was first written."""
+    """Say how a report came about, as a sentence; "" where it stands as it was first written."""
     if report["origin"] == "regenerated":
         return f"Written anew, attempt {report['attempts']}: the first text contradicted its mask or image."
     if report["origin"] == "template":

@@ -14,7 +14,7 @@ from lss.reporting.tables import build_tables, table_records
 
 
 def results_text(statistics: dict[str, Any], ablation: dict[str, Any], manifests: list[dict[str, Any]]) -> str:
-    """The page: the result in a sentence, what was run on what, caveats, and the main rows of the main tables.
+    """Return the page: the result in a sentence, what was run on what, caveats, and the main rows of the main tables.
 
     Args:
         statistics: of the evaluate stage.

@@ -8,7 +8,7 @@ from lss.domain.grades import GRADES
 
 
 def typical_cases(rows: list[dict[str, Any]], score: str, per_grade: int) -> list[dict[str, Any]]:
-    """Of each grade the cases nearest to the grade's median score, from distinct patients where possible.
+    """Return of each grade the cases nearest to the grade's median score, from distinct patients where possible.
 
     Neither the best nor the worst, so that a figure does not flatter. Ties go by slice_key.
 

@@ -57,7 +57,7 @@ _RC: Any = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look, without a display, for the figures drawn inside."""
+    """Yield the look, without a display, for the figures drawn inside."""
     matplotlib.use("Agg")
     with matplotlib.rc_context(_RC):
         yield
@@ -96,7 +96,7 @@ def save(figure: Figure, stem: Path, dpi: int, dark: bool = False) -> list[Path]
 
 
 def darken(figure: Figure) -> None:
-    """Black on white to light on dark: neutral lines and letters are turned round, colours and pictures stay.
+    """Turn black on white into light on dark: neutral lines and letters are inverted, colours and pictures stay.
 
     What is written upon a picture stays too.
     """
@@ -114,7 +114,7 @@ def darken(figure: Figure) -> None:
 
 
 def _turned(colour: Any) -> Any:
-    """A neutral colour by its opposite between the dark page's ink and paper; others as they are."""
+    """Return a neutral colour by its opposite between the dark page's ink and paper; others as they are."""
     red, green, blue, opacity = to_rgba(colour)
     if not red == green == blue:
         return colour

@@ -87,7 +87,7 @@ def grid_of(table: Table, digits: int) -> Grid:
 
 
 def _row_fields(table: Table) -> tuple[str, ...]:
-    """The fields that name a line; the loss behind others only where it tells lines apart."""
+    """Return the fields that name a line; the loss behind others only where it tells lines apart."""
     without = tuple(name for name in table.row_fields if name != "loss" or name == table.row_fields[0])
     places = {tuple(row[name] for name in (*without, table.column_field)) for row in table.rows if table.column_field}
     return without if len(places) == len(table.rows) else table.row_fields
@@ -111,7 +111,9 @@ def _grid_of_tests(table: Table, labels: list[Cell], digits: int) -> Grid:
 
 
 def _count(line: dict[str, dict[str, Any]], columns: list[str]) -> Cell:
-    """Images behind a line and their patients; where they differ between the models, each one's in their order."""
+    """Return images behind a line and their patients; where they differ between the models, each one's
+    in their order.
+    """
     counts = [count_text(line[column]) for column in columns if column in line]
     same = len(set(counts)) == 1
     first = next(line[column]["n"] for column in columns if column in line)
@@ -119,12 +121,12 @@ def _count(line: dict[str, dict[str, Any]], columns: list[str]) -> Cell:
 
 
 def count_text(row: dict[str, Any]) -> str:
-    """Images and their patients: "108 (9)"; of what has no patients n alone."""
+    """Return images and their patients: "108 (9)"; of what has no patients n alone."""
     return str(row["n"]) if row["patients"] is None else f"{row['n']} ({row['patients']})"
 
 
 def _value(row: dict[str, Any] | None, digits: int) -> Cell:
-    """Empty where the model has no such row."""
+    """Return empty where the model has no such row."""
     return (
         Cell("") if row is None else value_cell(row["estimate"], row["ci_low"], row["ci_high"], digits, row["interval"])
     )
@@ -144,18 +146,18 @@ def value_cell(
 
 
 def wins_cell(test: dict[str, Any]) -> Cell:
-    """In how many cases the first, the second, neither was better."""
+    """Return in how many cases the first, the second, neither was better."""
     first, second = test["first_better"], test["second_better"]
     return Cell(f"{first} / {second} / {test['ties']}", kind="text", sort=first - second)
 
 
 def p_cells(test: dict[str, Any]) -> list[Cell]:
-    """The four p-values under `P_HEADINGS`."""
+    """Return the four p-values under `P_HEADINGS`."""
     return [Cell(format_p(test[name]), sort=test[name]) for name in ("p", "p_holm", "p_patients", "p_patients_holm")]
 
 
 def _paper(row: dict[str, Any] | None) -> Cell:
-    """The paper's value as it printed it."""
+    """Return the paper's value as it printed it."""
     if row is None or row["paper_value"] is None:
         return Cell("", kind="paper")
     interval = ""
@@ -165,12 +167,12 @@ def _paper(row: dict[str, Any] | None) -> Cell:
 
 
 def format_p(p: float) -> str:
-    """A p-value in print: three decimals, or two significant digits where they would be zero."""
+    """Return a p-value in print: three decimals, or two significant digits where they would be zero."""
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
 
 
 def remarks(table: Table) -> list[str]:
-    """Notes of single cells as sentences, and of intervals that many of the bootstrap's draws say nothing of."""
+    """Return notes of single cells as sentences, and of intervals that many of the bootstrap's draws say nothing of."""
     if not table.column_field:
         return []
     notes = [f"{row['model']}, {row['metric']}, {row['stratum']}: {row['note']}." for row in table.rows if row["note"]]
@@ -178,7 +180,7 @@ def remarks(table: Table) -> list[str]:
 
 
 def _undefined(table: Table) -> list[str]:
-    """One sentence per stratum in which more than `UNDEFINED` of the draws hold no such case."""
+    """Return one sentence per stratum in which more than `UNDEFINED` of the draws hold no such case."""
     found: dict[str, tuple[float, dict[str, None]]] = {}
     for row in table.rows:
         if row["estimate"] is not None and (row["undefined_draws"] or 0) > UNDEFINED:

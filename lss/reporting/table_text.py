@@ -23,7 +23,7 @@ _SPECIAL = {
 
 
 def to_csv(table: Table) -> str:
-    """Long rows, full precision, an empty field where there is no value."""
+    """Return long rows, full precision, an empty field where there is no value."""
     text = io.StringIO()
     writer = csv.DictWriter(text, table.columns, lineterminator="\n")
     writer.writeheader()
@@ -32,7 +32,7 @@ def to_csv(table: Table) -> str:
 
 
 def to_markdown(table: Table, digits: int, caveats: list[str]) -> str:
-    """The grid, then notes and caveats."""
+    """Return the grid, then notes and caveats."""
     grid = grid_of(table, digits)
     body = [[_plain(cell) for cell in line] for line in grid.lines]
     text = tabulate(body, [_plain(cell, ", ") for cell in grid.headings], tablefmt="pipe", disable_numparse=True)
@@ -49,7 +49,7 @@ def _plain(cell: Cell, between: str = " ") -> str:
 
 
 def to_latex(table: Table, digits: int, caveats: list[str]) -> str:
-    """A `longtable` for A4 paper, a group of lines under each first label, then notes and caveats.
+    """Return a `longtable` for A4 paper, a group of lines under each first label, then notes and caveats.
 
     It needs the packages array, booktabs, longtable and textcomp, all of them in every TeX distribution; letters that
     pdfTeX does not know (in a cohort's own caveat) need LuaTeX or XeTeX.
@@ -87,13 +87,15 @@ def to_latex(table: Table, digits: int, caveats: list[str]) -> str:
 
 
 def _characters(grid: Grid) -> int:
-    """Of the longest line that the columns but the first make."""
+    """Return the length of the longest line that the columns but the first make."""
     columns = zip(grid.headings[1:], *(line[1:] for line in grid.lines), strict=True)
     return sum(2 + max(len(_plain(cell)) for cell in column) for column in columns)
 
 
 def _columns(grid: Grid) -> str:
-    """LaTeX's letters of the columns but the first: labels to the left, long ones in lines, numbers to the right."""
+    """Return LaTeX's letters of the columns but the first: labels to the left, long ones in lines, numbers to the
+    right.
+    """
     letters = []
     for place, heading in enumerate(grid.headings[1:], start=1):
         longest = max((len(line[place].text) for line in grid.lines), default=0)
@@ -120,5 +122,5 @@ def _latex(cell: Cell, stacked: bool) -> str:
 
 
 def escape(text: str) -> str:
-    """A text as LaTeX prints it, every special character of it."""
+    """Return a text as LaTeX prints it, every special character of it."""
     return re.sub(r"[\\&%_#$\{\}~^<>|\"–—†β≤≥\u00a0]", lambda found: _SPECIAL[found[0]], text)

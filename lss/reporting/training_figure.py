@@ -21,7 +21,7 @@ VALIDATION = {
 
 
 def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
-    """Columns: training loss, validation score, beta, share of false negatives; rows: task and loss.
+    """Draw columns: training loss, validation score, beta, share of false negatives; rows: task and loss.
 
     Args:
         courses: (backbone, task, loss) to its epochs.
