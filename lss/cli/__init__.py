@@ -60,8 +60,8 @@ def main() -> None:
         print(f"lss: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except Exception as error:
-        if (said := explain(error)) is None:
+        if (message := explain(error)) is None:
             raise
         where = getattr(error, "filename", None)
-        print(f"lss: {f'{where}: ' if where else ''}{said}", file=sys.stderr)
+        print(f"lss: {f'{where}: ' if where else ''}{message}", file=sys.stderr)
         raise SystemExit(2) from None

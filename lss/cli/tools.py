@@ -128,12 +128,12 @@ def check(
 
     params = load_params()
     sheet = ContactSheet()
-    found = check_cohort(params, folder, see=sheet.add)
-    print_checked(found, params.cohort)
-    write_csv(f"{output}.csv", [problem.row() for problem in found.problems], COLUMNS, mode=OWNER_ONLY)
-    write_text(f"{output}.html", sheet.html(found, summary(found)), mode=OWNER_ONLY)
+    checked = check_cohort(params, folder, see=sheet.add)
+    print_checked(checked, params.cohort)
+    write_csv(f"{output}.csv", [problem.row() for problem in checked.problems], COLUMNS, mode=OWNER_ONLY)
+    write_text(f"{output}.html", sheet.html(checked, summary(checked)), mode=OWNER_ONLY)
     typer.echo(f"{output}.csv names every file, {output}.html shows the slices. Keep both from others.")
-    if not found.is_clean:
+    if not checked.is_clean:
         raise typer.Exit(1)
 
 

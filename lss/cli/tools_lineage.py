@@ -27,19 +27,19 @@ def verify() -> None:
     """
     from lss.lineage.verify import verify as walk
 
-    found = walk(load_params())
-    for note in found.notes:
+    result = walk(load_params())
+    for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
-    if not found.breaks:
+    if not result.breaks:
         typer.echo(
-            f"complete: {found.files} files, {found.raw} of them raw, by {found.records} manifests; every result goes "
-            "back to the raw files."
+            f"complete: {result.files} files, {result.raw} of them raw, by {result.records} manifests; every result "
+            "goes back to the raw files."
         )
         return
-    typer.echo(f"{found.breaks[0]}")
-    if len(found.breaks) > 1:
-        places = "\n".join(f"  {later.file}: {later.what} ({later.stated_by})" for later in found.breaks[1:11])
-        typer.echo(f"{len(found.breaks) - 1} more, nearest to the raw files first\n{places}")
+    typer.echo(f"{result.breaks[0]}")
+    if len(result.breaks) > 1:
+        places = "\n".join(f"  {later.file}: {later.what} ({later.stated_by})" for later in result.breaks[1:11])
+        typer.echo(f"{len(result.breaks) - 1} more, nearest to the raw files first\n{places}")
     raise typer.Exit(1)
 
 

@@ -134,15 +134,15 @@ def compare(cases: Cases, bootstrap: CrossedBootstrap, references: dict[System, 
         Strata: all, and for overlaps non_empty (the reference mask has pixels). What is undefined for all cases
         (no truth, no prompts) has no row.
     """
-    found: Rows = []
+    rows_out: Rows = []
     for system in cases.columns:
         for metric, stratum, numerator_RN, denominator_RN in _quotients(cases, system):
             estimate, spread = bootstrap.quotient(numerator_RN, denominator_RN)
-            found.append(_row(system, metric, stratum, estimate, spread))
+            rows_out.append(_row(system, metric, stratum, estimate, spread))
     for system, reference in references.items():
         if system != reference:
-            found += _differences(cases, bootstrap, system, reference)
-    return found
+            rows_out += _differences(cases, bootstrap, system, reference)
+    return rows_out
 
 
 def _quotients(cases: Cases, system: System) -> Iterator[tuple[str, str, Floats, Floats]]:
@@ -224,10 +224,10 @@ def courses(epochs: Rows, columns: tuple[str, ...] = ("beta", "fp", "fn")) -> Ro
             **system._asdict(),
             "column": column,
             "epoch": epoch,
-            "mean": rounded(float(np.mean(found))),
-            "low": rounded(min(found)),
-            "high": rounded(max(found)),
-            "repeats": len(found),
+            "mean": rounded(float(np.mean(observed))),
+            "low": rounded(min(observed)),
+            "high": rounded(max(observed)),
+            "repeats": len(observed),
         }
-        for (system, column, epoch), found in values.items()
+        for (system, column, epoch), observed in values.items()
     ]

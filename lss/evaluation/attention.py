@@ -70,5 +70,5 @@ def _estimate(
         inside_D, canal_D = (weights_DP @ sums_P2).T
         return divide(inside_D, canal_D)
 
-    found = bootstrap.means({"attention_inside": inside_N, "canal_share": canal_N}, among)
-    return found | {"attention_ratio": bootstrap.estimate(quotient, among)}
+    estimates = bootstrap.means({"attention_inside": inside_N, "canal_share": canal_N}, among)
+    return estimates | {"attention_ratio": bootstrap.estimate(quotient, among)}

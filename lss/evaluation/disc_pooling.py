@@ -28,11 +28,11 @@ def discs_of(cases: TestCases) -> Discs:
     """Return slices by patient and disc level, in the order of their first ones; a slice of unknown
     level is in none.
     """
-    found: dict[tuple[str, str], list[int]] = {}
+    members: dict[tuple[str, str], list[int]] = {}
     for place, (patient, level) in enumerate(zip(cases.patients, cases.levels, strict=True)):
         if level is not None:
-            found.setdefault((patient, level), []).append(place)
-    return list(found.values())
+            members.setdefault((patient, level), []).append(place)
+    return list(members.values())
 
 
 @dataclass(frozen=True)

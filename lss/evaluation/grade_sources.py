@@ -49,10 +49,10 @@ def area_thresholds(
     for entry in manifests:
         if entry["stage"] == "train" and "area_thresholds" in entry["facts"]:
             facts = entry["facts"]["area_thresholds"]
-            found = AreaThresholds(
+            settled = AreaThresholds(
                 Thresholds(*facts["calibrated"]), facts["used"], facts["fitted_on"], facts["unreached"]
             )
-            stated.setdefault(entry["facts"]["backbone"], found)
+            stated.setdefault(entry["facts"]["backbone"], settled)
     return {backbone: stated.get(backbone, fallback) for backbone in backbones}
 
 
@@ -61,30 +61,30 @@ def _first(tables: dict[Run, Rows], backbone: str, task: str) -> tuple[str, Rows
     return next(((m[2], rows) for m, rows in tables.items() if m[:2] == (backbone, task)), None)
 
 
-def ways_of(
+def all_answers(
     tables: dict[Run, Rows], backbone: str, thresholds: AreaThresholds, prevalence: Prevalence
 ) -> dict[tuple[str, str], Answers]:
     """Return every way a backbone answers: (source, loss of its model) to answers; of several report
     models every text.
     """
-    ways: dict[tuple[str, str], Answers] = {}
+    answers_of: dict[tuple[str, str], Answers] = {}
     if head := _first(tables, backbone, "classification"):
         probabilities = np.array([[row[f"p_{grade}"] for grade in GRADES] for row in head[1]], dtype=np.float64)
-        ways["head", head[0]] = answers_of_head(probabilities, prevalence)
+        answers_of["head", head[0]] = answers_of_head(probabilities, prevalence)
     if mask := _first(tables, backbone, "segmentation"):
         areas = np.array([row["area_percent"] for row in mask[1]], dtype=np.float64)
-        ways["area_paper", mask[0]] = answers_of_area(areas, PAPER_THRESHOLDS)
-        ways["area_calibrated", mask[0]] = answers_of_area(areas, thresholds.calibrated)
+        answers_of["area_paper", mask[0]] = answers_of_area(areas, PAPER_THRESHOLDS)
+        answers_of["area_calibrated", mask[0]] = answers_of_area(areas, thresholds.calibrated)
     for (_, task, loss), rows in ((m, rows) for m, rows in tables.items() if m[0] == backbone):
         if task == "report":
-            ways["text", loss] = answers_of_text([grade_report(row["report"]) for row in rows])
-    return ways
+            answers_of["text", loss] = answers_of_text([grade_report(row["report"]) for row in rows])
+    return answers_of
 
 
 def grade_rows(
     tables: dict[Run, Rows],
     backbone: str,
-    ways: dict[tuple[str, str], Answers],
+    answers_of: dict[tuple[str, str], Answers],
     thresholds: AreaThresholds,
     test: TestCases,
 ) -> Rows:
@@ -92,18 +92,18 @@ def grade_rows(
     head = _first(tables, backbone, "classification")
     mask = _first(tables, backbone, "segmentation")
     first: dict[str, Answers] = {}
-    for (source, _), answers in ways.items():
+    for (source, _), answers in answers_of.items():
         first.setdefault(source, answers)
     rows = []
     for index in range(len(test)):
-        said = {source: answers.grades[index] for source, answers in first.items()}
-        said["area_own"] = said[f"area_{thresholds.used}"]
-        spoken = [said[source] for source in ("head", "area_own", "text") if source in said]
+        stated = {source: answers.grades[index] for source, answers in first.items()}
+        stated["area_own"] = stated[f"area_{thresholds.used}"]
+        compared = [stated[source] for source in ("head", "area_own", "text") if source in stated]
         rows.append(
             test.identity(index, backbone, head[0] if head else "")
             | {f"p_{grade}": head[1][index][f"p_{grade}"] if head else None for grade in GRADES}
             | {"area_percent": mask[1][index]["area_percent"] if mask else None}
-            | {name: said.get(name) for name in ("head", "area_paper", "area_calibrated", "area_own", "text")}
-            | {"agree": len(set(spoken)) == 1}
+            | {name: stated.get(name) for name in ("head", "area_paper", "area_calibrated", "area_own", "text")}
+            | {"agree": len(set(compared)) == 1}
         )
     return rows

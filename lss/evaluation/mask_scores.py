@@ -74,24 +74,24 @@ def evaluate_masks(
     strata = {"all": np.ones(len(rows), dtype=bool), "non_empty": filled, "named": np.array(named)}
     strata |= {grade: np.array([row["grade"] == grade for row in rows]) for grade in GRADES}
     strata |= {level: np.array([row["level"] == level for row in rows]) for level in LEVELS}
-    found: list[Measure] = []
+    collected: list[Measure] = []
     for stratum, among in strata.items():
         if stratum in LEVELS and not among.any():
             continue
         estimates = bootstrap.means(columns, among)
         if among.any():
             check_overlap(f"{where}/{stratum}", estimates["dice"].value, estimates["iou"].value)
-        found += measures(key, stratum, estimates)
+        collected += measures(key, stratum, estimates)
     drawn = np.array([float(row["empty"] == "reference") for row in rows])  # where the reference is empty
-    found += measures(key, "empty", bootstrap.means({"false_masks": drawn}, ~filled))
+    collected += measures(key, "empty", bootstrap.means({"false_masks": drawn}, ~filled))
     balanced = _balanced(columns, np.array([GRADES.index(row["grade"]) for row in rows]), bootstrap)
     if not np.isnan(balanced["dice"].value):
         check_overlap(f"{where}/balanced", balanced["dice"].value, balanced["iou"].value)
-    found += measures(key, "balanced", balanced)
-    found += measures(key, "pooled", _pooled(rows, bootstrap))
+    collected += measures(key, "balanced", balanced)
+    collected += measures(key, "pooled", _pooled(rows, bootstrap))
     empty = {kind: sum(row["empty"] == kind for row in rows) for kind in ("none", "both", "prediction", "reference")}
     check_counts(f"{where}/empty masks", empty, len(rows))
-    return found, empty
+    return collected, empty
 
 
 def _balanced(columns: dict[str, Any], grade_N: NDArray[np.intp], bootstrap: PatientBootstrap) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def measure_exchange(
         [[(mask ^ other).sum(), (mask | other).sum()] for mask, other in zip(own, exchanged, strict=True)],
         dtype=np.float64,
     )
-    found: list[Measure] = []
+    collected: list[Measure] = []
     for stratum in (*GRADES, "all"):
         among = np.array([stratum in (grade, "all") for grade in grades])
         if not among.any():
@@ -53,8 +53,8 @@ def measure_exchange(
             return divide(changed_D, either_D)
 
         estimates: dict[str, Any] = bootstrap.means({"dice_change": dice, "area_change": area}, among)
-        found += measures(key, stratum, estimates | {"pixels_changed": bootstrap.estimate(share, among)})
-    return found
+        collected += measures(key, stratum, estimates | {"pixels_changed": bootstrap.estimate(share, among)})
+    return collected
 
 
 def _dice(mask: NDArray[np.bool_], reference: NDArray[np.bool_]) -> float:

@@ -38,12 +38,12 @@ def findings_by_structure(
     """Return precision, recall, F1 and invented statements per report of each structure that occurs;
     it is the stratum.
     """
-    found: list[Measure] = []
+    collected: list[Measure] = []
     for structure, counts_N3 in counts_by_structure(reports, references, levels).items():
         sums_P3 = bootstrap.per_patient(counts_N3)
         ratios = bootstrap.estimates(lambda weights_DP, sums_P3=sums_P3: _ratios(weights_DP @ sums_P3, f1=True))  # type: ignore[misc]
-        found += measures(key, structure, ratios | bootstrap.means({"invented": counts_N3[:, 1]}))
-    return found
+        collected += measures(key, structure, ratios | bootstrap.means({"invented": counts_N3[:, 1]}))
+    return collected
 
 
 def finding_columns(row: dict[str, Any], reference: str) -> dict[str, Any]:
@@ -70,11 +70,11 @@ def _counts(scores: dict[str, Floats]) -> Floats:
 
 def _ratios(counts_D3: Floats, f1: bool = False) -> dict[str, Floats]:
     agreed, invented, missed = counts_D3.T
-    found = {
+    ratios = {
         "finding_precision": divide(agreed, agreed + invented),
         "finding_recall": divide(agreed, agreed + missed),
     }
-    return found | ({"finding_f1": divide(2 * agreed, 2 * agreed + invented + missed)} if f1 else {})
+    return ratios | ({"finding_f1": divide(2 * agreed, 2 * agreed + invented + missed)} if f1 else {})
 
 
 def finding_name(structure: str, level: str | None) -> str:

@@ -94,15 +94,15 @@ def evaluate_reports(
             resampled[System(f"above_{other.source}", backbone, loss)] = {
                 metric: own[metric].minus(of_other) for metric, of_other in resampled[other].items()
             }
-    found = [
+    collected = [
         measure(_key(system), metric, "all", bootstrap.estimate_of(of_metric))
         for system, of_system in resampled.items()
         for metric, of_metric in of_system.items()
     ]
     for system, (reports, of) in jobs.items():
         if system.source not in CONTROLS:
-            found += findings_by_structure(_key(system), reports, of, cases.levels, bootstrap)
-    return found, {name: scores[System(GENERATED, *name)] for name in systems.generated}, _caveats(scores)
+            collected += findings_by_structure(_key(system), reports, of, cases.levels, bootstrap)
+    return collected, {name: scores[System(GENERATED, *name)] for name in systems.generated}, _caveats(scores)
 
 
 def _compared_with(backbone: str, loss: str, systems: Systems) -> list[System]:
@@ -113,9 +113,9 @@ def _compared_with(backbone: str, loss: str, systems: Systems) -> list[System]:
 
 def _resampled(score: LanguageScores, bootstrap: PatientBootstrap, left_out: tuple[str, ...]) -> dict[str, Resampled]:
     """Return all text metrics of one system but those left out."""
-    found = bootstrap.resampled(lambda weights_DP: score.resample(weights_DP, bootstrap.patient_of_case))
+    resampled = bootstrap.resampled(lambda weights_DP: score.resample(weights_DP, bootstrap.patient_of_case))
     # the scorers' own values: METEOR's program and BLEU's corpus value round in the last digits
-    return {name: of._replace(whole=score.corpus[name]) for name, of in found.items() if name not in left_out}
+    return {name: of._replace(whole=score.corpus[name]) for name, of in resampled.items() if name not in left_out}
 
 
 def _parts(reports: list[str]) -> list[str]:

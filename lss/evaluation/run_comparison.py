@@ -36,15 +36,15 @@ _CASES_OF_TASK = 6
 
 def settings_of(manifests: list[dict[str, Any]]) -> dict[str, Any]:
     """Return seed and settings of a run from its manifests, whatever params.yaml says now."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for entry in manifests:
         if entry["stage"] in SETTINGS_OF:
-            found.setdefault("seed", entry["seed"])
+            settings.setdefault("seed", entry["seed"])
             params = entry["params"]
             section = dict(params.get(entry["stage"], params))  # ingest lists two sections
             section.pop("compare_with", None)
-            found[entry["stage"]] = _joined(found.get(entry["stage"], {}), section)
-    return found
+            settings[entry["stage"]] = _joined(settings.get(entry["stage"], {}), section)
+    return settings
 
 
 def _joined(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -66,10 +66,10 @@ def changed_settings(here: dict[str, Any], there: dict[str, Any]) -> list[dict[s
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for name, value in settings.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": str(value)}
-    return found
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": str(value)}
+    return flat
 
 
 def compare_runs(
@@ -105,11 +105,11 @@ def compare_runs(
 
 def _by_model(rows: Rows) -> dict[Model, Rows]:
     """Return rows of each model, in their order; of masks, of each model and reference."""
-    found: dict[Model, Rows] = {}
+    by_model: dict[Model, Rows] = {}
     for row in rows:
         reference = (row["reference"],) if "tp" in row else ()
-        found.setdefault((row["backbone"], row["loss"], *reference), []).append(row)
-    return found
+        by_model.setdefault((row["backbone"], row["loss"], *reference), []).append(row)
+    return by_model
 
 
 def _aligned(ours: Rows, others: Rows, name: str) -> Rows:
@@ -141,19 +141,19 @@ def _reference(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def _columns(task: str, pairs: dict[Model, tuple[Rows, Rows]]) -> dict[str, dict[Model, list[np.ndarray]]]:
     """Return metric to model to its column here and there."""
-    found: dict[str, dict[Model, list[np.ndarray]]] = {}
+    columns: dict[str, dict[Model, list[np.ndarray]]] = {}
     for model, runs in pairs.items():
         if task == "classification":
             for source in _SOURCES:
                 if all(any(row[source] is not None for row in rows) for rows in runs):
                     right = [np.array([row[source] == row["grade"] for row in rows]) for rows in runs]
-                    found.setdefault(f"grades by {source}", {})[model] = right
+                    columns.setdefault(f"grades by {source}", {})[model] = right
         else:
             for metric in _SCORES[task]:
                 scores = [np.array([row[metric] for row in rows], dtype=np.float64) for rows in runs]
                 against = f" against {model[2]}" if task == "segmentation" else ""
-                found.setdefault(metric + against, {})[model] = scores
-    return found
+                columns.setdefault(metric + against, {})[model] = scores
+    return columns
 
 
 def _compare(task: str, metric: str, columns: dict[Model, list[np.ndarray]], bootstrap: PatientBootstrap) -> Rows:

@@ -47,43 +47,43 @@ def summarise(measures: list[Measure]) -> dict[str, Any]:
 
 def caveats(about: dict[str, Any]) -> list[str]:
     """Return what a reader has to know before believing a number."""
-    found = [RESEARCH_ONLY]
+    texts = [RESEARCH_ONLY]
     if about["cohort_caveat"]:
-        found.append(about["cohort_caveat"])
+        texts.append(about["cohort_caveat"])
     if about["phantom"]:
-        found.append(
+        texts.append(
             "The cohort is the phantom: images and notes made by a program. The numbers show that the chain works; "
             "they say nothing about patients, and are not comparable with the paper's."
         )
     tiny = sorted(backbone for backbone, source in about["weights"].items() if source == "tiny")
     if tiny:
-        found.append(
+        texts.append(
             f"The backbones {', '.join(tiny)} are tiny and started from random weights: the classes are those of the "
             "published models, the knowledge is not."
         )
     if about["leak"]:
-        found.append(
+        texts.append(
             f"Leak: {', '.join(about['leak'])} were given the prompt of the true grade (train.prompt: oracle), which "
             "hands them the answer."
         )
     if about["patients"] < _ENOUGH_PATIENTS:
-        found.append(_few_patients(about["patients"]))
-    found.append(
+        texts.append(_few_patients(about["patients"]))
+    texts.append(
         "Reference masks are pseudo-masks made by rules, not by experts; reference grades are read from notes."
     )
     substitutes = [name for name, of in about["thresholds_percent"]["fitted_on"].items() if of.startswith("pseudo")]
     if substitutes:
-        found.append(
+        texts.append(
             f"Area thresholds of {', '.join(substitutes)} were fitted on the validation part's pseudo-masks, since no "
             "report model states its own."
         )
     for name, grades in about["thresholds_percent"]["unreached"].items():
         if grades:
-            found.append(
+            texts.append(
                 f"Calibrated area thresholds of {name} leave out {' and '.join(GRADE_LABELS[g] for g in grades)}: none "
                 "of the images they were fitted on has an area that stands for it."
             )
-    return found
+    return texts
 
 
 def _few_patients(patients: int) -> str:

@@ -61,7 +61,7 @@ CANAL_WIDTH_MM = 23
 
 
 @dataclass(frozen=True)
-class FoundDisc:
+class DetectedDisc:
     """A disc on the image of 1 mm pixels.
 
     `row` and `column` of its middle, `tilt` in degrees, positive where the back edge is higher, `strength` of the
@@ -76,7 +76,7 @@ class FoundDisc:
     dark_mm2: float = 0.0
 
 
-def find_discs(image: Image) -> list[FoundDisc]:
+def find_discs(image: Image) -> list[DetectedDisc]:
     """Return discs of the lumbar spine and the sacrum, from above downwards; [] where no chain of three is found.
 
     Args:
@@ -84,7 +84,7 @@ def find_discs(image: Image) -> list[FoundDisc]:
     """
     smooth = _smooth(image)
     chain = best_chain(_candidates(smooth))
-    refined: list[FoundDisc] = []
+    refined: list[DetectedDisc] = []
     for disc in chain:
         better = _refined(smooth, disc)
         fits = not refined or _cost(refined[-1], better) is not None
@@ -99,7 +99,7 @@ def _smooth(image: Image) -> Image:
     return blurred / (cv2.GaussianBlur(blurred, (0, 0), SHADING_MM) + 0.05 * bright)
 
 
-def _candidates(image: Image) -> list[FoundDisc]:
+def _candidates(image: Image) -> list[DetectedDisc]:
     """Return local maxima of the filters' answers, the strongest first."""
     answers = np.stack([_answer(image, tilt) for tilt in TILTS_DEG])
     best = answers.max(axis=0)
@@ -108,7 +108,7 @@ def _candidates(image: Image) -> list[FoundDisc]:
     rows, columns = np.nonzero(peaks)
     order = np.argsort(-best[rows, columns], kind="stable")[:CANDIDATES]
     return [
-        FoundDisc(float(rows[i]), float(columns[i]), float(TILTS_DEG[which[rows[i], columns[i]]]),
+        DetectedDisc(float(rows[i]), float(columns[i]), float(TILTS_DEG[which[rows[i], columns[i]]]),
                   float(best[rows[i], columns[i]]))
         for i in order
     ]  # fmt: skip
@@ -142,9 +142,9 @@ def _moved(image: Image, down: int, right: int) -> Image:
     return cv2.warpAffine(image, shift, image.shape[::-1], flags=cv2.INTER_NEAREST)
 
 
-def _credible(discs: list[FoundDisc]) -> list[FoundDisc]:
+def _credible(discs: list[DetectedDisc]) -> list[DetectedDisc]:
     """Return the longest run of discs of which each is still a neighbour of the next, and none leans forward again."""
-    runs: list[list[FoundDisc]] = [[]]
+    runs: list[list[DetectedDisc]] = [[]]
     for disc in discs:
         run = runs[-1]
         if run and (_cost(run[-1], disc) is None or disc.tilt < max(d.tilt for d in run) - MAX_BACKWARD_DEG):
@@ -154,13 +154,13 @@ def _credible(discs: list[FoundDisc]) -> list[FoundDisc]:
     return longest if len(longest) >= 3 else []
 
 
-def _refined(image: Image, found: FoundDisc) -> FoundDisc:
+def _refined(image: Image, detected: DetectedDisc) -> DetectedDisc:
     """Return the disc put in front of the canal, and moved and turned to the line through its darkness, in three
     rounds.
 
     The line is that of least squares, weighed by darkness. A turn of more than `MAX_CORRECTION_DEG` is not believed.
     """
-    disc = found
+    disc = detected
     for _ in range(3):
         disc = _moved_along(disc, _canal_wall(_patch(image, disc)) - WALL_MM, 0.0)
         opened, body = _opened_patch(image, disc)
@@ -170,14 +170,14 @@ def _refined(image: Image, found: FoundDisc) -> FoundDisc:
         down, along = np.mgrid[-9:10, -15:15].astype(np.float64)
         middle, slope = _weighed_line(along, down, dark)
         tilt = disc.tilt - float(np.degrees(np.arctan(slope)))
-        tilt = float(np.clip(tilt, found.tilt - MAX_CORRECTION_DEG, found.tilt + MAX_CORRECTION_DEG))
+        tilt = float(np.clip(tilt, detected.tilt - MAX_CORRECTION_DEG, detected.tilt + MAX_CORRECTION_DEG))
         disc = replace(_moved_along(disc, 0.0, float(np.clip(middle, -4, 4))), tilt=tilt)
     opened, body = _opened_patch(image, disc)
     window = opened[_ACROSS - 7 : _ACROSS + 8, _ALONG - 17 : _ALONG + 17]
     return replace(disc, dark_mm2=float(np.clip(1 - window / (0.85 * body), 0, 1).sum()))
 
 
-def _moved_along(disc: FoundDisc, along: float, across: float) -> FoundDisc:
+def _moved_along(disc: DetectedDisc, along: float, across: float) -> DetectedDisc:
     """Return the disc moved by so many mm along its plane to the back, and across it downwards."""
     cos, sin = np.cos(np.radians(disc.tilt)), np.sin(np.radians(disc.tilt))
     row, column = disc.row - along * sin + across * cos, disc.column + along * cos + across * sin
@@ -194,7 +194,7 @@ def _canal_wall(patch: Image) -> float:
     return float(first + int(np.argmax(rise)) - _ALONG)
 
 
-def _opened_patch(image: Image, disc: FoundDisc) -> tuple[Image, float]:
+def _opened_patch(image: Image, disc: DetectedDisc) -> tuple[Image, float]:
     """Return the patch about a disc without its nucleus, and the mean grey level of the bodies above and below."""
     patch = _patch(image, disc)
     opened = cv2.morphologyEx(patch, cv2.MORPH_OPEN, np.ones((OPENING_MM, 1), np.uint8))
@@ -215,7 +215,7 @@ _ACROSS, _ALONG = 30, 30
 """Rows of a patch above and below a disc's middle; columns in front of it and behind it."""
 
 
-def _patch(image: Image, disc: FoundDisc) -> Image:
+def _patch(image: Image, disc: DetectedDisc) -> Image:
     """Return the image about a disc turned level, (61, 61) of 1 mm: the disc's middle in its middle."""
     cos, sin = float(np.cos(np.radians(disc.tilt))), float(np.sin(np.radians(disc.tilt)))
     down, along = np.mgrid[-_ACROSS : _ACROSS + 1, -_ALONG : _ALONG + 1]
@@ -224,7 +224,7 @@ def _patch(image: Image, disc: FoundDisc) -> Image:
     return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def best_chain(candidates: list[FoundDisc]) -> list[FoundDisc]:
+def best_chain(candidates: list[DetectedDisc]) -> list[DetectedDisc]:
     """Return the chain of greatest sum of strengths, bends and odd distances taken off; from above downwards."""
     order = sorted(candidates, key=lambda disc: (disc.row, disc.column))
     total = [disc.strength for disc in order]
@@ -245,7 +245,7 @@ def best_chain(candidates: list[FoundDisc]) -> list[FoundDisc]:
     return chain if len(chain) >= 3 else []
 
 
-def _cost(above: FoundDisc, below: FoundDisc) -> float | None:
+def _cost(above: DetectedDisc, below: DetectedDisc) -> float | None:
     """Return what two neighbours cost in the chain, in units of strength; None where they cannot be neighbours."""
     down, right = below.row - above.row, below.column - above.column
     distance = float(np.hypot(down, right))
@@ -258,6 +258,6 @@ def _cost(above: FoundDisc, below: FoundDisc) -> float | None:
     return 3.75 * float(np.log(distance / USUAL_DISTANCE_MM) ** 2) + 0.06 * (turn / 20) ** 2 + 0.1 * (bend / 20) ** 2
 
 
-def spacings(discs: list[FoundDisc]) -> list[float]:
+def spacings(discs: list[DetectedDisc]) -> list[float]:
     """Return distances between neighbouring discs, mm."""
     return [float(np.hypot(b.row - a.row, b.column - a.column)) for a, b in pairwise(discs)]

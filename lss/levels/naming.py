@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lss.domain.grades import LEVELS
-from lss.levels.discs import FoundDisc, spacings
+from lss.levels.discs import DetectedDisc, spacings
 
 RUDIMENT, RUDIMENT_TO_NEXT = 0.52, 0.58
 """Share of the usual darkness, and of that of the disc above, below which a disc is a rudiment of the sacrum."""
@@ -41,12 +41,12 @@ MAX_UNEVEN = 1.45
 class NamedDiscs:
     """The discs from above downwards, the level of each (None above T12-L1 and in the sacrum), and the doubts."""
 
-    discs: list[FoundDisc]
+    discs: list[DetectedDisc]
     levels: list[str | None]
     doubts: list[str]
 
 
-def name_discs(discs: list[FoundDisc], rows: int) -> NamedDiscs:
+def name_discs(discs: list[DetectedDisc], rows: int) -> NamedDiscs:
     """Return the name a chain of discs on an image of so many rows of 1 mm.
 
     Returns no levels, and says so, where no disc can be the last above the sacrum.
@@ -61,7 +61,7 @@ def name_discs(discs: list[FoundDisc], rows: int) -> NamedDiscs:
     return NamedDiscs(discs, levels, _doubts(discs, last, rows))
 
 
-def _last_full(discs: list[FoundDisc]) -> int:
+def _last_full(discs: list[DetectedDisc]) -> int:
     """Return index of the last disc above the first rudiment; rudiments are looked for below the third disc only."""
     usual = _usual_darkness(discs)
     for index in range(3, len(discs)):
@@ -74,33 +74,33 @@ def _last_full(discs: list[FoundDisc]) -> int:
     return steepest if steepest >= 2 else len(discs) - 1
 
 
-def _usual_darkness(discs: list[FoundDisc]) -> float:
+def _usual_darkness(discs: list[DetectedDisc]) -> float:
     flat = [disc.dark_mm2 for disc in discs if disc.tilt <= MIN_SACRAL_TILT_DEG]
     return float(np.median(flat or [disc.dark_mm2 for disc in discs]))
 
 
-def _doubts(discs: list[FoundDisc], last: int, rows: int) -> list[str]:
+def _doubts(discs: list[DetectedDisc], last: int, rows: int) -> list[str]:
     """Return what makes the count from the sacrum doubtful, in words."""
-    found = []
+    doubts = []
     disc, usual = discs[last], _usual_darkness(discs)
     if last < 2:
-        found.append("fewer than three discs above the sacrum")
+        doubts.append("fewer than three discs above the sacrum")
     if disc.tilt < MIN_SACRAL_TILT_DEG:
-        found.append(
+        doubts.append(
             f"the last full disc is tilted by only {disc.tilt:.0f} degrees: the sacrum may be out of view, "
             "or L5 may have grown together with it"
         )
     elif last + 1 == len(discs) and disc.tilt < SURE_SACRAL_TILT_DEG:
-        found.append(f"no disc of the sacrum is seen below the last one, which is tilted by {disc.tilt:.0f} degrees")
+        doubts.append(f"no disc of the sacrum is seen below the last one, which is tilted by {disc.tilt:.0f} degrees")
     if last >= 1 and discs[last - 1].tilt > MAX_L4_TILT_DEG:
-        found.append(f"two discs are steep ({discs[last - 1].tilt:.0f}, {disc.tilt:.0f} degrees): S1 may be free")
+        doubts.append(f"two discs are steep ({discs[last - 1].tilt:.0f}, {disc.tilt:.0f} degrees): S1 may be free")
     below = discs[last + 1].dark_mm2 / usual if last + 1 < len(discs) else 0.0
     if below >= DOUBTFUL_RUDIMENT:
-        found.append(f"the disc below the last full one has {100 * below:.0f} % of its darkness: S1 may be free")
+        doubts.append(f"the disc below the last full one has {100 * below:.0f} % of its darkness: S1 may be free")
     if rows - disc.row < MIN_BELOW_MM:
-        found.append("the picture ends below the last disc: the sacrum is not in view")
+        doubts.append("the picture ends below the last disc: the sacrum is not in view")
     gaps = spacings(discs[: last + 1])
     middle = float(np.median(gaps)) if gaps else 0.0
     if gaps and (max(gaps) > MAX_UNEVEN * middle or min(gaps) < middle / MAX_UNEVEN):
-        found.append(f"uneven distances between discs ({min(gaps):.0f} to {max(gaps):.0f} mm): one may be missing")
-    return found
+        doubts.append(f"uneven distances between discs ({min(gaps):.0f} to {max(gaps):.0f} mm): one may be missing")
+    return doubts

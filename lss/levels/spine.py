@@ -133,8 +133,8 @@ def _agreed(seen: list[_Seen]) -> Spine:
 def _in_patient(named: NamedDiscs, plane: SlicePlane) -> list[SpineDisc]:
     centres = plane.to_patient([(disc.row, disc.column) for disc in named.discs])
     back_3, feet_3 = np.array(plane.row_direction), np.array(plane.column_direction)
-    found = []
+    discs = []
     for disc, level, centre_3 in zip(named.discs, named.levels, centres, strict=True):
         tilt = np.radians(disc.tilt)
-        found.append(SpineDisc(level, centre_3, -np.cos(tilt) * feet_3 - np.sin(tilt) * back_3))
-    return found
+        discs.append(SpineDisc(level, centre_3, -np.cos(tilt) * feet_3 - np.sin(tilt) * back_3))
+    return discs

@@ -49,8 +49,8 @@ def crossed(measure: Interval, cutoffs: tuple[Cutoff, ...]) -> tuple[Cutoff | No
     def verdict(value: float) -> Cutoff | None:
         return next((cutoff for cutoff in cutoffs if value < cutoff.limit), None)
 
-    found = verdict(measure.value)
-    return found, verdict(measure.low) != found or verdict(measure.high) != found
+    lowest = verdict(measure.value)
+    return lowest, verdict(measure.low) != lowest or verdict(measure.high) != lowest
 
 
 def obliquity(slice_normal_3: NDArray[np.float64], disc_normal_3: NDArray[np.float64]) -> float:

@@ -65,7 +65,7 @@ def find_sac(image: NDArray[np.uint16], region: Roi, spacing_mm: tuple[float, fl
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     closed = cv2.morphologyEx(cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.5), cv2.MORPH_CLOSE, kernel)
     bright = float(np.percentile(image, 99))
-    found = []
+    outlines = []
     for start in STARTS_MM:
         centre = region.centre_row + start / spacing_mm[0], region.centre_column
         outline = None
@@ -76,8 +76,8 @@ def find_sac(image: NDArray[np.uint16], region: Roi, spacing_mm: tuple[float, fl
             rows, columns = np.nonzero(outline.mask)
             centre = float(rows.mean()), float(columns.mean())
         if outline is not None and _credible(outline, centre, region, spacing_mm, bright):
-            found.append(outline)
-    return max(found, key=lambda o: o.level * o.clarity * o.roundness**2, default=None)
+            outlines.append(outline)
+    return max(outlines, key=lambda o: o.level * o.clarity * o.roundness**2, default=None)
 
 
 def _credible(

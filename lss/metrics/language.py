@@ -145,7 +145,7 @@ def _score(candidates: list[str], references: list[str], meteor: MeteorProcess) 
 
     presence = {f"distinct_{order}": text.ngram_presence(candidates, order) for order in (1, 2)}
     presence["distinct_reports"] = _report_presence(candidates)
-    corpus |= {name: found.shape[1] / max(totals.sum(), 1.0) for name, (found, totals) in presence.items()}
+    corpus |= {name: present.shape[1] / max(totals.sum(), 1.0) for name, (present, totals) in presence.items()}
     return LanguageScores(
         per_case=per_case,
         corpus={name: corpus[name] for name in METRICS},

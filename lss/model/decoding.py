@@ -81,9 +81,9 @@ def beam(writer: Writer, context_BRL: Tensor, max_tokens: int, beams: int) -> li
         rows: list[int] = []  # of the cache, for the beams that go on
         still = []
         for search, (first, end) in zip(running, pairwise(ends), strict=True):
-            kept = search.advance(log_NV[first:end], length, writer.end_id)
+            beams_on = search.advance(log_NV[first:end], length, writer.end_id)
             if not search.done:
-                rows += [first + row for row in kept]
+                rows += [first + row for row in beams_on]
                 still.append(search)
         running = still
         if not running or length == max_tokens:

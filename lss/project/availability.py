@@ -63,20 +63,21 @@ def require(params: Params, jobs: set[str], *, gpus: bool = True) -> None:
         jobs: that are about to run, as in `Lack`.
         gpus: whether they run on this machine, whose GPUs then count.
     """
-    found = [*_missing_inputs(params), *(missing_gpus(params) if gpus else [])]
-    if due := [str(lack) for lack in found if jobs.intersection(lack.jobs)]:
+    missing = [*_missing_inputs(params), *(missing_gpus(params) if gpus else [])]
+    if due := [str(lack) for lack in missing if jobs.intersection(lack.jobs)]:
         raise LssError(f"nothing was started, since {len(due)} thing(s) are missing\n  " + "\n  ".join(due))
 
 
 def _missing_inputs(params: Params) -> list[Lack]:
-    found = []
-    cohort, key, split, kept = params.cohort, params.ingest.pseudonym_key_file, params.split.file, params.evaluate
+    missing = []
+    cohort, key, split = params.cohort, params.ingest.pseudonym_key_file, params.split.file
+    compared = params.evaluate.compare_with
     if cohort.name != "phantom" and (lack := missing_files(cohort)):
-        found.append(
+        missing.append(
             Lack(("cohort", "ingest"), f"cohort '{cohort.name}' in {cohort.root}/: {lack}", COHORT_REMEDY[cohort.name])
         )
     if key is not None and not key.is_file():
-        found.append(
+        missing.append(
             Lack(
                 ("ingest",),
                 f"{layout.PARAMS}: ingest.pseudonym_key_file: there is no file {key}",
@@ -84,7 +85,7 @@ def _missing_inputs(params: Params) -> list[Lack]:
             )
         )
     if split is not None and not split.is_file():
-        found.append(
+        missing.append(
             Lack(
                 ("split",),
                 f"{layout.PARAMS}: split.file: there is no file {split}",
@@ -93,17 +94,17 @@ def _missing_inputs(params: Params) -> list[Lack]:
         )
     if params.weights.source == "published":
         weights = [_missing_weights(params.weights, backbone) for backbone in params.train.backbones]
-        found += [lack for lack in weights if lack]
-    if kept.compare_with and not Path(layout.KEPT.format(name=kept.compare_with)).is_dir():
-        found.append(
+        missing += [lack for lack in weights if lack]
+    if compared and not Path(layout.KEPT.format(name=compared)).is_dir():
+        missing.append(
             Lack(
                 ("evaluate",),
-                f"the run {kept.compare_with} in {layout.KEPT.format(name=kept.compare_with)}/ (evaluate.compare_with)",
+                f"the run {compared} in {layout.KEPT.format(name=compared)}/ (evaluate.compare_with)",
                 "`lss keep REVISION` makes it from the git revision or DVC experiment it came from; null compares with "
                 "nothing.",
             )
         )
-    return found
+    return missing
 
 
 def _missing_weights(weights: WeightParams, backbone: str) -> Lack | None:

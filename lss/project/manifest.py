@@ -90,10 +90,10 @@ def commit() -> str | None:
 
 def versions() -> dict[str, str]:
     """Return versions of what numbers may depend on. Reads package metadata only: imports nothing heavy."""
-    found = {"lss": __version__, "python": platform.python_version()}
+    at_work = {"lss": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            at_work[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            at_work[package] = "not installed"
+    return at_work

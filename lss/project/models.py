@@ -161,7 +161,7 @@ def stage_manifests(params: Params) -> list[str]:
 
 def manifests_by_stage(params: Params) -> dict[str, list[str]]:
     """Return paths of the manifests of all stages, the page's too, by stage in the order of the chain."""
-    found: dict[str, list[str]] = {}
+    paths: dict[str, list[str]] = {}
     for manifest in [*stage_manifests(params), layout.MANIFEST.format(name="page")]:
-        found.setdefault(stage_of_manifest(manifest), []).append(manifest)
-    return found
+        paths.setdefault(stage_of_manifest(manifest), []).append(manifest)
+    return paths

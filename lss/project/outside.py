@@ -30,8 +30,8 @@ _NONE = "none named"
 
 def recorded(path: Path) -> dict[str, str]:
     """Return state by stage (cohort, ingest, split) as it stands in `path`."""
-    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return {stage: str(found.get(stage, "not seen yet")) for stage in ("cohort", "ingest", "split")}
+    states = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {stage: str(states.get(stage, "not seen yet")) for stage in ("cohort", "ingest", "split")}
 
 
 def look(params: Params, path: Path, listing: Path, *, read: bool = True) -> dict[str, str]:

@@ -88,8 +88,8 @@ def check_params(raw: dict[str, Any], source: str = layout.PARAMS, lines: Lines 
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        found = [_explain(dict(problem), lines or {}) for problem in error.errors()]
-        raise LssError(f"{source}: {len(found)} wrong setting(s)\n  " + "\n  ".join(found)) from None
+        problems = [_explain(dict(problem), lines or {}) for problem in error.errors()]
+        raise LssError(f"{source}: {len(problems)} wrong setting(s)\n  " + "\n  ".join(problems)) from None
 
 
 def _explain(problem: dict[str, Any], lines: Lines) -> str:
@@ -103,10 +103,10 @@ def _explain(problem: dict[str, Any], lines: Lines) -> str:
         return f"{key}: no such setting. {_allowed_keys(problem['loc'][:-1])}"
     if problem["type"] == "missing":
         return f"{key}: is missing"
-    said = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ")
     if isinstance(problem["input"], dict):  # a rule over a section, which says itself what it found
-        return f"{key}: {said}" if problem["loc"] else said
-    return f"{key}: {said} (found {problem['input']!r})"
+        return f"{key}: {message}" if problem["loc"] else message
+    return f"{key}: {message} (found {problem['input']!r})"
 
 
 def _allowed_keys(loc: tuple[Any, ...]) -> str:

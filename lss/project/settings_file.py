@@ -73,6 +73,6 @@ def _said(error: yaml.YAMLError) -> str:
     problem, context = getattr(error, "problem", None), getattr(error, "context", None)
     began = getattr(error, "context_mark", None)
     words = [f"{context} that begins in line {began.line + 1}" if context and began else context, problem or str(error)]
-    said = ", ".join(word for word in words if word)
+    message = ", ".join(word for word in words if word)
     causes = "a tab, a missing colon, bracket or quote, or a wrong indent"
-    return f"{said}. Look at this line and the one before it for {causes}."
+    return f"{message}. Look at this line and the one before it for {causes}."

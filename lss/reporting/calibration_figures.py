@@ -56,10 +56,10 @@ def draw_decision(statistics: dict[str, Any]) -> Figure:
     severe" at high thresholds) is worse than calling none.
     """
     figure, panels = _panels(statistics)
-    found = [curves["decision"] for _, _, curves, _ in panels]
-    acting = [t for curve in found for t, value in zip(curve["threshold"], curve["model"], strict=True) if value]
+    decisions = [curves["decision"] for _, _, curves, _ in panels]
+    acting = [t for curve in decisions for t, value in zip(curve["threshold"], curve["model"], strict=True) if value]
     last = min(max(acting, default=1.0) + 0.02, 1.0)
-    bounds = [value for curve in found for value in (*curve["low"], *curve["high"], *curve["model"]) if value]
+    bounds = [value for curve in decisions for value in (*curve["low"], *curve["high"], *curve["model"]) if value]
     low, high = min([*bounds, -0.01]), max([*bounds, 0.01])
     for panel, _, curves, colour in panels:
         curve = {name: np.array(values, dtype=float) for name, values in curves["decision"].items()}
@@ -106,4 +106,4 @@ def _panels(statistics: dict[str, Any]) -> tuple[Figure, list[tuple[Axes, str, d
     axes = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     for panel, letter, (backbone, _, _) in zip(axes, _LETTERS, shown, strict=False):
         panel.set_title(f"({letter}) {model_name(backbone)}")
-    return figure, [(panel, *found) for panel, found in zip(axes, shown, strict=True)]
+    return figure, [(panel, *entry) for panel, entry in zip(axes, shown, strict=True)]

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from lss.evaluation.summary import RESEARCH_ONLY
-from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, first, in_order, listed, told
+from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, first, in_order, listed, printed
 from lss.reporting.names import COHORTS
 
 SOURCES = {
@@ -34,7 +34,7 @@ def data_sheet(manifests: list[Manifest], statistics: dict[str, Any]) -> Card:
     split = first(manifests, "split")
     parts = in_order(split["facts"].get("subsets", {}))
     return Card(
-        f"Data sheet: {COHORTS.get(name, told(name))}",
+        f"Data sheet: {COHORTS.get(name, printed(name))}",
         [
             ("Motivation", [("Purpose here", "training and testing models of lumbar spinal stenosis on MRI"),
                             ("Created for, funded by", NOT_STATED)]),
@@ -42,20 +42,20 @@ def data_sheet(manifests: list[Manifest], statistics: dict[str, Any]) -> Card:
                         ("Owner's caveat", entry(cohort["facts"], "caveat"))]),
             ("Composition", [*listed({key: value for key, value in cohort["facts"].items()
                                       if key not in ("cohort", "caveat")}),
-                             ("Slices read", told(split["facts"].get("slices"))),
-                             ("Slices in use", told(split["facts"].get("used"))),
-                             ("Test images by grade", told(statistics["about"]["images_by_grade"])),
-                             ("Test images by level", told(statistics["about"]["images_by_level"]))]),
+                             ("Slices read", printed(split["facts"].get("slices"))),
+                             ("Slices in use", printed(split["facts"].get("used"))),
+                             ("Test images by grade", printed(statistics["about"]["images_by_grade"])),
+                             ("Test images by level", printed(statistics["about"]["images_by_level"]))]),
             ("De-identification", _privacy(manifests)),
             ("Labels", _labels(manifests)),
             ("Pseudo-masks", _pseudo_masks(manifests)),
             ("Preparation", _preparation(manifests)),
-            ("Parts", [*((f"Part {part}", told(counts)) for part, counts in parts.items()),
-                       ("Grades absent from a part", told(split["facts"].get("absent_grades"))),
-                       ("Given by a file", told(split["params"].get("file") is not None)),
+            ("Parts", [*((f"Part {part}", printed(counts)) for part, counts in parts.items()),
+                       ("Grades absent from a part", printed(split["facts"].get("absent_grades"))),
+                       ("Given by a file", printed(split["params"].get("file") is not None)),
                        *listed({key: value for key, value in split["params"].items() if key != "file"})]),
-            ("Left out", [("Files and notes that could not be used", told(split["facts"].get("rejects"))),
-                          ("Slices of another kind", told(split["facts"].get("unused")))]),
+            ("Left out", [("Files and notes that could not be used", printed(split["facts"].get("rejects"))),
+                          ("Slices of another kind", printed(split["facts"].get("unused")))]),
             ("Use", [("For", "research"), ("Not for", RESEARCH_ONLY),
                      ("Distribution, maintenance, contact", NOT_STATED)]),
         ],
@@ -67,7 +67,7 @@ def _privacy(manifests: list[Manifest]) -> Facts:
     return [
         ("Identifiers", "dropped when the files are read: later stages hold pixels, geometry, pseudonyms, and notes "
          "whose dates are blanked"),
-        ("Key of the pseudonyms", told(ingest.get("pseudonym_key"))),
+        ("Key of the pseudonyms", printed(ingest.get("pseudonym_key"))),
         ("Text burnt into images", "not looked for"),
     ]  # fmt: skip
 
@@ -78,8 +78,8 @@ def _labels(manifests: list[Manifest]) -> Facts:
     return [
         ("Rubric", "lss/notes/grading.py: what compresses the sac, how strongly, what is denied, per disc level; the "
          "grade of a slice is its disc's"),
-        ("Discs that a note does not name", told(settings.get("unnamed_level"))),
-        ("Slices of unknown disc", told(settings.get("unknown_level"))),
+        ("Discs that a note does not name", printed(settings.get("unnamed_level"))),
+        ("Slices of unknown disc", printed(settings.get("unknown_level"))),
     ]  # fmt: skip
 
 
@@ -91,8 +91,8 @@ def _pseudo_masks(manifests: list[Manifest]) -> Facts:
     empty = sum(facts.get("empty_masks", 0) for facts in batches)
     return [
         ("Made by", "rules from image and grade (the paper's Algorithm 1), not by experts"),
-        ("Region of interest", told(dict(regions)) if batches else NOT_STATED),
-        ("Empty masks", told(empty) if batches else NOT_STATED),
+        ("Region of interest", printed(dict(regions)) if batches else NOT_STATED),
+        ("Empty masks", printed(empty) if batches else NOT_STATED),
         *listed(first(manifests, "pseudo_mask")["params"]),
     ]
 
@@ -101,7 +101,7 @@ def _preparation(manifests: list[Manifest]) -> Facts:
     shards = first(manifests, "shards")
     counts = ("train_slices_of_cohort", "train_copies_of_cohort")
     return [
-        ("Denoising", told(first(manifests, "denoise")["params"] or None)),
+        ("Denoising", printed(first(manifests, "denoise")["params"] or None)),
         *listed(shards["facts"], counts),
-        ("Field of view and augmentation", told(shards["params"] or None)),
+        ("Field of view and augmentation", printed(shards["params"] or None)),
     ]

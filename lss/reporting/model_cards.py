@@ -7,7 +7,7 @@ from typing import Any
 from lss.domain.grades import GRADES
 from lss.evaluation.measures import find
 from lss.evaluation.summary import RESEARCH_ONLY
-from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, estimate, first, in_order, listed, told
+from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, estimate, first, in_order, listed, printed
 from lss.reporting.names import COHORTS, LOSSES, METRIC_LABELS, SOURCES, STRATA, model_name, spell_out
 
 LICENCES = {
@@ -101,8 +101,8 @@ def _weights(backbone: str, weights: dict[str, Any] | None, manifests: list[Mani
     elif source == "none":
         return [("Weights", "none: all of it was trained here")]
     else:
-        named = [("Weights", told(source)), ("Id on the hub", told(settings.get("hub_id"))),
-                 ("Revision", told(settings.get("revision")))]  # fmt: skip
+        named = [("Weights", printed(source)), ("Id on the hub", printed(settings.get("hub_id"))),
+                 ("Revision", printed(settings.get("revision")))]  # fmt: skip
         licence = LICENCES.get(settings.get("hub_id", ""), NOT_STATED) if not settings.get("folder") else NOT_STATED
     return [*named, ("Licence of the weights", licence), *((f"Weights, {name}", text) for name, text in listed(more))]
 
@@ -131,10 +131,13 @@ def _data(manifests: list[Manifest], facts: dict[str, Any]) -> Facts:
     split = first(manifests, "split")
     name = cohort.get("cohort")
     return [
-        ("Cohort", COHORTS.get(name, told(name))),
+        ("Cohort", COHORTS.get(name, printed(name))),
         ("Owner's caveat", entry(cohort, "caveat")),
-        *((f"Part {part}", told(counts)) for part, counts in in_order(split["facts"].get("subsets", {})).items()),
-        ("Plane and weighting", f"{told(split['params'].get('plane'))}, {told(split['params'].get('weighting'))}"),
+        *((f"Part {part}", printed(counts)) for part, counts in in_order(split["facts"].get("subsets", {})).items()),
+        (
+            "Plane and weighting",
+            ", ".join(printed(split["params"].get(name)) for name in ("plane", "weighting")),
+        ),
         *listed(facts, ("train_samples", "val_samples")),
         (
             "Labels",
@@ -154,12 +157,12 @@ def _settings(task: str, loss: str, train: dict[str, Any]) -> Facts:
 def _versions(trained: Manifest) -> str:
     machine = trained.get("machine", {})
     versions = ", ".join(f"{name} {version}" for name, version in machine.get("versions", {}).items())
-    return f"{told(machine.get('platform'))}; {versions or NOT_STATED}"
+    return f"{printed(machine.get('platform'))}; {versions or NOT_STATED}"
 
 
 def _results(backbone: str, task: str, loss: str, statistics: dict[str, Any]) -> Facts:
     """Return measures with interval and n; baselines and controls are named as such."""
-    found: Facts = []
+    results: Facts = []
     for source, reference, names in _RESULTS[task]:
         own = {} if source == "most_frequent" else {"backbone": backbone, "loss": loss}
         for metric, stratum in names:
@@ -172,6 +175,6 @@ def _results(backbone: str, task: str, loss: str, statistics: dict[str, Any]) ->
                 place = "" if source == "report" else f", {SOURCES[source]}"
             elif reference not in ("note_grade", "pseudo_mask"):
                 place += f", against the {reference.replace('_', ' ')}"
-            found.append((METRIC_LABELS[metric] + place, estimate(measure)))
+            results.append((METRIC_LABELS[metric] + place, estimate(measure)))
     about = statistics["about"]
-    return [*found, ("Intervals", f"{100 * about['confidence']:.0f} %, {about['interval']}")]
+    return [*results, ("Intervals", f"{100 * about['confidence']:.0f} %, {about['interval']}")]

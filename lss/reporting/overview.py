@@ -49,18 +49,18 @@ def _facts(
     cohort: dict[str, Any], split: dict[str, Any], statistics: dict[str, Any], manifests: list[Manifest]
 ) -> list[tuple[str, str]]:
     about = statistics["about"]
-    found = []
+    facts = []
     if name := cohort.get("cohort") or about["cohort"]:
-        found.append(("Cohort", COHORTS.get(name, name)))
+        facts.append(("Cohort", COHORTS.get(name, name)))
     if "slices" in split:
-        found.append(("Slices", f"{split['used']:,} in use of {split['slices']:,} read"))
-    found.append(("Test part", f"{about['images']:,} slices of {about['patients']:,} patients"))
-    found.append(("Grades by mask area", _thresholds(about["thresholds_percent"])))
-    found.append(("Intervals", f"{100 * about['confidence']:.0f} %, {about['interval']}"))
+        facts.append(("Slices", f"{split['used']:,} in use of {split['slices']:,} read"))
+    facts.append(("Test part", f"{about['images']:,} slices of {about['patients']:,} patients"))
+    facts.append(("Grades by mask area", _thresholds(about["thresholds_percent"])))
+    facts.append(("Intervals", f"{100 * about['confidence']:.0f} %, {about['interval']}"))
     seeds = {manifest["seed"] for manifest in manifests}
     if len(seeds) == 1:
-        found.append(("Seed", str(seeds.pop())))
-    return found
+        facts.append(("Seed", str(seeds.pop())))
+    return facts
 
 
 def _thresholds(thresholds: dict[str, Any]) -> str:
@@ -219,10 +219,10 @@ def _stages(manifests: list[Manifest]) -> list[tuple[str, int]]:
 
 
 def _caveats(manifests: list[Manifest]) -> list[str]:
-    found = []
+    texts = []
     for manifest in manifests:
         if manifest["stage"] == "split":
             for subset, missing in manifest["facts"].get("absent_grades", {}).items():
                 labels = ", ".join(GRADE_LABELS[grade] for grade in missing)
-                found.append(f"The {subset} part holds no slice of grade {labels}: nothing can be said of it there.")
-    return found
+                texts.append(f"The {subset} part holds no slice of grade {labels}: nothing can be said of it there.")
+    return texts

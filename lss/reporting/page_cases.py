@@ -95,7 +95,7 @@ def _of_model(
     prediction = data.segmentation(backbone, key)
     scores = by_model["segmentation", backbone][key]
     report = by_model.get(("report", backbone), {}).get(key)
-    said = {"head": grades["head"], "mask area": grades["area_own"], "text": grades["text"]}
+    answers = {"head": grades["head"], "mask area": grades["area_own"], "text": grades["text"]}
     return {
         "name": model_name(backbone),
         "mask": _layer(enlarge(data.predicted_mask(backbone, key), _SIDE), PREDICTION, 0.45),
@@ -107,7 +107,7 @@ def _of_model(
         "area": round(prediction["area_percent"], 1),
         "confidence": prediction["mean_confidence"] and round(prediction["mean_confidence"], 2),
         "severe": grades["p_D"] and round(grades["p_D"], 2),
-        "said": {source: GRADE_LABELS[grade] if grade else "none" for source, grade in said.items()},
+        "said": {source: GRADE_LABELS[grade] if grade else "none" for source, grade in answers.items()},
         "agree": grades["agree"],
         "report": report["report"] if report else "",
         "disagreements": list(report["disagreements"]) if report else [],

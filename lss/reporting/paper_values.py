@@ -40,7 +40,7 @@ def paper_values() -> dict[tuple[str, ...], PaperValue]:
 
 def impossible_in_paper() -> dict[tuple[str, ...], str]:
     """Return the paper's IoUs that no set of images can have beside its Dice: key to the reason."""
-    found = {}
+    impossible = {}
     for key, iou in paper_values().items():
         *place, metric, stratum = key
         if metric != "iou":
@@ -49,5 +49,5 @@ def impossible_in_paper() -> dict[tuple[str, ...], str]:
         try:
             check_overlap("paper", dice.value, iou.value, _DISTANCE_OF_ROUNDING)
         except ImpossibleMetricsError as error:
-            found[key] = f"the paper's value cannot be a mean over images: {str(error).removeprefix('paper: ')}"
-    return found
+            impossible[key] = f"the paper's value cannot be a mean over images: {str(error).removeprefix('paper: ')}"
+    return impossible

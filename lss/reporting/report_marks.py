@@ -24,10 +24,10 @@ def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]
     Args:
         report: row of the report case table; grades: row of the classification case table of the same image.
     """
-    said = {"text": report["text_grade"], "mask area": report["mask_grade"], "head": grades["head"]}
+    grade_of = {"text": report["text_grade"], "mask area": report["mask_grade"], "head": grades["head"]}
     parts = [
         f"{source} {GRADE_LABELS[grade] if grade else 'none'} {'✓' if grade == report['grade'] else '✗'}"
-        for source, grade in said.items()
+        for source, grade in grade_of.items()
     ]
     marks = ["Grade by " + ", ".join(parts), *(f"! {sentence}" for sentence in report["disagreements"])]
     marks += [f"! {sentence}" for sentence in unsupported(report)]

@@ -100,9 +100,9 @@ def darken(figure: Figure) -> None:
 
     What is written upon a picture stays too.
     """
-    kept = {artist for axes in figure.axes if axes.images for artist in (*axes.texts, *axes.lines)}
+    unchanged = {artist for axes in figure.axes if axes.images for artist in (*axes.texts, *axes.lines)}
     for artist in figure.findobj():
-        if artist in kept:
+        if artist in unchanged:
             continue
         if isinstance(artist, Text):
             artist.set_color(_turned(artist.get_color()))

@@ -181,13 +181,13 @@ def remarks(table: Table) -> list[str]:
 
 def _undefined(table: Table) -> list[str]:
     """Return one sentence per stratum in which more than `UNDEFINED` of the draws hold no such case."""
-    found: dict[str, tuple[float, dict[str, None]]] = {}
+    undefined: dict[str, tuple[float, dict[str, None]]] = {}
     for row in table.rows:
         if row["estimate"] is not None and (row["undefined_draws"] or 0) > UNDEFINED:
-            share, metrics = found.get(row["stratum"], (0.0, {}))
-            found[row["stratum"]] = max(share, row["undefined_draws"]), metrics | {row["metric"]: None}
+            share, metrics = undefined.get(row["stratum"], (0.0, {}))
+            undefined[row["stratum"]] = max(share, row["undefined_draws"]), metrics | {row["metric"]: None}
     return [
         f"{stratum} ({', '.join(metrics)}): up to {100 * share:.0f} % of the bootstrap's draws hold no such case and "
         "are not in the interval."
-        for stratum, (share, metrics) in found.items()
+        for stratum, (share, metrics) in undefined.items()
     ]

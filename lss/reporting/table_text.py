@@ -123,4 +123,4 @@ def _latex(cell: Cell, stacked: bool) -> str:
 
 def escape(text: str) -> str:
     """Return a text as LaTeX prints it, every special character of it."""
-    return re.sub(r"[\\&%_#$\{\}~^<>|\"–—†β≤≥\u00a0]", lambda found: _SPECIAL[found[0]], text)
+    return re.sub(r"[\\&%_#$\{\}~^<>|\"–—†β≤≥\u00a0]", lambda match: _SPECIAL[match[0]], text)

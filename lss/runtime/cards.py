@@ -51,11 +51,11 @@ def claim_cards(count: int, jobs_per_card: int, folder: Path | None = None) -> l
         return []
     folder = folder or Path(tempfile.gettempdir()) / f"lss-cards-{os.getuid()}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    told = False
+    announced = False
     while len(claimed := _try(found, min(count, len(found)), jobs_per_card, folder)) < min(count, len(found)):
-        if not told:
+        if not announced:
             print(f"waiting for {count} free GPU(s) of {len(found)}: other jobs use them", file=sys.stderr)
-            told = True
+            announced = True
         time.sleep(0.5)
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claimed)
     return claimed

@@ -19,7 +19,7 @@ from lss.evaluation.attention import measure_attention
 from lss.evaluation.cases import CASE_SCHEMAS, TestCases, aligned, decode_mask
 from lss.evaluation.comparisons import compare_all
 from lss.evaluation.disc_pooling import DiscPart, choose_reports, disc_part, pool_answers
-from lss.evaluation.grade_sources import AreaThresholds, area_thresholds, grade_rows, ways_of
+from lss.evaluation.grade_sources import AreaThresholds, all_answers, area_thresholds, grade_rows
 from lss.evaluation.grades import Prevalence, evaluate_answers
 from lss.evaluation.measures import Key, Measure, curve_name, rounded
 from lss.evaluation.prompt_exchange import EXCHANGES, measure_exchange
@@ -240,8 +240,8 @@ def _classification(
     all_rows: Rows = []
     right: dict[str, dict[str, np.ndarray]] = {}
     for backbone in progress(thresholds, "score grades", unit="model"):
-        ways = ways_of(tables, backbone, thresholds[backbone], prevalence)
-        for (source, loss), answers in ways.items():
+        answers_of = all_answers(tables, backbone, thresholds[backbone], prevalence)
+        for (source, loss), answers in answers_of.items():
             for name, true in references.items():
                 key: Key = {"task": "classification", "backbone": backbone, "loss": loss, "source": source,
                             "reference": name}  # fmt: skip
@@ -254,17 +254,17 @@ def _classification(
                 key = {**key, "task": "disc", "reference": "note_grade"}
                 pooled = pool_answers(answers, discs.places)
                 findings.measures += evaluate_answers(key, pooled, discs.classes, discs.named, discs.bootstrap)[0]
-        findings.measures += evaluate_agreement(backbone, ways, bootstrap)
-        all_rows += grade_rows(tables, backbone, ways, thresholds[backbone], test)
+        findings.measures += evaluate_agreement(backbone, answers_of, bootstrap)
+        all_rows += grade_rows(tables, backbone, answers_of, thresholds[backbone], test)
     for source, columns in right.items():
         findings.tests += compare_all(f"grades by {source}", columns, bootstrap)
     for backbone in dict.fromkeys(backbone for columns in right.values() for backbone in columns):
-        ways_of_one = {
+        by_source = {
             source: right[source][backbone]
             for source in ("head", "area_calibrated", "text")
             if backbone in right.get(source, {})
         }
-        findings.tests += compare_all(f"ways of grading, {backbone}", ways_of_one, bootstrap)
+        findings.tests += compare_all(f"ways of grading, {backbone}", by_source, bootstrap)
     return all_rows
 
 

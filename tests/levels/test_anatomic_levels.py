@@ -13,7 +13,7 @@ import pytest
 
 from lss.cohorts.base import Geometry, RawSlice
 from lss.levels.axial import compare_levels, level_on_spine
-from lss.levels.discs import FoundDisc, best_chain, find_discs
+from lss.levels.discs import DetectedDisc, best_chain, find_discs
 from lss.levels.naming import name_discs
 from lss.levels.spine import Spine, SpineDisc, find_spine
 from lss.phantom.anatomy import SACRALISED
@@ -24,7 +24,7 @@ sys.path.append(str(Path(__file__).parent.parent.parent / "benchmarks"))
 from _phantom_spines import study
 
 GRADES = {"L3-L4": "A", "L4-L5": "BC", "L5-S1": "D"}
-STRAIGHT = [FoundDisc(30.0 + 35 * i, 100.0, tilt, 0.6, dark) for i, (tilt, dark) in enumerate(
+STRAIGHT = [DetectedDisc(30.0 + 35 * i, 100.0, tilt, 0.6, dark) for i, (tilt, dark) in enumerate(
     [(-8, 200), (-4, 200), (0, 200), (4, 200), (10, 190), (30, 180), (45, 50)])]  # fmt: skip
 
 
@@ -122,12 +122,12 @@ def test_names_are_counted_from_the_last_disc_above_a_rudiment() -> None:
         (STRAIGHT[4:6], 330, "fewer than three"),
     ],
 )  # fmt: skip
-def test_what_makes_a_count_doubtful(discs: list[FoundDisc], rows: int, words: str) -> None:
+def test_what_makes_a_count_doubtful(discs: list[DetectedDisc], rows: int, words: str) -> None:
     assert words in "; ".join(name_discs(discs, rows).doubts)
 
 
 def test_chain_leaves_out_what_lies_off_the_spine() -> None:
-    aside = [FoundDisc(100.0, 160.0, 0.0, 0.7), FoundDisc(48.0, 100.0, 0.0, 0.3)]
+    aside = [DetectedDisc(100.0, 160.0, 0.0, 0.7), DetectedDisc(48.0, 100.0, 0.0, 0.3)]
     chain = best_chain([*STRAIGHT, *aside])
     assert [disc.row for disc in chain[:6]] == [disc.row for disc in STRAIGHT[:6]]
     assert not set(aside) & set(chain)
