@@ -39,7 +39,7 @@ class WeightSource(Section):
     source: Literal["tiny", "published"]
 
     def of(self, backbone: str) -> CheckpointParams:
-        """The sub-section of a backbone."""
+        """Return the sub-section of a backbone."""
         settings: CheckpointParams = getattr(self, backbone)
         return settings
 

@@ -122,7 +122,7 @@ def images_in_mosaic(header: pydicom.Dataset) -> int:
 
 
 def read_closed(data: bytes, *, force: bool, tags: list[BaseTag] | None = None) -> pydicom.Dataset:
-    """Header and pixels of a file, of all attributes or of `tags`, by pydicom and with its exceptions.
+    """Return the header and pixels of a file, of all attributes or of `tags`, by pydicom and with its exceptions.
 
     Where the last fragment is a whole JPEG image and only the mark that closes the fragments is absent, it is added.
     """

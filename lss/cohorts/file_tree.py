@@ -232,7 +232,7 @@ class OnePatientTree:
         return self.tree.read(self.own_name(file))
 
     def own_name(self, file: str) -> str:
-        """A file's path in the other tree."""
+        """Return a file's path in the other tree."""
         return file.removeprefix(f"{self.above}/")
 
     @contextmanager

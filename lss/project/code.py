@@ -64,7 +64,7 @@ class Module(NamedTuple):
 
 @cache
 def dvc_stages() -> dict[str, Any]:
-    """The stages of dvc.yaml by name, in the order of the chain.
+    """Return the stages of dvc.yaml by name, in the order of the chain.
 
     Raises LssError where there is none, as beside a package that was installed from a wheel.
     """
@@ -78,7 +78,7 @@ def dvc_stages() -> dict[str, Any]:
 
 @cache
 def code_parts(stage: str) -> dict[str, str]:
-    """What the code of `stage` consists of, by name: SHA-256 of modules and data files, pins of packages."""
+    """Return what the code of `stage` consists of, by name: SHA-256 of modules and data files, pins of packages."""
     waiting, seen = {f"lss/stages/{stage}.py"}, dict[str, Module]()
     while waiting:
         path = waiting.pop()
@@ -92,12 +92,12 @@ def code_parts(stage: str) -> dict[str, str]:
 
 
 def code_hash(stage: str) -> str:
-    """One SHA-256 over `code_parts`: two runs with equal hashes did the same."""
+    """Return one SHA-256 over `code_parts`: two runs with equal hashes did the same."""
     return hashlib.sha256(json.dumps(code_parts(stage)).encode()).hexdigest()
 
 
 def code_is_recorded(*, renew: bool) -> bool:
-    """Whether the file of hashes is up to date; with `renew` it is afterwards."""
+    """Return whether the file of hashes is up to date; with `renew` it is afterwards."""
     text = "# SHA-256 of each stage's code, see lss/project/code.py. Written by `make generated` and by every run.\n"
     text += "".join(f"{stage}: {code_hash(stage)}\n" for stage in dvc_stages())
     path = ROOT / CODE
@@ -109,7 +109,7 @@ def code_is_recorded(*, renew: bool) -> bool:
 
 
 def installed(stage: str) -> dict[str, str]:
-    """Versions at work of the packages that `stage` imports, whatever their pins say."""
+    """Return versions at work of the packages that `stage` imports, whatever their pins say."""
     packages = [name.removeprefix("package ") for name in code_parts(stage) if name.startswith("package ")]
     found = dict.fromkeys(packages, "not installed")
     for name in packages:
@@ -120,7 +120,7 @@ def installed(stage: str) -> dict[str, str]:
 
 @cache
 def read_module(path: str) -> Module:
-    """The module in the file at `path`, relative to the project's folder."""
+    """Return the module in the file at `path`, relative to the project's folder."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     words: list[str] = []
     _spell(tree, words)
@@ -146,7 +146,7 @@ def read_module(path: str) -> Module:
 
 
 def _named_modules(path: str) -> set[str]:
-    """Modules that texts of a module name as "module:name", such as the registries of losses and backbones.
+    """Return modules that texts of a module name as "module:name", such as the registries of losses and backbones.
 
     "folder:*" names all in a folder, such as the tables.
     """
@@ -180,18 +180,18 @@ def _spell(node: ast.AST, words: list[str]) -> None:
 
 
 def _stands_alone(node: ast.AST) -> bool:
-    """Whether a statement is a text by itself: a docstring, or the description of the name above it."""
+    """Return whether a statement is a text by itself: a docstring, or the description of the name above it."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _files(module: str) -> tuple[str, str]:
-    """Where the source of a module may lie."""
+    """Return where the source of a module may lie."""
     stem = module.replace(".", "/")
     return f"{stem}.py", f"{stem}/__init__.py"
 
 
 def _data_beside(modules: set[str]) -> list[str]:
-    """Data files in the folders of these modules, and below where no package begins."""
+    """Return data files in the folders of these modules, and below where no package begins."""
     found = []
     for folder in {(ROOT / path).parent for path in modules} - {ROOT / "lss"}:
         for file in folder.rglob("*"):
@@ -203,7 +203,7 @@ def _data_beside(modules: set[str]) -> list[str]:
 
 @cache
 def _pins() -> dict[str, str]:
-    """Lines of requirements.txt by package; of one that has several, for other versions of Python, all."""
+    """Return lines of requirements.txt by package; of one that has several, for other versions of Python, all."""
     found: dict[str, str] = {}
     path = ROOT / "requirements.txt"  # not beside a package that was installed from a wheel
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():

@@ -10,7 +10,9 @@ from pathlib import Path
 
 
 def _by_number(kind: str) -> dict[int, str]:
-    """Where the tables or the figures lie, but for the ending: each is named after its module in `lss/reporting`."""
+    """Return where the tables or the figures lie, but for the ending: each is named after its module in
+    `lss/reporting`.
+    """
     modules = (Path(__file__).parent.parent / "reporting" / f"{kind}s").glob(f"{kind}[0-9]*.py")
     numbers = {int(re.findall(r"\d+", module.stem)[0]): module.stem for module in modules}
     return {number: f"results/{kind}s/{name}" for number, name in sorted(numbers.items())}

@@ -39,7 +39,7 @@ class TableRecord:
     main: tuple[str, ...] = ()
 
     def build(self, number: int, results: Results) -> Table:
-        """The table; a model that was not run has no rows."""
+        """Return the table; a model that was not run has no rows."""
         if self.rows:
             rows = self.rows(number, results)
         else:
@@ -60,12 +60,12 @@ BALANCED = (
 
 
 def kind_of_interval(results: Results) -> str:
-    """As in "95 % interval"."""
+    """Return the confidence in words, as in "95 % interval"."""
     return f"{100 * results.about['confidence']:.0f} % interval"
 
 
 def intervals(results: Results) -> str:
-    """What stands in brackets behind a value."""
+    """Return what stands in brackets behind a value."""
     return (
         f"In brackets the {kind_of_interval(results)}: {results.about['interval']}. n: images (their patients). "
         f"Too few patients: fewer than {FEWEST_PATIENTS}, no interval is given. No spread: all draws are equal."

@@ -50,7 +50,7 @@ class Table:
 
 
 def measure_row(number: int, measure: Measure, about: dict[str, Any]) -> dict[str, Any]:
-    """Long row of a measure, with the paper's value and the caveats of this run."""
+    """Return long row of a measure, with the paper's value and the caveats of this run."""
     paper_key = _paper_key(number, measure)
     paper = paper_values().get(paper_key)
     return {
@@ -79,7 +79,7 @@ def measure_row(number: int, measure: Measure, about: dict[str, Any]) -> dict[st
 
 
 def check_row(test: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
-    """Long row of a test."""
+    """Return long row of a test."""
     row = {name: test.get(name) for name in TEST_COLUMNS}
     row |= {name: spell_out(test[name]) for name in ("family", "first", "second")}
     return row | {"ci_low": test["low"], "ci_high": test["high"], "cohort": _cohort(about),
@@ -97,7 +97,7 @@ def _cohort(about: dict[str, Any]) -> str | None:
 
 
 def _paper_key(number: int, row: Measure) -> tuple[str, ...]:
-    """Where the paper's counterpart of a measure stands; such a key may have none.
+    """Return where the paper's counterpart of a measure stands; such a key may have none.
 
     Its averages are of a balanced test set, so their counterparts are our balanced rows, not those of all images.
     """

@@ -21,7 +21,9 @@ _ALLOTTED = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST")
 
 
 def cards() -> list[str]:
-    """Names of this machine's cards that may be used: as in CUDA_VISIBLE_DEVICES, else all that nvidia-smi lists."""
+    """Return names of this machine's cards that may be used: as in CUDA_VISIBLE_DEVICES, else all that nvidia-smi
+    lists.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip()]
@@ -62,7 +64,9 @@ def claim_cards(count: int, jobs_per_card: int, folder: Path | None = None) -> l
 
 
 def _try(found: list[str], count: int, jobs_per_card: int, folder: Path) -> list[str]:
-    """Locks of `count` cards, the least used first; all of them or none, so that two jobs never wait for each other."""
+    """Return locks of `count` cards, the least used first; all of them or none, so that two jobs never wait for each
+    other.
+    """
     claimed: list[str] = []
     with ExitStack() as locks:
         for slot in range(jobs_per_card):

@@ -50,7 +50,9 @@ def cache_folder() -> Path:
 
 
 def key(run: Run, params: Params) -> str:
-    """Hash all that a count depends on: settings, the checkpoint's configuration, this program's code, libraries."""
+    """Hash all that a count depends on: settings, the checkpoint's configuration, this program's code,
+    libraries.
+    """
     backbone = run[0]
     checkpoint: CheckpointParams = getattr(params.weights, backbone)
     folder = checkpoint.folder or Path(layout.WEIGHTS.format(backbone=backbone))

@@ -16,6 +16,6 @@ MODULES = "lss.reporting.figures:*"
 
 
 def figure_records() -> dict[int, FigureRecord]:
-    """All figures by number."""
+    """Return all figures by number."""
     folder, _, _ = MODULES.partition(":")
     return {number: import_module(f"{folder}.{Path(stem).name}").FIGURE for number, stem in layout.FIGURES.items()}

@@ -31,7 +31,7 @@ def draw(drawn: Drawn) -> Figure:
 
 
 def _was_exchanged(results: Results) -> bool:
-    """Whether a network has prompts that can be exchanged."""
+    """Return whether a network has prompts that can be exchanged."""
     return any(row["source"].startswith("said_") for row in results.statistics["measures"])
 
 

@@ -18,13 +18,13 @@ MODULES = "lss.reporting.tables:*"
 
 
 def table_records() -> dict[int, TableRecord]:
-    """All tables by number."""
+    """Return all tables by number."""
     folder, _, _ = MODULES.partition(":")
     return {number: import_module(f"{folder}.{Path(stem).name}").TABLE for number, stem in layout.TABLES.items()}
 
 
 def build_tables(results: Results) -> dict[int, Table]:
-    """All tables by number; that of the ablation is left out where its comparison is not given."""
+    """Return all tables by number; that of the ablation is left out where its comparison is not given."""
     return {
         number: record.build(number, results)
         for number, record in table_records().items()

@@ -68,7 +68,7 @@ def _key(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _row(row: dict[str, Any], heading: str, reference: str, about: dict[str, Any]) -> dict[str, Any]:
-    """Long row, with the columns of the other tables."""
+    """Return long row, with the columns of the other tables."""
     return dict.fromkeys(COLUMNS) | {
         "model": model_name(row["backbone"]),
         "loss": LOSSES[row["loss"]],
