@@ -29,7 +29,8 @@ class Prevalence:
     trained: Floats
 
     def correct(self, probabilities: Floats) -> Floats:
-        """Probabilities (N, 3) of a head trained on other shares, at the natural ones (Saerens et al. 2002, eq. 4).
+        """Return probabilities (N, 3) of a head trained on other shares, at the natural ones (Saerens et al. 2002, eq.
+        4).
 
         p'(grade | x) is p(grade | x) * natural(grade) / trained(grade), divided by its sum over the grades.
         """
@@ -38,7 +39,7 @@ class Prevalence:
 
 
 def prevalence_of(slices: list[str], samples: list[str]) -> Prevalence:
-    """Shares from the grades of the training part's slices and of the samples made of them.
+    """Return shares from the grades of the training part's slices and of the samples made of them.
 
     One is added to each count, so that a grade of which the training part has no slice stays possible.
     """
@@ -68,7 +69,7 @@ class Answers:
 
 
 def answers_of_head(probabilities: Floats, prevalence: Prevalence | None = None) -> Answers:
-    """The grade head's answers from its probabilities (N, 3).
+    """Return the grade head's answers from its probabilities (N, 3).
 
     It answers as it was trained, on balanced grades; calibration error and decision curve go by its probabilities at
     the natural prevalence.
@@ -78,7 +79,7 @@ def answers_of_head(probabilities: Floats, prevalence: Prevalence | None = None)
 
 
 def answers_of_area(areas: Floats, thresholds: Thresholds = PAPER_THRESHOLDS) -> Answers:
-    """Grades by affected area (N,) in percent.
+    """Return grades by affected area (N,) in percent.
 
     Scores: the smaller the area, the more A; the larger, the more D; the nearer to the middle between the
     thresholds, the more B&C.
@@ -89,7 +90,7 @@ def answers_of_area(areas: Floats, thresholds: Thresholds = PAPER_THRESHOLDS) ->
 
 
 def answers_of_text(grades: list[str | None]) -> Answers:
-    """Grades read from reports; the score is 1 for the stated grade, so a ROC curve has one corner."""
+    """Return grades read from reports; the score is 1 for the stated grade, so a ROC curve has one corner."""
     scores = np.array([[float(grade == name) for name in GRADES] for grade in grades])
     return Answers(grades, scores)
 
@@ -97,7 +98,7 @@ def answers_of_text(grades: list[str | None]) -> Answers:
 def evaluate_answers(
     key: Key, answers: Answers, true: NDArray[np.intp], named: list[bool], bootstrap: PatientBootstrap
 ) -> tuple[list[Measure], dict[str, Any]]:
-    """All measures of one way, and its curves.
+    """Return all measures of one source of grades, and its curves.
 
     Args:
         key: task, backbone, loss, source, reference of the measures.
@@ -156,7 +157,7 @@ def evaluate_answers(
 
 
 def _all_metrics(confusion: Floats, weighting: str) -> dict[tuple[str, str], Floats]:
-    """Metrics of a stack of matrices, by metric and stratum; those re-weighted are averages only."""
+    """Return metrics of a stack of matrices, by metric and stratum; those re-weighted are averages only."""
     whole = weighting or "all"
     found = {("accuracy", whole): metrics.accuracy(confusion), ("kappa", whole): metrics.cohen_kappa(confusion)}
     for name, per_class in metrics.class_metrics(confusion).items():

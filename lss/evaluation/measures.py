@@ -96,17 +96,17 @@ def measure(key: Key, metric: str, stratum: str, estimate: Estimate) -> Measure:
 
 
 def measures(key: Key, stratum: str, estimates: dict[str, Estimate]) -> list[Measure]:
-    """Rows of several metrics of one stratum."""
+    """Return rows of several metrics of one stratum."""
     return [measure(key, metric, stratum, estimate) for metric, estimate in estimates.items()]
 
 
 def rounded(value: float) -> float | None:
-    """A float as it is kept: rounded; None for NaN and infinity, which JSON lacks."""
+    """Return a float as it is kept: rounded; None for NaN and infinity, which JSON lacks."""
     return round(float(value), DIGITS) if math.isfinite(value) else None
 
 
 def significant(value: float) -> float:
-    """A p-value as it is kept: six significant digits, so that a small one does not become 0.
+    """Return a p-value as it is kept: six significant digits, so that a small one does not become 0.
 
     >>> significant(1.23456789e-12)
     1.23457e-12

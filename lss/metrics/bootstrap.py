@@ -68,7 +68,7 @@ class Resampled(NamedTuple):
     left_out_P: Floats
 
     def minus(self, other: Resampled) -> Resampled:
-        """The difference of two statistics on the same draws: a paired one."""
+        """Return the difference of two statistics on the same draws: a paired one."""
         return Resampled(self.whole - other.whole, self.draws_D - other.draws_D, self.left_out_P - other.left_out_P)
 
 
@@ -102,24 +102,24 @@ class PatientBootstrap:
         self._jackknife: Floats = 1.0 - np.eye(self.patients)
 
     def of(self, patients: list[str]) -> PatientBootstrap:
-        """The same settings for other cases, by the patient of each."""
+        """Return the same settings for other cases, by the patient of each."""
         return PatientBootstrap(patients, self.draws, self.confidence, self.seed, self.method)
 
     def per_patient(self, values: Floats) -> Floats:
-        """Sums of the cases' `values` (N, ...) over each patient: (P, ...)."""
+        """Return sums of the cases' `values` (N, ...) over each patient: (P, ...)."""
         sums: Floats = self._of_patient @ values.reshape(self.cases, -1)
         return sums.reshape(self.patients, *values.shape[1:])
 
     def estimate(
         self, statistic: Statistic, among: NDArray[np.bool_] | None = None, method: Method | None = None
     ) -> Estimate:
-        """Value and interval of one statistic; see `estimates` and `estimate_of`."""
+        """Return the value and interval of one statistic; see `estimates` and `estimate_of`."""
         return self.estimate_of(self.resampled(lambda weights_DP: {"": statistic(weights_DP)})[""], among, method)
 
     def estimates(
         self, statistics: Callable[[Floats], dict[str, Floats]], among: NDArray[np.bool_] | None = None
     ) -> dict[str, Estimate]:
-        """Values and intervals of several statistics that are computed together.
+        """Return values and intervals of several statistics that are computed together.
 
         Args:
             statistics: weights of the patients (D, P) to (D,) per name; draws in which one is undefined (NaN) are
@@ -129,7 +129,9 @@ class PatientBootstrap:
         return {name: self.estimate_of(of, among) for name, of in self.resampled(statistics).items()}
 
     def resampled(self, statistics: Callable[[Floats], dict[Name, Floats]]) -> dict[Name, Resampled]:
-        """Several statistics, as for `estimates`, before their intervals are taken: for differences between systems."""
+        """Return several statistics, as for `estimates`, before their intervals are taken: for differences between
+        systems.
+        """
         whole, draws = statistics(self._whole), statistics(self.weights_DP)
         left_out = statistics(self._jackknife) if self.method == "bca" else {}
         return {name: Resampled(float(whole[name][0]), draws[name], left_out.get(name, np.empty(0))) for name in whole}
@@ -137,7 +139,7 @@ class PatientBootstrap:
     def estimate_of(
         self, of: Resampled, among: NDArray[np.bool_] | None = None, method: Method | None = None
     ) -> Estimate:
-        """Value and interval of a resampled statistic that rests on the cases `among` (N,).
+        """Return the value and interval of a resampled statistic that rests on the cases `among` (N,).
 
         `method` is that of the bootstrap unless given: "shifted" fits statistics that resampling biases. It is also
         taken where the method's own interval does not hold the value.
@@ -148,7 +150,7 @@ class PatientBootstrap:
         return Estimate(of.whole, low, high, n, patients, float(np.isnan(of.draws_D).mean()), name)
 
     def _interval(self, of: Resampled, patients: int, method: Method) -> tuple[float, float, str]:
-        """The interval and its method, or NaN and the words in its place."""
+        """Return the interval and its method, or NaN and the words in its place."""
         if np.isnan(of.whole) or np.isnan(of.draws_D).all():
             return np.nan, np.nan, ""
         if patients < FEWEST_PATIENTS:
@@ -163,17 +165,17 @@ class PatientBootstrap:
         return *shifted_interval(of.whole, of.draws_D, self.confidence), "shifted"
 
     def mean(self, values: Floats, among: NDArray[np.bool_] | None = None) -> Estimate:
-        """Mean of `values` (N,), finite, over the cases chosen."""
+        """Return the mean of `values` (N,), finite, over the cases chosen."""
         return self.means({"": values}, among)[""]
 
     def means(self, values: dict[str, Floats], among: NDArray[np.bool_] | None = None) -> dict[str, Estimate]:
-        """Means of several columns (N,), finite, over the cases chosen."""
+        """Return means of several columns (N,), finite, over the cases chosen."""
         return {name: self.estimate_of(of, among) for name, of in self.resampled_means(values, among).items()}
 
     def resampled_means(
         self, values: dict[str, Floats], among: NDArray[np.bool_] | None = None
     ) -> dict[str, Resampled]:
-        """Means as for `means`, before their intervals are taken."""
+        """Return means as for `means`, before their intervals are taken."""
         chosen = np.ones(self.cases, dtype=bool) if among is None else among
         columns_NM = np.stack([*values.values(), np.ones(self.cases)], axis=1) * chosen[:, None]
         sums_PM = self.per_patient(columns_NM)
@@ -186,7 +188,7 @@ class PatientBootstrap:
 
 
 def interval(value: float, draws_D: Floats, jackknife_P: Floats | None, confidence: float) -> tuple[float, float]:
-    """Bootstrap interval of `value`: percentile, or BCa where jackknife values are given.
+    """Return the bootstrap interval of `value`: percentile, or BCa where jackknife values are given.
 
     NaN draws are left out (`Estimate.undefined` counts them); (NaN, NaN) where none is left.
 
@@ -205,7 +207,7 @@ def interval(value: float, draws_D: Floats, jackknife_P: Floats | None, confiden
 
 
 def shifted_interval(value: float, draws_D: Floats, confidence: float) -> tuple[float, float]:
-    """Percentile interval of the draws, shifted so that their mean is the value.
+    """Return the percentile interval of the draws, shifted so that their mean is the value.
 
     For statistics that resampling biases, such as the calibration error, a sum of absolute values that is larger in
     nearly every draw than in the sample: BCa then takes its percentiles from the end of the draws, and collapses. The
@@ -240,6 +242,6 @@ def _bca_levels(value: float, draws_D: Floats, jackknife_P: Floats, levels: Floa
 
 
 def divide(numerator: Floats, denominator: Floats) -> Floats:
-    """Element-wise quotient; NaN where the denominator is 0."""
+    """Return the element-wise quotient; NaN where the denominator is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(denominator == 0, np.nan, np.asarray(numerator) / denominator)

@@ -20,7 +20,7 @@ VARIABLE = "LSS_SETTINGS"
 
 
 def settings_path() -> Path:
-    """File with the settings: the plan's copy for a job of the workflow, params.yaml for everything else."""
+    """Return file with the settings: the plan's copy for a job of the workflow, params.yaml for everything else."""
     return Path(os.environ.get(VARIABLE, layout.PARAMS))
 
 

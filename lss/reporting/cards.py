@@ -34,7 +34,7 @@ class Card:
 
 
 def to_markdown(card: Card) -> str:
-    """The card as a Markdown file."""
+    """Return the card as a Markdown file."""
     parts = [f"# {card.title}"]
     for heading, facts in card.sections:
         parts.append(f"## {heading}")
@@ -44,7 +44,7 @@ def to_markdown(card: Card) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    r"""A text as Markdown prints it: no markup, link or HTML of its own (CommonMark 0.31, 2.4 and 2.5).
+    r"""Return a text as Markdown prints it: no markup, link or HTML of its own (CommonMark 0.31, 2.4 and 2.5).
 
     >>> print(escape_markdown("encoder.layers.* <b> &amp; a_b"))
     encoder.layers.\* \<b> \&amp; a_b
@@ -52,10 +52,10 @@ def escape_markdown(text: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", text)
 
 
-def told(value: Any) -> str:
-    """A value of a manifest in print; what is missing says so.
+def printed(value: Any) -> str:
+    """Return a value of a manifest in print; what is missing says so.
 
-    >>> told({"A": 1200, "BC": None}), told(True), told([])
+    >>> printed({"A": 1200, "BC": None}), printed(True), printed([])
     ('A: 1,200, B&C: not stated', 'yes', 'none')
     """
     if value is None or value == "":
@@ -70,16 +70,16 @@ def told(value: Any) -> str:
         parts = [f"{GRADE_LABELS.get(str(name), readable(str(name)))}: {_nested(part)}" for name, part in value.items()]
         return ", ".join(parts) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(told(part) for part in value) or "none"
+        return ", ".join(printed(part) for part in value) or "none"
     return str(value)
 
 
 def _nested(value: Any) -> str:
-    return f"({told(value)})" if isinstance(value, dict) else told(value)
+    return f"({printed(value)})" if isinstance(value, dict) else printed(value)
 
 
 def readable(name: str) -> str:
-    """A key as words.
+    """Return a key as words.
 
     >>> readable("roi_margin_mm")
     'ROI margin mm'
@@ -88,7 +88,7 @@ def readable(name: str) -> str:
 
 
 def listed(values: dict[str, Any], names: Iterable[str] | None = None) -> Facts:
-    """Facts or settings of a manifest as pairs: those named, in that order, or all.
+    """Return facts or settings of a manifest as pairs: those named, in that order, or all.
 
     One that is missing is "not stated"; one that is null is "none".
     """
@@ -97,8 +97,8 @@ def listed(values: dict[str, Any], names: Iterable[str] | None = None) -> Facts:
 
 
 def entry(values: dict[str, Any], name: str) -> str:
-    """One value of a manifest in print."""
-    return "none" if name in values and values[name] is None else told(values.get(name))
+    """Return one value of a manifest in print."""
+    return "none" if name in values and values[name] is None else printed(values.get(name))
 
 
 def _heading(name: str) -> str:
@@ -107,17 +107,17 @@ def _heading(name: str) -> str:
 
 
 def first(manifests: list[Manifest], stage: str) -> Manifest:
-    """The first manifest of a stage; empty where there is none."""
+    """Return the first manifest of a stage; empty where there is none."""
     return next((entry for entry in manifests if entry["stage"] == stage), {"facts": {}, "params": {}})
 
 
 def in_order(subsets: dict[str, Any]) -> dict[str, Any]:
-    """Parts of the cohort in their order: train, val, test."""
+    """Return parts of the cohort in their order: train, val, test."""
     return {name: subsets[name] for name in SUBSETS if name in subsets}
 
 
 def estimate(measure: Measure | None) -> str:
-    """A measure with its interval and what it rests on."""
+    """Return a measure with its interval and what it rests on."""
     if measure is None or measure["value"] is None:
         return NOT_STATED
     interval = f" ({measure['interval']})" if measure["interval"] in NO_INTERVAL else ""

@@ -56,7 +56,7 @@ def _key(row: Key) -> Key:
 
 
 def first_losses(keys: list[Key]) -> list[Key]:
-    """Of each backbone, the models trained with its first loss: the one its reports build on."""
+    """Return the models of each backbone trained with its first loss: the one its reports build on."""
     first: dict[str, str] = {}
     for key in keys:
         first.setdefault(key["backbone"], key["loss"])
