@@ -133,13 +133,13 @@ def fitted(arm: Arm, task: str, seed: int, params: TrainParams, towers: dict[str
     return built.module
 
 
-def answers(network: nn.Module, samples: Seen, said: str = "own") -> NDArray[np.float32]:
-    """Logits for all samples, (I, 1, Y, X) or (I, 3); `said`: content of `prompt_queries`."""
+def answers(network: nn.Module, samples: Seen, content: str = "own") -> NDArray[np.float32]:
+    """Logits for all samples, (I, 1, Y, X) or (I, 3); `content`: as of `prompt_queries`."""
     logits = []
     with torch.no_grad():
         for batch in BatchLoader(samples, BATCH, None).batches():
             levels = [row["level"] for row in batch.rows]
-            query_B3 = prompt_queries(levels, content=said)
+            query_B3 = prompt_queries(levels, content=content)
             output: Output = network(batch.image_B1YX, batch.grade_B, query_B3)
             logits.append(output.logits)
     return torch.cat(logits).numpy()

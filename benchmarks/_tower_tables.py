@@ -21,10 +21,10 @@ EXCHANGES = {"A": "normal", "D": "severe"}
 
 @dataclass
 class Answers:
-    """What an arm said, an array per seed: masks (I, Y, X), also where all prompts speak of one grade; grades (I,)."""
+    """The answers of an arm, an array per seed: masks (I, Y, X), also with all prompts of one grade; grades (I,)."""
 
     own: list[Bools] = field(default_factory=list)
-    said: dict[str, list[Bools]] = field(default_factory=lambda: {grade: [] for grade in EXCHANGES})
+    exchanged: dict[str, list[Bools]] = field(default_factory=lambda: {grade: [] for grade in EXCHANGES})
     real: list[Bools] = field(default_factory=list)
     grades: list[NDArray[np.int64]] = field(default_factory=list)
 
@@ -74,11 +74,11 @@ def segmentation_table(arms: dict[Arm, Answers], truth: Truth) -> None:
     """Scores of all arms, mean over the seeds, lowest and highest seed of the Dice on non-empty masks."""
     head("vision", "text", "prompt", "queries", "Dice, all", "Dice, non-empty", "seeds", "drawn on normals",
          "Dice, real slices")  # fmt: skip
-    for arm, message in arms.items():
-        all_SI = dice(message.own, truth.masks)
+    for arm, given in arms.items():
+        all_SI = dice(given.own, truth.masks)
         filled_S = all_SI[:, truth.filled].mean(axis=1)
-        false = np.mean([one[~truth.filled].any(axis=(1, 2)).mean() for one in message.own])
-        real = f"{dice(message.real, truth.real_masks).mean():.3f}" if truth.real_masks is not None else ""
+        false = np.mean([one[~truth.filled].any(axis=(1, 2)).mean() for one in given.own])
+        real = f"{dice(given.real, truth.real_masks).mean():.3f}" if truth.real_masks is not None else ""
         print(f"| {' | '.join(arm)} | {all_SI.mean():.3f} | {filled_S.mean():.3f} "
               f"| {filled_S.min():.3f} to {filled_S.max():.3f} | {false:.0%} | {real} |")  # fmt: skip
 
@@ -86,8 +86,8 @@ def segmentation_table(arms: dict[Arm, Answers], truth: Truth) -> None:
 def classification_table(arms: dict[Arm, Answers], truth: Truth) -> None:
     """Balanced accuracy of all arms, mean over the seeds."""
     head("vision", "text", "balanced accuracy", "seeds")
-    for arm, message in arms.items():
-        each = [balanced_accuracy((one == truth.grades).astype(float), truth).value for one in message.grades]
+    for arm, given in arms.items():
+        each = [balanced_accuracy((one == truth.grades).astype(float), truth).value for one in given.grades]
         print(f"| {arm.vision} | {arm.text} | {np.mean(each):.3f} | {min(each):.3f} to {max(each):.3f} |")
 
 
@@ -108,13 +108,13 @@ def differences(
 def exchange_table(arms: dict[Arm, Answers], truth: Truth, names: list[str], settings: tuple[int, float, int]) -> None:
     """Table 12's measures over all seeds, and the area when all prompts say severe less when all say normal."""
     head("vision", "text", "prompt", "queries", "all say", "pixels changed", "Dice", "area, points of the view")
-    for arm, said in arms.items():
-        seeds = len(said.own)
+    for arm, given in arms.items():
+        seeds = len(given.own)
         bootstrap = PatientBootstrap(names * seeds, *settings)
-        own, true = [m for one in said.own for m in one], list(truth.masks) * seeds
+        own, true = [m for one in given.own for m in one], list(truth.masks) * seeds
         grades = [GRADES[index] for index in truth.grades] * seeds
         for grade, words in EXCHANGES.items():
-            other = [m for one in said.said[grade] for m in one]
+            other = [m for one in given.exchanged[grade] for m in one]
             result = {row["metric"]: row for row in measure_exchange({}, own, other, true, grades, bootstrap)
                      if row["stratum"] == "all"}  # fmt: skip
             cells = [
@@ -125,6 +125,6 @@ def exchange_table(arms: dict[Arm, Answers], truth: Truth, names: list[str], set
             ]
             print(f"| {' | '.join(arm)} | {words} | {' | '.join(cells)} |")
         gap = [100 * (severe.mean() - normal.mean())
-               for severe_I, normal_I in zip(said.said["D"], said.said["A"], strict=True)
+               for severe_I, normal_I in zip(given.exchanged["D"], given.exchanged["A"], strict=True)
                for severe, normal in zip(severe_I, normal_I, strict=True)]  # fmt: skip
         print(f"| {' | '.join(arm)} | severe less normal | | | {shown(bootstrap.mean(np.array(gap)), '+.2f')} |")

@@ -64,7 +64,7 @@ def written(folder: Path, changes: dict[str, object], only: str = "train") -> li
     return rows
 
 
-def told(rows: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def grade_probabilities(rows: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Out-of-fold probabilities of the grades (N, 3), true grades (N,), patients (N,)."""
     features = np.array([row["figures"] for row in rows])
     truth = np.array([GRADES.index(row["grade"]) for row in rows])
@@ -92,7 +92,7 @@ def main() -> None:
         "balanced by one law": balanced,
         "balanced by copies of the rarer grades (before)": [*originals, *copied],
     }
-    scores = {kind: told(rows) for kind, rows in sets.items()}
+    scores = {kind: grade_probabilities(rows) for kind, rows in sets.items()}
     patients = np.unique(scores["originals"][2])
     random = np.random.default_rng(0)
     draws: dict[str, list[float]] = {kind: [] for kind in sets}

@@ -41,12 +41,12 @@ def main() -> None:
         settled = compare_levels(axials, spine)
         if args.verbose:
             print(plan.number, kind, spine and [d.level for d in spine.discs], spine and spine.doubts)
-        for item, message, level in zip(axials, settled, truth, strict=True):
+        for item, answer, level in zip(axials, settled, truth, strict=True):
             for source, result in (
                 ("blocks", item.level),
                 ("blocks, doubts out", None if "doubtful" in item.level_reason else item.level),
-                ("sagittal", message.by_anatomy),
-                ("both agree", message.level),
+                ("sagittal", answer.by_anatomy),
+                ("both agree", answer.level),
             ):
                 for group in (kind, "unusual" if kind != "usual" else "all usual"):
                     counts.setdefault((group, source), Counter())[verdict(result, level)] += 1

@@ -47,7 +47,7 @@ def rows_of(patients: int, seed: int) -> list[dict[str, float]]:
                 spacing = one.row_spacing_mm, one.column_spacing_mm
                 image = denoise(one.pixels, **settings).image
                 outline = find_sac(image, region_of_interest(image, *spacing), spacing)
-                message = measure_sac(outline.mask, spacing) if outline else None
+                measured = measure_sac(outline.mask, spacing) if outline else None
                 canal = decode_png(true["canal_mask"]["bytes"]) > 0
                 exact = measure_sac(canal, spacing, 0.0, 0.0)
                 assert exact is not None  # noqa: S101
@@ -60,7 +60,7 @@ def rows_of(patients: int, seed: int) -> list[dict[str, float]]:
                     "exact_depth": exact.diameter_mm.value,
                 }
                 for name in ("area", "depth"):
-                    of = None if message is None else message.area_mm2 if name == "area" else message.diameter_mm
+                    of = None if measured is None else measured.area_mm2 if name == "area" else measured.diameter_mm
                     ends = (of.value, of.low, of.high) if of else (0.0, 0.0, 0.0)
                     values |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
                 result.append(values | {"outline": values["area_high"] - values["area"]})
@@ -84,11 +84,11 @@ def main() -> None:
         if not here.any():
             continue
         for name, unit in (("area", "mm2"), ("depth", "mm")):
-            message, true, exact, low, high = (
+            measured, true, exact, low, high = (
                 np.array([row[key] for row in result])[here]
                 for key in (name, f"true_{name}", f"exact_{name}", f"{name}_low", f"{name}_high")
             )
-            off = message - true
+            off = measured - true
             draws = generator(0, "benchmark", "measures", name, grade)
             of = [off[patient[here] == p] for p in np.unique(patient[here])]
             means = [np.concatenate([of[i] for i in draws.integers(0, len(of), len(of))]).mean() for _ in range(2000)]

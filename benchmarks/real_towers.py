@@ -115,23 +115,23 @@ def measure(folder: Path, given: argparse.Namespace, params: Params) -> None:
     )
     print(f"{len(seen['train'])} training images, {len(seen['test'])} test images of {len(set(names))} patients")
     jobs = [(arm, task, seed) for seed in range(given.seeds) for task, arms in ARMS.items() for arm in arms]
-    said: dict[str, dict[Arm, Answers]] = {"segmentation": {}, "classification": {}}
+    by_task: dict[str, dict[Arm, Answers]] = {"segmentation": {}, "classification": {}}
     for arm, task, seed in progress(jobs, "trainings", unit="network"):
         network = fitted(arm, task, derive_seed(params.seed, "towers", task, seed), train, towers)
         test = towers[arm.vision].seen["test"]
-        of_arm = said[task].setdefault(arm, Answers())
+        of_arm = by_task[task].setdefault(arm, Answers())
         if task == "classification":
             of_arm.grades.append(answers(network, test).argmax(axis=1))
             continue
         of_arm.own.append(answers(network, test)[:, 0] > 0)
         for grade in EXCHANGES:
-            of_arm.said[grade].append(answers(network, test, grade)[:, 0] > 0)
+            of_arm.exchanged[grade].append(answers(network, test, grade)[:, 0] > 0)
         if given.real:
             of_arm.real.append(answers(network, towers[arm.vision].seen["real"])[:, 0] > 0)
-    segmentation_table(said["segmentation"], truth)
-    classification_table(said["classification"], truth)
-    differences(PAIRS, said["segmentation"], said["classification"], truth)
-    exchange_table(said["segmentation"], truth, names, settings)
+    segmentation_table(by_task["segmentation"], truth)
+    classification_table(by_task["classification"], truth)
+    differences(PAIRS, by_task["segmentation"], by_task["classification"], truth)
+    exchange_table(by_task["segmentation"], truth, names, settings)
     print(f"\n{time.process_time() - started:.0f} s of CPU")
 
 

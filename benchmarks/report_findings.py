@@ -54,8 +54,8 @@ class TrainingReports:
                 for sentence in sentences_of(text):
                     for structure in stated(sentence, key[0]):
                         stating[structure].append(sentence)
-            self.shares[key] = {structure: len(message) / len(texts) for structure, message in stating.items()}
-            self.sentences[key] = {structure: commonest(message) for structure, message in stating.items()}
+            self.shares[key] = {structure: len(texts_of) / len(texts) for structure, texts_of in stating.items()}
+            self.sentences[key] = {structure: commonest(texts_of) for structure, texts_of in stating.items()}
 
     def commonest_text(self, key: Key) -> str:
         return commonest(self.texts.get(key, [""]))

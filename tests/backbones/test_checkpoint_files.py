@@ -86,7 +86,7 @@ def test_a_missing_pickle_of_several_is_named(checkpoints, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["no index", "a missing file", "a cut file", "a broken configuration"])
-def test_a_damaged_checkpoint_is_told_without_a_traceback(damage, checkpoints, tmp_path):
+def test_a_damaged_checkpoint_is_reported_without_a_traceback(damage, checkpoints, tmp_path):
     folder = shutil.copytree(checkpoints / "llava_med", tmp_path / "llava_med")
     first = folder / "model-00001-of-00002.safetensors"
     if damage == "no index":

@@ -160,7 +160,7 @@ class TestVisionTower:
         with pytest.raises(LssError, match="'siglip', should be checkpoint or clip"):
             load(with_companion)
 
-    def test_the_difference_is_said(self, with_companion):
+    def test_the_difference_is_described(self, with_companion):
         message = describe_vision_tower(with_companion, "checkpoint")
         assert message == f"from the LLaVA-Med files; 1 of 55 tensors differ from those in {TOWER}, which are not used"
         assert describe_vision_tower(with_companion, "clip").startswith(f"from {TOWER}; 1 of 55 tensors differ")

@@ -106,7 +106,7 @@ def test_names_are_the_same_with_adapters(name, load):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_adapters_go_where_they_are_asked(name, load):
+def test_adapters_go_into_the_named_towers(name, load):
     backbone = load(name)
     parameters = add_adapters(backbone, ("language",), rank=2, alpha=4, dropout=0.0)
     names = {key for key, value in backbone.named_parameters() if value.requires_grad}

@@ -25,8 +25,8 @@ print(json.dumps([done.exit_code, done.output[:200], sorted({name.split(".")[0] 
 def imported(folder: Path, *arguments: str) -> set[str]:
     """Packages that a process of its own has imported after `lss` with these arguments."""
     done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], cwd=folder, capture_output=True, text=True)
-    code, said, packages = json.loads(done.stdout.splitlines()[-1])
-    assert code == 0, said
+    code, errors, packages = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0, errors
     return set(packages)
 
 

@@ -170,7 +170,7 @@ def test_noise_in_the_header_never_raises_another_error() -> None:
             assert error.remedy
 
 
-def test_assumed_spacing_is_said() -> None:
+def test_assumed_spacing_is_stated() -> None:
     item = read_one(dicom_bytes(PixelSpacing=None), "a", "t2", assumed_spacing_mm=0.7)
     assert item.row_spacing_mm == 0.7 and "assumed" in item.spacing_reason
 

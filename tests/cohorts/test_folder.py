@@ -46,7 +46,7 @@ def png(path: Path, seed: int = 0, bits: int = 8) -> Path:
         ("a/b.png", {"a/b.png"}, "a/b.png"),
     ],
 )
-def test_whose_file(file: str, known: set[str], patient: str) -> None:
+def test_patient_of_a_file(file: str, known: set[str], patient: str) -> None:
     assert patient_of(file, known) == patient
 
 
@@ -209,7 +209,7 @@ def test_files_without_uids_in_one_folder_are_of_several_studies(tmp_path: Path)
         assert first.isdisjoint(second)
 
 
-def test_tables_and_texts_are_told_to_be_left_out(tmp_path: Path) -> None:
+def test_tables_and_texts_are_reported_as_left_out(tmp_path: Path) -> None:
     png(tmp_path / "P1" / "axial_t2" / "a.png")
     for name in ("t.csv", "P1/info.txt", "P1/axial_t2/a.json", "manifest.json"):
         (tmp_path / name).write_text("patient_id,note\nP1,x\n")
@@ -218,7 +218,9 @@ def test_tables_and_texts_are_told_to_be_left_out(tmp_path: Path) -> None:
     assert {r.reason for r in rejects} == {"no image file"} <= NO_FAULT_OF_A_FILE
 
 
-def test_whose_a_flat_file_is_takes_no_pixels_to_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_patient_of_a_flat_file_is_found_without_reading_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every batch asks; with the pixels each would read the whole cohort."""
     big = np.random.default_rng(0).integers(0, 4096, (1024, 1024)).astype(np.uint16)
     write_dicom(tmp_path / "IM1", big, PatientID="0012")

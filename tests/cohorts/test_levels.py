@@ -53,7 +53,7 @@ def test_blocks_in_any_order_get_their_discs(discs: int, per_block: int, tilt: f
     assert [item.level for item, _ in paired] == [level for _, level in paired]
 
 
-def test_parallel_blocks_are_told_apart_by_the_gap() -> None:
+def test_parallel_blocks_are_separated_by_the_gap() -> None:
     slices, truth = patient(3, 4, [30.0, 0.0, 0.0])
     assert [len(block) for block in find_blocks(slices)] == [4, 4, 4]
     assign_levels(slices)

@@ -140,7 +140,7 @@ def test_the_companion_table_names_the_discs(archive: Path) -> None:
     assert next(item for item in other if item.instance == 1 and item.plane == "axial").level == "L5-S1"
 
 
-def test_rows_of_the_companion_table_that_cannot_be_used_are_told(archive: Path) -> None:
+def test_unusable_rows_of_the_companion_table_are_rejected(archive: Path) -> None:
     (archive / "Slices Numbers.csv").write_text(
         "Patient;D3;D4;D5\n1;10;6;99\n46;x;6;10\n;1;2;3\n0001;1;2;3\n\n", encoding="utf-8"
     )
@@ -176,7 +176,9 @@ def test_an_archive_unpacked_into_its_own_folder_is_read_once(archive: Path) -> 
     assert LssDataset(archive).patients() == ["1", "46", "300"]
 
 
-def test_several_zips_are_all_read_and_others_are_told(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_several_zips_are_all_read_and_others_are_rejected(
+    archive: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     packed = tmp_path_factory.mktemp("packed")
     for name, patient in (("a.zip", "0001"), ("b.ZIP", "0046")):
         with zipfile.ZipFile(packed / name, "w") as file:

@@ -63,7 +63,7 @@ def test_levels_come_from_the_labelled_instances(root: Path) -> None:
     assert (sagittal.weighting, sagittal.level) == ("T1", None)
 
 
-def test_what_the_tables_do_not_settle_is_told(root: Path) -> None:
+def test_what_the_tables_do_not_settle_is_reported(root: Path) -> None:
     """Rows that cannot be used, and files in no study's folder, are no silent loss."""
     write_dicom(root / "train_images" / "stray.dcm")
     write_dicom(root / "train_images" / "7" / "8" / "1.dcm", smooth_pixels(70), SOPInstanceUID="1.2.3.70")
@@ -125,7 +125,7 @@ def test_names_that_are_no_numbers_join_by_the_header(root: Path) -> None:
     assert {s.level for s in record.slices if s.plane == "axial"} == {"L5-S1", None, "L4-L5"} and not record.rejects
 
 
-def test_a_label_without_its_slice_is_told(root: Path) -> None:
+def test_a_label_without_its_slice_is_rejected(root: Path) -> None:
     _write_labels(root, [
         "4003253,702807833,2,Left Subarticular Stenosis,L5/S1,1,1",
         "4003253,702807833,77,Right Subarticular Stenosis,L4/L5,1,1",

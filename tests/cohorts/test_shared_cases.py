@@ -134,7 +134,7 @@ def test_grades_need_no_notes(tmp_path: Path) -> None:
     assert reader(tmp_path, **settings).read_patient("7").note == "L4-L5: stenosis"
 
 
-def test_a_workbook_whose_only_sheet_lacks_the_column_says_nothing_of_sheets(tmp_path: Path) -> None:
+def test_a_workbook_with_one_sheet_is_not_blamed_on_sheets(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.active.append(["id", "text"])
     book.save(tmp_path / "t.xlsx")

@@ -33,7 +33,7 @@ def test_counted_by_hand() -> None:
     assert values["dice_change", "A"] == pytest.approx(-1) and values["dice_change", "D"] == pytest.approx(0.3)
 
 
-def test_prompts_that_are_not_heeded_change_nothing() -> None:
+def test_prompts_that_are_ignored_change_nothing() -> None:
     values = values_of(own=[0, 2, 4], exchanged=[0, 2, 4], true=[1, 1, 1])
     assert values["dice_change", "all"] == values["area_change", "all"] == values["pixels_changed", "all"] == 0
     assert values["pixels_changed", "A"] is None  # nothing drawn either way

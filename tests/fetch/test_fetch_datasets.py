@@ -122,7 +122,7 @@ def test_an_unknown_hash_is_recorded_and_held_against_later_files(publisher: Pub
         fetch(publisher, tmp_path)
 
 
-def test_a_published_file_that_changed_is_told(publisher: Publisher, tmp_path: Path) -> None:
+def test_a_published_file_that_changed_is_reported(publisher: Publisher, tmp_path: Path) -> None:
     publisher.files = {"01_MRI_Data.zip": DATA}
     fetch(publisher, tmp_path)
     publisher.files = {"01_MRI_Data.zip": DATA[::-1]}
@@ -188,7 +188,7 @@ def test_answers_in_another_form(publisher: Publisher, tmp_path: Path) -> None:
         fetch_dataset(IMAGES, tmp_path, base)
 
 
-def test_too_small_a_disk_is_told_before(publisher: Publisher, tmp_path: Path, monkeypatch) -> None:
+def test_too_small_a_disk_is_reported_before(publisher: Publisher, tmp_path: Path, monkeypatch) -> None:
     publisher.files = {"01_MRI_Data.zip": DATA}
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10, 10))
     with pytest.raises(LssError, match="still to come"):

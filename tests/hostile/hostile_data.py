@@ -303,20 +303,20 @@ def good(root: Path) -> None:
 
 
 CASES: dict[str, Case] = {
-    **{f"DICOM: {name}": Case(file(BAD, data), said) for name, (data, said) in DICOM.items()},
+    **{f"DICOM: {name}": Case(file(BAD, data), expected) for name, (data, expected) in DICOM.items()},
     **{
-        f"NIfTI: {name}": Case(file(f"bad/t2.nii{'.gz' if data[:2] == bytes((31, 139)) else ''}", data), said)
-        for name, (data, said) in VOLUME.items()
+        f"NIfTI: {name}": Case(file(f"bad/t2.nii{'.gz' if data[:2] == bytes((31, 139)) else ''}", data), expected)
+        for name, (data, expected) in VOLUME.items()
     },
     **{
         f"picture: {name}": Case(
-            file(f"bad/t2_tra/x.{'tif' if 'TIFF' in name or data[:2] == b'II' else 'png'}", data), said
+            file(f"bad/t2_tra/x.{'tif' if 'TIFF' in name or data[:2] == b'II' else 'png'}", data), expected
         )
-        for name, (data, said) in PICTURE.items()
+        for name, (data, expected) in PICTURE.items()
     },
-    **{f"folder: {name}": Case(write, said) for name, (write, said) in FOLDER.items()},
-    **{f"zip: {name}": Case(archive(write), said, lss=True) for name, (write, said) in ZIP.items()},
+    **{f"folder: {name}": Case(write, expected) for name, (write, expected) in FOLDER.items()},
+    **{f"zip: {name}": Case(archive(write), expected, lss=True) for name, (write, expected) in ZIP.items()},
     "zip: encrypted": Case(encrypted, "encrypted zip entry", lss=True),
-    **{f"table: {name}": Case(table(text), said, table=True) for name, (text, said) in TABLE.items()},
-    **{f"workbook: {name}": Case(write, said, table=True) for name, (write, said) in WORKBOOK.items()},
+    **{f"table: {name}": Case(table(text), expected, table=True) for name, (text, expected) in TABLE.items()},
+    **{f"workbook: {name}": Case(write, expected, table=True) for name, (write, expected) in WORKBOOK.items()},
 }

@@ -162,7 +162,7 @@ def prediction(number: int) -> Row:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "said"),
+    ("column", "value", "message"),
     [
         ("mask", {"bytes": PNG[:70], "path": None}, "its picture is cut off"),
         ("mask_said_A", {"bytes": b"nothing", "path": None}, "its picture is no PNG"),
@@ -171,12 +171,12 @@ def prediction(number: int) -> Row:
         ("mean_confidence", float("nan"), "nan is no finite number"),
     ],
 )
-def test_impossible_prediction(column: str, value: Any, said: str, tmp_path: Path) -> None:
+def test_impossible_prediction(column: str, value: Any, message: str, tmp_path: Path) -> None:
     path = tmp_path / "segmentation-pid_tversky.parquet"
     pq.write_table(pa.Table.from_pylist([prediction(0), prediction(1) | {column: value}], schema=SEGMENTATION), path)
     with pytest.raises(LssError) as error:
         read_parquet(path, SEGMENTATION)
-    assert str(error.value).startswith(f"{path}: row 1, column {column}: {said}")
+    assert str(error.value).startswith(f"{path}: row 1, column {column}: {message}")
 
 
 def test_whole_tables_pass(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_junk_in_a_file_of_a_checkpoint(name: str, file: str, content: str, tiny
     assert any(remedy in str(error.value) for remedy in ("etch", "published", "checkpoint", "Rerun")), str(error.value)
 
 
-def test_half_a_vocabulary(tiny: Path, tmp_path: Path) -> None:
+def test_a_cut_vocabulary_is_refused(tiny: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny / "biomedclip", tmp_path / "biomedclip")
     words = (folder / "vocab.txt").read_text().splitlines(keepends=True)
     (folder / "vocab.txt").write_text("".join(words[: len(words) // 2]))

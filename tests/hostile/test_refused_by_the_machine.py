@@ -181,7 +181,7 @@ def test_a_limit_of_memory_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.ENOSPC, "x"), "no space left on the disk. Free some (docs/troubleshooting.md"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "no space left on the disk"),
@@ -193,8 +193,8 @@ def test_a_limit_of_memory_is_named() -> None:
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "no further process or thread may start"),
     ],
 )  # fmt: skip
-def test_what_libraries_say_in_other_words(error: Exception, said: str) -> None:
-    assert said in str(explain(error))
+def test_what_libraries_say_in_other_words(error: Exception, message: str) -> None:
+    assert message in str(explain(error))
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_shards_that_do_not_say_how_they_were_prepared(tmp_path: Path, chain: Pa
     assert not (tmp_path / "m").exists()
 
 
-def test_a_model_that_must_be_told_the_grade_reads_no_new_image(chain: Path) -> None:
+def test_a_model_that_needs_the_grade_reads_no_new_image(chain: Path) -> None:
     from dataclasses import replace
 
     bundle = load(chain, "segmentation")

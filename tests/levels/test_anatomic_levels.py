@@ -168,7 +168,7 @@ def test_a_slice_has_the_level_at_which_its_plane_crosses_the_spine(z, degrees, 
     assert level_on_spine(axial_at(z, degrees=degrees, y=y), straight_spine())[0] == level
 
 
-def test_two_frames_of_reference_are_related_and_said_to_be() -> None:
+def test_two_frames_of_reference_are_related_and_reported() -> None:
     item = RawSlice("a", "", "1", "2", "a", np.zeros((4, 4), np.uint16), 12, "axial", "", "T2", "", 1, 1.0, 1.0, "",
                     geometry=axial_at(35.0, frame="2"), level="L4-L5")  # fmt: skip
     (settled,) = compare_levels([item], straight_spine())

@@ -29,7 +29,7 @@ def run(on_contradiction: OnContradiction, attempts: int = 3) -> tuple[list[Writ
     return settled, asked
 
 
-def test_keep_lets_all_stand() -> None:
+def test_keep_keeps_all() -> None:
     settled, asked = run("keep")
     assert settled == [Written(text, "first", 1, None) for text in FIRST] and asked == []
 

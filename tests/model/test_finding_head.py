@@ -62,7 +62,7 @@ def test_expected_score_under_doubt_by_hand():
     assert expected_score(text, "L4-L5", chances) == pytest.approx(2 * (0.8 + 0.5) / 2 / (1 + 1.2))
 
 
-def test_what_the_image_does_not_speak_for_is_left_out_and_nothing_else():
+def test_what_the_image_does_not_support_is_left_out_and_nothing_else():
     invented = ["Multilevel Schmorl's nodules.", "No disc bulge at L4-L5."]
     report = f"{SEVERITY} Disc bulge at L4-L5. {invented[0]} Features of muscle spasm. The patient was calm."
     kept, left_out = supported(report, "L4-L5", certain(REFERENCE))

@@ -119,14 +119,14 @@ def test_a_head_that_is_sure_of_a_grade_asks_what_the_oracle_asks(image):
 
 
 @pytest.mark.parametrize("prompt", ["bank", "predicted"])
-def test_prompts_that_say_something_else_change_the_map(image, prompt):
+def test_exchanged_prompts_change_the_map(image, prompt):
     network = SegmentationNetwork(PatchBackbone(), config(prompt=prompt)).eval()
     own, normal, severe = (network(image, GRADE, prompt_queries([None] * 3, content=words)).logits
                            for words in ("own", "A", "D"))  # fmt: skip
     assert not torch.allclose(normal, severe, atol=1e-4) and not torch.allclose(own, severe, atol=1e-4)
 
 
-def test_bank_is_centred_and_knows_level_wording_and_what_is_said():
+def test_bank_is_centred_and_depends_on_level_wording_and_content():
     bank = PromptBank(PatchBackbone(), "text")
     assert bank.embeddings_VLKW[:-1].mean(dim=(0, 1, 2)).abs().max() < 1e-6
     own, level, wording, severe, shuffled, empty = (bank(prompt_queries(*asked))[0] for asked in (

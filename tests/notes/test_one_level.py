@@ -1,4 +1,4 @@
-"""A note on the whole spine, told of one disc."""
+"""A note on the whole spine, expected of one disc."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BOTH = f"Bulge at L3-L4 and protrusion at L4-L5, both {SAC}."
 
 
 @pytest.mark.parametrize(
-    ("note", "level", "told"),
+    ("note", "level", "expected"),
     [
         (f"Disc bulges noted at L3/4 & L4/5 levels, {SAC}.", "L4-L5", f"Disc bulge noted at L4-L5 level, {SAC}."),
         (f"L3-L4, L4-L5: diffuse disc bulges {SAC}", "L3-L4", f"L3-L4: diffuse disc bulge {SAC}."),
@@ -29,8 +29,8 @@ BOTH = f"Bulge at L3-L4 and protrusion at L4-L5, both {SAC}."
         ("Wide disc bulges noted at L4-L5 levels", "L4-L5", "Wide disc bulges noted at L4-L5 levels."),
     ],
 )
-def test_of_several_levels_only_the_image_s_own_is_told(note: str, level: str, told: str) -> None:
-    assert findings_of_level(note, level, "BC") == [told]
+def test_of_several_levels_only_the_image_s_own_is_written(note: str, level: str, expected: str) -> None:
+    assert findings_of_level(note, level, "BC") == [expected]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_an_image_does_not_show_is_left_out(note: str, levels: set[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("note", "grade", "level", "told"),
+    ("note", "grade", "level", "expected"),
     [
         ("Bulge at L4-L5 compressing the sac.", "A", "L3-L4", ["No disc lesion is noted at L3-L4."]),
         ("Feature of muscle spasm.", "A", "L3-L4", ["Feature of muscle spasm.", "No disc lesion is noted at L3-L4."]),
@@ -65,12 +65,12 @@ def test_what_an_image_does_not_show_is_left_out(note: str, levels: set[str]) ->
         ("", "A", "L3-L4", []),
     ],
 )
-def test_a_note_s_silence_on_the_disc_is_told(note: str, grade: str, level: str | None, told: list[str]) -> None:
-    assert findings_of_level(note, level, grade) == told
-    assert grade_note(" ".join(told)).level_grades.get("L3-L4", "A") == "A"
+def test_a_note_s_silence_on_the_disc_is_stated(note: str, grade: str, level: str | None, expected: list[str]) -> None:
+    assert findings_of_level(note, level, grade) == expected
+    assert grade_note(" ".join(expected)).level_grades.get("L3-L4", "A") == "A"
 
 
-def test_without_a_level_everything_is_told() -> None:
+def test_without_a_level_all_statements_are_kept() -> None:
     note = "Bulges at L3-L4 and L4-L5. Small renal cyst."
     assert findings_of_level(note, None, "A") == ["Bulges at L3-L4 and L4-L5.", "Small renal cyst."]
 

@@ -25,25 +25,25 @@ def notes(shared: Path) -> list[str]:
     return list(table["Clinician's Notes"].dropna().unique())
 
 
-def test_only_the_level_of_the_image_is_told() -> None:
+def test_only_the_level_of_the_image_is_written() -> None:
     assert reference_report("BC", 12.34, NOTE, "L4-L5") == (
         "Mild to moderate spinal canal compression, 12.3 % of the region is affected. Feature of muscle spasm. Left "
         "paracentral disc protrusion noted at L4-L5 level, compressing the thecal sac and left exit canal."
     )
 
 
-def test_unknown_level_tells_all_findings() -> None:
+def test_unknown_level_keeps_all_findings() -> None:
     report = reference_report("D", 30, NOTE, None)
     assert "L4-L5" in report and "L5-S1" in report
     assert "knee" not in report.lower() and "advised" not in report and "LSS" not in report
 
 
-def test_level_of_a_heading_is_told() -> None:
+def test_level_of_a_heading_is_written() -> None:
     note = "L4-L5 level:\nDisc bulge compressing the sac.\nL5-S1 level:\nMild bulge."
     assert reference_report("A", 0, note, "L5-S1").endswith("affected. L5-S1: Mild bulge.")
 
 
-def test_a_finding_of_a_heading_noticeable_at_one_level_is_told_of_both() -> None:
+def test_a_finding_of_a_heading_noticeable_at_one_level_counts_for_both() -> None:
     note = "L4-L5 & L5/S1:\nDisc bulges, noticeably at L4-L5 level,\nCompressing the sac."
     assert reference_report("BC", 20, note, "L5-S1").endswith("affected. L5-S1: Disc bulge, compressing the sac.")
     assert reference_report("BC", 20, note, "L4-L5").endswith(

@@ -40,7 +40,7 @@ def test_a_consistent_report() -> None:
     assert result.disagreements == []
 
 
-def test_every_contradiction_is_told() -> None:
+def test_every_contradiction_is_reported() -> None:
     result = check(TEXT, area_percent=12.0, level="L3-L4", head_grade="A")
     assert (result.agrees_with_mask, result.agrees_with_head) == (False, False)
     assert list(result.contradictions) == ["grade", "area", "level"]
@@ -81,7 +81,7 @@ def test_areas_match_relatively(stated: float, area: float, matches: bool) -> No
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "stated"),
     [
         ("at L4-L5", None),
         ("", None),
@@ -92,8 +92,8 @@ def test_areas_match_relatively(stated: float, area: float, matches: bool) -> No
         ("at C5-C6", "The text is about a level outside the lumbar spine, the image lies at L4-L5."),
     ],
 )
-def test_levels(place: str, told: str | None) -> None:
-    assert check(f"{BULGE} {place}.").contradictions.get("level") == told
+def test_levels(place: str, stated: str | None) -> None:
+    assert check(f"{BULGE} {place}.").contradictions.get("level") == stated
     assert "level" not in check(f"{BULGE} {place}.", level=None).contradictions
 
 
@@ -117,7 +117,7 @@ def test_sides(finding: str, sides: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "stated"),
     [
         ("by about 6.5mm", "6.5mm"),
         ("of 6 mm and 1,5 cm", "6 mm, 1,5 cm"),
@@ -126,9 +126,9 @@ def test_sides(finding: str, sides: set[str]) -> None:
         ("of L4 over L5, grade I, 2 discs", None),
     ],
 )
-def test_numbers_that_nothing_measured(text: str, told: str | None) -> None:
+def test_numbers_that_nothing_measured(text: str, stated: str | None) -> None:
     result = check(f"{BULGE}, {text}.").contradictions
-    assert result.get("number") == (told and f"The text states {told}, which nothing measured.")
+    assert result.get("number") == (stated and f"The text states {stated}, which nothing measured.")
 
 
 @given(st.sampled_from(list(SEVERITY_TEMPLATES)), st.floats(0, 100), st.sampled_from([*LEVELS, None]))

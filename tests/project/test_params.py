@@ -41,7 +41,7 @@ def test_a_list_names_everything_once(project_root, section, key, names):
         ("ablation", {"repeats": 1, "backbones": ["smolvlm", "llava_med"]}, "llava_med must be among train.backbones"),
     ],
 )
-def test_settings_that_do_not_fit_together_are_told_in_one_line(project_root, section, changes, message):
+def test_settings_that_do_not_fit_together_are_reported_in_one_line(project_root, section, changes, message):
     raw = load_params(project_root / "params.yaml").model_dump(mode="json")
     raw["train"]["backbones"] = ["smolvlm"]
     raw[section] |= changes

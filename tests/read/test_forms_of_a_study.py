@@ -200,7 +200,7 @@ def test_only_a_reading_is_replaced(tmp_path: Path) -> None:
     _refuse_output(thesis, overwrite=True)
 
 
-def test_an_output_that_cannot_be_written_is_said_before_the_study_is_read(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_an_error_before_the_study_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LssError, match=r"file/out: cannot be written: .*file"):
         _refuse_output(tmp_path / "file" / "out", overwrite=False)

@@ -81,7 +81,7 @@ def card(manifests: list[dict[str, Any]]) -> str:
      "**Leak**: yes: it was given the prompt of the true grade", "Paired \\<arbitrarily>.", "not a medical device",
      "95 %, percentile over patients, 77 draws"],
 )  # fmt: skip
-def test_model_card_tells(fact: str) -> None:
+def test_model_card_lists_the_training(fact: str) -> None:
     assert fact in card(MANIFESTS)
 
 
@@ -95,7 +95,7 @@ def test_model_card_tells(fact: str) -> None:
      "**Files and notes that could not be used**: truncated file: 17", "**Slices of another kind**: plane sagittal: 88",
      "**Grades absent from a part**: validation: D", "not a medical device"],
 )  # fmt: skip
-def test_data_sheet_tells(fact: str) -> None:
+def test_data_sheet_lists_the_cohort(fact: str) -> None:
     assert fact in to_markdown(data_sheet(MANIFESTS, STATISTICS))
 
 

@@ -42,11 +42,11 @@ def test_marks_tell_grades_disagreements_and_origin() -> None:
 
 
 @pytest.mark.parametrize(
-    ("came_about", "told"), [("first", ""), ("regenerated", "Written anew, attempt 3"), ("template", "Template in")]
+    ("came_about", "mark"), [("first", ""), ("regenerated", "Written anew, attempt 3"), ("template", "Template in")]
 )
-def test_origin(came_about: str, told: str) -> None:
+def test_origin(came_about: str, mark: str) -> None:
     result = origin(report(origin=came_about, attempts=3))
-    assert result.startswith(told) and bool(result) == bool(told)
+    assert result.startswith(mark) and bool(result) == bool(mark)
 
 
 def case(key: str, patient: str, grade: str, score: float) -> dict[str, Any]:

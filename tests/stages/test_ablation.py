@@ -193,7 +193,7 @@ def test_without_repeats_nothing_is_trained_and_the_comparison_is_empty(study, t
     assert result["measures"] == [] and result["courses"] == [] and result["about"]["repeats"] == 0
 
 
-def test_arms_of_other_shards_are_told(study, arms, tmp_path):
+def test_arms_of_other_shards_are_named(study, arms, tmp_path):
     out, trained = arms
     for arm in trained:
         for path in paths(out, arm):

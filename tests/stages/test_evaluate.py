@@ -78,7 +78,7 @@ def test_balanced_dice_is_the_mean_of_the_grades_means(evaluated: Evaluated) -> 
         assert result["low"] <= result["value"] <= result["high"] and result["n"] == 48
 
 
-def test_tests_between_models_and_between_ways_of_grading(evaluated: Evaluated) -> None:
+def test_tests_between_models_and_between_grade_sources(evaluated: Evaluated) -> None:
     tests = evaluated.statistics["tests"]
     families = {test["family"] for test in tests}
     assert {"Dice against pseudo_mask, backbones", "Dice against true_mask, losses", "grades by text",
@@ -208,7 +208,7 @@ def test_manifests_give_the_caveats(tmp_path: Path) -> None:
     assert "5" in line and "0.400" in line  # epochs, of no patients
 
 
-def test_without_truth_nothing_is_said_of_it(tmp_path: Path) -> None:
+def test_without_truth_no_measure_refers_to_it(tmp_path: Path) -> None:
     inputs = make(tmp_path / "inputs", patients=3, slices=3)
     pq.write_table(TRUTH.empty_table(), inputs.truth)
     statistics = run_evaluate(inputs, tmp_path).statistics

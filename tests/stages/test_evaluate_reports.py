@@ -93,7 +93,7 @@ def test_discs_are_the_slices_of_a_patient_s_level_pooled(evaluated: Evaluated) 
     assert {(SOURCES[source], what) for source in ("report", "central") for what in ("images", "discs")} <= shown
 
 
-def test_how_the_ways_of_grading_agree(evaluated: Evaluated) -> None:
+def test_agreement_of_the_grade_sources(evaluated: Evaluated) -> None:
     cases = pq.read_table(evaluated.cases["classification"]).to_pandas()
     for backbone, rows in cases.groupby("backbone"):
         for first, second in (("text", "head"), ("text", "area_paper"), ("text", "area_calibrated"),
@@ -206,7 +206,7 @@ def test_caveats_of_texts_name_their_system(tmp_path: Path) -> None:
     assert messages == ["report/llava_med/focal: 1 of 9 reports hold no word."]
 
 
-def test_draws_without_a_case_are_counted_and_told(evaluated: Evaluated, tmp_path: Path) -> None:
+def test_draws_without_a_case_are_counted_and_reported(evaluated: Evaluated, tmp_path: Path) -> None:
     """With three patients, of whom one has grade D, 8 in 27 draws hold none."""
     inputs = make(tmp_path / "inputs", patients=3, slices=3)
     for path in [*inputs.predictions.values(), *inputs.shards["test"]]:

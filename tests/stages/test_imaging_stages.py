@@ -81,7 +81,7 @@ def test_training_part_is_balanced_over_both_batches_and_only_it(tables: Path) -
     assert facts["train_copies_of_cohort"] == {"A": 4, "BC": 4, "D": 4}
 
 
-def test_versions_are_recorded_and_counts_are_told(tables: Path, params: Params, capsys) -> None:
+def test_versions_are_recorded_and_counts_are_printed(tables: Path, params: Params, capsys) -> None:
     run_all(tables, "00", params.denoise, params.pseudo_mask, params.shards, "told-")
     facts = read_json(tables / "told-s-00.json")["facts"]
     assert facts["schema_version"] == SHARD_VERSION and facts["report_rules_version"] == RULES_VERSION
@@ -133,7 +133,7 @@ def test_the_area_is_of_the_region_or_of_the_field_of_view(tables: Path, params:
 
 
 @pytest.mark.parametrize("off_mm", [-24.0, 17.0])
-def test_sides_are_told_about_a_canal_off_the_centre_in_flipped_copies_too(
+def test_sides_are_relative_to_a_canal_off_the_centre_in_flipped_copies_too(
     params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off_mm: float
 ) -> None:
     monkeypatch.setattr(imaging_study, "axial", lambda seed, draw=axial: draw(seed, off_mm))
@@ -154,7 +154,7 @@ def test_sides_are_told_about_a_canal_off_the_centre_in_flipped_copies_too(
         assert lateral_side(beside, row["canal_column"], row["sides"]) == on_the_right_of_the_image
 
 
-def test_where_no_canal_is_found_nothing_is_said_of_sides(params: Params, tmp_path: Path) -> None:
+def test_without_a_canal_no_side_is_reported(params: Params, tmp_path: Path) -> None:
     study(tmp_path, params, params.shards, params.pseudo_mask.model_copy(update={"roi": "centre"}))
     assert all(row["canal_column"] is None and row["region_share"] > 0 for row in shard_rows(tmp_path, "train"))
 

@@ -81,7 +81,7 @@ def test_the_paper_s_numbers_and_n_have_columns_of_their_own(page: str) -> None:
     assert re.search(r'<td class="count" data-value="48"><span class="count">48 \(\d+\)</span></td>', page)
 
 
-def test_manifests_are_told(evaluated: Evaluated, tmp_path: Path) -> None:
+def test_manifests_are_shown(evaluated: Evaluated, tmp_path: Path) -> None:
     machine = {"versions": {"torch": "9.9"}, "platform": "Linux-test"}
     facts = {
         "cohort": {"cohort": "phantom", "caveat": None},
@@ -118,7 +118,7 @@ def test_when_and_how_long_changes_no_byte_of_the_page(evaluated: Evaluated) -> 
     assert overview([manifest], evaluated.statistics) == overview([later], evaluated.statistics)
 
 
-def test_without_another_run_nothing_is_said_of_one(page: str) -> None:
+def test_without_another_run_no_comparison_is_shown(page: str) -> None:
     assert 'id="comparison"' not in page and 'href="#comparison"' not in page
 
 

@@ -65,7 +65,7 @@ def test_classification_rows(study, tmp_path):
     assert [("A", "BC", "D")[best] for best in chances.argmax(axis=1)] == table["predicted"].to_pylist()
 
 
-def test_segmentation_finds_what_it_was_taught(study, tmp_path):
+def test_segmentation_draws_what_it_learnt(study, tmp_path):
     table = run(study, "segmentation", tmp_path / "p.parquet")
     assert table.schema.equals(SEGMENTATION)
     _, shards, _ = study

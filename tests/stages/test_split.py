@@ -282,7 +282,7 @@ def test_persons_are_the_connected_patients(pairs: list[tuple[int, str | None]])
             assert (result[f"P{first}"] == result[f"P{second}"]) == (labels[first] == labels[second])
 
 
-def test_an_image_under_two_patients_is_used_once_and_told(tmp_path: Path) -> None:
+def test_an_image_under_two_patients_is_used_once_and_reported(tmp_path: Path) -> None:
     """A copied folder: its slices are set aside, those that have a grade are kept."""
     rows = cohort(["A"] * 12)
     for index in range(3):

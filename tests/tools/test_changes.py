@@ -87,7 +87,7 @@ def test_each_change_gets_its_own_jobs(finished, params, tmp_path, monkeypatch):
     assert lines[3].startswith("together: 12 trainings") and lines[3].endswith("about 70 s") and len(lines) == 4
 
 
-def test_missing_results_are_said_without_an_edit(finished, params, tmp_path, monkeypatch):
+def test_missing_results_are_named_without_an_edit(finished, params, tmp_path, monkeypatch):
     text = say(monkeypatch, tmp_path, params, finished(("tables", "page"), status="missing"))
     assert text == "missing: tables, page; about 20 s"
 

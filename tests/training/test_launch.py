@@ -58,7 +58,7 @@ def test_two_processes_leave_one_model(project):
     assert done.stderr.count("epochs: 100%") == 1  # one of them talks
 
 
-def test_a_mistake_is_told_by_the_process_and_by_the_command(project):
+def test_a_mistake_is_reported_by_the_process_and_by_the_command(project):
     (project / "data/shards/val-00.parquet").write_bytes(b"broken")
     done = lss_train(project)
     assert done.returncode == 2

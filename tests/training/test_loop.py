@@ -120,7 +120,7 @@ def test_gradients_are_clipped(tmp_path):
     assert 0 < sum(squares) <= (1 - 0.999**steps) * 1e-6 * 1.001
 
 
-def test_a_loss_that_is_not_finite_is_told(tmp_path):
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     class Broken(ToyTask):
         def loss(self, batch):
             return super().loss(batch) * float("nan")
@@ -170,7 +170,7 @@ def test_a_checkpoint_of_another_shape_is_refused(tmp_path, capsys, change):
 
 
 @pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"\x00" * 100, lambda whole: whole[: len(whole) // 2]])
-def test_a_broken_checkpoint_is_told_and_left(tmp_path, capsys, damage):
+def test_a_broken_checkpoint_is_reported_and_left(tmp_path, capsys, damage):
     run(tmp_path, epochs=1)
     path = tmp_path / "state" / NAME
     path.write_bytes(damage(path.read_bytes()))

@@ -65,7 +65,7 @@ def test_every_installed_package_may_be_used(audit) -> None:
         ("echo Failed to fetch pip-audit >&2", 2, 3),
     ],
 )  # fmt: skip
-def test_not_to_have_looked_is_no_pass(
+def test_a_skipped_audit_is_no_pass(
     audit, prints: str, code: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip

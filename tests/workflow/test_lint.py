@@ -10,8 +10,8 @@ from project_copy import BIN, run
 
 
 def test_the_linter_is_content(project_root: Path) -> None:
-    said = run(project_root, str(BIN / "snakemake"), "--lint")  # raises on a status other than 0
-    assert "your workflow is in a good condition" in said
+    output = run(project_root, str(BIN / "snakemake"), "--lint")  # raises on a status other than 0
+    assert "your workflow is in a good condition" in output
 
 
 def test_the_environment_of_the_rules_fits_the_package(project_root: Path) -> None:

@@ -11,7 +11,7 @@ from dvc_render.html import HTML
 from dvc_render.vega import VegaRenderer
 
 
-def test_the_template_that_dvc_is_told_of_is_one_it_takes(project_root: Path) -> None:
+def test_dvc_takes_the_plot_template(project_root: Path) -> None:
     config = configparser.ConfigParser()
     config.read(project_root / ".dvc/config")
     template = project_root / ".dvc" / config["plots"]["html_template"]
@@ -23,6 +23,6 @@ def test_the_template_that_dvc_is_told_of_is_one_it_takes(project_root: Path) ->
     assert "https://" in inert and "https://" not in rest, "what is in a template element is not loaded"
 
 
-def test_other_peoples_code_is_not_kept_in_git(project_root: Path) -> None:
+def test_third_party_code_is_not_in_git(project_root: Path) -> None:
     ignored = subprocess.run(["git", "check-ignore", "-q", ".dvc/plots/vega.js"], cwd=project_root, check=False)
     assert ignored.returncode == 0
