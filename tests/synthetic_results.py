@@ -57,36 +57,44 @@ def report_of(grade: str, area: float, level: str) -> str:
     return f"{SEVERITY[grade]}, {area:.1f} % of the region is affected. {level}: {FINDINGS[grade]}"
 
 
+def made(folder: Path) -> SyntheticResults:
+    """Paths of what `make` writes under `folder`."""
+    models = [
+        (backbone, task, loss)
+        for backbone in BACKBONES
+        for task, loss in (
+            ("classification", "cross_entropy"),
+            ("segmentation", "pid_tversky"),
+            ("segmentation", "cross_entropy"),
+            ("report", "focal"),
+        )
+    ]
+    return SyntheticResults(
+        {subset: [folder / f"{subset}-00.parquet"] for subset in ("train", "val", "test")},
+        folder / "truth.parquet",
+        {(backbone, task, loss): folder / backbone / f"{task}-{loss}.parquet" for backbone, task, loss in models},
+    )
+
+
 def make(folder: Path, patients: int = 12, slices: int = 4, quality: float = 0.85) -> SyntheticResults:
     """Write everything under `folder`; models are right in a share `quality` of the cases."""
     random = np.random.default_rng(7)
-    shards: dict[str, list[Path]] = {}
+    results = made(folder)
     truth_rows: list[dict[str, Any]] = []
-    for subset in ("train", "val", "test"):
+    for subset, (path,) in results.shards.items():
         rows = [
             _shard_row(f"{subset}{patient:02d}", index, GRADES[(patient + index) % 3], random, truth_rows)
             | {"copy": int(subset == "train")}
             for patient in range(patients)
             for index in range(slices)
         ]
-        path = folder / f"{subset}-00.parquet"
         write_parquet(path, rows, SHARD)
-        shards[subset] = [path]
-    truth = folder / "truth.parquet"
-    write_parquet(truth, truth_rows, TRUTH)
-    predictions = {}
-    for number, backbone in enumerate(BACKBONES):
-        for task, loss in (
-            ("classification", "cross_entropy"),
-            ("segmentation", "pid_tversky"),
-            ("segmentation", "cross_entropy"),
-            ("report", "focal"),
-        ):
-            path = folder / backbone / f"{task}-{loss}.parquet"
-            share = quality - 0.1 * number - (0.1 if loss == "cross_entropy" else 0)
-            _write_predictions(path, task, rows, share, np.random.default_rng([number, len(loss)]))
-            predictions[backbone, task, loss] = path
-    return SyntheticResults(shards, truth, predictions)
+    write_parquet(results.truth, truth_rows, TRUTH)
+    for (backbone, task, loss), path in results.predictions.items():
+        number = BACKBONES.index(backbone)
+        share = quality - 0.1 * number - (0.1 if loss == "cross_entropy" else 0)
+        _write_predictions(path, task, rows, share, np.random.default_rng([number, len(loss)]))
+    return results
 
 
 def _shard_row(
@@ -228,13 +236,13 @@ class Evaluated:
 
 
 def run_evaluate(
-    inputs: SyntheticResults, folder: Path, manifests: list[Path] | None = None, kept: Path | None = None
+    inputs: SyntheticResults, folder: Path, manifests: list[Path] | None = None, kept_run: Path | None = None
 ) -> Evaluated:
     """Evaluate into `folder`; there is no ablation."""
     result = Evaluated(folder, inputs)
     write_json(result.ablation, {"about": {"repeats": 0}, "measures": [], "courses": []})
     evaluate.run(
-        EvaluateParams(bootstrap_draws=200, interval="bca", confidence=0.95, compare_with=kept and kept.name),
+        EvaluateParams(bootstrap_draws=200, interval="bca", confidence=0.95, compare_with=kept_run and kept_run.name),
         SEED,
         predictions=inputs.predictions,
         shards=inputs.shards,
@@ -244,7 +252,7 @@ def run_evaluate(
         statistics=result.statistics_path,
         manifest=folder / "results/manifests/evaluate.json",
         manifests=manifests or [],
-        kept_run=kept,
+        kept_run=kept_run,
     )
     return result
 

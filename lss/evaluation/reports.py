@@ -13,6 +13,7 @@ from lss.evaluation.report_findings import finding_statistics, findings_by_struc
 from lss.evaluation.vocabulary import FINDINGS_METRICS
 from lss.metrics.bootstrap import Floats, PatientBootstrap, Resampled
 from lss.metrics.language import LanguageScores, score_systems
+from lss.metrics.language_meteor import MeteorProcess
 from lss.notes.findings import findings_part
 from lss.notes.grading import grade_report
 
@@ -56,13 +57,17 @@ class Systems:
 
 
 def evaluate_reports(
-    systems: Systems, cases: TestCases, bootstrap: PatientBootstrap
+    systems: Systems, cases: TestCases, bootstrap: PatientBootstrap, meteor: MeteorProcess | None = None
 ) -> tuple[list[Measure], dict[tuple[str, str], LanguageScores], list[str]]:
     """Return text metrics and grade agreement of every system, and how far each generator is above every other system.
 
     A generator's "above" is the difference of the two systems' values over all cases, resampled together: its interval
     says whether the generator beats the baseline, or depends on its image at all (`shuffled`), beyond its disc level
     (`shuffled_level`), beyond level and grade (`shuffled_level_grade`).
+
+    Args:
+        systems, cases, bootstrap: what is scored, on what, with which draws.
+        meteor: as for `score_systems`.
 
     Returns:
         measures (source: report, a control, a baseline; above_CONTROL, above_BASELINE); scores per (backbone, loss);
@@ -77,7 +82,7 @@ def evaluate_reports(
     jobs |= {System(*name): (reports, references) for name, reports in systems.baselines.items()}
     # without the severity sentence; whether a text is of findings alone is the second part of a job's name
     parts = {(system, True): (_parts(reports), _parts(of)) for system, (reports, of) in jobs.items()}
-    both = score_systems({(system, False): job for system, job in jobs.items()} | parts)
+    both = score_systems({(system, False): job for system, job in jobs.items()} | parts, meteor)
     scores = {system: both[system, False] for system in jobs}
     resampled = {
         system: _resampled(scores[system], bootstrap, () if system.source not in CONTROLS else _OF_REPORTS_ALONE)

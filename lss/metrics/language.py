@@ -6,6 +6,7 @@ SPICE downloads). One reference per report. Everything is computed on PTB tokens
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -104,12 +105,15 @@ class LanguageScores:
         return {name: draws[name] for name in METRICS}
 
 
-def score_systems(systems: dict[Name, tuple[list[str], list[str]]]) -> dict[Name, LanguageScores]:
+def score_systems(
+    systems: dict[Name, tuple[list[str], list[str]]], meteor: MeteorProcess | None = None
+) -> dict[Name, LanguageScores]:
     """Score several systems with one start of the tokeniser and of METEOR.
 
     Args:
         systems: name to (candidates, references), equally many, at least one. Line separators and other control
             characters in them count as spaces (`lss.metrics.language_tokens.clean_text`).
+        meteor: a running METEOR, where there is one: its start takes seven seconds; it knows the pairs it has aligned.
 
     Raises ValueError on unequal or empty lists, LssError when Java cannot be run.
     """
@@ -117,7 +121,8 @@ def score_systems(systems: dict[Name, tuple[list[str], list[str]]]) -> dict[Name
         if not candidates or len(candidates) != len(references):
             raise ValueError(f"{name}: {len(candidates)} reports and {len(references)} references; need as many, > 0")
     raw = [report for pair in systems.values() for reports in pair for report in reports]
-    with MeteorProcess() as meteor:  # first, as it loads its tables on another core while the rest is computed
+    # first, as it loads its tables on another core while the rest is computed
+    with MeteorProcess() if meteor is None else nullcontext(meteor) as meteor:
         tokens = iter(ptb_tokenise(raw))
         tokenised = {
             name: ([next(tokens) for _ in candidates], [next(tokens) for _ in references])

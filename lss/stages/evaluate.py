@@ -28,6 +28,7 @@ from lss.evaluation.run_comparison import compare_runs
 from lss.evaluation.settings import EvaluateParams
 from lss.evaluation.summary import caveats, summarise
 from lss.metrics.bootstrap import METHOD_NAMES, NOT_SAMPLED, PatientBootstrap
+from lss.metrics.language_meteor import MeteorProcess
 from lss.metrics.report_baselines import partners_within, shuffled_partners
 from lss.model.severity import PAPER_THRESHOLDS
 from lss.project.manifest import read_manifest, write_manifest
@@ -298,12 +299,13 @@ def _reports(
         return []
     texts = {name: [row["report"] for row in rows] for name, rows in generated.items()}
     systems = language.Systems(texts, baselines, _partners(test, seed, findings))
-    measures, scores, caveats_of_text = language.evaluate_reports(systems, test, bootstrap)
-    findings.measures += measures
-    findings.caveats += caveats_of_text
-    if discs:
-        for name, of_one in texts.items():
-            findings.measures += _of_discs(name, of_one, baselines, test, discs)
+    with MeteorProcess() as meteor:
+        measures, scores, caveats_of_text = language.evaluate_reports(systems, test, bootstrap, meteor)
+        findings.measures += measures
+        findings.caveats += caveats_of_text
+        if discs:
+            for name, of_one in texts.items():
+                findings.measures += _of_discs(name, of_one, baselines, test, discs, meteor)
     for loss in dict.fromkeys(loss for _, loss in scores):
         cider = {backbone: score.per_case["cider_d"] for (backbone, of), score in scores.items() if of == loss}
         findings.tests += compare_all(f"CIDEr-D of the reports, {loss}", cider, bootstrap)
@@ -322,6 +324,7 @@ def _of_discs(
     baselines: dict[tuple[str, str], list[str]],
     test: TestCases,
     discs: DiscPart,
+    meteor: MeteorProcess,
 ) -> list[Measure]:
     """Return measures of the reports that stand for their discs, and of the tables of level and grade on the same
     slices.
@@ -333,7 +336,7 @@ def _of_discs(
         if key[0] in RIVALS and key[1] == name[0]
     }
     systems = language.Systems({name: [texts[place] for place in chosen]}, rivals, {})
-    measures, _, _ = language.evaluate_reports(systems, test.at(chosen), discs.bootstrap)
+    measures, _, _ = language.evaluate_reports(systems, test.at(chosen), discs.bootstrap, meteor)
     return [{**row, "task": "disc_report"} for row in measures]
 
 

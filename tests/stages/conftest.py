@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from synthetic_results import Evaluated, make, run_evaluate
+from synthetic_results import Evaluated, made, make, run_evaluate
 
 from lss.metrics.language_meteor import MeteorProcess
 from lss.tools.kept_runs import keep
@@ -31,18 +34,37 @@ def _meteor_starts_once() -> Iterator[None]:
         end(meteor, None, None, None)
 
 
+def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder of this process's own with what `make` writes into one; tests in several processes make it once."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / f"{name}.made").exists():
+            make(root / name)
+            (root / f"{name}.made").touch()
+    own = factory.mktemp(name, numbered=True) / name
+    shutil.copytree(root / name, own)
+    return own
+
+
 @pytest.fixture(scope="session")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     """Twelve synthetic models on twelve patients."""
-    folder = tmp_path_factory.mktemp("evaluated")
-    return run_evaluate(make(folder / "inputs"), folder)
+    folder = _once(tmp_path_factory, "evaluated", lambda new: run_evaluate(make(new / "inputs"), new))
+    return Evaluated(folder, made(folder / "inputs"))
 
 
 @pytest.fixture(scope="session")
 def compared(evaluated: Evaluated, tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     """The same compared with a kept run of worse models on the same slices."""
-    other, folder = tmp_path_factory.mktemp("other"), tmp_path_factory.mktemp("compared")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(other)
-        run_evaluate(make(Path("inputs"), quality=0.6), Path())
-    return run_evaluate(evaluated.inputs, folder, kept_run=keep(other, None))
+
+    def compare(new: Path) -> None:
+        other = tmp_path_factory.mktemp("other")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(other)
+            run_evaluate(make(Path("inputs"), quality=0.6), Path())
+        run_evaluate(evaluated.inputs, new, kept_run=keep(other, None))
+
+    return Evaluated(_once(tmp_path_factory, "compared", compare), evaluated.inputs)
