@@ -113,11 +113,11 @@ def run_stage(stage: str) -> None:
     """In the process that is measured: the verb itself, what it took, and how many slices it worked on."""
     import cv2
 
-    from lss.cli import stages
+    from lss.cli import stages_data
 
     cv2.setNumThreads(1)
     import_module(f"lss.stages.{stage}")  # the same few seconds at every size
-    verb: Callable[..., None] = getattr(stages, stage)
+    verb: Callable[..., None] = getattr(stages_data, stage)
     wall, cpu = time.perf_counter(), time.process_time()
     verb() if stage == "split" else verb(batch="00")
     taken = {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}

@@ -44,12 +44,22 @@ def version(
 
 
 # they register their verbs on `app`, in this order
-from lss.cli import stages  # noqa: E402
+from lss.cli import stages_data, stages_models, stages_results  # noqa: E402
 
 # isort: split
 from lss.cli import reading, tools, tools_data, tools_lineage  # noqa: E402
 
-__all__ = ["app", "main", "reading", "stages", "tools", "tools_data", "tools_lineage"]
+__all__ = [
+    "app",
+    "main",
+    "reading",
+    "stages_data",
+    "stages_models",
+    "stages_results",
+    "tools",
+    "tools_data",
+    "tools_lineage",
+]
 
 
 def main() -> None:

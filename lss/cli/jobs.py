@@ -1,0 +1,98 @@
+"""What the verbs of the stages share: their options, the settings and paths of a job, and the checks of its names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lss.backbones import NAMES
+from lss.errors import LssError
+from lss.project import layout
+from lss.project.availability import require
+from lss.project.models import TASKS, model_runs, segmentation_run
+from lss.project.params import Params, load_params
+
+PANEL = "Stages, in order"
+
+Batch = Annotated[str, typer.Option(help="Batch of patients: 00, 01, ... (as many as cohort.batches).")]
+Backbone = Annotated[str, typer.Option(help=f"{', '.join(NAMES)}; unet, if it is among train.baselines.")]
+Task = Annotated[str, typer.Option(help="classification, segmentation or report.")]
+Loss = Annotated[str, typer.Option(help="A loss listed under the task in params.yaml, e.g. pid_tversky.")]
+
+
+def settings_of_job(job: str) -> Params:
+    """Return the settings; LssError where they are wrong, or name something that `job` needs and that is not there."""
+    params = load_params()
+    require(params, {job})
+    return params
+
+
+def manifest(stage: str, *wildcards: str) -> Path:
+    """Return the path of the manifest of a stage, or of its job for these wildcards."""
+    return Path(layout.MANIFEST.format(name="/".join([stage, "-".join(wildcards)] if wildcards else [stage])))
+
+
+def of_batches(params: Params, pattern: str) -> list[Path]:
+    """Return a path per batch of patients."""
+    return [Path(pattern.format(batch=batch)) for batch in layout.batch_names(params.cohort.batches)]
+
+
+def shards(params: Params, *subsets: str) -> dict[str, list[Path]]:
+    """Return the shards of all batches by subset."""
+    return {s: of_batches(params, layout.SHARD.replace("{subset}", s)) for s in subsets}
+
+
+def predictions(params: Params) -> dict[tuple[str, str, str], Path]:
+    """Return the predictions of all models."""
+    return {run: Path(layout.PREDICTIONS.format(**run._asdict())) for run in model_runs(params.train)}
+
+
+def cases() -> dict[str, Path]:
+    """Return the tables of cases by task."""
+    return {task: Path(layout.CASES.format(task=task)) for task in TASKS}
+
+
+def kept_run(params: Params) -> Path | None:
+    """Return the folder of the run to compare with; None where none is named."""
+    name = params.evaluate.compare_with
+    return None if name is None else Path(layout.KEPT.format(name=name))
+
+
+def segmentation_model(params: Params, backbone: str, task: str) -> Path | None:
+    """Return the folder of the segmentation model that a report model builds on; None for other tasks."""
+    if task != "report":
+        return None
+    return Path(layout.MODEL.format(**segmentation_run(params.train, backbone)._asdict()))
+
+
+def weights(backbone: str) -> Path | None:
+    """Return folder of a backbone's checkpoint; a baseline has none."""
+    return Path(layout.WEIGHTS.format(backbone=backbone)) if backbone in NAMES else None
+
+
+def claim_gpus(params: Params, rule: str) -> None:
+    """Let this job use cards that no other job uses, where it is to use one at all."""
+    from lss.project.resources import gpus_of
+    from lss.runtime.cards import claim_cards
+
+    if gpus := gpus_of(rule, params, elsewhere=False):
+        claim_cards(gpus, params.execution.jobs_per_card)
+
+
+def check_batch(params: Params, batch: str) -> None:
+    """Raise LssError where there is no such batch."""
+    names = layout.batch_names(params.cohort.batches)
+    if batch not in names:
+        raise LssError(
+            f"--batch {batch}: there is no such batch. cohort.batches in params.yaml gives {', '.join(names)}."
+        )
+
+
+def check_run(params: Params, backbone: str, task: str, loss: str) -> None:
+    """Raise LssError where the settings list no such model."""
+    runs = model_runs(params.train)
+    if (backbone, task, loss) not in runs:
+        known = "\n  ".join(f"--backbone {r.backbone} --task {r.task} --loss {r.loss}" for r in runs)
+        raise LssError(f"no such model: {backbone}, {task}, {loss}. params.yaml lists\n  {known}")

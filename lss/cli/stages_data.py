@@ -1,0 +1,166 @@
+"""The verbs of the stages from raw files to shards. A stage finds its paths in `lss.project.layout`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lss.cli import app, jobs
+from lss.project import layout
+from lss.project.params import load_params
+
+
+@app.command(rich_help_panel=jobs.PANEL)
+def cohort(
+    threads: Annotated[int | None, typer.Option(help="CPU cores to draw the phantom on; all where not given.")] = None,
+) -> None:
+    """Make the phantom cohort, or check that a real one is in place.
+
+    **Reads** params.yaml `cohort`; for a real cohort the files in `cohort.root`, where nothing is written.
+
+    **Writes** `data/interim/cohort.json` (number and bytes of the raw files, one SHA-256 over all) and
+    `data/private/cohort_files.csv` (every raw file with size and SHA-256: names patients, for the data's owner only);
+    for the phantom also the DICOM files, the Excel of notes, and `data/truth/phantom.parquet` (true canal masks and
+    grades, for evaluation only).
+    """
+    from lss.stages import cohort as stage
+
+    params = jobs.settings_of_job("cohort")
+    stage.run(
+        params.cohort,
+        params.seed,
+        files=Path(layout.COHORT_FILES),
+        private=Path(layout.PRIVATE_FILES),
+        truth=Path(layout.TRUTH),
+        manifest=jobs.manifest("cohort"),
+        processes=threads,
+    )
+
+
+@app.command(rich_help_panel=jobs.PANEL)
+def ingest(batch: jobs.Batch) -> None:
+    """Read raw images and notes of one batch of patients into the slice table; drop identifiers.
+
+    **Reads** the raw cohort.
+
+    **Writes** `data/interim/slices/batch-NN.parquet` (one row per slice: pseudonyms, plane, weighting, disc level,
+    position and spacing in mm, pixels as stored with 12 bits, note, grade, each with its reason),
+    `data/interim/rejects/batch-NN.parquet` (what could not be used, why, and the remedy) and
+    `data/private/rejects/batch-NN.csv` (the same with the files' names: names patients, for the data's owner only).
+    """
+    from lss.stages import ingest as stage
+
+    params = jobs.settings_of_job("ingest")
+    jobs.check_batch(params, batch)
+    stage.run(
+        params.cohort,
+        params.ingest,
+        params.seed,
+        batch=batch,
+        slices=Path(layout.SLICES.format(batch=batch)),
+        rejects=Path(layout.REJECTS.format(batch=batch)),
+        private=Path(layout.PRIVATE_REJECTS.format(batch=batch)),
+        manifest=jobs.manifest("ingest", f"batch-{batch}"),
+    )
+
+
+@app.command(rich_help_panel=jobs.PANEL)
+def split() -> None:
+    """Divide the patients into train, val and test; stop if any patient or image stands in two of them.
+
+    **Reads** all slice tables and tables of rejects.
+
+    **Writes** `data/interim/split.parquet` (subset per slice, with the reason where a slice is not used) and
+    `data/interim/rejects.parquet` (all rejects).
+    """
+    from lss.stages import split as stage
+
+    params = jobs.settings_of_job("split")
+    stage.run(
+        params.split,
+        params.seed,
+        slices=jobs.of_batches(params, layout.SLICES),
+        rejects=jobs.of_batches(params, layout.REJECTS),
+        split=Path(layout.SPLIT),
+        all_rejects=Path(layout.ALL_REJECTS),
+        manifest=jobs.manifest("split"),
+    )
+
+
+@app.command(rich_help_panel=jobs.PANEL)
+def denoise(batch: jobs.Batch) -> None:
+    """Denoise the used slices of one batch by non-local means (eq. 1-2).
+
+    **Reads** `data/interim/slices/batch-NN.parquet` (pixels in stored grey levels, 12 bits) and
+    `data/interim/split.parquet`.
+
+    **Writes** `data/interim/denoised/batch-NN.parquet`: pixels in the same grey levels, the estimated noise sigma and
+    the filtering parameter h, both in grey levels.
+    """
+    from lss.stages import denoise as stage
+
+    params = jobs.settings_of_job("denoise")
+    jobs.check_batch(params, batch)
+    jobs.claim_gpus(params, "denoise")
+    stage.run(
+        params.denoise,
+        params.seed,
+        execution=params.execution,
+        slices=Path(layout.SLICES.format(batch=batch)),
+        split=Path(layout.SPLIT),
+        denoised=Path(layout.DENOISED.format(batch=batch)),
+        manifest=jobs.manifest("denoise", f"batch-{batch}"),
+    )
+
+
+@app.command(name="pseudo_mask", rich_help_panel=jobs.PANEL)
+def pseudo_mask(batch: jobs.Batch) -> None:
+    """Make the report-conditioned pseudo-masks of one batch (Algorithm 1).
+
+    **Reads** `data/interim/denoised/batch-NN.parquet`, `data/interim/slices/batch-NN.parquet` (grades, spacing in mm),
+    `data/interim/split.parquet`.
+
+    **Writes** `data/interim/pseudo_masks/batch-NN.parquet`: mask (PNG, 0 or 255), region of interest in pixels, mask
+    area in mm2, and whether the canal was found.
+    """
+    from lss.stages import pseudo_mask as stage
+
+    params = load_params()
+    jobs.check_batch(params, batch)
+    stage.run(
+        params.pseudo_mask,
+        params.seed,
+        slices=Path(layout.SLICES.format(batch=batch)),
+        split=Path(layout.SPLIT),
+        denoised=Path(layout.DENOISED.format(batch=batch)),
+        masks=Path(layout.PSEUDO_MASKS.format(batch=batch)),
+        manifest=jobs.manifest("pseudo_mask", f"batch-{batch}"),
+    )
+
+
+@app.command(rich_help_panel=jobs.PANEL)
+def shards(batch: jobs.Batch) -> None:
+    """Crop, balance and augment one batch, and write it as training shards.
+
+    **Reads** slices, denoised pixels and pseudo-masks of the batch, and `data/interim/split.parquet`.
+
+    **Writes** `data/shards/{train,val,test}-NN.parquet`: 16-bit PNG image, 8-bit PNG mask, grade, level, reference
+    report, mask area in percent of the image, pixel spacing in mm. Only the training part is augmented.
+    """
+    from lss.stages import shards as stage
+
+    params = load_params()
+    jobs.check_batch(params, batch)
+    stage.run(
+        params.shards,
+        params.seed,
+        batch=batch,
+        slices=Path(layout.SLICES.format(batch=batch)),
+        split=Path(layout.SPLIT),
+        denoised=Path(layout.DENOISED.format(batch=batch)),
+        masks=Path(layout.PSEUDO_MASKS.format(batch=batch)),
+        shards={s: Path(layout.SHARD.format(subset=s, batch=batch)) for s in layout.SUBSETS},
+        manifest=jobs.manifest("shards", f"batch-{batch}"),
+    )
