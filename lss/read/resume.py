@@ -10,6 +10,8 @@ import base64
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,14 @@ import numpy as np
 from lss import __version__
 from lss.errors import LssError
 from lss.read.reading import Mask, SliceReading
-from lss.storage.io import read_json, write_json
+from lss.storage.io import read_json, sole_user, write_json
 
 
 class KeptSlices:
     """The folder of slices read so far.
 
     Attributes:
-        folder: made by the first slice that is kept.
+        folder: made by the first slice that is kept, or by `held`.
         found: how many slices were taken over from an earlier run.
     """
 
@@ -34,6 +36,7 @@ class KeptSlices:
         """Keep slices beside `output`; `how` is what all slices depend on (models, settings), as JSON values."""
         self.folder = output.parent / f".{output.name}-unfinished"
         self.found = 0
+        self._output = output
         self._how = json.dumps([how, __version__], sort_keys=True, default=str)
 
     def _path(self, one: SliceReading) -> Path:
@@ -69,6 +72,17 @@ class KeptSlices:
         }
         said |= {"disagreements": one.disagreements, "mask": _packed(one.mask)}
         write_json(self._path(one), said)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder while the block runs. Raises LssError where another process reads into the same output."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with sole_user(self.folder, self._output):
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # it holds slices for the next run, or has gone
+                    self.folder.rmdir()
 
     def clear(self) -> None:
         """Remove the folder: the reading is whole."""

@@ -70,14 +70,16 @@ def read_study(
     how = {"model": models.name, "writing": settings.writing.model_dump(), "seed": settings.seed,
            "reports": settings.reports, "device": str(models.grader.device)}  # fmt: skip
     kept = KeptSlices(output, how)
-    reading = read_slices(opened, preparation, models, settings.writing, settings.seed, settings.batch_size,
-                          kept=kept, reports=settings.reports)  # fmt: skip
-    before = None
-    if prior is not None:
-        before = read_slices(open_study(prior, settings.assumed_spacing_mm), preparation, None, settings.writing,
-                             settings.seed, settings.batch_size)  # fmt: skip
-    document = write_reading(reading, before, models, output, settings)
-    kept.clear()
+    with kept.held():
+        _refuse_output(output, overwrite)  # again: another process may have written it meanwhile
+        reading = read_slices(opened, preparation, models, settings.writing, settings.seed, settings.batch_size,
+                              kept=kept, reports=settings.reports)  # fmt: skip
+        before = None
+        if prior is not None:
+            before = read_slices(open_study(prior, settings.assumed_spacing_mm), preparation, None, settings.writing,
+                                 settings.seed, settings.batch_size)  # fmt: skip
+        document = write_reading(reading, before, models, output, settings)
+        kept.clear()
     taken = f"{kept.found} slices were read by an earlier run that had not ended\n" if kept.found else ""
     return taken + _summary(document, output)
 

@@ -103,6 +103,8 @@ def _tree_at(path: Path) -> Tree:
         return FolderTree(path)
     if not path.exists():
         raise LssError(f"{path}: no such folder or file. Name a folder, a zip archive or a DICOMDIR of one patient.")
+    if not path.is_file():  # to look into a pipe would wait for its other end
+        raise LssError(f"{path}: is neither a folder nor a file. Name a folder, a zip archive or a DICOMDIR.")
     if zipfile.is_zipfile(path):
         return ZipTree(path)
     return _OneFile(path)

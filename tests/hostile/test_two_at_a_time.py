@@ -7,6 +7,7 @@ import os
 import signal
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +15,8 @@ from typer.testing import CliRunner
 from lss.cli import app, stages
 from lss.errors import LssError
 from lss.project.params import load_params
+from lss.read import run
+from lss.read.resume import KeptSlices
 from lss.storage.io import atomic_folder, atomic_path, sole_user, write_text
 
 FORK = multiprocessing.get_context("fork")
@@ -97,3 +100,47 @@ def test_two_trainings_of_one_model(tmp_path: Path, project_root: Path, monkeypa
     assert CliRunner().invoke(app, [*command, "pid_tversky"]).exception is None
     assert trained == ["cross_entropy", "pid_tversky"]
     assert load_params().train.backbones, "the settings themselves were read"
+
+
+def _read_slowly(output: Path, begun: Event, go_on: Event) -> None:
+    with KeptSlices(output, {}).held():
+        begun.set()
+        go_on.wait(60)
+        output.mkdir()
+        (output / "study.json").write_text("{}")
+
+
+def test_of_two_readings_into_one_folder_the_second_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the first has ended while the second opened its study: no reading is replaced without --overwrite."""
+    output, begun, go_on = tmp_path / "out", FORK.Event(), FORK.Event()
+    models = SimpleNamespace(name="m", grader=SimpleNamespace(preparation=None, device="cpu"))
+    settings = SimpleNamespace(assumed_spacing_mm=None, device="cpu", writing=load_params().predict, seed=1,
+                               reports=False, batch_size=1)  # fmt: skip
+    written: list[Path] = []
+    monkeypatch.setattr(run, "load_models", lambda *_: models)
+    monkeypatch.setattr(run, "open_study", lambda *_: None)
+    monkeypatch.setattr(run, "read_slices", lambda *_, **__: None)
+    monkeypatch.setattr(run, "_summary", lambda *_: "read")
+    monkeypatch.setattr(run, "write_reading", lambda *given: written.append(given[3]))
+
+    def read(overwrite: bool = False) -> str:
+        return run.read_study(tmp_path, output, tmp_path, settings, overwrite=overwrite)  # type: ignore[arg-type]
+
+    first = FORK.Process(target=_read_slowly, args=(output, begun, go_on))
+    first.start()
+    assert begun.wait(60)
+    for overwrite in (False, True):
+        with pytest.raises(LssError, match="out: another process is making this now, and goes on"):
+            read(overwrite)
+
+    def first_ends(*_: object) -> SimpleNamespace:
+        go_on.set()
+        first.join()
+        return models
+
+    monkeypatch.setattr(run, "load_models", first_ends)
+    with pytest.raises(LssError, match="a study was read into this folder already"):
+        read()
+    assert written == [] and sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert read(overwrite=True) == "read" and written == [output]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
