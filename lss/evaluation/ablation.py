@@ -86,7 +86,7 @@ class CrossedBootstrap:
     A mean over the cases and trainings at hand is to hold for other patients and for other initial weights: both are
     drawn, each with replacement and crossed (Owen 2007). A draw's statistic is the mean over its repeats of the
     statistic of its patients. With few repeats the spread between them is itself known roughly, and drawing from them
-    understates it by the factor (R - 1) / R in the variance: their standard deviation is told beside the interval.
+    understates it by the factor (R - 1) / R in the variance: their standard deviation is reported beside the interval.
     """
 
     def __init__(self, patients: list[str], repeats: int, draws: int, confidence: float, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""How far the ways of grading agree with each other, whatever the truth: head, mask area, text."""
+"""Agreement of the sources of a grade with each other, without the truth: head, mask area, text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAIRS = (("text", "head"), ("text", "area_paper"), ("text", "area_calibrated"), 
 
 
 def evaluate_agreement(
-    backbone: str, ways: dict[tuple[str, str], Answers], bootstrap: PatientBootstrap
+    backbone: str, answers_of: dict[tuple[str, str], Answers], bootstrap: PatientBootstrap
 ) -> list[Measure]:
     """Return the share of equal answers and Cohen's kappa (unweighted) of every pair of ways.
 
@@ -29,10 +29,10 @@ def evaluate_agreement(
     Returns:
         measures of task "agreement": `source` is the first way (and `loss` its model's), `reference` the second.
     """
-    found: list[Measure] = []
+    agreements: list[Measure] = []
     for first, second in PAIRS:
-        others = [answers for (source, _), answers in ways.items() if source == second]
-        for (source, loss), answers in ways.items():
+        others = [answers for (source, _), answers in answers_of.items() if source == second]
+        for (source, loss), answers in answers_of.items():
             if source == first and others:
                 key: Key = {
                     "task": "agreement",
@@ -41,8 +41,8 @@ def evaluate_agreement(
                     "source": first,
                     "reference": second,
                 }
-                found += measures(key, "all", bootstrap.estimates(_statistics(answers, others[0], bootstrap)))
-    return found
+                agreements += measures(key, "all", bootstrap.estimates(_statistics(answers, others[0], bootstrap)))
+    return agreements
 
 
 def _statistics(first: Answers, second: Answers, bootstrap: PatientBootstrap) -> Callable[[Floats], dict[str, Floats]]:

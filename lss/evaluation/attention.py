@@ -1,6 +1,6 @@
-"""Where the attention lies: its share inside the true canal, against the canal's share of the image.
+"""Location of the attention: its share inside the true canal, against the canal's share of the image.
 
-Attention that knows nothing of the canal (spread evenly, or anywhere) has a ratio of one. The canal is the whole
+Attention unrelated to the canal (spread evenly, or anywhere) has a ratio of one. The canal is the whole
 dural sac, also at grade A, where the masks to be drawn are empty.
 """
 

@@ -30,7 +30,7 @@ CLASSIFICATION_CASES = pa.schema(
         ("p_BC", pa.float32()),
         ("p_D", pa.float32()),
         ("area_percent", pa.float32()),  # of the predicted mask
-        ("head", pa.string()),  # grade by each way: A, BC, D
+        ("head", pa.string()),  # grade by each source: A, BC, D
         ("area_paper", pa.string()),
         ("area_calibrated", pa.string()),
         ("area_own", pa.string()),  # the one of these two that the backbone's report model goes by

@@ -1,4 +1,4 @@
-"""What is said of a disc of a patient: the slices through it pooled, as a reader wants it, beside what is said of each.
+"""Answers per disc of a patient, pooled over the slices through it, beside those per slice.
 
 Rules:
 - grade: the one of the highest mean over the slices of the head's probability, or of the votes where there are none

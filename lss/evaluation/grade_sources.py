@@ -1,4 +1,4 @@
-"""Every way a backbone grades an image (head, mask area, text), and the area thresholds it goes by."""
+"""Every source of a backbone's grades (head, mask area, text), and the area thresholds it uses."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def _first(tables: dict[Run, Rows], backbone: str, task: str) -> tuple[str, Rows
 def all_answers(
     tables: dict[Run, Rows], backbone: str, thresholds: AreaThresholds, prevalence: Prevalence
 ) -> dict[tuple[str, str], Answers]:
-    """Return every way a backbone answers: (source, loss of its model) to answers; of several report
-    models every text.
-    """
+    """Return a backbone's answers by (source, loss of its model); of several report models the texts of each."""
     answers_of: dict[tuple[str, str], Answers] = {}
     if head := _first(tables, backbone, "classification"):
         probabilities = np.array([[row[f"p_{grade}"] for grade in GRADES] for row in head[1]], dtype=np.float64)

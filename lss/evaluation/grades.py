@@ -1,4 +1,4 @@
-"""Classification three ways: by the head, by the mask's area, by the grade the report states."""
+"""Classification from three sources: the head, the mask's area, the grade the report states."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def prevalence_of(slices: list[str], samples: list[str]) -> Prevalence:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one way says of N cases.
+    """The answers of one source for N cases.
 
     Attributes:
         grades: grade of each case, or None where it states none.
@@ -121,16 +121,16 @@ def evaluate_answers(
 
     def statistics(weights_DP: Floats) -> dict[tuple[str, str], Floats]:
         confusion, confusion_named = ((weights_DP @ of).reshape(-1, *shape) for of in (per_patient, of_named))
-        found = _all_metrics(confusion, "") | _all_metrics(metrics.balanced(confusion), "balanced")
-        return found | (_all_metrics(confusion_named, "named") if among.any() else {})
+        values = _all_metrics(confusion, "") | _all_metrics(metrics.balanced(confusion), "balanced")
+        return values | (_all_metrics(confusion_named, "named") if among.any() else {})
 
     occurrences = {grade: true == index for index, grade in enumerate(GRADES)} | {"named": among}
-    found = {
+    statistics_of = {
         name: bootstrap.estimate_of(of, occurrences.get(name[1]))
         for name, of in bootstrap.resampled(statistics).items()
     }
     rows = []
-    for (metric, stratum), estimate in found.items():
+    for (metric, stratum), estimate in statistics_of.items():
         rows.append(measure(key, metric, stratum, estimate))
     for grade in GRADES:
         positive = occurrences[grade]
@@ -150,21 +150,21 @@ def evaluate_answers(
     confusion = one_hot.sum(axis=0)
     check_confusion(where, confusion, len(true))
     recalls = metrics.class_metrics(confusion)["recall"]
-    check_accuracy(where, found["accuracy", "all"].value, recalls)
+    check_accuracy(where, statistics_of["accuracy", "all"].value, recalls)
     if not np.isnan(recalls).any():  # a grade that does not occur leaves it undefined
-        check_accuracy(f"{where}/balanced", found["accuracy", "balanced"].value, recalls)
+        check_accuracy(f"{where}/balanced", statistics_of["accuracy", "balanced"].value, recalls)
     return rows, _curves(answers, true, confusion, bootstrap)
 
 
 def _all_metrics(confusion: Floats, weighting: str) -> dict[tuple[str, str], Floats]:
     """Return metrics of a stack of matrices, by metric and stratum; those re-weighted are averages only."""
     whole = weighting or "all"
-    found = {("accuracy", whole): metrics.accuracy(confusion), ("kappa", whole): metrics.cohen_kappa(confusion)}
+    values = {("accuracy", whole): metrics.accuracy(confusion), ("kappa", whole): metrics.cohen_kappa(confusion)}
     for name, per_class in metrics.class_metrics(confusion).items():
-        found[name, weighting or "macro"] = metrics.macro(per_class)
+        values[name, weighting or "macro"] = metrics.macro(per_class)
         if not weighting:
-            found |= {(name, grade): per_class[:, index] for index, grade in enumerate(GRADES)}
-    return found
+            values |= {(name, grade): per_class[:, index] for index, grade in enumerate(GRADES)}
+    return values
 
 
 def _curves(answers: Answers, true: NDArray[np.intp], confusion: Floats, bootstrap: PatientBootstrap) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _curves(answers: Answers, true: NDArray[np.intp], confusion: Floats, bootstr
     curves: dict[str, Any] = {"confusion": confusion.astype(int).tolist(), "roc": roc}
     if answers.probabilities is not None:
         severe = true == SEVERE
-        everyone = calibration.net_benefit(np.ones(len(true)), severe, _DECISION_THRESHOLDS)
+        treated_all = calibration.net_benefit(np.ones(len(true)), severe, _DECISION_THRESHOLDS)
         for suffix, probabilities in (("", answers.probabilities), ("_uncorrected", answers.scores)):
             correct = probabilities.argmax(axis=1) == true
             reliability = calibration.reliability(probabilities.max(axis=1), correct)
@@ -192,7 +192,7 @@ def _curves(answers: Answers, true: NDArray[np.intp], confusion: Floats, bootstr
                 "model": [rounded(estimate.value) for estimate in benefit],
                 "low": [rounded(estimate.low) for estimate in benefit],
                 "high": [rounded(estimate.high) for estimate in benefit],
-                "treat_all": _list(everyone),
+                "treat_all": _list(treated_all),
             }
     return curves
 

@@ -1,6 +1,6 @@
-"""What the prompts are good for: the masks where they say something else, against the masks as they are.
+"""Effect of the prompts: masks under exchanged prompts, against the masks under their own.
 
-A text channel that does nothing leaves every number at 0.
+A text channel without effect leaves every number at 0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What reports contradict, how they came about, and the masks they were written from."""
+"""Contradictions of reports, how they came about, and the masks they were written from."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def report_rows(
     backbone: str, loss: str, cases: TestCases, rows: Rows, scores: LanguageScores, checks: list[ReportCheck]
 ) -> Rows:
     """Return rows of the report case table, from rows of a predictions table."""
-    kept = ("report", "area_percent", "mask_grade", "origin", "attempts", "first_report", "left_out")
+    copied = ("report", "area_percent", "mask_grade", "origin", "attempts", "first_report", "left_out")
     return [
         cases.identity(index, backbone, loss)
-        | {name: row[name] for name in kept}
+        | {name: row[name] for name in copied}
         | {"reference": cases.reports[index]}
         | {name: float(values[index]) for name, values in scores.per_case.items()}
         | finding_columns(row, cases.reports[index])
@@ -77,7 +77,7 @@ def masks_by_stated_grade(rows: Rows, mask_rows: Rows, bootstrap: PatientBootstr
         rows, mask_rows: of the case tables; a backbone's reports are written from the masks of its first segmentation
             model.
     """
-    found: list[Measure] = []
+    collected: list[Measure] = []
     for backbone, loss in dict.fromkeys((row["backbone"], row["loss"]) for row in rows):
         own = [row for row in rows if (row["backbone"], row["loss"]) == (backbone, loss)]
         masks = [row for row in mask_rows if row["backbone"] == backbone and row["reference"] == "pseudo_mask"]
@@ -88,8 +88,8 @@ def masks_by_stated_grade(rows: Rows, mask_rows: Rows, bootstrap: PatientBootstr
             key, estimates = _key(own[0], "text", "pseudo_mask"), bootstrap.means(columns, among)
             if among.any():
                 check_overlap(f"{'/'.join(names_of(key))}/{grade}", estimates["dice"].value, estimates["iou"].value)
-            found += measures(key, grade, estimates)
-    return found
+            collected += measures(key, grade, estimates)
+    return collected
 
 
 def _key(row: dict[str, Any], source: str, reference: str) -> Key:

@@ -19,14 +19,14 @@ from lss.notes.grading import grade_report
 
 GENERATED = "report"
 CONTROLS = ("shuffled", "shuffled_level", "shuffled_level_grade")
-"""Sources of a generator's reports held against another patient's reference: of any, of one of the same level, of one
-of the same level and grade."""
+"""Controls: a generator's reports scored against another patient's reference: of any, of the same level, of the same
+level and grade."""
 _OF_REPORTS_ALONE = ("distinct_1", "distinct_2", "distinct_reports")
 """Metrics that do not look at the reference: other references change nothing."""
 
 
 class System(NamedTuple):
-    """What wrote reports.
+    """A system that writes reports.
 
     Attributes:
         source: GENERATED, one of CONTROLS, or a baseline.
@@ -111,7 +111,7 @@ def evaluate_reports(
 
 
 def _compared_with(backbone: str, loss: str, systems: Systems) -> list[System]:
-    """Return the systems that a generator is held against; of those that need a backbone's masks its own."""
+    """Return the systems that a generator is compared with; of those that need a backbone's masks its own."""
     controls = [System(control, backbone, loss) for control in systems.partners]
     return controls + [System(*name) for name in systems.baselines if name[1] in ("", backbone)]
 

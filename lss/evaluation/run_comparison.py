@@ -53,11 +53,11 @@ def _joined(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return other | one | both
 
 
-def changed_settings(here: dict[str, Any], there: dict[str, Any]) -> list[dict[str, str]]:
+def changed_settings(own: dict[str, Any], kept: dict[str, Any]) -> list[dict[str, str]]:
     """Return settings that differ between two runs: setting (train.gamma), here, there; those of one
     only are "absent".
     """
-    ours, others = _flat(here), _flat(there)
+    ours, others = _flat(own), _flat(kept)
     return [
         {"setting": name, "here": ours.get(name, "absent"), "there": others.get(name, "absent")}
         for name in sorted(ours.keys() | others.keys())
@@ -72,13 +72,11 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def compare_runs(
-    here: dict[str, Rows], there: dict[str, Rows], bootstrap: PatientBootstrap, name: str
-) -> dict[str, Any]:
+def compare_runs(own: dict[str, Rows], kept: dict[str, Rows], bootstrap: PatientBootstrap, name: str) -> dict[str, Any]:
     """Return every model of both runs, case by case.
 
     Args:
-        here, there: case tables by task, as `lss.evaluation.cases` has them.
+        own, kept: case tables by task, as `lss.evaluation.cases` has them.
         bootstrap: over the patients of the test part, its cases in the order of the rows of `here`.
         name: of the other run, for messages.
 
@@ -91,8 +89,8 @@ def compare_runs(
     tests: Rows = []
     cases: Rows = []
     only_here, only_there = [], []
-    for task in here:
-        ours, others = _by_model(here[task]), _by_model(there.get(task, []))
+    for task in own:
+        ours, others = _by_model(own[task]), _by_model(kept.get(task, []))
         only_here += [[task, *model] for model in ours if model not in others]
         only_there += [[task, *model] for model in others if model not in ours]
         pairs = {model: (ours[model], _aligned(ours[model], others[model], name)) for model in ours if model in others}
@@ -132,7 +130,7 @@ def _aligned(ours: Rows, others: Rows, name: str) -> Rows:
 
 
 def _reference(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what a row was scored against, as far as a case table tells: patient, grades, size of mask and image,
+    """Return what a row was scored against, as far as a case table states it: patient, grades, size of mask and image,
     report.
     """
     of_mask = (row["tp"] + row["fn"], row["tp"] + row["fp"] + row["fn"] + row["tn"]) if "tp" in row else ()

@@ -46,7 +46,7 @@ def summarise(measures: list[Measure]) -> dict[str, Any]:
 
 
 def caveats(about: dict[str, Any]) -> list[str]:
-    """Return what a reader has to know before believing a number."""
+    """Return the caveats on the numbers."""
     texts = [RESEARCH_ONLY]
     if about["cohort_caveat"]:
         texts.append(about["cohort_caveat"])

@@ -1,1 +1,1 @@
-"""What makes a folder a project: its settings, its paths, its models, its stages and what they leave behind."""
+"""The project in a folder: settings, paths, models, stages and their manifests."""

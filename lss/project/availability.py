@@ -21,7 +21,7 @@ from lss.project.params import Params
 
 @dataclass(frozen=True)
 class Lack:
-    """Something that is not there.
+    """Something that is missing.
 
     Attributes:
         jobs: of the workflow that cannot do without it: a rule, or a rule and a backbone ("weights smolvlm").

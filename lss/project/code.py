@@ -1,4 +1,4 @@
-"""What code a stage depends on: every module it imports, however deep, data files beside those, packages they import.
+"""The code a stage depends on: every module it imports, however deep, data files beside those, packages they import.
 
 A module counts by its syntax tree without docstrings: a comment, a docstring or the layout of its lines reruns nothing.
 A package of others counts by its pin in requirements.txt. Imports are read from the source, those inside functions
@@ -111,11 +111,11 @@ def code_is_recorded(*, renew: bool) -> bool:
 def installed(stage: str) -> dict[str, str]:
     """Return versions at work of the packages that `stage` imports, whatever their pins say."""
     packages = [name.removeprefix("package ") for name in code_parts(stage) if name.startswith("package ")]
-    found = dict.fromkeys(packages, "not installed")
+    versions = dict.fromkeys(packages, "not installed")
     for name in packages:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions
 
 
 @cache
@@ -192,22 +192,22 @@ def _files(module: str) -> tuple[str, str]:
 
 def _data_beside(modules: set[str]) -> list[str]:
     """Return data files in the folders of these modules, and below where no package begins."""
-    found = []
+    files = []
     for folder in {(ROOT / path).parent for path in modules} - {ROOT / "lss"}:
         for file in folder.rglob("*"):
             inner = file.relative_to(folder).parents
             if file.suffix in _DATA and not any((folder / part / "__init__.py").is_file() for part in inner[:-1]):
-                found.append(file.relative_to(ROOT).as_posix())
-    return found
+                files.append(file.relative_to(ROOT).as_posix())
+    return files
 
 
 @cache
 def _pins() -> dict[str, str]:
     """Return lines of requirements.txt by package; of one that has several, for other versions of Python, all."""
-    found: dict[str, str] = {}
+    pins: dict[str, str] = {}
     path = ROOT / "requirements.txt"  # not beside a package that was installed from a wheel
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         name, separator, pin = line.partition("==")
         if separator:
-            found[name] = " | ".join(filter(None, (found.get(name), pin.strip())))
-    return found
+            pins[name] = " | ".join(filter(None, (pins.get(name), pin.strip())))
+    return pins

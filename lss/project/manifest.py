@@ -1,4 +1,4 @@
-"""What a stage leaves beside its outputs: from what, with what, on what they were made."""
+"""The manifest that a stage writes beside its outputs: inputs, settings, code, versions, machine."""
 
 from __future__ import annotations
 

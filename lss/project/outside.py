@@ -1,4 +1,4 @@
-"""What the chain reads but does not make: the raw archive, the pseudonyms' key, the user's own split.
+"""Inputs of the chain that it does not make: the raw archive, the pseudonyms' key, the user's own split.
 
 None of them need be there, so they can be neither inputs of a rule nor dependencies of DVC. Instead one hash of each is
 recorded in one small file, which both compare: Snakemake as a parameter of a rule, DVC as one of a stage. Every run of

@@ -120,4 +120,4 @@ def _section(annotation: Any) -> type[BaseModel] | None:
     """Return the section in the type of a setting, such as `TowerParams | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _section(part))), None)
+    return next((section for part in get_args(annotation) if (section := _section(part))), None)

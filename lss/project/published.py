@@ -35,13 +35,13 @@ def publish_path(path: Path | str, settings: dict[str, Any]) -> str:
 
 def private_paths(settings: dict[str, Any]) -> dict[str, str]:
     """Return the paths that settings of `PRIVATE` hold, by the short hashes that stand in their place."""
-    found: dict[str, str] = {}
+    private: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
-            found |= private_paths(value)
+            private |= private_paths(value)
         elif name in PRIVATE and value not in (None, layout.PHANTOM):
-            found[_hidden(value)] = str(value)
-    return found
+            private[_hidden(value)] = str(value)
+    return private
 
 
 def _public(name: str, value: Any) -> Any:

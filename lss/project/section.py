@@ -53,7 +53,7 @@ Names = Annotated[list[T], AfterValidator(_each_once)]
 
 
 class Section(BaseModel):
-    """A section refuses keys it does not know, and numbers that are none."""
+    """A section of settings that refuses unknown keys, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

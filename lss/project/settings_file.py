@@ -16,8 +16,8 @@ Lines = dict[tuple[str, ...], int]
 def read_settings(path: Path | str) -> tuple[dict[str, Any], Lines]:
     """Return the settings in the file at `path`, and the line in which each key stands.
 
-    Raises LssError where the file cannot be read, is not valid YAML, names a key twice (of which YAML libraries take
-    the last without a word), or holds no sections.
+    Raises LssError where the file cannot be read, is not valid YAML, names a key twice (of which YAML libraries
+    silently take the last), or holds no sections.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the Snakefile needs beside rules: making DVC agree after a run."""
+"""Support for the Snakefile: record a run in DVC, and refuse to run beside it."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def stopped(failed: Iterable[FailedJob], unfinished: int) -> None:
             print(f"  all of it: {job.log}", file=sys.stderr)
     if failed:
         print(
-            f"\n{unfinished} job(s) are left to do. Mend what is said above, then give the same command again: what is "
+            f"\n{unfinished} job(s) are left to do. Mend the causes above, then give the same command again: what is "
             "finished stays, a training goes on from its last checkpoint. docs/troubleshooting.md knows usual causes.",
             file=sys.stderr,
         )

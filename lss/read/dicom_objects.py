@@ -24,7 +24,7 @@ from lss.read.reading import Reading, SliceReading
 def sources_of(reading: Reading) -> dict[int, SourceImage]:
     """Return the source image of each slice by its number; {} where the study is no DICOM."""
     headers: dict[str, Dataset] = {}
-    found = {}
+    sources = {}
     for one in reading.slices:
         item = one.item
         try:
@@ -32,8 +32,8 @@ def sources_of(reading: Reading) -> dict[int, SourceImage]:
                 headers[item.file] = read_source_header(reading.study.tree.read(item.file))
         except LssError:
             return {}
-        found[one.number] = SourceImage(headers[item.file], item.instance if "#" in item.image else None)
-    return found
+        sources[one.number] = SourceImage(headers[item.file], item.instance if "#" in item.image else None)
+    return sources
 
 
 def dicom_objects(reading: Reading, document: dict[str, Any], by: Provenance) -> dict[str, tuple[str, Dataset]]:
@@ -88,10 +88,10 @@ def _pdf(document: dict[str, Any]) -> bytes:
     ]
     lines += document["notes"]
     for disc in document["discs"]:
-        said = ", ".join(f"{grade} {p:.2f}" for grade, p in disc["probabilities"].items())
+        probabilities = ", ".join(f"{grade} {p:.2f}" for grade, p in disc["probabilities"].items())
         lines += [
             f"{disc['level'] or 'Level uncertain: ' + disc['level_reason']}",
-            f"    grade {disc['grade'] or 'not read'}  ({said})",
+            f"    grade {disc['grade'] or 'not read'}  ({probabilities})",
             f"    sac, mm2: {measure_text(disc['area_mm2'])}",
             f"    front to back, mm: {measure_text(disc['diameter_mm'])}",
             f"    slices {', '.join(map(str, disc['slices']))}" + ("; cut obliquely" if disc["oblique"] else ""), "",

@@ -97,12 +97,12 @@ def _disc(disc: DiscReading, before: DiscReading | None) -> dict[str, Any]:
 def _measure(measure: Interval | None, cutoffs: tuple[Cutoff, ...]) -> dict[str, Any] | None:
     if measure is None:
         return None
-    found, open_question = crossed(measure, cutoffs)
+    cutoff, open_question = crossed(measure, cutoffs)
     return {
         "value": round(measure.value, 1),
         "low": round(measure.low, 1),
         "high": round(measure.high, 1),
-        "cutoff": None if found is None else {"below": found.limit, "name": found.name, "source": found.source},
+        "cutoff": None if cutoff is None else {"below": cutoff.limit, "name": cutoff.name, "source": cutoff.source},
         "cutoff_uncertain": open_question,
     }
 
@@ -113,10 +113,10 @@ def _change(disc: DiscReading, before: DiscReading | None) -> dict[str, Any] | N
     now, then = disc.smallest.measure, before.smallest.measure
     if now is None or then is None:
         return None
-    found: Change = change(now.area_mm2, then.area_mm2)
+    changed: Change = change(now.area_mm2, then.area_mm2)
     return {
-        "area_mm2": {key: round(getattr(found.difference, key), 1) for key in ("value", "low", "high")},
-        "words": found.words,
+        "area_mm2": {key: round(getattr(changed.difference, key), 1) for key in ("value", "low", "high")},
+        "words": changed.words,
     }
 
 

@@ -50,19 +50,19 @@ def load_models(folder: Path, device: str = "auto", weights: Path | None = None)
     """
     if (folder / CONFIG).is_file():
         folder = folder.parent
-    found = sorted(path.parent for path in folder.glob(f"*/{CONFIG}"))
-    if not found:
+    folders = sorted(path.parent for path in folder.glob(f"*/{CONFIG}"))
+    if not folders:
         inside = sorted(path.parent.parent.name for path in folder.glob(f"*/*/{CONFIG}"))
         hint = f" Name one backbone: {', '.join(sorted(set(inside)))}." if inside else f" {HOW_TO_TRAIN}"
         raise LssError(f"{folder}: holds no trained models.{hint}")
-    of_task = {task: [path for path in found if path.name.startswith(f"{task}-")] for task in TASKS}
+    of_task = {task: [path for path in folders if path.name.startswith(f"{task}-")] for task in TASKS}
     if lack := " and ".join(task for task in ("classification", "segmentation") if not of_task[task]):
         raise LssError(f"{folder}: has no model for {lack}. {HOW_TO_TRAIN}")
     grader = load_bundle(of_task["classification"][0], weights=weights, device=device)
     writer = load_bundle(of_task["report"][0], weights=weights, device=device) if of_task["report"] else None
     masker = load_bundle(_masker_of(writer, of_task["segmentation"]), weights=weights, device=device)
     digest = hashlib.sha256()
-    for path in found:
+    for path in folders:
         digest.update((path / CONFIG).read_bytes())
     source = (grader.card.facts.get("weights") or {}).get("source", "unknown")
     words = (

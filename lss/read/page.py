@@ -31,7 +31,7 @@ def measure_text(measure: dict[str, Any] | None) -> str:
     if measure is None:
         return "not measured"
     digits = 0 if measure["value"] >= 30 else 1
-    said = f"{measure['value']:.{digits}f} ({measure['low']:.{digits}f} to {measure['high']:.{digits}f})"
+    text = f"{measure['value']:.{digits}f} ({measure['low']:.{digits}f} to {measure['high']:.{digits}f})"
     if measure["cutoff"] is not None:
-        said += f", below {measure['cutoff']['below']:.0f}: {measure['cutoff']['name']}"
-    return said + (", the interval crosses a cut-off" if measure["cutoff_uncertain"] else "")
+        text += f", below {measure['cutoff']['below']:.0f}: {measure['cutoff']['name']}"
+    return text + (", the interval crosses a cut-off" if measure["cutoff_uncertain"] else "")

@@ -134,9 +134,9 @@ def _from_the_head(axial: list[RawSlice]) -> list[RawSlice]:
 def _what_is_there(slices: list[RawSlice], rejects: list[Reject]) -> str:
     kinds = Counter(f"{item.plane} {item.weighting}" for item in slices)
     reasons = Counter(f"{reject.reason} ({reject.detail})" for reject in rejects)
-    found = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(6)) or "no image that can be read"
+    listed = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(6)) or "no image that can be read"
     left = "; left out: " + ", ".join(f"{why}: {count}" for why, count in reasons.most_common(4)) if reasons else ""
     remedy = ""
     if slices and all(item.plane == "unknown" or item.weighting == "unknown" for item in slices):
         remedy = " Pictures say what they are by a name: if they are axial T2 slices, call their folder axial_t2."
-    return f"There are: {found}{left}.{remedy}"
+    return f"There are: {listed}{left}.{remedy}"

@@ -16,7 +16,7 @@ _STYLES = [
     for turn in range(len(MODEL_LINES))
     for place, colour in enumerate(MODEL_COLOURS)
 ]
-"""Colour and line, so that none is told by colour alone."""
+"""Colour and line style, so that colour alone distinguishes nothing."""
 _PANELS = {"beta": "β, weight of misses", "fp": "false positives, pixels", "fn": "false negatives, pixels"}
 
 

@@ -1,4 +1,4 @@
-"""The comparison of two runs as the page shows it: what was set otherwise, models side by side, largest changes."""
+"""The comparison of two runs as the page shows it: changed settings, models side by side, largest changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a module of `lss.reporting.figures` says of its figure."""
+"""The record of a figure that each module of `lss.reporting.figures` holds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lss.reporting.settings import FigureParams
 
 
 class Drawn(NamedTuple):
-    """What a figure is drawn from.
+    """The data a figure is drawn from.
 
     Attributes:
         params: the figures section.

@@ -1,4 +1,4 @@
-"""Figures 2, 3 and 5: confusion matrices per model, and ROC curves, for one way of grading."""
+"""Figures 2, 3 and 5: confusion matrices per model, and ROC curves, for one source of grades."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def draw_grades(statistics: dict[str, Any], sources: tuple[str, ...]) -> Figure:
     for source, confusions, curves in zip(sources, grid[::2], grid[1::2], strict=True):
         for panel, backbone in zip(confusions, backbones, strict=False):
             title = f"({next(letters)}) {model_name(backbone)}\n{SOURCES[source]}"
-            found = statistics["curves"].get(curve_name(backbone, source))
-            if found is None:
+            curve = statistics["curves"].get(curve_name(backbone, source))
+            if curve is None:
                 panel.set_axis_off()
                 panel.set_title(f"{title}\nnot run")
                 continue
-            draw_confusion(panel, np.array(found["confusion"]), title)
+            draw_confusion(panel, np.array(curve["confusion"]), title)
         for panel, grade in zip(curves, GRADES, strict=False):
             title = f"({next(letters)}) {GRADE_LABELS[grade]} against the rest\n{SOURCES[source]}"
             draw_roc(panel, statistics, backbones, source, grade, title)

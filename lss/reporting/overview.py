@@ -1,4 +1,4 @@
-"""What was run on what: facts for the top of the page, out of the stages' manifests."""
+"""Facts on the run for the top of the page, from the stages' manifests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Manifest = dict[str, Any]
 
 
 def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str, Any]:
-    """Return facts for the page; what no manifest tells is left out.
+    """Return facts for the page; what no manifest states is left out.
 
     Returns:
         opening: the result in one sentence; made: cohort, date and commit; facts: (name, text) pairs; masks: rows of
@@ -80,9 +80,7 @@ def _thresholds(thresholds: dict[str, Any]) -> str:
 
 
 def opening(statistics: dict[str, Any]) -> str:
-    """Return the result in one sentence: the best of each kind on all slices, beside what they have to
-    be held against.
-    """
+    """Return the result in one sentence: the best of each kind on all slices, beside the baselines."""
     about = statistics["about"]
     where = "the phantom cohort" if about["phantom"] else "the cohort"
     parts = []

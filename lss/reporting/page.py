@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds everything and asks for nothing."""
+"""The page: one self-contained HTML file without requests."""
 
 from __future__ import annotations
 

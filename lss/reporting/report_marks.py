@@ -1,4 +1,4 @@
-"""What a reader is told of a generated report: which grades agree, what it contradicts, how it came about."""
+"""Marks beside a generated report: which grades agree, what it contradicts, how it came about."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUPPORT = {
     "neither": "✗ neither in the reference nor shown by the image",
     "missed": "– in the reference, not in the report",
 }
-"""What stands behind a finding, and how a reader is told."""
+"""The support of a finding, and its mark."""
 
 
 def agreement_marks(report: dict[str, Any], grades: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the tables and figures are made from."""
+"""The numbers that tables and figures are made from."""
 
 from __future__ import annotations
 

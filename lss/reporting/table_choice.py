@@ -42,11 +42,11 @@ def models(measures: list[Measure], **key: str) -> list[Key]:
     Raises LssError for a name that no measure can have.
     """
     check_names(**key)
-    found: dict[tuple[str, ...], Key] = {}
+    keys: dict[tuple[str, ...], Key] = {}
     for row in measures:
         if matches(row, key):
-            found.setdefault(names_of(row), _key(row))
-    return list(found.values())
+            keys.setdefault(names_of(row), _key(row))
+    return list(keys.values())
 
 
 def _key(row: Key) -> Key:

@@ -48,29 +48,31 @@ def claim_cards(count: int, jobs_per_card: int, folder: Path | None = None) -> l
     Returns:
         names of the claimed cards.
     """
-    found = cards()
-    if not found or any(name in os.environ for name in _ALLOTTED):
+    card_names = cards()
+    if not card_names or any(name in os.environ for name in _ALLOTTED):
         return []
     folder = folder or Path(tempfile.gettempdir()) / f"lss-cards-{os.getuid()}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     announced = False
-    while len(claimed := _try(found, min(count, len(found)), jobs_per_card, folder)) < min(count, len(found)):
+    while len(claimed := _try(card_names, min(count, len(card_names)), jobs_per_card, folder)) < min(
+        count, len(card_names)
+    ):
         if not announced:
-            print(f"waiting for {count} free GPU(s) of {len(found)}: other jobs use them", file=sys.stderr)
+            print(f"waiting for {count} free GPU(s) of {len(card_names)}: other jobs use them", file=sys.stderr)
             announced = True
         time.sleep(0.5)
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claimed)
     return claimed
 
 
-def _try(found: list[str], count: int, jobs_per_card: int, folder: Path) -> list[str]:
+def _try(card_names: list[str], count: int, jobs_per_card: int, folder: Path) -> list[str]:
     """Return locks of `count` cards, the least used first; all of them or none, so that two jobs never wait for each
     other.
     """
     claimed: list[str] = []
     with ExitStack() as locks:
         for slot in range(jobs_per_card):
-            for card in found:
+            for card in card_names:
                 if len(claimed) == count:
                     break
                 if card in claimed:

@@ -93,8 +93,8 @@ def _right(slices: list[RawSlice]) -> None:
 
 def _dicom(data: bytes, folder: Path) -> None:
     read_patient_id(io.BytesIO(data))
-    found = read_dicom(data, "a", "t2_tra", assumed_spacing_mm=0.7)
-    _right(settle_series(found.slices)[0])
+    result = read_dicom(data, "a", "t2_tra", assumed_spacing_mm=0.7)
+    _right(settle_series(result.slices)[0])
 
 
 def _encoded(syntax: str) -> bytes:
@@ -146,13 +146,13 @@ def _enhanced() -> bytes:
 
 
 def _volume(data: bytes, folder: Path) -> None:
-    found = read_volume(data)
-    for item in found.slices:
+    result = read_volume(data)
+    for item in result.slices:
         assert item.pixels.ndim == 2 and item.pixels.dtype == np.uint16
         assert (
-            0.05 < item.row_spacing_mm < 25 and np.isfinite(item.centre_3).all() and np.isfinite(found.normal_3).all()
+            0.05 < item.row_spacing_mm < 25 and np.isfinite(item.centre_3).all() and np.isfinite(result.normal_3).all()
         )
-    assert 1 <= found.bits <= 16
+    assert 1 <= result.bits <= 16
 
 
 def _picture(data: bytes, folder: Path) -> None:
@@ -259,11 +259,11 @@ def _parquet_files() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.parquet"
         write_parquet(path, _split_rows(), SPLIT)
-        found = [path.read_bytes()]
+        result = [path.read_bytes()]
         for options in ({}, {"compression": "none"}, {"use_dictionary": False, "data_page_version": "2.0"}):
             pq.write_table(pa.Table.from_pylist(_split_rows(), SPLIT), path, **options)
-            found.append(path.read_bytes())
-        return found
+            result.append(path.read_bytes())
+        return result
 
 
 def _parquet(data: bytes, folder: Path) -> None:
@@ -329,15 +329,15 @@ def _archive(data: bytes, folder: Path) -> str:
 
 
 def _zips() -> list[bytes]:
-    found = []
+    result = []
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", method) as packed:
             packed.writestr("0001/t2/1.ima", _axial(1))
             packed.writestr("0001\\t2\\2.ima", _axial(2))
             packed.writestr("notes.csv", TABLES[0])
-        found.append(buffer.getvalue())
-    return found
+        result.append(buffer.getvalue())
+    return result
 
 
 @cache

@@ -26,12 +26,12 @@ COUNT = int(os.environ.get("LSS_FUZZ", "10000"))
 
 def report(name: str, target: Target, numbers: range) -> None:
     began = time.monotonic()
-    found = run(name, target, numbers)
-    ends = ", ".join(f"{count} {end}" for end, count in found.ends.most_common())
-    print(f"\n{name}: {len(numbers)} mutations in {time.monotonic() - began:.0f} s, {found.mib} MiB: {ends}")
-    assert not found.findings, "\n".join(f"{name}/{number}: {what}" for number, what in found.findings.items())
-    assert found.ends.total() == len(numbers)
-    assert len(found.ends) > 1, "mutations all end alike: they do not reach what they are to reach"
+    result = run(name, target, numbers)
+    ends = ", ".join(f"{count} {end}" for end, count in result.ends.most_common())
+    print(f"\n{name}: {len(numbers)} mutations in {time.monotonic() - began:.0f} s, {result.mib} MiB: {ends}")
+    assert not result.findings, "\n".join(f"{name}/{number}: {what}" for number, what in result.findings.items())
+    assert result.ends.total() == len(numbers)
+    assert len(result.ends) > 1, "mutations all end alike: they do not reach what they are to reach"
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -81,5 +81,5 @@ def test_a_reader_that_does_harm_is_found(name: str, monkeypatch: pytest.MonkeyP
             read(data, folder)
         raise LssError("x")
 
-    found = run("planted", Target(sometimes, [b"abc", b"abcd"]), range(6))
-    assert found.findings and all(re.search(expected, what) for what in found.findings.values()), found
+    result = run("planted", Target(sometimes, [b"abc", b"abcd"]), range(6))
+    assert result.findings and all(re.search(expected, what) for what in result.findings.values()), result

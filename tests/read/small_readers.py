@@ -28,10 +28,10 @@ def read_all(
 
 def series_of(study: Path) -> dict[str, list[pydicom.FileDataset]]:
     """The study's DICOM files by series folder, in order of their instance numbers."""
-    found = defaultdict(list)
+    result = defaultdict(list)
     for path in sorted(study.rglob("*.ima")):
-        found[path.parent.name].append(pydicom.dcmread(path))
-    return {name: sorted(files, key=lambda data: int(data.InstanceNumber)) for name, files in found.items()}
+        result[path.parent.name].append(pydicom.dcmread(path))
+    return {name: sorted(files, key=lambda data: int(data.InstanceNumber)) for name, files in result.items()}
 
 
 def _item(**values: object) -> Sequence:

@@ -45,10 +45,10 @@ def test_enhanced_mr_gives_the_same_as_single_images(
         (study / f"{name}.dcm").write_bytes(as_enhanced(files))
     assert len(list(study.iterdir())) == 5
     classic = write_reading(reading, None, models, tmp_path / "a", settings)
-    found = write_reading(read_all(study, models, settings), None, models, tmp_path / "b", settings)
-    assert [one["instance"] for one in found["slices"]] == list(range(1, 13))
-    assert all(one["report"] for one in found["slices"])
-    assert without_names(found) == without_names(classic)
+    result = write_reading(read_all(study, models, settings), None, models, tmp_path / "b", settings)
+    assert [one["instance"] for one in result["slices"]] == list(range(1, 13))
+    assert all(one["report"] for one in result["slices"])
+    assert without_names(result) == without_names(classic)
     for one in classic["slices"]:
         assert (tmp_path / "a" / one["overlay"]).read_bytes() == (tmp_path / "b" / one["overlay"]).read_bytes()
     for name in classic["dicom"]:
@@ -66,9 +66,9 @@ def _frames_are_referred_to_by_number(reading: Reading, study: Path, objects: Pa
         masks = hd.seg.segread(path)
         numbers = [4 * seen + index for index in (1, 2, 3, 4)]
         pixels = masks.get_pixels_by_source_frame(source.SOPInstanceUID, numbers)
-        for number, found in zip(numbers, pixels, strict=True):
+        for number, result in zip(numbers, pixels, strict=True):
             one = reading.slices[number - 1]
-            assert np.array_equal(found[..., 0] > 0, one.sac.mask if one.sac else np.zeros_like(found[..., 0], bool))
+            assert np.array_equal(result[..., 0] > 0, one.sac.mask if one.sac else np.zeros_like(result[..., 0], bool))
         seen += 1
     assert seen == 3
 
@@ -120,9 +120,9 @@ def test_a_volume_is_read_from_its_affine(
 
 
 def test_real_axial_pictures_are_read(shared: Path, models: Models, settings: Settings, tmp_path: Path) -> None:
-    found = read_all(shared / "data/mendeley-lss-png/axial_t2", models, settings, spacing=0.6875)
-    assert len(found.slices) > 30
-    document = write_reading(found, None, models, tmp_path / "out", settings)
+    result = read_all(shared / "data/mendeley-lss-png/axial_t2", models, settings, spacing=0.6875)
+    assert len(result.slices) > 30
+    document = write_reading(result, None, models, tmp_path / "out", settings)
     jsonschema.validate(document, load_schema())
     areas = [one["area_mm2"]["value"] for one in document["slices"] if one["area_mm2"]]
     assert len(areas) > 5 and 20 < np.median(areas) < 400
@@ -131,8 +131,8 @@ def test_real_axial_pictures_are_read(shared: Path, models: Models, settings: Se
 def test_the_real_slice_of_a_study_without_blocks_has_no_certain_level(
     shared: Path, models: Models, settings: Settings, tmp_path: Path
 ) -> None:
-    found = read_all(shared / "data/dicom/axial_t2_siemens_sempra.dcm", models, settings)
-    document = write_reading(found, None, models, tmp_path / "out", settings)
+    result = read_all(shared / "data/dicom/axial_t2_siemens_sempra.dcm", models, settings)
+    document = write_reading(result, None, models, tmp_path / "out", settings)
     jsonschema.validate(document, load_schema())
     assert [one["level"] for one in document["slices"]] == [None]
     assert document["dicom"]

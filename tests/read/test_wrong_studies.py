@@ -81,10 +81,10 @@ def test_one_unfamiliar_slice_is_a_line_and_the_others_are_read(
     reading: Reading, models: Models, settings: Settings, tmp_path: Path
 ) -> None:
     pictures = [one.item.pixels for one in reading.slices[:4]]
-    found = read_all(write_study(tmp_path / "study", [*pictures, DRAWN["abdomen"](1)]), models, settings)
-    last = found.slices[-1]
+    result = read_all(write_study(tmp_path / "study", [*pictures, DRAWN["abdomen"](1)]), models, settings)
+    last = result.slices[-1]
     assert last.unfamiliar and last.report is None and "looks unlike" in str(last.problem)
-    assert sum(one.report is not None for one in found.slices[:4]) >= 3
+    assert sum(one.report is not None for one in result.slices[:4]) >= 3
 
 
 def test_distance_against_a_plain_computation() -> None:
@@ -100,8 +100,8 @@ def test_distance_against_a_plain_computation() -> None:
     assert np.allclose(features(torch.from_numpy(images)), pooled, atol=1e-5)
     spread = reference.std(axis=0, ddof=1)
     away = np.sort(np.linalg.norm((pooled[:, None] - reference[None]) / spread, axis=2), axis=1)[:, NEAREST - 1]
-    found = judge(torch.from_numpy(images))
-    assert np.allclose(found * judge.threshold, away, rtol=1e-3)
+    result = judge(torch.from_numpy(images))
+    assert np.allclose(result * judge.threshold, away, rtol=1e-3)
     assert judge.beyond(torch.from_numpy(reference[:50] + 0.1)).float().mean() == pytest.approx(0.02, abs=0.001)
     with pytest.raises(ValueError, match="references"):
         judge.fit(torch.from_numpy(reference[:9]), torch.from_numpy(reference))

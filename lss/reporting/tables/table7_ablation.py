@@ -51,16 +51,16 @@ def rows(_: int, results: Results) -> list[dict[str, Any]]:
     measures = results.comparison["measures"]
     known = {(_key(row), row["metric"], row["stratum"]): row for row in measures}
     spread = next(metric for metric in _SPREAD_OF if any(row["metric"] == metric for row in measures))
-    found = []
+    table_rows = []
     for key in dict.fromkeys(map(_key, measures)):
         for (metric, stratum), (heading, reference) in _SHOWN.items():
             if row := known.get((key, metric, stratum)):
-                found.append(_row(row, heading, reference, results.about))
+                table_rows.append(_row(row, heading, reference, results.about))
         if row := known.get((key, spread, "non_empty")):
             of_spread = row | {"value": row["sd"], "low": None, "high": None}
             heading, reference = _SHOWN[spread, "non_empty"]
-            found.append(_row(of_spread, f"SD of repeats, {reference}", reference, results.about))
-    return found
+            table_rows.append(_row(of_spread, f"SD of repeats, {reference}", reference, results.about))
+    return table_rows
 
 
 def _key(row: dict[str, Any]) -> tuple[str, ...]:
