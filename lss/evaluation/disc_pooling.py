@@ -14,25 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lss.domain.discs import Discs, disc_means, discs_of
 from lss.domain.grades import GRADES
 from lss.evaluation.cases import TestCases
 from lss.evaluation.grades import Answers
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.metrics.report_score import compare_findings
-
-Discs = list[list[int]]
-"""Places of the slices through each disc."""
-
-
-def discs_of(cases: TestCases) -> Discs:
-    """Return slices by patient and disc level, in the order of their first ones; a slice of unknown
-    level is in none.
-    """
-    members: dict[tuple[str, str], list[int]] = {}
-    for place, (patient, level) in enumerate(zip(cases.patients, cases.levels, strict=True)):
-        if level is not None:
-            members.setdefault((patient, level), []).append(place)
-    return list(members.values())
 
 
 @dataclass(frozen=True)
@@ -54,7 +41,7 @@ class DiscPart:
 
 def disc_part(cases: TestCases, of_images: PatientBootstrap) -> DiscPart | None:
     """Return the discs of these cases, to be resampled as their images are; None where no level is known."""
-    discs = discs_of(cases)
+    discs = discs_of(cases.patients, cases.levels)
     if not discs:
         return None
     return DiscPart(
@@ -69,15 +56,11 @@ def pool_answers(answers: Answers, discs: Discs) -> Answers:
     """Return one answer per disc from those of its slices."""
     votes_N3 = np.array([[float(grade == name) for name in GRADES] for grade in answers.grades])
     scores_N3 = votes_N3 if answers.probabilities is None else answers.scores
-    scores_M3 = _means(scores_N3, discs)
+    scores_M3 = disc_means(scores_N3, discs)
     worst_first = scores_M3[:, ::-1]
     grades = [GRADES[len(GRADES) - 1 - int(of_disc.argmax())] if of_disc.any() else None for of_disc in worst_first]
-    probabilities = None if answers.probabilities is None else _means(answers.probabilities, discs)
+    probabilities = None if answers.probabilities is None else disc_means(answers.probabilities, discs)
     return Answers(grades, scores_M3, probabilities)
-
-
-def _means(values_N3: NDArray[np.float64], discs: Discs) -> NDArray[np.float64]:
-    return np.stack([values_N3[places].mean(axis=0) for places in discs])
 
 
 def choose_reports(reports: list[str], levels: list[str | None], discs: Discs) -> list[int]:

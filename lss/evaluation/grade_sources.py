@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lss.calibration.probabilities import Prevalence
 from lss.domain.grades import GRADES
 from lss.evaluation.cases import TestCases
-from lss.evaluation.grades import Answers, Prevalence, answers_of_area, answers_of_head, answers_of_text
+from lss.evaluation.grades import Answers, answers_of_area, answers_of_head, answers_of_text
 from lss.model.severity import PAPER_THRESHOLDS, Thresholds
 from lss.notes.grading import grade_report
 
@@ -61,14 +63,18 @@ def _first(tables: dict[Run, Rows], backbone: str, task: str) -> tuple[str, Rows
     return next(((m[2], rows) for m, rows in tables.items() if m[:2] == (backbone, task)), None)
 
 
+def probabilities_of(rows: Rows) -> NDArray[np.float64]:
+    """Return the grade head's probabilities (N, 3) from rows of lss.storage.schemas.CLASSIFICATION."""
+    return np.array([[row[f"p_{grade}"] for grade in GRADES] for row in rows], dtype=np.float64)
+
+
 def all_answers(
     tables: dict[Run, Rows], backbone: str, thresholds: AreaThresholds, prevalence: Prevalence
 ) -> dict[tuple[str, str], Answers]:
     """Return a backbone's answers by (source, loss of its model); of several report models the texts of each."""
     answers_of: dict[tuple[str, str], Answers] = {}
     if head := _first(tables, backbone, "classification"):
-        probabilities = np.array([[row[f"p_{grade}"] for grade in GRADES] for row in head[1]], dtype=np.float64)
-        answers_of["head", head[0]] = answers_of_head(probabilities, prevalence)
+        answers_of["head", head[0]] = answers_of_head(probabilities_of(head[1]), prevalence)
     if mask := _first(tables, backbone, "segmentation"):
         areas = np.array([row["area_percent"] for row in mask[1]], dtype=np.float64)
         answers_of["area_paper", mask[0]] = answers_of_area(areas, PAPER_THRESHOLDS)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lss.calibration.probabilities import Prevalence
 from lss.domain.grades import GRADES
 from lss.evaluation.measures import Key, Measure, measure, measures, names_of, rounded
 from lss.metrics import calibration
@@ -19,32 +20,6 @@ from lss.model.severity import PAPER_THRESHOLDS, Thresholds, grade_by_area
 Floats = NDArray[np.float64]
 SEVERE = GRADES.index("D")
 _DECISION_THRESHOLDS = np.arange(1, 100) / 100
-
-
-@dataclass(frozen=True)
-class Prevalence:
-    """Shares of the grades, (3,) each: `natural` of the training part's slices, `trained` of the balanced samples."""
-
-    natural: Floats
-    trained: Floats
-
-    def correct(self, probabilities: Floats) -> Floats:
-        """Return probabilities (N, 3) of a head trained on other shares, at the natural ones (Saerens et al. 2002, eq.
-        4).
-
-        p'(grade | x) is p(grade | x) * natural(grade) / trained(grade), divided by its sum over the grades.
-        """
-        weighted = probabilities * self.natural / self.trained
-        return weighted / weighted.sum(axis=1, keepdims=True)
-
-
-def prevalence_of(slices: list[str], samples: list[str]) -> Prevalence:
-    """Return shares from the grades of the training part's slices and of the samples made of them.
-
-    One is added to each count, so that a grade of which the training part has no slice stays possible.
-    """
-    natural, trained = (np.array([grades.count(grade) + 1.0 for grade in GRADES]) for grades in (slices, samples))
-    return Prevalence(natural / natural.sum(), trained / trained.sum())
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+from lss.calibration.model_calibration import PERCENT
 from lss.domain.grades import GRADE_LABELS, LEVELS
 from lss.errors import LssError
 from lss.metrics.language import METRICS as LANGUAGE
@@ -22,6 +23,7 @@ TASKS = {
     "disc": "grades of discs",
     "disc_report": "reports of discs",
     "agreement": "ways of grading held against each other",
+    "sets": "sets of grades of discs",
 }
 
 SOURCES: dict[str, str] = {
@@ -53,6 +55,15 @@ SOURCES: dict[str, str] = {
     "above_level_grade": "own minus most frequent of level and grade",
     "above_central": "own minus central of level and grade",
     "above_nearest_level": "own minus nearest image of the level",
+    "grade_sets": "set of grades",
+    "share_sets": "set by the level's shares, without an image",
+    "above_share_sets": "set of grades minus that of the shares",
+    "top_grade": "most probable grade alone",
+    "all_grades": "all three grades",
+    "head_calibrated": "probabilities, prevalence and temperature",
+    "head_prevalence": "probabilities, prevalence alone",
+    "head_alone": "probabilities as the head gives them",
+    "level_shares": "shares of the grades at the level",
     "most_frequent_level": "most frequent report of the level",
     "level_grade": "most frequent report of level and the head's grade",
     "central": "central report of level and the head's grade",
@@ -113,6 +124,15 @@ METRICS: dict[str, str] = {
     "area_change": "Change of area, % of the view",
     "canal_share": "Canal's share of the image",
     "attention_ratio": "Attention by the canal's share",
+    "covered": "Grade is in the set",
+    "set_size": "Grades in the set",
+    **{f"covered_{percent}": f"Grade is in the set of {percent} %" for percent in PERCENT},
+    **{f"set_size_{percent}": f"Grades in the set of {percent} %" for percent in PERCENT},
+    "handed_over": "Discs handed to the reader first",
+    "right_kept": "Most probable grade is right, other discs",
+    "right_handed_over": "Most probable grade is right, discs handed over",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
 } | {name: metric.label for name, metric in LANGUAGE.items()}
 METRICS |= {f"{name}_findings": f"{LANGUAGE[name].label}, findings alone" for name in FINDINGS_METRICS}
 METRICS |= {name: f"Contradicts: {kind}" for kind in CONTRADICTIONS if (name := f"contradicts_{kind}") not in METRICS}

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lss.backbones import NAMES
+from lss.calibration.model_calibration import Calibration, from_json
 from lss.errors import LssError
 from lss.inference.prediction import GradePrediction, MaskPrediction, predict_grades, predict_masks
 from lss.inference.preparation import Preparation, PreparedSlice, SliceImage, prepare_slice
@@ -57,6 +58,12 @@ class Bundle:
     def thresholds(self) -> Thresholds | None:
         """Area thresholds in percent that this model uses; None where it writes no reports."""
         return self.network.encoder.thresholds if isinstance(self.network, ReportGenerator) else None
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How sure its grades are; None where it gives none, or where its validation part had no disc to fit on."""
+        stated = self.card.facts.get("calibration")
+        return None if stated is None else from_json(stated)
 
     def prepare(self, source: SliceImage) -> PreparedSlice:
         """Denoise a slice, find its region of interest, crop it: as the stages did with the images of the training."""

@@ -15,6 +15,7 @@ from lss.dicom_out.provenance import Provenance
 from lss.dicom_out.report import Measured, measurement_report
 from lss.dicom_out.segmentation import segmentation
 from lss.dicom_out.source import SourceImage, read_source_header
+from lss.domain.grades import GRADE_LABELS
 from lss.errors import LssError
 from lss.read.page import measure_text
 from lss.read.pictures import overlay
@@ -92,6 +93,8 @@ def _pdf(document: dict[str, Any]) -> bytes:
         lines += [
             f"{disc['level'] or 'Level uncertain: ' + disc['level_reason']}",
             f"    grade {disc['grade'] or 'not read'}  ({probabilities})",
+            f"    possible: {', '.join(GRADE_LABELS[g] for g in disc['grade_set']) or 'not stated'}",
+            *(f"    look first: {reason}" for reason in disc["reasons"]),
             f"    sac, mm2: {measure_text(disc['area_mm2'])}",
             f"    front to back, mm: {measure_text(disc['diameter_mm'])}",
             f"    slices {', '.join(map(str, disc['slices']))}" + ("; cut obliquely" if disc["oblique"] else ""), "",

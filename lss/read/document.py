@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from lss import __version__
+from lss.calibration.model_calibration import SHOWN, Calibration
 from lss.evaluation.summary import RESEARCH_ONLY
 from lss.measures.cutoffs import (
     AREA_CUTOFFS,
@@ -20,7 +21,7 @@ from lss.measures.cutoffs import (
 )
 from lss.measures.sac import Interval
 from lss.read.models import Models
-from lss.read.reading import DiscReading, Reading, SliceReading
+from lss.read.reading import DiscReading, Reading, SliceReading, look_first
 
 SCHEMA_VERSION = 1
 
@@ -53,6 +54,8 @@ def study_document(
             "discs": [disc.level for disc in reading.spine.discs],
             "doubts": list(reading.spine.doubts),
         },
+        "certainty": _certainty(models.grader.calibration),
+        "look_first": [place + 1 for place in look_first(reading.discs, models.grader.calibration)],
         "discs": [_disc(disc, before.get(disc.level) if disc.level else None) for disc in reading.discs],
         "slices": [_slice(one, reading) for one in reading.slices],
         "left_out": [
@@ -72,6 +75,13 @@ def _not_judged(reading: Reading, models: Models) -> list[str]:
     return []
 
 
+def _certainty(calibration: Calibration | None) -> dict[str, Any] | None:
+    """Say what the sets of grades promise, and on how many patients they were fitted."""
+    if calibration is None:
+        return None
+    return {"coverage": SHOWN, "patients": calibration.patients, "temperature": round(calibration.temperature, 4)}
+
+
 def _disc(disc: DiscReading, before: DiscReading | None) -> dict[str, Any]:
     smallest = disc.smallest
     measure = smallest.measure if smallest else None
@@ -84,6 +94,8 @@ def _disc(disc: DiscReading, before: DiscReading | None) -> dict[str, Any]:
         "level_reason": disc.level_reason,
         "grade": disc.grade,
         "probabilities": disc.probabilities,
+        "grade_set": disc.grade_set,
+        "reasons": disc.reasons,
         "slices": [one.number for one in disc.slices],
         "smallest_slice": smallest.number if smallest else None,
         "area_mm2": _measure(measure.area_mm2 if measure else None, AREA_CUTOFFS),

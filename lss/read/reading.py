@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lss.calibration.hand_over import reasons_of, urgency
+from lss.calibration.model_calibration import Calibration
 from lss.cohorts.base import RawSlice
 from lss.cohorts.blocks import MAX_BLOCK_MM, along, find_blocks, length, normal
 from lss.domain.grades import GRADES
@@ -70,7 +72,11 @@ class SliceReading:
 
 @dataclass(frozen=True)
 class DiscReading:
-    """The slices through one disc: its level, pooled grade, and the slice at which the sac is smallest."""
+    """The slices through one disc: its level, pooled grade, and the slice at which the sac is smallest.
+
+    `grade_set` are the grades that its probabilities leave open, [] where the model was not calibrated; `reasons` say
+    why a reader is asked to look at it first.
+    """
 
     block: int
     level: str | None
@@ -79,6 +85,8 @@ class DiscReading:
     grade: str | None
     probabilities: dict[str, float]
     smallest: SliceReading | None
+    grade_set: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,8 @@ def read_slices(
     discs = pooled(slices)
     if models is not None:
         _ask(models, slices, discs, writing, seed, batch_size, kept=kept, reports=reports, shown=shown)
-    return Reading(study, spine, slices, [_disc(own) for own in discs])
+    calibration = models.grader.calibration if models else None
+    return Reading(study, spine, slices, [_disc(own, calibration) for own in discs])
 
 
 def _ask(
@@ -262,7 +271,8 @@ def _read_batch(batch: list[SliceReading], bundle: Bundle, models: Models, writi
     prepared = [_prepared_for(one, bundle, models) for one in batch]
     for one, said in zip(batch, bundle.predict(bundle.batch(prepared), writing=writing, seed=seed), strict=True):
         if isinstance(said, GradePrediction):
-            one.probabilities, one.grade = said.probabilities, said.predicted
+            one.probabilities = _calibrated(said.probabilities, models.grader.calibration)
+            one.grade = most_probable(one.probabilities)
             one.unfamiliarity = said.unfamiliarity
         elif isinstance(said, MaskPrediction):
             if one.prepared is not None:
@@ -285,13 +295,40 @@ def _prepared_for(one: SliceReading, bundle: Bundle, models: Models) -> Prepared
     return one.prepared if same else prepare_slice(one.prepared.source, bundle.preparation)
 
 
-def _disc(own: list[SliceReading]) -> DiscReading:
+def _calibrated(of_head: dict[str, float], calibration: Calibration | None) -> dict[str, float]:
+    """Probabilities by grade at the natural prevalence; the head's own where the model was not calibrated."""
+    if calibration is None:
+        return of_head
+    [probabilities] = calibration.probabilities(np.array([[of_head[grade] for grade in GRADES]])).tolist()
+    return dict(zip(GRADES, probabilities, strict=True))
+
+
+def most_probable(probabilities: dict[str, float]) -> str:
+    """The most probable grade, of equals the worse."""
+    return max(GRADES, key=lambda name: (probabilities[name], GRADES.index(name)))
+
+
+def look_first(discs: list[DiscReading], calibration: Calibration | None) -> list[int]:
+    """Places of the discs that a reader is asked to look at, the most urgent first."""
+
+    def key(place: int) -> tuple[bool, int, float]:
+        read = discs[place].probabilities
+        return urgency(list(read.values()), calibration) if calibration and read else (False, -len(GRADES), 0.0)
+
+    return sorted((place for place, disc in enumerate(discs) if disc.reasons), key=key)
+
+
+def _disc(own: list[SliceReading], calibration: Calibration | None) -> DiscReading:
     """Pool a disc's slices: the level most of its slices have, the highest mean probability, the smallest sac."""
     level = Counter(one.level.level for one in own).most_common(1)[0][0]
     reason = next(one.level.reason for one in own if one.level.level == level)
     read = [one.probabilities for one in own if one.probabilities]
     pooled = {grade: float(np.mean([of[grade] for of in read])) for grade in GRADES} if read else {}
-    grade = max(GRADES, key=lambda name: (pooled[name], GRADES.index(name))) if pooled else None
+    grade = most_probable(pooled) if pooled else None
     measured = [one for one in own if one.measure is not None]
     smallest = min(measured, key=lambda one: one.measure.area_mm2.value if one.measure else 0.0, default=None)
-    return DiscReading(own[0].block, level, reason, own, grade, pooled, smallest)
+    grade_set = calibration.grade_set(list(pooled.values())) if calibration and pooled else []
+    reasons = reasons_of(list(pooled.values()), calibration) if calibration and pooled else []
+    if level is None:
+        reasons.insert(0, "its level is uncertain")
+    return DiscReading(own[0].block, level, reason, own, grade, pooled, smallest, grade_set, reasons)

@@ -158,6 +158,10 @@ def _summary(document: dict[str, Any], output: Path) -> str:
         lines.append(
             f"{level}: grade {disc['grade'] or 'not read'}, {size}, slices {disc['slices'][0]}-{disc['slices'][-1]}"
         )
+    for number in document["look_first"]:
+        disc = document["discs"][number - 1]
+        place = disc["level"] or f"block {disc['block']}"
+        lines.append(f"look first at {place}: {'; '.join(disc['reasons'])}")
     reasons = Counter(row["reason"] for row in document["left_out"])
     if reasons:
         lines.append("left out: " + ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common()))

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from lss.calibration.probabilities import prevalence_of
+from lss.domain.grades import GRADES
 from lss.errors import LssError
 from lss.evaluation.cases import TestCases, decode_mask
+from lss.evaluation.grade_sets import Slices
 from lss.evaluation.grade_sources import AreaThresholds
-from lss.evaluation.grades import prevalence_of
 from lss.imaging.geometry import FieldOfView, resample_mask
 from lss.metrics.report_baselines import (
     central_by,
@@ -36,6 +38,7 @@ class TrainingPart:
     Attributes:
         reports: reference reports, one per slice.
         levels, grades: of the slices with these reports.
+        slices: patient, level, grade (index) of each.
         prevalence: natural shares of the grades (over different slices) and those of the balanced samples.
         grade_a_empty: whether all its masks of grade A are empty.
 
@@ -43,7 +46,7 @@ class TrainingPart:
     """
 
     def __init__(self, shards: list[Path]) -> None:
-        reader = ShardReader(shards, ["copy", "slice_key", "level", "grade", "area_percent", "report"])
+        reader = ShardReader(shards, ["copy", "slice_key", "patient_key", "level", "grade", "area_percent", "report"])
         samples = list(reader.iterate(range(len(reader))))
         rows = [row for row in samples if row["copy"] == 1]
         if not rows:
@@ -51,10 +54,21 @@ class TrainingPart:
         self.reports = [row["report"] for row in rows]
         self.levels = [row["level"] for row in rows]
         self.grades = [row["grade"] for row in rows]
+        self.slices = _patients_levels_grades(rows)
         slices = {row["slice_key"]: row["grade"] for row in samples}
         self.prevalence = prevalence_of(list(slices.values()), [row["grade"] for row in samples])
         of_a = [row["area_percent"] for row in rows if row["grade"] == "A"]
         self.grade_a_empty = bool(of_a) and max(of_a) == 0
+
+
+def validation_slices(shards: list[Path]) -> Slices:
+    """Patient, level, grade (index) of each slice of the validation part."""
+    return _patients_levels_grades(list(_originals(shards, ["patient_key", "level", "grade"])))
+
+
+def _patients_levels_grades(rows: Rows) -> Slices:
+    classes = np.array([GRADES.index(row["grade"]) for row in rows], dtype=np.intp)
+    return [row["patient_key"] for row in rows], [row["level"] for row in rows], classes
 
 
 def pseudo_mask_thresholds(shards: list[Path]) -> AreaThresholds:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from lss.calibration.model_calibration import Calibration
+from lss.calibration.probabilities import Prevalence
 from lss.domain.grades import GRADES
 from lss.errors import LssError
 from lss.evaluation import mask_scores as segmentation
@@ -19,8 +21,9 @@ from lss.evaluation.attention import measure_attention
 from lss.evaluation.cases import CASE_SCHEMAS, TestCases, aligned, decode_mask
 from lss.evaluation.comparisons import compare_all
 from lss.evaluation.disc_pooling import DiscPart, choose_reports, disc_part, pool_answers
-from lss.evaluation.grade_sources import AreaThresholds, all_answers, area_thresholds, grade_rows
-from lss.evaluation.grades import Prevalence, evaluate_answers
+from lss.evaluation.grade_sets import LevelShares, calibrations_of, level_shares, measure_sets
+from lss.evaluation.grade_sources import AreaThresholds, all_answers, area_thresholds, grade_rows, probabilities_of
+from lss.evaluation.grades import evaluate_answers
 from lss.evaluation.measures import Key, Measure, curve_name, rounded
 from lss.evaluation.prompt_exchange import EXCHANGES, measure_exchange
 from lss.evaluation.report_checks import check_reports, evaluate_checks, masks_by_stated_grade, report_rows
@@ -33,7 +36,13 @@ from lss.metrics.report_baselines import partners_within, shuffled_partners
 from lss.model.severity import PAPER_THRESHOLDS
 from lss.project.manifest import read_manifest, write_manifest
 from lss.runtime.progress import progress
-from lss.stages._evaluation_inputs import TrainingPart, baseline_reports, pseudo_mask_thresholds, read_cases
+from lss.stages._evaluation_inputs import (
+    TrainingPart,
+    baseline_reports,
+    pseudo_mask_thresholds,
+    read_cases,
+    validation_slices,
+)
 from lss.storage.io import read_parquet, write_json, write_parquet
 from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION
 from lss.tools.kept_runs import kept_files, read_kept
@@ -91,14 +100,20 @@ def run(
     thresholds = area_thresholds([model[0] for model in segmenters], known, pseudo_mask_thresholds(shards["val"]))
 
     findings, discs = _Findings(), disc_part(test, bootstrap)
+    calibrations = calibrations_of(known)
     rows = {"segmentation": _segmentation(tables, segmenters, test, bootstrap, findings)}
     rows["classification"] = _classification(tables, test, bootstrap, thresholds, train.prevalence, discs, findings)
+    if discs:
+        findings.measures += _grade_sets(
+            tables, calibrations, level_shares(train.slices, validation_slices(shards["val"])), test, discs
+        )
     baselines = _baselines(tables, rows["classification"], thresholds, test, train, shards)
     rows["report"] = _reports(tables, rows["classification"], baselines, test, bootstrap, discs, seed, findings)
     findings.measures += _at_bounds(known)
     findings.measures += masks_by_stated_grade(rows["report"], rows["segmentation"], bootstrap)
 
     about = _about(params, test, thresholds, train.prevalence, bootstrap, known)
+    about["calibration"] = {"/".join(name): of.to_json() for name, of in calibrations.items()}
     for task, path in cases.items():
         write_parquet(path, rows[task], CASE_SCHEMAS[task])
     write_json(metrics, summarise(findings.measures))
@@ -267,6 +282,24 @@ def _classification(
         }
         findings.tests += compare_all(f"ways of grading, {backbone}", by_source, bootstrap)
     return all_rows
+
+
+def _grade_sets(
+    tables: dict[Run, Rows],
+    calibrations: dict[tuple[str, str], Calibration],
+    shares: LevelShares,
+    test: TestCases,
+    discs: DiscPart,
+) -> list[Measure]:
+    """Coverage and size of the sets of grades of every classification model that was calibrated."""
+    found = []
+    for (backbone, task, loss), rows in tables.items():
+        if task == "classification" and (backbone, loss) in calibrations:
+            key: Key = {"task": "sets", "backbone": backbone, "loss": loss, "source": "grade_sets",
+                        "reference": "note_grade"}  # fmt: skip
+            calibration = calibrations[backbone, loss]
+            found += measure_sets(key, probabilities_of(rows), calibration, shares, test, discs)
+    return found
 
 
 def _baselines(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from lss.calibration.model_calibration import calibrate
+from lss.calibration.probabilities import Prevalence
 from lss.domain.grades import GRADES
 from lss.model.batch import Batch
 from lss.model.familiarity import MAX_BEYOND, REFERENCES, features
@@ -56,7 +59,10 @@ class ClassificationTask(Task):
         }
 
     def facts(self) -> dict[str, Any]:
-        """Return how often images of the validation part are beyond the threshold of familiarity."""
+        """Return how often validation images are beyond the threshold of familiarity, and how sure grades are.
+
+        `calibration` is null where no slice of the validation part has a level.
+        """
         return dict(self._facts)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -94,6 +100,23 @@ class ClassificationTask(Task):
             "accuracy": (logits.argmax(dim=-1) == grade).float().mean().item(),
             "loss": cross_entropy(logits, grade).item(),
         }
+
+    def calibrate(self, val: Iterable[Batch], prevalence: Prevalence) -> None:
+        """Fit temperature and thresholds of the sets of grades (`lss.calibration`)."""
+        rows, probabilities, grades = [], [], []
+        for batch in val:
+            logits = self.module(batch.image_B1YX, batch.grade_B, batch.query_B3).logits
+            rows += batch.rows
+            probabilities.append(logits.float().softmax(dim=-1).double().cpu().numpy())
+            grades.append(batch.grade_B.cpu().numpy())
+        fitted = calibrate(
+            np.concatenate(probabilities),
+            np.concatenate(grades),
+            [row["patient_key"] for row in rows],
+            [row["level"] for row in rows],
+            prevalence,
+        )
+        self._facts["calibration"] = None if fitted is None else fitted.to_json()
 
 
 def build_network(setup: Setup) -> ClassificationNetwork:

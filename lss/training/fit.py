@@ -12,6 +12,7 @@ import torch
 
 from lss.backbones import load_backbone
 from lss.backbones.qlora import quantised_summary, weight_count
+from lss.calibration.probabilities import prevalence_of
 from lss.model.saved import model_files
 from lss.project.code import code_hash, installed
 from lss.project.models import Run, training_settings
@@ -143,6 +144,14 @@ def fit(
         events=events,
         processes=processes,
     )
+    balanced = data.samples("train", *sizes).reader
+    slices = dict(zip(balanced.column("slice_key"), balanced.column("grade"), strict=True))
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=params.bf16):
+        unseen = BatchLoader(data.samples("val", *sizes), params.micro_batch_size, None, execution.workers)
+        task.calibrate(
+            (batch.to(device) for batch in unseen.batches()),
+            prevalence_of(list(slices.values()), balanced.column("grade")),
+        )
     processes.end()
     return Fitted(
         task,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lss.backbones import qlora
 from lss.backbones.base import Backbone
+from lss.calibration.probabilities import Prevalence
 from lss.model.batch import Batch
 from lss.model.network import Output
 from lss.runtime.settings import ExecutionParams
@@ -91,6 +92,12 @@ class Task:
         """Compute what the trained model keeps of its images, once the best weights are in place; by default nothing.
 
         The module is in eval mode; batches are as in the validation, `train` of images drawn from the training part.
+        """
+
+    def calibrate(self, val: Iterable[Batch], prevalence: Prevalence) -> None:
+        """Fit on the validation part what gradients do not learn, with the best weights; by default nothing.
+
+        The module is in eval mode; `prevalence` is that of the training part. Every process that trained comes here.
         """
 
     def facts(self) -> dict[str, Any]:

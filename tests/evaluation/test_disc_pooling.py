@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lss.domain.discs import discs_of
 from lss.evaluation.cases import TestCases
-from lss.evaluation.disc_pooling import choose_reports, disc_part, discs_of, pool_answers
+from lss.evaluation.disc_pooling import choose_reports, disc_part, pool_answers
 from lss.evaluation.grades import answers_of_area, answers_of_head, answers_of_text
 from lss.metrics.bootstrap import PatientBootstrap
 
@@ -27,7 +28,8 @@ ROWS = [("P1", "L4-L5", "D", True), ("P2", "L4-L5", "A", False), ("P1", "L4-L5",
 
 
 def test_a_disc_is_a_patient_s_level_and_an_unknown_level_is_none():
-    assert discs_of(cases(ROWS)) == [[0, 2], [1], [4]]
+    test = cases(ROWS)
+    assert discs_of(test.patients, test.levels) == [[0, 2], [1], [4]]
 
 
 def test_the_part_has_the_worst_grade_and_whether_any_slice_is_named():

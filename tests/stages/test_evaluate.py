@@ -11,9 +11,9 @@ from scipy import stats
 from sklearn import metrics as sk
 from synthetic_results import Evaluated, make, run_evaluate
 
+from lss.calibration.probabilities import Prevalence
 from lss.errors import LssError
 from lss.evaluation.cases import CASE_SCHEMAS
-from lss.evaluation.grades import Prevalence
 from lss.evaluation.measures import find
 from lss.metrics.bootstrap import NOT_SAMPLED
 from lss.reporting.results import Results
