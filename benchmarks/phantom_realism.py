@@ -4,7 +4,7 @@
 
 FOLDER holds `axial_t2/*.png` and `sagittal_t2/*.png`, 8-bit slices of real patients. An AUC of 0.5 is chance and
 1.0 tells every slice. The features: grey levels, slopes, noise, power spectrum. With `--others`, mid-sagittal slices
-of other patients from other scanners, real is held against real as well: what an AUC of so few patients means.
+of other patients from other scanners, real is compared with real as well: what an AUC of so few patients means.
 """
 
 from __future__ import annotations

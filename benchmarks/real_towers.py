@@ -1,4 +1,4 @@
-"""Vision and text towers with trained weights in BiomedCLIP's layout: checked, then held against random ones.
+"""Vision and text towers with trained weights in BiomedCLIP's layout: checked, then compared with random ones.
 
     OMP_NUM_THREADS=1 python benchmarks/real_towers.py [--real FOLDER] [--seeds 3] [--images 300]
 

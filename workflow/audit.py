@@ -54,7 +54,7 @@ def licence_of(package: Distribution) -> str:
 
 
 def judge(licences: Mapping[str, str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Packages by licence, and those that want a look: no licence, or none of `FREE` and no word in `KNOWN`."""
+    """Packages by licence, and those to review: no licence, or none of `FREE` and no word in `KNOWN`."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name, licence in sorted(licences.items()):
         groups[KNOWN.get(name) or licence or "none named"].append(name)

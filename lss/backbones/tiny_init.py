@@ -8,7 +8,7 @@ left. Here, with nothing learnt from any image:
 - query and key see that position part alone, so a head averages over a neighbourhood, each head over another;
 - what a block adds is small beside the residual.
 
-Trained heads and adapters can then segment and classify. It remains a random network: it knows nothing.
+Trained heads and adapters can then segment and classify. It remains a random network without learnt content.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def _read(
 
 
 def _looks(row: Row) -> dict[str, str]:
-    """Return what of a slice wants a look, and why."""
+    """Return what of a slice needs review, and why."""
     looks = {
         what if what.endswith("unknown") else f"doubtful {what}": why
         for what, why in doubts(row).items()

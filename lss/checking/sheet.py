@@ -111,7 +111,7 @@ def _order(group: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _shown(members: list[tuple[RawSlice, Row]]) -> list[tuple[RawSlice, Row]]:
-    """Return the middle slice of a group, or some evenly spread over it where it wants a look."""
+    """Return the middle slice of a group, or some evenly spread over it where it is doubtful."""
     if not members[0][1]["looks"]:
         return [members[len(members) // 2]]
     picked = np.linspace(0, len(members) - 1, min(len(members), MOST_OF_A_GROUP)).round().astype(int)

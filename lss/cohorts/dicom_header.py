@@ -55,7 +55,7 @@ def parse_dicom(data: bytes) -> pydicom.Dataset:
 
 
 def read_patient_id(stream: BinaryIO) -> str:
-    """Return PatientID of a file, of which no more is read than stands before it: it tells whose a file is.
+    """Return the PatientID of a file, read no further than that attribute: it assigns the file to a patient.
 
     It leaves ingest as a keyed hash only. "" where there is none, or no DICOM.
     """

@@ -109,7 +109,7 @@ class SliceTable:
         return levels, absent
 
     def _of(self, item: RawSlice, column: str) -> str | None:
-        """Return the nearest that is said of a slice."""
+        """Return the most specific entry for a slice."""
         folders = map(str, PurePosixPath(item.file).parents)
         for place in ((item.file, str(item.instance)), *((name, "") for name in (item.file, *folders))):
             if value := self._cells.get(place, {}).get(column):

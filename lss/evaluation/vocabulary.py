@@ -81,7 +81,7 @@ REFERENCES = {
         *("head", "area_paper", "area_calibrated", "text"),
     )
 }
-"""What the answers are held against; of an agreement another way of grading."""
+"""References of the answers; of an agreement the other source of grades."""
 
 FINDINGS_METRICS = ("bleu_4", "rouge_l", "meteor_1_5", "cider_d")
 """Text metrics that are also computed on reports and references without their severity sentence (`NAME_findings`): that

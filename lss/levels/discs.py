@@ -46,7 +46,7 @@ MAX_CORRECTION_DEG = 12.0
 """How far a disc is turned from the tilt of the filter that found it."""
 
 MAX_BACKWARD_DEG = 20.0
-"""A disc below that leans forward by more than this against the steepest above it is none of the spine."""
+"""A disc below that leans forward by more than this against the steepest above it is not a disc of the spine."""
 
 MIN_STRENGTH = 0.12
 """A weaker answer of the filter is no candidate."""

@@ -129,7 +129,7 @@ def shuffled_partners(patients: list[str], seed: int) -> np.ndarray:
 
     Scoring report i against reference partner[i] is the shuffled-image control: a generator that ignores the
     image scores there as it does against the true references. The cases of one patient go to many others, as many as a
-    random permutation brings: held against one other patient's note each, the control would be that note's luck.
+    random permutation brings: with one other patient's note each, the control would depend on that note by chance.
 
     Args:
         patients: patient of each case.

@@ -300,7 +300,7 @@ def _gives_values_of(before: list[Token], tokens: list[Token]) -> bool:
     """Return whether a sentence only gives degrees by level of what the one before named: "Mild at L3-L4", "L2-L3:
     none".
 
-    "L5-S1: normal" does so only under a title ("Canal stenosis:"); elsewhere it speaks of the disc.
+    "L5-S1: normal" does so only under a title ("Canal stenosis:"); elsewhere it is about the disc.
     """
     from lss.notes.values import only_values
 

@@ -56,7 +56,7 @@ def _unknown_degrees(tokens: list[Token]) -> list[str]:
 
 
 def _unread(statement: Statement, text: str) -> list[str]:
-    """Return a statement on the canal or what it holds, of which nothing was read though a word in it is unknown."""
+    """Return a statement on the canal or its content with an unknown word, from which nothing was read."""
     tokens = statement.tokens
     kinds = [index for index in range(len(tokens)) if object_kind(tokens, index) is not None]
     if not kinds or mentions(tokens) or questioned(tokens):

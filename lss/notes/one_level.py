@@ -36,7 +36,7 @@ def narrow(statement: Statement, level: str) -> Statement:
     """Return the statement without the other levels that it names beside `level`.
 
     "Disc bulges at L3-L4 and L4-L5 levels, mainly at L4-L5, compressing the sac" at L3-L4 becomes "Disc bulge at L3-L4
-    level, compressing the sac". A level stays where what is said of it cannot be parted from the rest ("bulge at L3-L4
+    level, compressing the sac". A level stays where its statement cannot be separated from the rest ("bulge at L3-L4
     and protrusion at L4-L5, both compressing the sac"), and so do those of a statement that does not name `level`.
 
     Tokens keep their offsets, so that the text between them is the note's; a token that stands for several spans them.

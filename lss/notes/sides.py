@@ -1,6 +1,6 @@
 """Left and right in a text: the patient's, the image's, or none.
 
-Reports speak of the patient's sides. A network sees an image's: which of them is the patient's left depends on how the
+Reports name the patient's sides. A network sees an image's: which of them is the patient's left depends on how the
 slice was stored (`lss.imaging.geometry.edge_letters`), and the pixels do not show it. So texts are translated where
 they go into a network and where they come out of it.
 """

@@ -217,7 +217,7 @@ def _draw_discs(
         for level in LEVELS
     }
     for level in set(LEVELS) - set(grades) | ({"L5-S1"} if anatomy == SACRALISED else set()):
-        # the notes speak of the imaged discs only: nothing is to be seen at the others
+        # the notes describe the imaged discs only: the others show no finding
         disc = discs[level]
         discs[level] = replace(
             disc,

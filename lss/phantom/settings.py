@@ -10,7 +10,7 @@ from lss.project.section import Fraction, Section
 
 
 class PhantomParams(Section):
-    """The embedded cohort; `unusual` is the share of patients of whom counting axial blocks makes wrong levels."""
+    """The embedded cohort; `unusual` is the share of patients whose levels are wrong if counted by axial blocks."""
 
     patients: Annotated[int, Field(ge=3)]
     unusual: Fraction

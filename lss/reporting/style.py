@@ -22,7 +22,7 @@ MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 """Okabe and Ito (2008), by the order of the models."""
 
 MODEL_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
-"""With the colours, so that no curve is told by colour alone."""
+"""With the colours, so that colour alone distinguishes no curve."""
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = "#F0E442", "#0072B2", "#D55E00"
 REFERENCE, PREDICTION = "#D55E00", "#009E73"

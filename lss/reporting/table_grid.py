@@ -17,7 +17,7 @@ _SHORT_TESTS = {"McNemar, exact": "McNemar, exact", "McNemar, chi-squared with c
 DASH = "–"
 _LEAST_DIGITS = 3  # decimals of an interval, where its value has as many
 UNDEFINED = 0.05
-"""Share of undefined draws above which a reader is told."""
+"""Share of undefined draws above which a note is shown."""
 
 
 class Cell(NamedTuple):

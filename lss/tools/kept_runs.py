@@ -106,7 +106,7 @@ Reader = tuple[Callable[[str], bytes], Callable[[str], list[str]]]
 
 
 def _manifest(read: Callable[[str], bytes], name: str) -> dict[str, Any]:
-    """Return a manifest; LssError where it is none."""
+    """Return a manifest; LssError where the file is not one."""
     try:
         manifest = json.loads(read(name))
     except ValueError as error:

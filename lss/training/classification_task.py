@@ -87,7 +87,7 @@ class ClassificationTask(Task):
         """Score the mean, over the grades, of the probability given to the true grade.
 
         Grades count alike however rare, as in balanced accuracy, and the score moves before a decision flips,
-        which a handful of validation patients needs. `accuracy` and `loss` are told beside it.
+        which a handful of validation patients needs. `accuracy` and `loss` are reported beside it.
         """
         pairs = [
             (self.module(batch.image_B1YX, batch.grade_B, batch.query_B3).logits, batch.grade_B) for batch in batches

@@ -1,7 +1,7 @@
 """The conversion of exported towers to BiomedCLIP's layout (benchmarks/real_towers.py), at tiny size, nothing fetched.
 
 The vision tower is transformers' Dinov2Model with random weights, exported by the exporter that made the published
-file; the sentence model is transformers' BertModel. What the loaded checkpoint computes is held against both.
+file; the sentence model is transformers' BertModel. The output of the loaded checkpoint is compared with both.
 """
 
 from __future__ import annotations

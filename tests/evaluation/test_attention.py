@@ -1,4 +1,4 @@
-"""Attention on the canal: areas by hand, and what an attention that knows nothing scores."""
+"""Attention on the canal: areas by hand, and the score of attention unrelated to the canal."""
 
 import numpy as np
 import pytest

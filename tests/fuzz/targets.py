@@ -385,7 +385,7 @@ def _ingest(data: bytes, folder: Path) -> str:
     assert len({row["patient_key"] for row in rows}) >= 1
     said = (json.dumps([rows, lost]) + (out / "manifest.json").read_text()).lower()
     assert not [name for name in NAMED if name in said], said
-    assert len(rows) >= 2 or [row for row in lost if "note" not in row["reason"]], "a file went without a word"
+    assert len(rows) >= 2 or [row for row in lost if "note" not in row["reason"]], "a file was dropped silently"
     return "read" if len(rows) >= 2 else "reject"
 
 

@@ -1,4 +1,4 @@
-"""Bad input as a table: what is written into a cohort's folder, and what has to be said of it.
+"""Bad input as a table: what is written into a cohort's folder, and the expected message.
 
 Each case has a name, a function that writes it below a folder, and a regular expression: of the reasons and details in
 the table of rejects where the cohort as a whole is read, of the message where it is refused. A whole patient lies beside

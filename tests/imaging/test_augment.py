@@ -96,7 +96,7 @@ def sharpness(image: np.ndarray) -> float:
 def test_sharpness_does_not_tell_the_grade_of_what_is_trained_on() -> None:
     """Images of one kind, of which few are of grade D: their copies look as sharp as those of grade A.
 
-    The control, copies of the rarer grade beside the originals of both, is told at once.
+    The control, copies of the rarer grade beside the originals of both, is detected at once.
     """
     random = np.random.default_rng(1)
     grades = {f"a{n}": "A" for n in range(80)} | {f"d{n}": "D" for n in range(20)}

@@ -1,4 +1,4 @@
-"""The variants are Algorithm 1 with one part exchanged: held against the algorithm itself and against its parts."""
+"""The variants are Algorithm 1 with one part exchanged: compared with the algorithm itself and with its parts."""
 
 from __future__ import annotations
 

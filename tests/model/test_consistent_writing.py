@@ -1,4 +1,4 @@
-"""Reports that contradict: which are rewritten, how often, and what is said of it."""
+"""Reports that contradict: which are rewritten, how often, and what is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings read from the image, and reports held against them."""
+"""Findings read from the image, and reports checked against them."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def test_the_filled_template_never_contradicts(grade: str, area: float, level: s
 
 
 def test_references_of_real_notes_hardly_contradict(shared: Path) -> None:
-    """Else a generator would be blamed for what it was taught."""
+    """Otherwise a generator would be blamed for its training texts."""
     table = pd.read_excel(shared / "data/mendeley-radiologists-notes/Radiologists Report.dev-subset.xlsx")
     kinds = [
         list(check(reference_report(grade, 3.0, note, level), mask_grade=grade, level=level).contradictions)
