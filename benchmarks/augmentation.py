@@ -56,7 +56,7 @@ def written(folder: Path, changes: dict[str, object], only: str = "train") -> li
         paths = {subset: folder / f"{subset}-{batch}.parquet" for subset in layout.SUBSETS}
         patterns = {"slices": layout.SLICES, "denoised": layout.DENOISED, "masks": layout.PSEUDO_MASKS}
         named = {name: Path(pattern.format(batch=batch)) for name, pattern in patterns.items()}
-        stage.run(settings, params.seed, batch=batch, split=Path(layout.SPLIT), shards=paths,
+        stage.run(settings, params.seed, batch=batch, split=Path(layout.SPLIT_BATCH.format(batch=batch)), shards=paths,
                   manifest=folder / "manifest.json", **named)  # fmt: skip
         reader = ShardReader([paths[only]], ["image", "grade", "patient_key", "slice_key", "copy"])
         for row in reader.iterate(range(len(reader))):

@@ -20,7 +20,8 @@ def cohort(
 
     **Reads** params.yaml `cohort`; for a real cohort the files in `cohort.root`, where nothing is written.
 
-    **Writes** `data/interim/cohort.json` (number and bytes of the raw files, one SHA-256 over all) and
+    **Writes** `data/interim/cohort.json` (number and bytes of the raw files, one SHA-256 over all),
+    `data/interim/cohort/batch-NN.json` (one SHA-256 over the raw files and notes of a batch's patients) and
     `data/private/cohort_files.csv` (every raw file with size and SHA-256: names patients, for the data's owner only);
     for the phantom also the DICOM files, the Excel of notes, and `data/truth/phantom.parquet` (true canal masks and
     grades, for evaluation only).
@@ -31,7 +32,11 @@ def cohort(
     stage.run(
         params.cohort,
         params.seed,
+        ingest=params.ingest,
         files=Path(layout.COHORT_FILES),
+        states=dict(
+            zip(layout.batch_names(params.cohort.batches), jobs.of_batches(params, layout.COHORT_BATCH), strict=True)
+        ),
         private=Path(layout.PRIVATE_FILES),
         truth=Path(layout.TRUTH),
         manifest=jobs.manifest("cohort"),
@@ -72,7 +77,9 @@ def split() -> None:
 
     **Reads** all slice tables and tables of rejects.
 
-    **Writes** `data/interim/split.parquet` (subset per slice, with the reason where a slice is not used) and
+    **Writes** `data/interim/split.parquet` (subset per slice, with the reason where a slice is not used), its parts
+    `data/interim/split/batch-NN.parquet` and `data/interim/used/batch-NN.parquet`, by which later stages see what has
+    changed for a batch, and
     `data/interim/rejects.parquet` (all rejects).
     """
     from lss.stages import split as stage
@@ -84,6 +91,8 @@ def split() -> None:
         slices=jobs.of_batches(params, layout.SLICES),
         rejects=jobs.of_batches(params, layout.REJECTS),
         split=Path(layout.SPLIT),
+        parts=jobs.of_batches(params, layout.SPLIT_BATCH),
+        used=jobs.of_batches(params, layout.USED),
         all_rejects=Path(layout.ALL_REJECTS),
         manifest=jobs.manifest("split"),
     )
@@ -94,7 +103,7 @@ def denoise(batch: jobs.Batch) -> None:
     """Denoise the used slices of one batch by non-local means (eq. 1-2).
 
     **Reads** `data/interim/slices/batch-NN.parquet` (pixels in stored grey levels, 12 bits) and
-    `data/interim/split.parquet`.
+    `data/interim/used/batch-NN.parquet`.
 
     **Writes** `data/interim/denoised/batch-NN.parquet`: pixels in the same grey levels, the estimated noise sigma and
     the filtering parameter h, both in grey levels.
@@ -109,7 +118,7 @@ def denoise(batch: jobs.Batch) -> None:
         params.seed,
         execution=params.execution,
         slices=Path(layout.SLICES.format(batch=batch)),
-        split=Path(layout.SPLIT),
+        split=Path(layout.USED.format(batch=batch)),
         denoised=Path(layout.DENOISED.format(batch=batch)),
         manifest=jobs.manifest("denoise", f"batch-{batch}"),
     )
@@ -120,7 +129,7 @@ def pseudo_mask(batch: jobs.Batch) -> None:
     """Make the report-conditioned pseudo-masks of one batch (Algorithm 1).
 
     **Reads** `data/interim/denoised/batch-NN.parquet`, `data/interim/slices/batch-NN.parquet` (grades, spacing in mm),
-    `data/interim/split.parquet`.
+    `data/interim/used/batch-NN.parquet`.
 
     **Writes** `data/interim/pseudo_masks/batch-NN.parquet`: mask (PNG, 0 or 255), region of interest in pixels, mask
     area in mm2, and whether the canal was found.
@@ -133,7 +142,7 @@ def pseudo_mask(batch: jobs.Batch) -> None:
         params.pseudo_mask,
         params.seed,
         slices=Path(layout.SLICES.format(batch=batch)),
-        split=Path(layout.SPLIT),
+        split=Path(layout.USED.format(batch=batch)),
         denoised=Path(layout.DENOISED.format(batch=batch)),
         masks=Path(layout.PSEUDO_MASKS.format(batch=batch)),
         manifest=jobs.manifest("pseudo_mask", f"batch-{batch}"),
@@ -144,7 +153,7 @@ def pseudo_mask(batch: jobs.Batch) -> None:
 def shards(batch: jobs.Batch) -> None:
     """Crop, balance and augment one batch, and write it as training shards.
 
-    **Reads** slices, denoised pixels and pseudo-masks of the batch, and `data/interim/split.parquet`.
+    **Reads** slices, denoised pixels and pseudo-masks of the batch, and `data/interim/split/batch-NN.parquet`.
 
     **Writes** `data/shards/{train,val,test}-NN.parquet`: 16-bit PNG image, 8-bit PNG mask, grade, level, reference
     report, mask area in percent of the image, pixel spacing in mm. Only the training part is augmented.
@@ -158,7 +167,7 @@ def shards(batch: jobs.Batch) -> None:
         params.seed,
         batch=batch,
         slices=Path(layout.SLICES.format(batch=batch)),
-        split=Path(layout.SPLIT),
+        split=Path(layout.SPLIT_BATCH.format(batch=batch)),
         denoised=Path(layout.DENOISED.format(batch=batch)),
         masks=Path(layout.PSEUDO_MASKS.format(batch=batch)),
         shards={s: Path(layout.SHARD.format(subset=s, batch=batch)) for s in layout.SUBSETS},

@@ -159,6 +159,11 @@ class Cohort(Protocol):
     def read_patient(self, patient: str) -> PatientRecord:
         """Read one patient. Never raises for the fault of a file: that becomes a reject."""
 
+    def sources(self, patient: str) -> tuple[list[str], object]:
+        """Return what a patient is read from: files by their paths within the cohort (an archive for all that lies
+        in it), and what tables say, as JSON values. No image is opened.
+        """
+
     def orphans(self) -> list[Reject]:
         """Return what belongs to no patient: unsafe archive entries, files outside a patient's folder, broken rows."""
 

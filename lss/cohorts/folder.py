@@ -108,6 +108,11 @@ class FolderDataset:
         assign_levels(record.slices, levels)
         return record
 
+    def sources(self, patient: str) -> tuple[list[str], object]:
+        """See `Cohort`. The table of single files is read as a whole: with it all patients change."""
+        table = [self._params.slices] if self._params.slices else []
+        return [*self._files.get(patient, []), *table], [dict(self._rows.get(patient, {})), self._params.slices]
+
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""
         used = (self._params.table, self._params.slices)

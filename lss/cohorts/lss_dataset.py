@@ -102,6 +102,15 @@ class LssDataset:
         assign_levels(record.slices, known)
         return record
 
+    def sources(self, patient: str) -> tuple[list[str], object]:
+        """See `Cohort`."""
+        files: list[str] = []
+        for place, folder in self._folders.get(patient, []):
+            files += [place.archive] if place.archive else place.tree.files(folder)
+        note = self._notes.get(patient)
+        said = [note.text, sorted(note.people)] if note else None
+        return files, [said, list(self._slice_numbers.get(patient, ()))]
+
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""
         loose = [

@@ -14,7 +14,7 @@ from lss.cohorts.spreadsheets import read_table
 from lss.errors import LssError
 from lss.imaging.same_image import ALIKE_IN_PLACE, find_copies, likeness
 from lss.project.layout import SUBSETS
-from lss.runtime.seeding import derive_seed, generator
+from lss.runtime.seeding import derive_seed
 
 UNUSED = "unused"
 """Subset of slices that are not used."""
@@ -23,8 +23,10 @@ UNUSED = "unused"
 def assign_stratified(strata: dict[str, str], fractions: dict[str, float], seed: int) -> dict[str, str]:
     """Deal patients to subsets so that the shares hold over all and in each stratum, to within a patient.
 
-    Patients are shuffled within their stratum; each in turn goes to the subset that lags most behind its share of
-    the stratum and of all patients. A stratum of as many patients as subsets, or more, is in each of them.
+    Patients stand in their stratum in the order of a lot that each draws alone, and the subsets are cut from it as
+    blocks, so that patients who come later move only those at the blocks' ends. How long the blocks are: one place
+    after the other is counted to the subset that lags most behind its share of the stratum and of all patients. A
+    stratum of as many patients as subsets, or more, is in each of them.
 
     Args:
         strata: stratum (the worst grade) by patient.
@@ -34,12 +36,12 @@ def assign_stratified(strata: dict[str, str], fractions: dict[str, float], seed:
     subsets: dict[str, str] = {}
     total = dict.fromkeys(fractions, 0)
     for stratum in sorted(set(strata.values()), reverse=True):
-        patients = sorted(patient for patient, value in strata.items() if value == stratum)
-        order = generator(seed, "split", stratum).permutation(len(patients))
+        patients = [patient for patient, value in strata.items() if value == stratum]
+        patients.sort(key=lambda patient: (derive_seed(seed, "split", patient), patient))
         taken = dict.fromkeys(fractions, 0)
-        for count, index in enumerate(order, start=1):
+        for count in range(1, len(patients) + 1):
             lag = {
-                name: share * (count + len(subsets) + 1) - taken[name] - total[name]
+                name: share * (2 * count + len(subsets)) - taken[name] - total[name]
                 for name, share in fractions.items()
                 if share > 0
             }
@@ -48,7 +50,8 @@ def assign_stratified(strata: dict[str, str], fractions: dict[str, float], seed:
             subset = max(candidates, key=lambda name: lag[name])
             taken[subset] += 1
             total[subset] += 1
-            subsets[patients[index]] = subset
+        blocks = [name for name, length in taken.items() for _ in range(length)]
+        subsets |= dict(zip(patients, blocks, strict=True))
     return subsets
 
 

@@ -98,6 +98,13 @@ class RsnaDataset:
         assign_levels(record.slices, known, only_known=True)
         return record
 
+    def sources(self, patient: str) -> tuple[list[str], object]:
+        """See `Cohort`."""
+        files = self._tree.files(f"{IMAGES}/{patient}") if patient in self._folders else []
+        series = sorted({PurePosixPath(file).parent.name for file in files})
+        described = [self._descriptions.get((patient, name), "") for name in series]
+        return files, [repr(self._gradings.get(patient)), described, repr(self._shown.get(patient))]
+
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""
         loose = [outside_folders(file) for file in self._tree.loose_files(IMAGES)]

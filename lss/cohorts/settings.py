@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,11 @@ class CohortParams(Section):
     experts: Path | None
     phantom: PhantomParams
     folder: FolderParams
+
+
+def reading_settings(cohort: CohortParams) -> dict[str, Any]:
+    """Return what ingest reads of the section `cohort`, as JSON values: not how the phantom is made, and no caveat."""
+    return cohort.model_dump(mode="json", exclude={"phantom", "caveat", "experts"})
 
 
 class IngestParams(Section):

@@ -129,16 +129,20 @@ class Patient:
 
 
 def draw_grades(patients: int, seed: int) -> list[dict[str, str]]:
-    """Return true grades per imaged level for each patient.
+    """Return the true grades per imaged level of each patient.
 
-    The number of patients with worst grade A and D is fixed, so that every subset of a stratified split gets some;
-    who they are, and at which levels, is drawn. At least one of each.
+    A patient's grades do not depend on how many follow, so that a cohort grows by patients alone. Of any number of
+    first patients the worst grades A and D have their shares, to within a patient, and at least one each of three, so
+    that every subset of a stratified split gets some; which of the first three has which, and the levels, are drawn.
     """
-    with_d = max(1, round(SHARE_OF_D * patients))
-    with_a = max(1, round(SHARE_OF_A * patients))
-    worst = ["D"] * with_d + ["A"] * with_a + ["BC"] * (patients - with_d - with_a)
-    draw = generator(seed, "phantom", "grades")
-    return [_levels_of(worst[index], draw) for index in draw.permutation(patients)]
+    worst = [str(grade) for grade in generator(seed, "phantom", "grades").permutation(["A", "BC", "D"])]
+    for count in range(len(worst) + 1, patients + 1):
+        short = {"D": SHARE_OF_D * count - worst.count("D"), "A": SHARE_OF_A * count - worst.count("A")}
+        most = max(short, key=lambda grade: short[grade])
+        worst.append(most if short[most] >= 0.5 else "BC")
+    return [
+        _levels_of(grade, generator(seed, "phantom", "levels", index)) for index, grade in enumerate(worst[:patients])
+    ]
 
 
 def _levels_of(worst: str, draw: np.random.Generator) -> dict[str, str]:

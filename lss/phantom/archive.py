@@ -39,6 +39,9 @@ NOTES = "Radiologists Report.xlsx"
 MIN_PATIENTS_FOR_QUIRKS = 12
 """A smaller cohort is all regular; from here on one patient each shows one oddity of the real archive."""
 
+NUMBER_WITHOUT_IMAGES = 9001
+"""Of a patient with a note alone."""
+
 T1_SLICES = (1, 2)
 """Slices of a block that also have a T1 image."""
 
@@ -80,24 +83,23 @@ def plan_cohort(patients: int, seed: int, unusual: float = 0.0) -> tuple[list[Pl
     """Return the patients, and the numbers of notes that have no images.
 
     Numbers run from 1 with gaps, as in the real archive. `unusual` is the share of patients with one of UNUSUAL, in
-    turn; the others are the same whatever it is.
+    turn; the others are the same whatever it is. With none of them a cohort of more patients begins with the same ones.
     """
-    draw = generator(seed, "phantom", "plan")
-    steps = draw.choice([1, 2, 3], patients, p=[0.88, 0.08, 0.04])
+    steps = generator(seed, "phantom", "plan").choice([1, 2, 3], patients, p=[0.88, 0.08, 0.04])
     numbers = np.cumsum(steps)
     grades = draw_grades(patients, seed)
     odd: dict[int, dict[str, Any]] = {}
     without_images: list[int] = []
     if patients >= MIN_PATIENTS_FOR_QUIRKS:
         # patients with a severe level are few: they stay regular
-        regular = [index for index in range(patients) if "D" not in grades[index].values()]
-        chosen = [int(index) for index in draw.choice(regular, 6, replace=False)]
+        regular = [index for index in range(MIN_PATIENTS_FOR_QUIRKS) if "D" not in grades[index].values()]
+        chosen = generator(seed, "phantom", "odd").choice(regular, 6, replace=False)
         kinds: tuple[dict[str, Any], ...] = (
             {"second_study": True}, {"position_display": True}, {"cervical_study": True},
             {"truncated_file": True}, {"columns": 310}, {"empty_note": True},
         )  # fmt: skip
-        odd = dict(zip(chosen, kinds, strict=True))
-        without_images = [int(numbers[-1]) + 2]
+        odd = dict(zip(map(int, chosen), kinds, strict=True))
+        without_images = [max(NUMBER_WITHOUT_IMAGES, int(numbers[-1]) + 2)]
     order = generator(seed, "phantom", "unusual").permutation([index for index in range(patients) if index not in odd])
     for place, index in enumerate(order[: round(unusual * patients)]):
         odd[int(index)] = UNUSUAL[place % len(UNUSUAL)]

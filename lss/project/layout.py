@@ -26,6 +26,7 @@ OUTSIDE = "data/outside.yaml"
 
 # cohort: how many raw files, of how many bytes, and one hash over all
 COHORT_FILES = "data/interim/cohort.json"
+COHORT_BATCH = "data/interim/cohort/batch-{batch}.json"  # of the raw files and notes of a batch's patients, one hash
 PHANTOM = "data/raw/phantom"  # where DVC looks for the phantom's files; empty where another cohort is used
 TRUTH = "data/truth/phantom.parquet"  # true masks and grades of the phantom, for evaluation only
 
@@ -33,6 +34,8 @@ TRUTH = "data/truth/phantom.parquet"  # true masks and grades of the phantom, fo
 SLICES = "data/interim/slices/batch-{batch}.parquet"
 REJECTS = "data/interim/rejects/batch-{batch}.parquet"
 SPLIT = "data/interim/split.parquet"
+USED = "data/interim/used/batch-{batch}.parquet"  # which slices of a batch are in use: all that images are made by
+SPLIT_BATCH = "data/interim/split/batch-{batch}.parquet"  # and in which subset, as how many copies: for the shards
 ALL_REJECTS = "data/interim/rejects.parquet"
 DENOISED = "data/interim/denoised/batch-{batch}.parquet"
 PSEUDO_MASKS = "data/interim/pseudo_masks/batch-{batch}.parquet"

@@ -6,6 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from lss.cohorts.settings import reading_settings
 from lss.evaluation.settings import AblationParams
 from lss.inference.settings import PredictParams
 from lss.losses.registry import unread_settings
@@ -113,7 +114,7 @@ def manifest_settings(manifest: str, facts: dict[str, Any], params: Params) -> d
     """
     stage = stage_of_manifest(manifest)
     if stage == "ingest":
-        sections = {name: getattr(params, name).model_dump(mode="json") for name in ("cohort", "ingest")}
+        sections = {"cohort": reading_settings(params.cohort), "ingest": params.ingest.model_dump(mode="json")}
     elif stage == "train":
         sections = {stage: training_settings(params.train, Run(facts["backbone"], facts["task"], facts["loss"]))}
     elif stage == "predict":

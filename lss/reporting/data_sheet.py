@@ -99,9 +99,11 @@ def _pseudo_masks(manifests: list[Manifest]) -> Facts:
 
 def _preparation(manifests: list[Manifest]) -> Facts:
     shards = first(manifests, "shards")
-    counts = ("train_slices_of_cohort", "train_copies_of_cohort")
+    counts = ["train_slices_of_cohort", "train_copies_of_cohort"]
+    if not shards["params"].get("balance", True):
+        counts.pop()
     return [
         ("Denoising", printed(first(manifests, "denoise")["params"] or None)),
-        *listed(shards["facts"], counts),
+        *listed(first(manifests, "split")["facts"], counts),
         ("Field of view and augmentation", printed(shards["params"] or None)),
     ]

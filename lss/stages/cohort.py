@@ -16,14 +16,18 @@ from typing import Any
 
 import pyarrow as pa
 
+from lss.cohorts import open_cohort
+from lss.cohorts.batches import batch_states
 from lss.cohorts.file_tree import FolderTree
 from lss.cohorts.needed_files import missing_files
-from lss.cohorts.settings import CohortParams
+from lss.cohorts.privacy import pseudonyms
+from lss.cohorts.settings import CohortParams, IngestParams
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
 from lss.phantom import archive
 from lss.phantom.settings import PhantomParams
 from lss.phantom.workbook import write_notes
+from lss.project.layout import batch_names
 from lss.project.manifest import write_manifest
 from lss.project.outside import hash_of_all, list_files
 from lss.runtime.progress import progress
@@ -39,7 +43,9 @@ def run(
     params: CohortParams,
     seed: int,
     *,
+    ingest: IngestParams,
     files: Path,
+    states: dict[str, Path],
     private: Path,
     truth: Path,
     manifest: Path,
@@ -51,6 +57,8 @@ def run(
         params: section `cohort`. Nothing is written into the folder of a real cohort, which may be read-only.
         seed: the seed of params.yaml; the phantom depends on nothing else but `params.phantom`.
         files: how many raw files there are, of how many bytes, and one SHA-256 over all; it changes with any of them.
+        ingest: section `ingest`, by which patients get their pseudonyms and so their batches.
+        states: by batch, number of its patients and one SHA-256 over the raw files and notes that they are read from.
         private: a CSV for the owner of the data: every raw file with size and SHA-256.
         truth: the phantom's true masks and grades (`lss.storage.schemas.TRUTH`); an empty table for other cohorts.
         manifest: the stage's manifest.
@@ -78,11 +86,13 @@ def run(
         "sha256": hash_of_all(listed),
     }
     write_json(files, summary)
+    for batch, state in _states(params, ingest, seed, listed, len(states)).items():
+        write_json(states[batch], {"batch": batch, **state})
     write_manifest(
         manifest,
         "cohort",
         inputs=[],
-        outputs=[truth, files],
+        outputs=[truth, files, *states.values()],
         params=params.model_dump(mode="json"),
         seed=seed,
         started=started,
@@ -135,6 +145,18 @@ def _write_patients(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=end_with_parent, initargs=(os.getpid(),)) as pool:
         yield from pool.map(work, plans)
+
+
+def _states(
+    params: CohortParams, ingest: IngestParams, seed: int, listed: list[dict[str, Any]], batches: int
+) -> dict[str, dict[str, Any]]:
+    """What each batch is read from. Of a cohort that cannot be read every batch has the state of the whole."""
+    try:
+        reader = open_cohort(params, ingest, unread=[])
+        names = pseudonyms(ingest.pseudonym_key_file, seed)
+        return batch_states(reader, names, {row["file"]: row["sha256"] for row in listed}, batches)
+    except LssError:  # which the stage ingest raises again, and says more of
+        return {batch: {"patients": None, "sha256": hash_of_all(listed)} for batch in batch_names(batches)}
 
 
 def _check_replaceable(root: Path) -> None:

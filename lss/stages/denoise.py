@@ -43,7 +43,7 @@ def run(
         seed: of params.yaml; recorded only, nothing is drawn.
         execution: the execution section.
         slices: slice table of the batch (schemas.SLICES).
-        split: split table of the whole cohort (schemas.SPLIT).
+        split: which slices of the batch are in use (schemas.USED).
         denoised: output table (schemas.DENOISED), in the order of the slice table.
         manifest: where the stage's manifest goes.
     """

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from lss.cohorts import open_cohort
 from lss.cohorts.base import Grading, PatientRecord, RawSlice, Reject
+from lss.cohorts.batches import patients_of_batch
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
-from lss.cohorts.settings import CohortParams, IngestParams
+from lss.cohorts.settings import CohortParams, IngestParams, reading_settings
 from lss.cohorts.slice_grade import slice_grade
 from lss.domain.grades import format_level_grades
 from lss.imaging.geometry import SlicePlane
@@ -40,8 +41,7 @@ def run(
 ) -> None:
     """Read the patients of `batch` and write their slices and what could not be used.
 
-    Patients are sorted by their pseudonyms, so that the order of rows tells nothing of their ids, and dealt into
-    `cohort.batches`. Memory holds one patient at a time.
+    A patient's batch follows from the pseudonym (`lss.cohorts.batches`). Memory holds one patient at a time.
 
     Args:
         cohort: which files.
@@ -61,9 +61,7 @@ def run(
     started = datetime.now(UTC)
     names = pseudonyms(params.pseudonym_key_file, seed)
     reader = open_cohort(cohort, params)
-    number = layout.batch_names(cohort.batches).index(batch)
-    all_patients = sorted(reader.patients(), key=names.patient)
-    patients = all_patients[number :: cohort.batches]
+    patients = patients_of_batch(reader, names, batch, cohort.batches)
     counts: Counter[str] = Counter()
     lost: list[tuple[str | None, Reject]] = []  # with the patient's pseudonym
     with parquet_writer(slices, SLICES) as writer:
@@ -79,7 +77,7 @@ def run(
             counts["slices"] += len(rows)
             counts["patients with slices"] += bool(rows)
     # known to the reader only after it has read; they belong to no patient, so one batch reports them
-    orphans = reader.orphans() if number == 0 else []
+    orphans = reader.orphans() if batch == layout.batch_names(cohort.batches)[0] else []
     lost += [(None, reject) for reject in sorted(orphans, key=lambda reject: names.file(reject.file))]
     _write_rejects(lost, rejects, private, names)
     reasons = Counter(reject.reason for _, reject in lost)
@@ -102,13 +100,13 @@ def run(
         print(f"  left out: {count} x {reason}", file=sys.stderr)
     if lost:
         print(f"  their names, which identify patients, stand in {private}", file=sys.stderr)
-    listing = Path(layout.COHORT_FILES)
+    state = Path(layout.COHORT_BATCH.format(batch=batch))
     write_manifest(
         manifest,
         "ingest",
-        inputs=[listing] if listing.is_file() else [],
+        inputs=[state] if state.is_file() else [],
         outputs=[slices, rejects],
-        params={"cohort": cohort.model_dump(mode="json"), "ingest": params.model_dump(mode="json")},
+        params={"cohort": reading_settings(cohort), "ingest": params.model_dump(mode="json")},
         seed=seed,
         started=started,
         facts=facts,

@@ -34,7 +34,7 @@ def run(
         params: section `pseudo_mask`.
         seed: of params.yaml; recorded only, nothing is drawn.
         slices: slice table of the batch (schemas.SLICES), for grade, weighting and spacing.
-        split: split table of the whole cohort (schemas.SPLIT).
+        split: which slices of the batch are in use (schemas.USED).
         denoised: denoised slices of the batch (schemas.DENOISED).
         masks: output table (schemas.PSEUDO_MASKS), in the order of the slice table.
         manifest: where the stage's manifest goes.

@@ -17,9 +17,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lss.domain.area import affected_area
-from lss.domain.grades import GRADE_LABELS, GRADES, parse_level_grades
+from lss.domain.grades import GRADE_LABELS, parse_level_grades
 from lss.imaging.augment import Augmentation, augment, draw, moved
-from lss.imaging.balance import balance_plan
 from lss.imaging.codec import decode_png, encode_png, pixels_from_bytes
 from lss.imaging.geometry import edge_letters
 from lss.imaging.settings import ShardParams
@@ -29,7 +28,7 @@ from lss.project.manifest import write_manifest
 from lss.runtime.progress import progress
 from lss.stages._slices import side_by_side, spacing_mm, used_slices
 from lss.storage.io import parquet_writer, read_parquet
-from lss.storage.schemas import SHARD_VERSION, SPLIT
+from lss.storage.schemas import SHARD_VERSION, SPLIT_BATCH
 from lss.storage.shards import self_describing_schema
 
 _SLICE_COLUMNS = ["slice_key", "patient_key", "level", "level_grades", "grade", "note", "rows", "columns",
@@ -57,7 +56,7 @@ def run(
         seed: of params.yaml; every augmented copy draws from it by slice key and copy number.
         batch: name of the batch, for the manifest.
         slices: slice table of the batch (schemas.SLICES).
-        split: split table of the whole cohort (schemas.SPLIT); the balance is struck over all batches.
+        split: part of the batch in the split (schemas.SPLIT_BATCH), with the copies that balance the whole cohort.
         denoised: denoised slices of the batch (schemas.DENOISED).
         masks: pseudo-masks of the batch (schemas.PSEUDO_MASKS).
         shards: subset (train, val, test) to output table (schemas.SHARD).
@@ -65,10 +64,9 @@ def run(
     """
     started = datetime.now(UTC)
     cv2.setNumThreads(1)  # the workflow runs one batch per core
-    table = read_parquet(split, SPLIT, columns=["slice_key", "subset", "grade"]).to_pylist()
+    table = read_parquet(split, SPLIT_BATCH).to_pylist()
     subsets = {row["slice_key"]: row["subset"] for row in table}
-    train = {row["slice_key"]: row["grade"] for row in table if row["subset"] == "train" and row["grade"]}
-    copies = balance_plan(train, seed, params.balance)
+    copies = {row["slice_key"]: row["copies"] if params.balance else 1 for row in table if row["subset"] == "train"}
     counts = {subset: Counter[str]() for subset in shards}
     facts: Counter[str] = Counter()
     total, rows = used_slices(slices, subsets, _SLICE_COLUMNS)
@@ -90,9 +88,7 @@ def run(
             facts["canal_not_found"] += not mask["canal_found"]
         for writer in writers.values():
             writer.flush()
-    before = Counter(train.values())
-    after = {g: sum(copies[key] for key, grade in train.items() if grade == g) for g in GRADES}
-    _print(batch, counts, before, after)
+    _print(batch, counts)
     write_manifest(
         manifest,
         "shards",
@@ -106,20 +102,16 @@ def run(
             "schema_version": SHARD_VERSION,
             "report_rules_version": RULES_VERSION,
             "rows_by_grade": {subset: dict(sorted(counter.items())) for subset, counter in counts.items()},
-            "train_slices_of_cohort": {grade: before[grade] for grade in GRADES},
-            "train_copies_of_cohort": after,
             **facts,
         },
     )
 
 
-def _print(batch: str, counts: dict[str, Counter[str]], before: Counter[str], after: dict[str, int]) -> None:
-    """Count samples per grade: of this batch, and of the cohort's whole training part before and after balancing."""
+def _print(batch: str, counts: dict[str, Counter[str]]) -> None:
+    """Print the samples of this batch per grade."""
     for subset, counter in counts.items():
         grades = ", ".join(f"{GRADE_LABELS.get(grade, grade)} {count}" for grade, count in sorted(counter.items()))
         print(f"shards {batch}: {subset}: {grades or 'nothing'}", file=sys.stderr)
-    balanced = ", ".join(f"{GRADE_LABELS[grade]} {before[grade]} -> {after[grade]}" for grade in GRADES)
-    print(f"  training part of the cohort, balancing: {balanced}", file=sys.stderr)
 
 
 def _samples(

@@ -28,6 +28,7 @@ from lss.cohorts.partition import (
 from lss.cohorts.settings import SplitParams
 from lss.domain.grades import GRADES, worst
 from lss.errors import LssError
+from lss.imaging.balance import balance_plan
 from lss.imaging.perceptual_hash import perceptual_hash
 from lss.imaging.same_image import thumbnail
 from lss.project.layout import PRIVATE_REJECTS, SUBSETS
@@ -35,7 +36,7 @@ from lss.project.manifest import write_manifest
 from lss.runtime.progress import progress
 from lss.storage.io import read_parquet, write_parquet
 from lss.storage.parquet_files import TableReader
-from lss.storage.schemas import REJECTS, SLICES, SPLIT
+from lss.storage.schemas import REJECTS, SLICES, SPLIT, SPLIT_BATCH, USED
 
 _COLUMNS = ["slice_key", "patient_key", "study_key", "image_key", "person_key", "plane", "weighting", "level", "grade",
             "grade_reason", "note", "note_grade", "rows", "columns", "pixels", "source_sha256", "origin_mm",
@@ -49,6 +50,8 @@ def run(
     slices: list[Path],
     rejects: list[Path],
     split: Path,
+    parts: list[Path],
+    used: list[Path],
     all_rejects: Path,
     manifest: Path,
 ) -> None:
@@ -60,6 +63,9 @@ def run(
         slices: slice tables of all batches, in order.
         rejects: tables of rejects of all batches.
         split: output, table `lss.storage.schemas.SPLIT`.
+        parts: outputs, by batch in the same order: `lss.storage.schemas.SPLIT_BATCH`. One keeps its bytes where nothing
+            of its batch changes, as when other patients are added.
+        used: outputs, by batch: `lss.storage.schemas.USED`.
         all_rejects: output, all rejects in one table; with those of this stage, whose `file_key` is a slice key.
         manifest: output.
 
@@ -67,13 +73,14 @@ def run(
         LssError: too few files usable, nothing to work on, a wrong split file, or leakage between subsets.
     """
     started = datetime.now(UTC)
-    rows = [row for path in slices for row in _read_slices(path, params)]
+    batches = [_read_slices(path, params) for path in slices]
+    rows = [row for batch in batches for row in batch]
     _check_unique(rows)
     lost = _concatenate(rejects, drop_shared_images(rows), all_rejects)
     check_usable(rows, lost, params.min_usable_share, str(all_rejects), str(Path(PRIVATE_REJECTS).parent))
     reasons = Counter(row["reason"] for row in lost)
-    used = [row for row in rows if row["reason"] is None]
-    if not used:
+    usable = [row for row in rows if row["reason"] is None]
+    if not usable:
         unused = Counter(row["reason"] for row in rows)
         listed = "; ".join(f"{count} x {reason}" for reason, count in sorted(unused.items()))
         raise LssError(
@@ -82,7 +89,7 @@ def run(
             "`lss inspect` shows what the cohort holds."
         )
     person_of = persons(rows)
-    subsets = assign_subsets(used, person_of, params, seed)
+    subsets = assign_subsets(usable, person_of, params, seed)
     for row in rows:
         row["person"] = person_of[row["patient_key"]]
         row["subset"] = subsets.get(row["patient_key"], UNUSED) if row["reason"] is None else UNUSED
@@ -90,14 +97,22 @@ def run(
             row["reason"] = "patient left out by split.file"
     check_leakage(rows, params.duplicate_bits)
     write_parquet(split, rows, SPLIT)
+    train = {row["slice_key"]: row["grade"] for row in rows if row["subset"] == "train"}
+    copies = balance_plan(train, seed)
+    for batch, part, use in zip(batches, parts, used, strict=True):
+        write_parquet(part, [row | {"copies": copies.get(row["slice_key"])} for row in batch], SPLIT_BATCH)
+        states = [UNUSED if row["subset"] == UNUSED else "used" for row in batch]
+        write_parquet(use, [row | {"subset": state} for row, state in zip(batch, states, strict=True)], USED)
     facts = _facts(rows, reasons)
+    for name, counted in (("train_slices", Counter(train.values())), ("train_copies", _by_grade(train, copies))):
+        facts[f"{name}_of_cohort"] = {grade: counted[grade] for grade in GRADES}
     facts["patients_that_are_one_person"] = sum(count for count in Counter(person_of.values()).values() if count > 1)
     _print(facts)
     write_manifest(
         manifest,
         "split",
         inputs=[*slices, *rejects, *([params.file] if params.file else [])],
-        outputs=[split, all_rejects],
+        outputs=[split, *parts, *used, all_rejects],
         params=params.model_dump(mode="json"),
         seed=seed,
         started=started,
@@ -198,6 +213,14 @@ def assign_subsets(
             f"{remedy}: later stages learn from train, choose by val and report on test."
         )
     return subsets
+
+
+def _by_grade(train: dict[str, str], copies: dict[str, int]) -> Counter[str]:
+    """Copies by grade, given grade and copies of each slice of the training part."""
+    found: Counter[str] = Counter()
+    for key, grade in train.items():
+        found[grade] += copies[key]
+    return found
 
 
 def _facts(rows: list[dict[str, Any]], reasons: Counter[str]) -> dict[str, Any]:

@@ -73,6 +73,18 @@ SPLIT = pa.schema(
     ]
 )
 
+USED = pa.schema([("slice_key", pa.string()), ("subset", pa.string())])
+"""Slices of one batch: `used`, or `unused`. It changes less often than the split: by what is used alone."""
+
+SPLIT_BATCH = pa.schema(
+    [
+        ("slice_key", pa.string()),
+        ("subset", pa.string()),  # train, val, test, unused
+        ("copies", pa.int32()),  # of the training part, so that all grades become equally frequent; null elsewhere
+    ]
+)
+"""Slices of one batch: their part of the split."""
+
 DENOISED = pa.schema(
     [
         ("slice_key", pa.string()),

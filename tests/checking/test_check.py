@@ -89,6 +89,7 @@ def test_it_finds_what_ingest_and_split_find(settings: Params, tmp_path: Path) -
     )  # fmt: skip
     split.run(
         settings.split, settings.seed, slices=[paths["slices"]], rejects=[paths["rejects"]], split=paths["split"],
+        parts=[tmp_path / "part.parquet"], used=[tmp_path / "used.parquet"],
         all_rejects=paths["all_rejects"], manifest=tmp_path / "split.json",
     )  # fmt: skip
     lost = Counter(read_parquet(paths["all_rejects"], REJECTS).column("reason").to_pylist())

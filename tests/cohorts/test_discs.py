@@ -107,7 +107,8 @@ def test_discs_do_not_stop_a_run(tmp_path: Path, project_root: Path) -> None:
             manifest=tmp_path / "ingest.json",
         )  # fmt: skip
         split.run(
-            params.split, 1, slices=[slices], rejects=[rejects], split=where, all_rejects=tmp_path / "all.parquet",
+            params.split, 1, slices=[slices], rejects=[rejects], split=where, parts=[tmp_path / "part.parquet"],
+        used=[tmp_path / "used.parquet"], all_rejects=tmp_path / "all.parquet",
             manifest=tmp_path / "split.json",
         )  # fmt: skip
         return where

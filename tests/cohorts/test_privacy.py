@@ -103,19 +103,27 @@ def test_no_identifier_leaves_ingest(
         "note without images",
     }  # fmt: skip
     split.run(
-        params.split, 1, slices=[table], rejects=[rejects], split=where, all_rejects=tmp_path / "all.parquet",
+        params.split, 1, slices=[table], rejects=[rejects], split=where, parts=[tmp_path / "part.parquet"],
+        used=[tmp_path / "used.parquet"], all_rejects=tmp_path / "all.parquet",
         manifest=tmp_path / "s.json",
     )  # fmt: skip
     denoise.run(
-        params.denoise, 1, execution=params.execution, slices=table, split=where, denoised=clean,
+        params.denoise, 1, execution=params.execution, slices=table, split=tmp_path / "used.parquet", denoised=clean,
         manifest=tmp_path / "d.json",
     )  # fmt: skip
     pseudo_mask.run(
-        params.pseudo_mask, 1, slices=table, split=where, denoised=clean, masks=masks, manifest=tmp_path / "p.json"
+        params.pseudo_mask,
+        1,
+        slices=table,
+        split=tmp_path / "used.parquet",
+        denoised=clean,
+        masks=masks,
+        manifest=tmp_path / "p.json",
     )
     parts = {subset: tmp_path / f"{subset}-00.parquet" for subset in ("train", "val", "test")}
     shards.run(
-        params.shards, 1, batch="00", slices=table, split=where, denoised=clean, masks=masks, shards=parts,
+        params.shards, 1, batch="00", slices=table, split=tmp_path / "part.parquet", denoised=clean, masks=masks,
+        shards=parts,
         manifest=tmp_path / "h.json",
     )  # fmt: skip
     written = [path for path in tmp_path.rglob("*") if path.is_file()]

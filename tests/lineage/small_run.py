@@ -31,15 +31,18 @@ def make_run(source: Path, folder: Path) -> Params:
     _cohort(params)
     for batch in BATCHES:
         files = [layout.SLICES.format(batch=batch), layout.REJECTS.format(batch=batch)]
-        _job(params, "ingest", f"ingest/batch-{batch}", [layout.COHORT_FILES], files)
+        _job(params, "ingest", f"ingest/batch-{batch}", [layout.COHORT_BATCH.format(batch=batch)], files)
     slices = [pattern.format(batch=b) for b in BATCHES for pattern in (layout.SLICES, layout.REJECTS)]
-    _job(params, "split", "split", slices, [layout.SPLIT, layout.ALL_REJECTS])
+    parts = [pattern.format(batch=b) for b in BATCHES for pattern in (layout.SPLIT_BATCH, layout.USED)]
+    _job(params, "split", "split", slices, [layout.SPLIT, *parts, layout.ALL_REJECTS])
     for batch in BATCHES:
         made = [pattern.format(batch=batch) for pattern in (layout.SLICES, layout.DENOISED, layout.PSEUDO_MASKS)]
-        _job(params, "denoise", f"denoise/batch-{batch}", [made[0], layout.SPLIT], [made[1]])
-        _job(params, "pseudo_mask", f"pseudo_mask/batch-{batch}", [*made[:2], layout.SPLIT], [made[2]])
+        _job(params, "denoise", f"denoise/batch-{batch}", [made[0], layout.USED.format(batch=batch)], [made[1]])
+        _job(
+            params, "pseudo_mask", f"pseudo_mask/batch-{batch}", [*made[:2], layout.USED.format(batch=batch)], [made[2]]
+        )
         shards = [layout.SHARD.format(subset=subset, batch=batch) for subset in layout.SUBSETS]
-        _job(params, "shards", f"shards/batch-{batch}", [*made, layout.SPLIT], shards)
+        _job(params, "shards", f"shards/batch-{batch}", [*made, layout.SPLIT_BATCH.format(batch=batch)], shards)
     for backbone in params.train.backbones:
         facts = {"source": "tiny"}
         _job(params, "weights", f"weights/{backbone}", [], [layout.WEIGHTS_READY.format(backbone=backbone)], facts)
@@ -74,7 +77,10 @@ def _cohort(params: Params) -> None:
     summary = {"cohort": params.cohort.name, "files": len(listed), "bytes": sum(row["bytes"] for row in listed),
                "unreadable": 0, "sha256": hash_of_all(listed)}  # fmt: skip
     _write(layout.COHORT_FILES, json.dumps(summary))
-    _job(params, "cohort", "cohort", [], [layout.TRUTH, layout.COHORT_FILES], summary)
+    states = [layout.COHORT_BATCH.format(batch=batch) for batch in BATCHES]
+    for state in states:
+        _write(state, f"raw files of {Path(state).stem}")
+    _job(params, "cohort", "cohort", [], [layout.TRUTH, layout.COHORT_FILES, *states], summary)
 
 
 def _models(params: Params) -> None:

@@ -247,3 +247,11 @@ def test_statistics_lie_among_those_of_real_slices(shared: Path, tmp_path: Path,
     margin = 0.2 * (high - low) + 0.1 * np.median(real, axis=0)
     middle = np.median(ours, axis=0)
     assert (middle > low - margin).all() and (middle < high + margin).all(), (low, middle, high)
+
+
+@pytest.mark.parametrize("fewer", [12, 15, 48])
+def test_a_cohort_of_more_patients_begins_with_the_same_ones(fewer: int) -> None:
+    (few, lone), (more, lone_too) = (archive.plan_cohort(patients, SEED) for patients in (fewer, fewer + 7))
+    assert more[:fewer] == few and lone == lone_too
+    notes, more_notes = archive.draw_notes(few, lone, SEED), archive.draw_notes(more, lone, SEED)
+    assert {number: more_notes[number] for number in notes} == notes

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lss.imaging.balance import balance_plan
 from lss.imaging.codec import pixels_to_bytes
 from lss.imaging.settings import DenoiseParams, PseudoMaskParams, ShardParams
 from lss.project.params import Params, load_params
@@ -14,7 +15,7 @@ from lss.stages import denoise as denoise_stage
 from lss.stages import pseudo_mask as mask_stage
 from lss.stages import shards as shards_stage
 from lss.storage.io import write_parquet
-from lss.storage.schemas import SLICES, SPLIT
+from lss.storage.schemas import SLICES, SPLIT, SPLIT_BATCH
 
 SIDE = 160
 NOTE = "L4-L5: broad based disc bulge with left foraminal stenosis."
@@ -68,7 +69,9 @@ def study(folder: Path, params: Params, sharding: ShardParams, masking: PseudoMa
             | {"slice_key": k, "batch": batch, "subset": CASES[k][0], "grade": CASES[k][1], "perceptual_hash": b""}
             for k in part
         ]
-    write_parquet(folder / "split.parquet", split_rows, SPLIT)
+    copies = balance_plan({row["slice_key"]: row["grade"] for row in split_rows if row["subset"] == "train"}, 1)
+    rows = [row | {"copies": copies.get(row["slice_key"])} for row in split_rows]
+    write_parquet(folder / "split.parquet", rows, SPLIT_BATCH)
     for batch in ("00", "01"):
         run_all(folder, batch, params.denoise, masking or params.pseudo_mask, sharding)
 

@@ -18,6 +18,7 @@ from lss.cohorts.needed_files import missing_files
 from lss.cohorts.settings import CohortParams
 from lss.errors import LssError
 from lss.phantom import archive
+from lss.project.layout import batch_names
 from lss.project.params import load_params
 from lss.stages import cohort
 from lss.storage import schemas
@@ -43,8 +44,11 @@ def hashes(folder: Path) -> dict[str, str]:
 
 def run(settings: CohortParams, out: Path, seed: int = 5, processes: int | None = None) -> Path:
     """The stage with its outputs in `out`."""
+    ingest = load_params(Path(__file__).resolve().parents[2] / "params.yaml").ingest
+    states = {batch: out / f"state-{batch}.json" for batch in batch_names(settings.batches)}
     cohort.run(
-        settings, seed, files=out / "cohort.json", private=out / "files.csv", truth=out / "truth.parquet",
+        settings, seed, ingest=ingest, states=states,
+        files=out / "cohort.json", private=out / "files.csv", truth=out / "truth.parquet",
         manifest=out / "manifest.json", processes=processes,
     )  # fmt: skip
     return out

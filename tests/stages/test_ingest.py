@@ -238,7 +238,8 @@ def test_real_slices_and_real_notes(shared: Path, tmp_path: Path) -> None:
     # neighbouring slices of one real body, dealt to different patients, are told apart by the gate
     split.run(
         SETTINGS.split.model_copy(update={"weighting": ["T1", "T2"]}), 1, slices=[slices], rejects=[rejects],
-        split=tmp_path / "split.parquet", all_rejects=tmp_path / "all.parquet", manifest=tmp_path / "split.json",
+        split=tmp_path / "split.parquet", parts=[tmp_path / "part.parquet"],
+        used=[tmp_path / "used.parquet"], all_rejects=tmp_path / "all.parquet", manifest=tmp_path / "split.json",
     )  # fmt: skip
     subsets = pq.read_table(tmp_path / "split.parquet").column("subset").to_pylist()
     assert set(subsets) == {"train", "val", "test"}

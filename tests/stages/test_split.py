@@ -70,6 +70,7 @@ def run(
     split.run(
         params(**changes), seed, slices=paths, rejects=[folder / "rejects/batch-00.parquet"],
         split=folder / "split.parquet", all_rejects=folder / "rejects.parquet", manifest=folder / "split.json",
+        parts=[folder / "part.parquet"], used=[folder / "used.parquet"],
     )  # fmt: skip
     table = pq.read_table(folder / "split.parquet")
     assert table.schema.equals(SPLIT)

@@ -77,7 +77,9 @@ class Finished:
             self.read[manifest] = public(read, folder)
             if manifest.startswith(f"{layout.MANIFESTS}/ingest/"):
                 assert any(folder / layout.PHANTOM in path.parents for path in read)
-                self.read[manifest].add(layout.COHORT_FILES)  # in the place of the raw files
+                self.read[manifest].add(
+                    layout.COHORT_BATCH.format(batch=arguments[-1])
+                )  # in the place of the raw files
             self.wrote[manifest] = public(written, folder) - {manifest}
 
 

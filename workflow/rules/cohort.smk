@@ -1,9 +1,11 @@
-# The raw cohort: made (phantom) or checked and listed (a real one).
-rule cohort:
+# The raw cohort: made (phantom) or checked and listed (a real one). A checkpoint, after which it is known of which
+# batches the files or notes have changed: the others are not read again.
+checkpoint cohort:
     output:
         files=layout.COHORT_FILES,
         # not the phantom's mark: Snakemake deletes outputs before a job, and without it the stage replaces nothing
         phantom=[f"{PARAMS.cohort.root}/Radiologists Report.xlsx"] if PARAMS.cohort.name == "phantom" else [],
+        states=expand(layout.COHORT_BATCH, batch=BATCHES),
         truth=layout.TRUTH,
         manifest=layout.MANIFEST.format(name="cohort"),
     params:
@@ -11,6 +13,7 @@ rule cohort:
         settings=config["cohort"],
         seed=config["seed"],
         outside=OUTSIDE["cohort"],
+        pseudonyms=OUTSIDE["ingest"],  # by which patients are dealt into batches
     log: "logs/cohort.log",
     conda: "../envs/lss.yaml"
     threads: 8

@@ -2,7 +2,7 @@
 rule denoise:
     input:
         slices=layout.SLICES,
-        split=layout.SPLIT,
+        split=slices_in_use,
     output:
         denoised=layout.DENOISED,
         manifest=layout.MANIFEST.format(name="denoise/batch-{batch}"),

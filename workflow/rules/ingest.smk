@@ -1,15 +1,21 @@
 # Raw files of a batch of patients -> slice table and rejects.
+def batch_state(wildcards):
+    """One hash over what the batch is read from, once the cohort is in place."""
+    checkpoints.cohort.get()
+    return layout.COHORT_BATCH.format(batch=wildcards.batch)
+
+
 rule ingest:
     input:
-        files=layout.COHORT_FILES,
-        phantom=rules.cohort.output.phantom,
+        state=batch_state,
+        phantom=ancient(rules.cohort.output.phantom),  # to be there; of what has changed in it the state tells
     output:
         slices=layout.SLICES,
         rejects=layout.REJECTS,
         manifest=layout.MANIFEST.format(name="ingest/batch-{batch}"),
     params:
         code=code_hash("ingest"),
-        cohort=config["cohort"],
+        cohort=reading_settings(PARAMS.cohort),
         settings=config["ingest"],
         seed=config["seed"],
         outside=OUTSIDE["ingest"],

@@ -2,7 +2,7 @@
 rule pseudo_mask:
     input:
         slices=layout.SLICES,
-        split=layout.SPLIT,
+        split=slices_in_use,
         denoised=layout.DENOISED,
     output:
         masks=layout.PSEUDO_MASKS,

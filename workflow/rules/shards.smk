@@ -2,7 +2,7 @@
 rule shards:
     input:
         slices=layout.SLICES,
-        split=layout.SPLIT,
+        split=part_of_split,
         denoised=layout.DENOISED,
         masks=layout.PSEUDO_MASKS,
     output:

@@ -1,10 +1,13 @@
 # Patients -> train, val, test, with the gate against leakage.
-rule split:
+# A checkpoint, after which it is known which batches it has changed: the others are not denoised and masked again.
+checkpoint split:
     input:
         slices=expand(layout.SLICES, batch=BATCHES),
         rejects=expand(layout.REJECTS, batch=BATCHES),
     output:
         split=layout.SPLIT,
+        parts=expand(layout.SPLIT_BATCH, batch=BATCHES),
+        used=expand(layout.USED, batch=BATCHES),
         rejects=layout.ALL_REJECTS,
         manifest=layout.MANIFEST.format(name="split"),
     params:
@@ -17,3 +20,15 @@ rule split:
     threads: 1
     resources: **resources_of("split")
     shell: "lss split 2>&1 | tee {log}"
+
+
+def slices_in_use(wildcards):
+    """Which slices of a batch are in use, once all are dealt."""
+    checkpoints.split.get()
+    return layout.USED.format(batch=wildcards.batch)
+
+
+def part_of_split(wildcards):
+    """The subset of each slice of a batch, once all are dealt."""
+    checkpoints.split.get()
+    return layout.SPLIT_BATCH.format(batch=wildcards.batch)
