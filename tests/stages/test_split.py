@@ -70,7 +70,8 @@ def run(
     split.run(
         params(**changes), seed, slices=paths, rejects=[folder / "rejects/batch-00.parquet"],
         split=folder / "split.parquet", all_rejects=folder / "rejects.parquet", manifest=folder / "split.json",
-        parts=[folder / "part.parquet"], used=[folder / "used.parquet"],
+        parts=[folder / f"part-{path.stem}.parquet" for path in paths],
+        used=[folder / f"used-{path.stem}.parquet" for path in paths],
     )  # fmt: skip
     table = pq.read_table(folder / "split.parquet")
     assert table.schema.equals(SPLIT)
@@ -338,3 +339,26 @@ def test_hashes_of_the_table_are_those_of_the_pixels(tmp_path: Path) -> None:
     for row, written in zip(rows, run(tmp_path, rows), strict=True):
         image = np.frombuffer(row["pixels"], "<u2").reshape(row["rows"], row["columns"])
         assert written["perceptual_hash"] == perceptual_hash(image)
+
+
+def test_parts_of_the_split_by_batch_say_what_the_whole_says_and_balance_the_training_part(tmp_path: Path) -> None:
+    rows = run(tmp_path, cohort(["A"] * 8 + ["BC"] * 8 + ["D"] * 4))
+    whole = {row["slice_key"]: row for row in rows}
+    parts = [pq.read_table(tmp_path / f"part-batch-{batch}.parquet").to_pylist() for batch in ("00", "01")]
+    used = [pq.read_table(tmp_path / f"used-batch-{batch}.parquet").to_pylist() for batch in ("00", "01")]
+    assert [row["slice_key"] for part in parts for row in part] == [row["slice_key"] for row in rows]
+    copies: Counter[str] = Counter()
+    for part, use in zip(parts, used, strict=True):
+        for row, state in zip(part, use, strict=True):
+            assert row["subset"] == whole[row["slice_key"]]["subset"] and row["slice_key"] == state["slice_key"]
+            assert state["subset"] == ("unused" if row["subset"] == "unused" else "used")
+            assert (row["copies"] is None) == (row["subset"] != "train")
+            copies[whole[row["slice_key"]]["grade"]] += row["copies"] or 0
+    assert len(set(copies.values())) == 1  # all grades equally frequent
+
+
+def test_patients_who_come_later_move_only_those_at_the_ends_of_the_blocks() -> None:
+    few = {f"P{number}": "ABD"[number % 3] for number in range(90)}
+    more = few | {f"N{number}": "ABD"[number % 3] for number in range(3)}
+    before, after = (assign_stratified(strata, SHARES, 7) for strata in (few, more))
+    assert sum(before[patient] != after[patient] for patient in few) <= 6

@@ -34,7 +34,7 @@ def test_every_stage_is_module_verb_rule_dvc_stage_and_section(project_root: Pat
     for stage in STAGES:
         assert (project_root / f"lss/stages/{stage}.py").is_file()
         rule = (project_root / f"workflow/rules/{stage}.smk").read_text()
-        assert re.search(rf"^rule {stage}:", rule, flags=re.M)
+        assert re.search(rf"^(rule|checkpoint) {stage}:", rule, flags=re.M)
         assert f"lss {stage}" in rule
         assert stage in sections
 
