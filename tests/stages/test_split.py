@@ -182,7 +182,7 @@ def test_the_users_file_is_followed(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         ("P0,exam", "row 2: its subset is none of train, val, test, unused"),
-        ("P77,test", "row 2: its patient_key is none of a patient"),
+        ("P77,test", "row 2: its patient_key belongs to no patient"),
         ("P0,test\nP0,train", "row 3: patient P0 stands in test and in train"),
     ],
 )
