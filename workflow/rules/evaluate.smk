@@ -9,7 +9,7 @@ rule evaluate:
             [rules.train.output.manifest.format(**run._asdict()) for run in RUNS],
         ],
     output:
-        cases=expand(layout.CASES, task=["classification", "segmentation", "report"]),
+        cases=expand(layout.CASES, task=TASKS),
         metrics=report(layout.METRICS, category="Numbers"),
         statistics=layout.STATISTICS,
         manifest=layout.MANIFEST.format(name="evaluate"),

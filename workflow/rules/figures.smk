@@ -3,7 +3,7 @@ rule figures:
     input:
         statistics=layout.STATISTICS,
         ablation=layout.ABLATION,
-        cases=expand(layout.CASES, task=["classification", "segmentation", "report"]),
+        cases=expand(layout.CASES, task=TASKS),
         predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),
         epochs=[layout.EPOCHS.format(**run._asdict()) for run in RUNS],

@@ -5,7 +5,7 @@ rule page:
         ablation=layout.ABLATION,
         tables=[f"{stem}.csv" for stem in layout.TABLES.values()],
         figures=[f"{stem}{of}.png" for stem in layout.FIGURES.values() for of in ("", "_dark")],
-        cases=expand(layout.CASES, task=["classification", "segmentation", "report"]),
+        cases=expand(layout.CASES, task=TASKS),
         predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),
         manifests=stage_manifests(PARAMS),
