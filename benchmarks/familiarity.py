@@ -21,7 +21,6 @@ import cv2
 import numpy as np
 import torch
 
-from lss.imaging.codec import decode_image
 from lss.inference.bundle import Bundle, load_bundle
 from lss.inference.preparation import SliceImage, prepare_slice
 from lss.model.batch import image_tensor
@@ -30,6 +29,7 @@ from lss.phantom.archive import IMAGES, plan_cohort, write_patient
 from lss.read.study import open_study
 from lss.storage.io import read_parquet
 from lss.storage.schemas import SHARD
+from lss.storage.shards import decode_image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/read"))
 from other_bodies import ALTERED, DRAWN, SPACING_MM

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lss.inference.prediction import refuse_not_finite
 from lss.inference.settings import PredictParams
@@ -30,6 +32,7 @@ class ReportPrediction:
         area_percent: affected area of the mask it was written from, eq. 10.
         mask_grade: grade that this area stands for, by the model's own thresholds.
         mask_side: the patient's side that the mask clearly lies on: "left", "right" or None.
+        chances: probabilities of `lss.model.finding_head.STATEMENTS` by the finding head, float64 (F,).
     """
 
     written: Written
@@ -37,6 +40,7 @@ class ReportPrediction:
     area_percent: float
     mask_grade: str
     mask_side: str | None
+    chances: NDArray[np.float64]
 
 
 @torch.no_grad()
@@ -62,8 +66,16 @@ def predict_reports(
         refuse_not_finite(evidence.visual_BMV, batch)
         grades = [grade_by_area(area, network.encoder.thresholds) for area in evidence.area_percent]
         written = write(network, evidence, grades, params, seed, [row["slice_key"] for row in batch.rows])
+        chances_BF = network.finding_chances(evidence)
     return [
-        ReportPrediction(report, left_out, evidence.area_percent[place], grades[place], evidence.mask_sides[place])
+        ReportPrediction(
+            report,
+            left_out,
+            evidence.area_percent[place],
+            grades[place],
+            evidence.mask_sides[place],
+            chances_BF[place],
+        )
         for place, (report, left_out) in enumerate(written)
     ]
 

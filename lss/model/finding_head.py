@@ -104,6 +104,12 @@ def supported(report: str, level: str | None, chances_F: NDArray[np.float64]) ->
     return opening + " ".join(sentences), left_out
 
 
+def finding_chance(finding: Finding, chances_F: NDArray[np.float64]) -> float:
+    """Return the probability of a finding by the head, of the side that it names; 0 for one that the head knows not."""
+    places = _keys_at(finding)
+    return float(chances_F[places[-1]]) if places else 0.0
+
+
 def _keys(finding: Finding) -> list[tuple[str, bool, str | None]]:
     """Return the statement whichever the side, and the one with its side, if it names one."""
     keys = [(finding.structure, finding.negated, None), (finding.structure, finding.negated, finding.side)]

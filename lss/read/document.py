@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
@@ -149,6 +150,7 @@ def _slice(one: SliceReading, reading: Reading) -> dict[str, Any]:
         "oblique_degrees": None if one.oblique_degrees is None else round(one.oblique_degrees, 1),
         "unfamiliarity": None if one.unfamiliarity is None else round(one.unfamiliarity, 3),
         "report": one.report,
+        "statements": [asdict(statement) for statement in one.statements],
         "disagreements": list(one.disagreements),
         "overlay": None if one.prepared is None else f"overlays/slice-{one.number:03d}.png",
         "problem": one.problem,

@@ -27,6 +27,7 @@ from lss.measures.outline import SacOutline, find_sac
 from lss.measures.sac import SacMeasure, measure_sac
 from lss.model.familiarity import MAX_BEYOND
 from lss.notes.report_consistency import check_report
+from lss.read.ground import Statement, ground_of
 from lss.read.models import Models
 from lss.read.study import RefusedError, Study
 from lss.runtime.progress import progress
@@ -58,6 +59,7 @@ class SliceReading:
     area_percent: float | None = None
     report: str | None = None
     disagreements: list[str] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)  # of the report, one per sentence
     sac: SacOutline | None = None
     measure: SacMeasure | None = None
     unfamiliarity: float | None = None  # distance from the training's images, beyond the threshold above 1
@@ -285,6 +287,11 @@ def _read_batch(batch: list[SliceReading], bundle: Bundle, models: Models, writi
                 level=one.level.level, mask_side=said.mask_side, head_grade=one.grade,
             )  # fmt: skip
             one.disagreements = list(checked.disagreements)
+            one.statements = ground_of(
+                said.written.report, level=one.level.level, area_percent=said.area_percent,
+                contradictions=checked.contradictions, chances_F=said.chances,
+                sac=one.measure.area_mm2 if one.measure else None,
+            )  # fmt: skip
 
 
 def _prepared_for(one: SliceReading, bundle: Bundle, models: Models) -> PreparedSlice:

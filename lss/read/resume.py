@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from lss import __version__
 from lss.errors import LssError
+from lss.read.ground import Statement
 from lss.read.reading import Mask, SliceReading
 from lss.storage.io import read_json, sole_user, write_json
 
@@ -57,11 +59,12 @@ class KeptSlices:
         try:
             stored = read_json(path)
             mask = _unpacked(stored.pop("mask"))
-        except (LssError, ValueError, KeyError, AttributeError):
+            statements = [Statement(**statement) for statement in stored.pop("statements")]
+        except (LssError, ValueError, KeyError, AttributeError, TypeError):
             return False
         for name, value in stored.items():
             setattr(one, name, value)
-        one.mask = mask
+        one.mask, one.statements = mask, statements
         self.found += 1
         return True
 
@@ -71,6 +74,7 @@ class KeptSlices:
             name: getattr(one, name) for name in ("probabilities", "grade", "area_percent", "report", "unfamiliarity")
         }
         said |= {"disagreements": one.disagreements, "mask": _packed(one.mask)}
+        said["statements"] = [asdict(statement) for statement in one.statements]
         write_json(self._path(one), said)
 
     @contextmanager
