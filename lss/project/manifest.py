@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lss import BEGAN, __version__
+import lss
+from lss import __version__
 from lss.project.code import code_parts
 from lss.project.published import publish_path, published
 from lss.storage.io import read_json, sha256_file, write_json
@@ -57,7 +58,7 @@ def write_manifest(
             "facts": facts or {},
             "finished": now.isoformat(timespec="seconds"),
             "seconds": round((now - started).total_seconds(), 1),
-            "process_seconds": round(time.monotonic() - BEGAN, 1),  # with imports: what the next run will wait
+            "process_seconds": round(time.monotonic() - lss.BEGAN, 1),  # with imports: what the next run will wait
             "machine": machine(),
         },
     )

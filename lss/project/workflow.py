@@ -12,17 +12,35 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from lss.backbones.registry import backbone_record
 from lss.errors import LssError
 from lss.project import layout
 from lss.project.code import dvc_stages
 from lss.project.models import manifests_by_stage
 from lss.project.outside import look, record
 from lss.project.params import Params, load_params
+from lss.project.resources import uses_gpu
+from lss.runtime import warm
 
 
 def find_programs() -> None:
     """Put the programs of this process's environment first on the PATH: jobs find `lss` where none was activated."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+
+def warm_up(params: Params, rules: list[str]) -> None:
+    """Start the process that imports once what many of the due jobs import, where that is worth its own time.
+
+    Where jobs use a GPU it is not started: theirs are minutes, and CUDA does not outlive a fork.
+    """
+    worth = sum(rule in ("train", "predict", "ablation_arm") for rule in rules) > 2
+    if not worth or sys.platform != "linux" or uses_gpu(params) or params.execution.processes > 1:
+        return
+    stages = sorted(
+        {f"lss.stages.{rule.removesuffix('_arm')}" for rule in rules} & {f"lss.stages.{name}" for name in dvc_stages()}
+    )
+    backbones = [backbone_record(name).loader.partition(":")[0] for name in params.train.backbones]
+    warm.start(["lss.cli", *stages, *backbones, "torch.utils.tensorboard"])
 
 
 def stage_of_dvc() -> str | None:
