@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lss.project.params import Params, load_params
+from lss.project.workflow import warm_up
 from lss.runtime import warm
 
 LSS = "import sys; from lss.runtime.warm import main; sys.argv = ['lss', *sys.argv[1:]]; main()"
@@ -131,3 +133,23 @@ def test_what_stages_import_starts_no_thread(project_root: Path, monkeypatch: py
     assert served.stdin is not None
     served.stdin.close()
     assert served.wait(30) == 0
+
+
+def test_it_is_started_where_many_jobs_import_the_same_and_none_uses_a_gpu(
+    project_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(warm, "start", started.append)
+    read = load_params(project_root / "params.yaml")
+
+    def with_execution(**changes: object) -> Params:
+        return read.model_copy(update={"execution": read.execution.model_copy(update={"device": "cpu"} | changes)})
+
+    warm_up(with_execution(), ["train", "predict", "evaluate", "page"])
+    assert started == []
+    warm_up(with_execution(), ["train", "predict", "ablation_arm", "page"])
+    (modules,) = started
+    assert {"lss.stages.train", "lss.stages.ablation", "lss.stages.page", "lss.backbones.smolvlm"} <= set(modules)
+    warm_up(with_execution(device="cuda"), ["train"] * 12)
+    warm_up(with_execution(processes=2), ["train"] * 12)
+    assert len(started) == 1
