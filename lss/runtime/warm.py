@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import lss
@@ -82,8 +83,13 @@ def ask(address: str) -> int | None:
         except OSError:
             return None
         sent: list[int] = []
+
+        def forward(number: int, frame: FrameType | None) -> None:
+            sent.append(number)
+            connection.sendall(bytes([number]))
+
         for number in _FORWARDED:
-            signal.signal(number, lambda which, _: (sent.append(which), connection.sendall(bytes([which]))))
+            signal.signal(number, forward)
         code = connection.recv(1)
         while connection.recv(1):  # until it has ended
             pass
