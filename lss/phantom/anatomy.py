@@ -70,6 +70,7 @@ class Disc:
     facets: float  # size factor
     large_facets: bool
     foramina: tuple[float, float]  # narrowing on the right and on the left: 0 open, 1 closed
+    joint_fluid: float = 0.5  # brightness of the facet joints' gap: more beside a narrow sac
     slip: float = 0.0  # how far the vertebra above stands in front of the one below
 
     @property
@@ -279,7 +280,7 @@ def _draw_disc(
     shape, bulge, side = _draw_shape(severity, finds)
     thick_flavum = bool(finds.random() < (0.0, 0.3, 0.6)[severity])
     large_facets = bool(finds.random() < (0.0, 0.25, 0.5)[severity])
-    return Disc(
+    disc = Disc(
         level=level,
         grade=grade,
         centre_2=centre,
@@ -301,6 +302,7 @@ def _draw_disc(
         large_facets=large_facets,
         foramina=_draw_foramina(severity, side, finds),
     )
+    return replace(disc, joint_fluid=0.5 + 0.4 * disc.tightness)
 
 
 def _draw_shape(severity: int, finds: np.random.Generator) -> tuple[str, float, float]:

@@ -131,8 +131,9 @@ def draw_posterior_elements(
         _bone(canvas, smooth_closed(mirrored(inferior, side)), marrow, draw.uniform(1.6, 2.6))
         joint = smooth_open(mirrored((superior[[8, 7, 6, 5]] + inferior[[0, 1, 2, 3]]) / 2, side))
         canvas.stroke(joint, 2.0, tissue.CORTEX, soft_mm=0.3, alpha=0.9)
-        fluid = 0.5 + 0.4 * disc.tightness
-        canvas.stroke(joint, 0.7, tissue.CARTILAGE, alpha=float(draw.uniform(0.1, 1.0)) * fluid, soft_mm=0.25)
+        canvas.stroke(
+            joint, 0.7, tissue.CARTILAGE, alpha=float(draw.uniform(0.1, 1.0)) * disc.joint_fluid, soft_mm=0.25
+        )
         rim = smooth_open(mirrored(superior[[3, 4, 5]] + [1.8, 1.0], side))
         canvas.stroke(rim, 1.4, tissue.LOOSE_FAT, alpha=float(draw.uniform(0.2, 0.9)), soft_mm=0.4)
         if abs(offset_mm) > 3 and draw.random() < 0.7:
