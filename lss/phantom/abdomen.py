@@ -7,7 +7,7 @@ import numpy as np
 from lss.phantom import tissue
 from lss.phantom.anatomy import Patient
 from lss.phantom.canvas import Canvas
-from lss.phantom.shapes import ellipse, grown, uneven
+from lss.phantom.shapes import ellipse, grown, smooth_open, uneven
 
 FAR = 135.0  # mm, outside every field of view
 
@@ -39,10 +39,10 @@ def draw_belly(
             place = side * level.uniform(30, 105), level.uniform(-60, -34)
             _draw_loop(canvas, place, tuple(level.uniform(7, 16, 2)), level, here)
     lines = []
-    for _ in range(int(level.integers(30, 60))):  # mesenteric strands and small vessels
+    for _ in range(int(level.integers(35, 70))):  # mesenteric strands and small vessels
         start = np.array([level.uniform(-100, 100), level.uniform(-48, 2)])
-        path = start + np.vstack([[0, 0], np.cumsum(level.normal(0, 3.5, (4, 2)), axis=0)])
-        lines.append((path, float(level.uniform(0.35, 1.5)), float(level.uniform(0.1, 0.6))))
+        path = start + np.vstack([[0, 0], np.cumsum(level.normal(level.normal(0, 2.5, 2), 1.6, (4, 2)), axis=0)])
+        lines.append((smooth_open(path, 4), float(level.uniform(0.35, 1.5)), float(level.uniform(0.1, 0.6))))
     canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.35)
 
 
@@ -85,11 +85,12 @@ def _draw_loop(
     here: np.random.Generator,
 ) -> None:
     """Draw a loop of bowel: a grey wall around mottled contents, with gas in some."""
-    loop = uneven(ellipse(place, (radii[0], radii[1]), level.uniform(0, 180)), level, 0.8, waves=4)
-    signal = level.uniform(0.35, 1.25)
-    canvas.fill(loop, tissue.BOWEL.scaled(0.6, 0.45), soft_mm=0.7)
-    canvas.fill(grown(loop, -1.4), tissue.BOWEL.scaled(signal, signal), soft_mm=0.8)
-    canvas.fill(grown(loop, -2.0), tissue.BOWEL.scaled(1.6, 1.7), soft_mm=0.6, alpha=0.45, speckle=0.35)
+    loop = uneven(ellipse(place, (radii[0], radii[1]), level.uniform(0, 180)), level, 0.16 * radii[0], waves=5)
+    signal = level.uniform(0.2, 1.2)
+    canvas.fill(loop, tissue.BOWEL.scaled(0.6, 0.5), soft_mm=1.0, alpha=float(level.uniform(0.5, 0.95)))
+    canvas.fill(grown(loop, -1.8), tissue.BOWEL.scaled(signal, signal), soft_mm=1.6, alpha=0.9)
+    canvas.fill(grown(loop, -2.5), tissue.BOWEL.scaled(1.4, 1.4), soft_mm=1.5, alpha=float(level.uniform(0, 0.45)),
+                speckle=float(level.uniform(0.15, 0.5)))  # fmt: skip
     if level.random() < 0.3:
         gas = uneven(ellipse((place[0], place[1] - 0.25 * radii[1]), (radii[0] * 0.6, radii[1] * 0.5)), level, 0.8)
         canvas.fill(gas + here.normal(0, 0.4, 2), tissue.GAS, soft_mm=0.8)
@@ -98,12 +99,12 @@ def _draw_loop(
 def draw_vessels(canvas: Canvas, caudal: float, level: np.random.Generator) -> None:
     """Draw aorta and vena cava; from L4 downwards the iliac vessels, further apart. Flowing blood is dark."""
     spread = max(caudal - 0.25, 0)
-    pairs = [(7.0 + 34 * spread, 7.0 - 2.5 * caudal), (-12.0 - 32 * spread, 9.5 - 3.5 * caudal)]
+    pairs = [(7.0 + 15 * spread, 7.0 - 2.5 * caudal), (-12.0 - 12 * spread, 9.5 - 3.5 * caudal)]
     if caudal > 0.4:
-        pairs += [(15 + 30 * spread, 4.6), (-20 - 28 * spread, 5.2)]
+        pairs += [(15 + 15 * spread, 4.6), (-20 - 12 * spread, 5.2)]
     for x, radius in pairs:
         flat = level.uniform(0.5, 0.85) if x < 0 else level.uniform(0.92, 1.05)
-        y = -26.5 - level.uniform(0, 3) + 11 * spread
+        y = -26.5 - level.uniform(0, 3) + 0.5 * spread * (abs(x) - 8)
         centre = (x + level.normal(0, 1.8), y + level.normal(0, 1.0))
         outline = uneven(ellipse(centre, (radius, radius * flat), level.normal(0, 15)), level, 0.4, waves=3)
         canvas.fill(grown(outline, 0.8), tissue.VESSEL_WALL, alpha=0.7, soft_mm=0.3)
@@ -111,6 +112,6 @@ def draw_vessels(canvas: Canvas, caudal: float, level: np.random.Generator) -> N
         if level.random() < 0.35:  # slow flow at the wall, or the entry of fresh spins
             rim = ellipse((centre[0], centre[1] + 0.35 * radius * flat), (0.5 * radius, 0.25 * radius))
             canvas.fill(rim, tissue.NERVE, alpha=float(level.uniform(0.2, 0.7)), soft_mm=0.8)
-    small = level.uniform([-36, -36, 0.6], [36, -19, 2.0], (int(level.integers(8, 16)), 3))
+    small = level.uniform([-36, -36, 0.6], [36, -19, 2.0], (int(level.integers(2, 8)), 3))
     circles = [ellipse((x, y), (radius, radius), n=24) for x, y, radius in small]
     canvas.fill_all(circles, tissue.VESSEL_WALL.scaled(0.5, 0.4), alpha=0.75, soft_mm=0.3)

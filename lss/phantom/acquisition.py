@@ -106,12 +106,38 @@ def corrected_border(shape: tuple[int, int], draw: np.random.Generator) -> np.nd
     return (columns >= left) & (columns < shape[1] - right) & (rows < shape[0] - low)
 
 
-def acquired(signal: np.ndarray, readout: Readout) -> np.ndarray:
-    """Return what that part of k-space holds of the signal: its point spread and its ringing at sharp edges; float32 >=
-    0.
+@dataclass(frozen=True)
+class Motion:
+    """Regular motion, as of breathing: it modulates the lines of k-space and so makes two ghosts, above and below.
+
+    `strength` is the ghosts' share of the signal, added in the one and subtracted in the other; `distance` how far from
+    their source they lie, as a share of the field of view.
+    """
+
+    strength: float
+    distance: float
+
+    @classmethod
+    def drawn(cls, draw: np.random.Generator) -> Motion:
+        """Draw motion as weak as in most patients, seldom strong enough to be seen at first sight."""
+        return cls(float(draw.choice([-1, 1]) * draw.gamma(1.5, 0.006)), float(draw.uniform(0.12, 0.5)))
+
+    def modulation(self, rows: int) -> np.ndarray:
+        """Return the factor for each line of k-space, (rows, 1) complex64: the transform of the image and its two ghosts."""
+        shift = round(self.distance * rows)
+        turn = 2 * np.pi * shift * scipy.fft.fftfreq(rows)
+        return (1 - 2j * self.strength * np.sin(turn)).astype(np.complex64)[:, None]
+
+
+def acquired(signal: np.ndarray, readout: Readout, motion: Motion | None = None) -> np.ndarray:
+    """Return what that part of k-space holds of the signal: its point spread, its ringing at sharp edges; float32 >= 0.
+
+    `motion` adds ghosts, shifted along the columns' direction (down).
     """
     spectrum = scipy.fft.rfft2(signal.astype(np.float32, copy=False))
     spectrum *= readout.window(signal.shape)
+    if motion is not None:
+        spectrum *= motion.modulation(signal.shape[0])
     return np.abs(scipy.fft.irfft2(spectrum, s=signal.shape))
 
 

@@ -30,7 +30,7 @@ SAC_AREA_MM2 = {"A": (110.0, 222.0), "B": (84.0, 128.0), "C": (60.0, 98.0), "D":
 """Cross-section of the thecal sac at the disc. Below 100 mm2 counts as narrow, below 70 to 75 as severely so
 (Schonstrom 1985; Schizas 2010 reports medians that fall from A to D in the same order)."""
 
-CSF_SHARE = {"A": (0.48, 0.92), "B": (0.32, 0.62), "C": (0.03, 0.20), "D": (0.0, 0.05)}
+CSF_SHARE = {"A": (0.48, 0.92), "B": (0.28, 0.54), "C": (0.0, 0.14), "D": (0.0, 0.05)}
 """Part of the sac that shows bright fluid rather than rootlets (Schizas 2010: grades B and C differ by it).
 
 Neighbouring grades overlap in both, so that some slices are doubtful, as they are among readers.

@@ -262,7 +262,7 @@ def axial_image(
     if level != "L3-L4" and draw.random() < 0.3:
         row = row_of(draw.uniform(48, 78))
         image = image * acquisition.crossing_band(shape, row, draw.uniform(5, 9), draw.uniform(0.3, 0.8))
-    return acquisition.acquired(image, acquisition.AXIAL)
+    return acquisition.acquired(image, acquisition.AXIAL, acquisition.Motion.drawn(draw))
 
 
 def sagittal_image(
@@ -281,10 +281,11 @@ def sagittal_image(
     image = signal * coil
     if protocol is not headers.LOCALIZER:
         edge = section.saturation_column + draw.normal(0, 2)
-        image = image * acquisition.saturation(shape, edge, 0.02, 6.0, 0.05).T
+        soft_px = float(generator(patient.number, "saturation").uniform(7, 20))
+        image = image * acquisition.saturation(shape, edge, draw.normal(0.02, 0.03), soft_px, 0.05).T
     border = acquisition.bowed_border(shape, generator(patient.number, "border"))
     # thicker voxels and more averages than the axial series: a lower noise
-    clean = acquisition.acquired(image, acquisition.SAGITTAL)
+    clean = acquisition.acquired(image, acquisition.SAGITTAL, acquisition.Motion.drawn(draw))
     return acquisition.noisy(clean, 0.75 * patient.noise, acquisition.SAGITTAL, draw) * border
 
 

@@ -139,6 +139,10 @@ def _draw_sac(canvas: Canvas, disc: Disc, sac: np.ndarray, draw: np.random.Gener
             y = low[1] + extent[1] * draw.uniform(0.22, 0.34)
             rootlets.append(ellipse((x, y), (0.75, 0.7), n=12))
     canvas.fill_all(rootlets, tissue.ROOTLET, soft_mm=0.22, alpha=0.95)
+    if disc.grade == "A":  # pulsing fluid loses some of its signal
+        flows = draw.uniform(-0.3, 0.3, (3, 2)) * extent + middle
+        voids = [ellipse((x, y), tuple(draw.uniform(0.8, 2.0, 2)), n=16) for x, y in flows]
+        canvas.fill_all(voids, tissue.ROOTLET, soft_mm=0.9, alpha=float(draw.uniform(0.0, 0.45)))
 
 
 def _inside(sac: np.ndarray, count: int, draw: np.random.Generator, backwards: float) -> np.ndarray:

@@ -50,14 +50,22 @@ class Canvas:
         self._signal = {name: np.zeros((self.rows, self.columns), np.float32) for name in weightings}
 
     def fill(
-        self, points: np.ndarray, tissue: Tissue, *, alpha: float = 1.0, soft_mm: float = 0.0, speckle: float = 0.0
+        self,
+        points: np.ndarray,
+        tissue: Tissue,
+        *,
+        alpha: float = 1.0,
+        soft_mm: float = 0.0,
+        speckle: float = 0.0,
+        fibres: bool = False,
     ) -> None:
         """Fill a polygon. `soft_mm`: standard deviation of a blurred edge; `alpha`: opacity in [0, 1].
 
         `speckle`: share of the area in (0, 1) that is painted at all, in frayed patches of 2 by 5 mm; 0 paints all.
+        With `fibres` the patches are long streaks.
         """
         window, mask = self._raster(points, 3 * soft_mm + self.pixel_mm, None)
-        self._blend(window, mask, tissue, alpha, soft_mm, speckle)
+        self._blend(window, mask, tissue, alpha, soft_mm, speckle, fibres=fibres)
 
     def fill_all(self, shapes: list[np.ndarray], tissue: Tissue, *, alpha: float = 1.0, soft_mm: float = 0.0) -> None:
         """Fill many small polygons at once, much faster than one by one; see `fill`."""
@@ -153,12 +161,14 @@ class Canvas:
         alpha: float,
         soft_mm: float,
         speckle: float,
+        *,
+        fibres: bool = False,
     ) -> None:
         if not mask.size:
             return
         if soft_mm > _OWN_SOFTNESS_MM:
             added = np.sqrt(soft_mm**2 - _OWN_SOFTNESS_MM**2)
-            mask = cv2.GaussianBlur(mask, (0, 0), added / self.pixel_mm)
+            mask = _blurred(mask, added / self.pixel_mm)
         unevenness = self._textures.unevenness(tissue, *window)
         if alpha == 1 and soft_mm <= _OWN_SOFTNESS_MM and not speckle:  # opaque: much faster
             for name, signal in self._signal.items():
@@ -167,8 +177,10 @@ class Canvas:
             return
         opacity = np.multiply(mask, np.float32(alpha / 255), dtype=np.float32)
         if speckle:
-            patches = self._textures.patches(self.rows, self.columns)[window]
-            opacity *= np.clip((patches - _normal_quantile(1 - speckle)) * 2 + 0.5, 0, 1).astype(np.float32)
+            field = self._textures.fibres if fibres else self._textures.patches
+            patches = field(self.rows, self.columns)[window]
+            steep = 1.1 if fibres else 2.0  # streaks fade out, patches are frayed
+            opacity *= np.clip((patches - _normal_quantile(1 - speckle)) * np.float32(steep) + 0.5, 0, 1)
         for name, signal in self._signal.items():
             part = signal[window]
             change = self._uneven(np.float32(tissue.t1 if name == "T1" else tissue.t2), unevenness)
@@ -182,6 +194,14 @@ class Canvas:
         if self._texture != 1:
             signal += value * (1 - self._texture)
         return signal
+
+
+def _blurred(mask: np.ndarray, sigma_px: float) -> np.ndarray:
+    """Return the mask with an edge of that width; a wide one as a triangle of the same variance, which costs no more."""
+    if sigma_px < 2:
+        return cv2.GaussianBlur(mask, (0, 0), sigma_px)
+    reach = round(np.sqrt(6 * sigma_px**2 + 1) - 1)
+    return cv2.stackBlur(mask, (2 * reach + 1, 2 * reach + 1))
 
 
 def _fixed(pixels: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ def draw_flank(canvas: Canvas, patient: Patient, caudal: float, level: np.random
     for side in (-1, 1):
         centre = np.array([69 + 8 * caudal, 27 + 2 * caudal]) * patient.size + level.normal(0, 2, 2)
         radii = np.array([24 - 5 * caudal, 7.5 - 2.0 * caudal]) * level.normal(1, 0.12, 2) * patient.muscle
-        outline = ellipse((centre[0], centre[1]), (radii[0], radii[1]), -level.normal(6, 10))
+        outline = ellipse((centre[0], centre[1]), (radii[0], radii[1]), -level.normal(6, 6))
         outline = uneven(smooth_closed(mirrored(outline[::4], side), 5), level, 1.0, waves=4)
         canvas.fill(grown(outline, 0.7), tissue.FASCIA, alpha=0.5, soft_mm=0.3)
         canvas.fill(outline, tissue.MUSCLE, soft_mm=0.4)
@@ -48,22 +48,24 @@ def draw_psoas(
     """Draw the psoas at both sides of the spine, with fat around the lumbar plexus in its back part."""
     tall = level.uniform(0.88, 1.16)
     for side in (-1, 1):
-        radius = level.normal(1, 0.07) * patient.muscle * np.array([17.5 + 4.5 * caudal, 20 + 3 * caudal])
+        radius = level.normal(1, 0.07) * patient.muscle * np.array([15.0 + 4.0 * caudal, 19.5 + 3 * caudal])
         radius *= [1 / tall, tall]
         x = (42 + 9 * caudal) * patient.size + level.normal(0, 1.5)
         y = 2 - 10 * caudal - 12 * max(caudal - 0.5, 0) + level.normal(0, 2.0)
         turn = side * (15 + 15 * caudal + level.normal(0, 8))
-        outline = uneven(ellipse((side * x, y), (radius[0], radius[1]), turn), level, 1.1, waves=3)
+        outline = uneven(ellipse((side * x, y), (radius[0], radius[1]), turn), level, 2.2, waves=4)
+        # higher up it is a wedge that lies along the body, its edge towards the front
+        outline[:, 0] -= side * (1 - caudal) * 5.0 * np.clip((y - outline[:, 1]) / radius[1], 0, 1)
         canvas.fill(grown(outline, 0.8), tissue.FASCIA, alpha=0.5, soft_mm=0.3)
         canvas.fill(outline, tissue.MUSCLE, soft_mm=0.4)
         lines: list[Line] = []
         hub = np.array([side * (x - 0.45 * radius[0]), y + 0.45 * radius[1]])
-        for place, spread, count in ((hub, 4.0, 8), (np.array([side * x, y]), 8.0, 5)):
+        for place, spread, count in ((hub, 4.0, 9), (np.array([side * x, y]), 8.0, 9)):
             for _ in range(count):
                 strand = place + level.normal(0, spread, 2) + here.normal(0, 0.3, 2)
                 course = level.normal(0, 1, 2) + np.array([side * 1.0, -0.6])
                 path = strand + np.outer([-1, 0, 1], level.uniform(0.5, 2.5) * course) + level.normal(0, 0.5, (3, 2))
-                alpha = float(level.uniform(0.05, 0.38)) * (0.5 + 0.7 * patient.fatty_muscle)
+                alpha = float(level.uniform(0.08, 0.45)) * (0.55 + 0.7 * patient.fatty_muscle)
                 lines.append((path, float(level.uniform(0.5, 1.3)), alpha))
         canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.5)
 
@@ -82,15 +84,15 @@ def draw_erectors(
     muscle = tissue.MUSCLE.scaled(1.0, 1.5) if patient.spasm else tissue.MUSCLE
     for side in (-1, 1):
         points = _between(_ERECTOR_TOP, _ERECTOR_TAIL, caudal) * scale * level.normal(1, [0.05, 0.02])
-        points[2:9] += level.normal(0, 1.3, (7, 2))
-        outline = smooth_closed(mirrored(points, side))
-        canvas.fill(grown(outline, 1.3), tissue.FASCIA, soft_mm=0.3, alpha=0.9)
+        points[2:9] += level.normal(0, 2.0, (7, 2))
+        outline = uneven(smooth_closed(mirrored(points, side)), level, 1.1, waves=12)
+        canvas.fill(grown(outline, 0.6), tissue.FASCIA, soft_mm=0.3, alpha=float(level.uniform(0.35, 0.8)))
         rim = float(level.uniform(0.1, 0.6)) * (0.5 + fatty)
-        canvas.fill(grown(outline, 0.3), tissue.LOOSE_FAT, soft_mm=0.3, alpha=min(rim, 0.8), speckle=0.7)
-        canvas.fill(grown(outline, -0.5), muscle, soft_mm=0.4)
+        canvas.fill(grown(outline, 0.1), tissue.LOOSE_FAT, soft_mm=0.3, alpha=min(rim, 0.8), speckle=0.6)
+        canvas.fill(grown(outline, -0.3), muscle, soft_mm=0.4)
         own = fatty * level.uniform(0.7, 1.3)  # the sides waste differently
         _replace_by_fat(canvas, side, disc, points, outline, own, level)
-        canvas.strokes(_septa(side, disc, outline, own, level, here), tissue.LOOSE_FAT, soft_mm=0.28)
+        canvas.strokes(_septa(side, disc, outline, own, level, here), tissue.LOOSE_FAT, soft_mm=0.36)
 
 
 def _replace_by_fat(
@@ -111,7 +113,7 @@ def _replace_by_fat(
     # fat and small vessels between the facet, the transverse process and the muscles, frayed outwards
     nest = np.array([(27, 14), (33, 17), (33, 26), (28, 34), (23, 28), (24, 19)]) + level.normal(0, 1.5, (6, 2))
     nest = smooth_closed(mirrored(nest + np.array([0.0, disc.depth / 2 - 5.0]), side))
-    veiled = float(np.clip(level.uniform(0.3, 0.7) + 0.5 * fatty, 0, 0.9))
+    veiled = float(np.clip(level.uniform(0.2, 0.6) + 0.5 * fatty, 0, 0.9))
     canvas.fill(nest, tissue.LOOSE_FAT, alpha=veiled, speckle=float(level.uniform(0.35, 0.7)), soft_mm=1.6)
     # leaves of fat on the laminae, from the facet along the spinous process
     back = disc.depth / 2
@@ -159,8 +161,9 @@ def _septa(
             middle[0] = low[0] + high[0] - middle[0] if level.random() < 0.5 else middle[0]
         along = (middle - hub) / max(float(np.hypot(*(middle - hub))), 1.0)
         along = along + level.normal(0, 0.3, 2)
-        reach = level.uniform(1.0, 5.5)
-        path = middle + np.outer([-1, -0.3, 0.4, 1], reach * along) + level.normal(0, 0.5, (4, 2)) + drift
+        reach, bow = level.uniform(1.5, 6.5), level.normal(0, 1.1)
+        path = middle + np.outer([-1, -0.3, 0.4, 1], reach * along) + drift
+        path = path + np.outer([0, 1, 1, 0], bow * np.array([-along[1], along[0]])) + level.normal(0, 0.25, (4, 2))
         alpha = float(level.uniform(0.1, 0.6)) * (0.65 + 0.7 * fatty)
-        lines.append((path, float(level.uniform(0.35, 0.7)), alpha))
+        lines.append((smooth_open(path, 4), float(level.uniform(0.35, 0.9)), alpha))
     return lines

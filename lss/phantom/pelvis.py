@@ -24,7 +24,10 @@ def draw_pelvis(canvas: Canvas, patient: Patient, caudal: float, level: np.rando
         wing[:, 1] = 45 + steep * (wing[:, 1] - 45)
         wing = wing * patient.size + shift + level.normal(0, 1.6, wing.shape)
         _draw_gluteus(canvas, patient, wing, shift, side, level)
-        iliacus = np.vstack([wing[1:] - 2, np.array([(FAR, -66), (92, -30), (70, -6), (57, 14)]) + shift])
+        # both muscles are thin at the crest and thicken downwards
+        thick = float(np.clip(0.3 + 0.6 * caudal**3 + level.normal(0, 0.1), 0.25, 1.0))
+        front = np.array([(FAR, -66), (92, -30), (70, -6), (57, 14)]) + shift
+        iliacus = np.vstack([wing[1:] - 2, wing[[5, 4, 2, 1]] + thick * (front - wing[[5, 4, 2, 1]])])
         _draw_muscle(canvas, patient, smooth_closed(mirrored(iliacus, side)), level)
         half = np.array([8.0, 7.0, 5.0, 4.0, 3.5, 3.5]) * level.uniform(0.85, 1.2) * (0.6 + 0.4 * caudal)
         _draw_wing(canvas, patient, wing, half, side, level)
@@ -33,7 +36,7 @@ def draw_pelvis(canvas: Canvas, patient: Patient, caudal: float, level: np.rando
 
 
 def _draw_muscle(canvas: Canvas, patient: Patient, outline: np.ndarray, level: np.random.Generator) -> None:
-    outline = uneven(outline, level, 1.3, waves=9)
+    outline = uneven(outline, level, 2.2, waves=9)
     canvas.fill(grown(outline, 0.8), tissue.FASCIA, alpha=0.5, soft_mm=0.3)
     canvas.fill(outline, tissue.MUSCLE, soft_mm=0.4)
     canvas.fill(outline, tissue.LOOSE_FAT, alpha=0.22, speckle=0.05 + 0.1 * patient.fatty_muscle, soft_mm=0.5)
@@ -43,11 +46,13 @@ def _draw_gluteus(
     canvas: Canvas, patient: Patient, wing: np.ndarray, shift: np.ndarray, side: int, level: np.random.Generator
 ) -> None:
     """Draw gluteus medius behind the wing, its bundles running along the bone with fat between them."""
-    muscle = np.vstack([wing + 2, np.array([(FAR, 2), (98, 24), (70, 48)]) + shift])
+    behind = np.array([(FAR, 2), (98, 24), (70, 48)]) + shift
+    thick = float(level.uniform(0.3, 0.95))
+    muscle = np.vstack([wing + 2, wing[[5, 3, 1]] + thick * (behind - wing[[5, 3, 1]])])
     _draw_muscle(canvas, patient, smooth_closed(mirrored(muscle, side)), level)
     lines = []
     for _ in range(int(level.integers(14, 26) * (0.7 + 0.6 * patient.fatty_muscle))):
-        place = wing[1] + (wing[3] - wing[1]) * level.uniform(-0.1, 1.7) + level.uniform(4, 22) * _OUTWARDS
+        place = wing[1] + (wing[3] - wing[1]) * level.uniform(-0.1, 1.7) + level.uniform(4, 22) * thick * _OUTWARDS
         path = place + np.outer([-1, 0, 1], level.uniform(2, 9) * np.array([0.68, -0.73]))
         path = mirrored(path + level.normal(0, 0.8, (3, 2)), side)
         lines.append((path, float(level.uniform(0.35, 1.2)), float(level.uniform(0.15, 0.6))))

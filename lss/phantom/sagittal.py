@@ -19,7 +19,7 @@ from lss.runtime.seeding import generator
 
 FIELD_MM = 280.0
 SLICE_DISTANCE_MM = 4.4
-_TEXTURE = 0.6
+_TEXTURE = 0.52
 """Of the unevenness of axial slices: real sagittal ones are smoother, by their longer readout or their filter."""
 
 
@@ -66,7 +66,7 @@ def draw_section(
     spine = Spine(patient)
     aside = abs(left_mm)
     skin = draw_back(canvas, patient, spine, aside, draw("back"), here)
-    draw_front(canvas, spine, aside, draw("front"), here)
+    draw_front(canvas, spine, left_mm, draw("front"), here)
     if aside < BESIDE_CANAL_MM:
         draw_canal(canvas, patient, spine, aside, draw("canal"))
     else:
@@ -79,5 +79,5 @@ def draw_section(
     return Section(
         signal=canvas.images(),
         skin_columns=((skin_x - centre_mm[0]) / pixel + (size - 1) / 2).astype(np.float32),
-        saturation_column=float((-0.5 * patient.saturation - 15 - centre_mm[0]) / pixel + (size - 1) / 2),
+        saturation_column=float((-0.5 * patient.saturation - 11 - centre_mm[0]) / pixel + (size - 1) / 2),
     )

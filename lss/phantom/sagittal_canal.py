@@ -25,10 +25,12 @@ def draw_canal(canvas: Canvas, patient: Patient, spine: Spine, aside: float, dra
     size = patient.size
     canal = np.vstack([spine.behind(0.0), spine.behind(CANAL_DEPTH_MM * size * 0.95)[::-1]])
     canvas.fill(canal, tissue.EPIDURAL_FAT, soft_mm=0.5)
+    if aside > 6:  # beside the sac ligament and joint capsules fill the canal in part
+        canvas.fill(canal, tissue.FLAVUM, soft_mm=1.0, alpha=0.75, speckle=0.5, fibres=True)
     # behind the sac fat lies in triangles at the discs; the laminae touch it between them
     between = spine.behind(17.5 * size)
-    canvas.stroke(between, 4.0, tissue.FLAVUM, soft_mm=1.0, alpha=0.6, speckle=0.6)
-    chord = np.sqrt(max(1 - (aside / (9.0 * size)) ** 2, 0.0))
+    canvas.stroke(between, 4.0, tissue.FLAVUM, soft_mm=1.0, alpha=0.6, speckle=0.4)
+    chord = np.sqrt(max(1 - (aside / (9.6 * size)) ** 2, 0.0))
     if chord < 0.2:
         return
     front, rear = _walls(patient, spine)
@@ -94,7 +96,7 @@ def _draw_roots(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarra
     start = int((front[:, 1] < -spine.discs[1].centre_2[1] - 8).sum())
     tight = [-disc.centre_2[1] for disc in spine.discs if disc.grade == "D"]
     lines = []
-    for _ in range(int(draw.integers(9, 20))):
+    for _ in range(int(draw.integers(14, 26))):
         stop = int(draw.integers(min(start + 6, len(front) - 1), len(front)))
         if stop - start < 3:
             continue
@@ -104,7 +106,7 @@ def _draw_roots(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarra
             held = np.exp(-np.clip((min(tight) - y) / 25.0, 0, None)) * (y < min(tight))
             share = share + 0.13 * held * np.sin(y / draw.uniform(1.6, 3.0) + draw.uniform(0, 6))
         path = front[start:stop] + np.clip(share, 0.05, 0.97)[:, None] * (rear[start:stop] - front[start:stop])
-        lines.append((path, float(draw.uniform(0.4, 0.8)), float(draw.uniform(0.1, 0.5))))
+        lines.append((path, float(draw.uniform(0.5, 1.1)), float(draw.uniform(0.4, 0.9))))
     canvas.strokes(lines, tissue.ROOTLET, soft_mm=0.4)
 
 

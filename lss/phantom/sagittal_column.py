@@ -25,26 +25,38 @@ def draw_column(
     tops += [(spine.edge(d, -1, -1), spine.edge(d, 1, -1)) for d in spine.discs]
     bottoms = [(spine.edge(d, -1, 1), spine.edge(d, 1, 1)) for d in spine.discs]
     previous = tops.pop()
+    finding = draw.spawn(1)[0]  # so that all else is drawn alike with and without it
     for index, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
         _draw_vertebra(canvas, top, bottom, marrow, draw)
         if patient.haemangioma and index == LEVELS.index("L2-L3"):  # the vertebra above that disc
-            x, y = (top[0] + top[1] + bottom[0] + bottom[1]) / 4 + draw.normal(0, 2, 2)
+            x, y = (top[0] + top[1] + bottom[0] + bottom[1]) / 4 + finding.normal(0, 2, 2)
             canvas.fill(ellipse((x, y), (6.0, 5.0)), marrow.scaled(1.9, 2.7), soft_mm=0.8)
     for centre, tilt, depth in spine.sacrum:
+        tilt, depth = tilt + draw.normal(0, 3.0), depth * draw.normal(1, 0.05)
         half = depth / 2 * back(tilt)
         bottom = centre - half + up(tilt) * 1.5, centre + half + up(tilt) * 1.5
         _draw_vertebra(canvas, previous, bottom, marrow, draw)
         # the sacral segments are grown together: a thin dark line, with what is left of a disc in front
         seam = np.array([centre - 0.96 * half, centre + draw.normal(0, 0.5, 2), centre + 0.96 * half])
-        canvas.stroke(seam, 2.6, tissue.CORTEX, soft_mm=0.5, alpha=0.85)
-        canvas.stroke(seam[:2], 1.2, tissue.ANNULUS.scaled(1.0, 2.0), soft_mm=0.5, alpha=0.7)
+        canvas.stroke(
+            seam, float(draw.uniform(1.4, 2.8)), tissue.CORTEX, soft_mm=0.5, alpha=float(draw.uniform(0.5, 0.95))
+        )
+        canvas.stroke(seam[:2], float(draw.uniform(0.6, 1.8)), tissue.ANNULUS.scaled(1.0, 2.0), soft_mm=0.5, alpha=0.7)
         previous = centre - half - up(tilt) * 1.0, centre + half - up(tilt) * 1.0
+    # the fifth segment and the coccyx taper off and bend forwards
+    tip = (previous[0] + previous[1]) / 2 + 24 * spine.size * np.array([-0.25 + draw.normal(0, 0.15), 1.0])
+    end = 0.35 * (previous[1] - previous[0])
+    _draw_vertebra(canvas, previous, (tip - end / 2, tip + end / 2), marrow, draw)
     if patient.anatomy == LUMBARISED:  # S1-S2 is a disc like any other
         (x, y), tilt, depth = spine.sacrum[0]
         last = spine.discs[-1]
         below = replace(last, centre_2=(x, -y), tilt=tilt, depth=depth, height=8.0, bulge=0.5, shape="normal", slip=0.0,
                         degeneration=0.25)  # fmt: skip
         _draw_disc(canvas, spine, below, aside, here)
+    # the longitudinal ligaments along the front and the back of the bodies, thickest in the midline
+    for line, width in ((spine.front(0.6), 1.9), (spine.behind(0.2), 1.3)):
+        canvas.stroke(line, width * draw.uniform(0.8, 1.2), tissue.FASCIA, soft_mm=0.4,
+                      alpha=0.85 * float(np.exp(-aside / 14)))  # fmt: skip
     for disc in spine.discs:
         if patient.endplates:
             for side in (-1, 1):
@@ -86,12 +98,12 @@ def _draw_vertebra(
     doubled = np.stack([points + 0.12 * (before - points), points + 0.12 * (after - points)], axis=1)
     dense = np.vstack([doubled[i] if i % 2 == 0 else points[i] for i in range(8)])
     outline = smooth_closed(dense)
-    canvas.fill(grown(outline, 0.3), tissue.CORTEX, soft_mm=0.5, alpha=0.9)
-    canvas.fill(grown(outline, -0.6), marrow.scaled(1.2, 1.35), soft_mm=0.7)
+    canvas.fill(grown(outline, 0.7), tissue.CORTEX, soft_mm=0.5, alpha=0.95)
+    canvas.fill(grown(outline, -0.6), marrow.scaled(1.15, 1.28), soft_mm=0.7)
     for _ in range(2):  # marrow is patchy
         x, y = centre + draw.normal(0, 6, 2) * [1.0, 0.7]
         factor = draw.uniform(0.85, 1.25)
-        canvas.fill(ellipse((x, y), (7.0, 5.0)), marrow.scaled(1.2 * factor, 1.35 * factor), soft_mm=2.5, alpha=0.5)
+        canvas.fill(ellipse((x, y), (7.0, 5.0)), marrow.scaled(1.15 * factor, 1.28 * factor), soft_mm=2.5, alpha=0.5)
     vein = (points[3] * 0.75 + centre * 0.25)[None] + np.outer([0, 1], (centre - points[3]) * 0.45)
     canvas.stroke(vein, 1.6, marrow.scaled(0.7, 1.5), alpha=float(draw.uniform(0, 0.7)), soft_mm=0.7)
 

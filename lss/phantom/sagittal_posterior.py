@@ -57,21 +57,28 @@ def _draw_spinous(
     size = patient.size
     length = 31 * size * draw.normal(1, 0.08)
     tall = draw.normal(1, 0.12)
-    corners = [(15, 0), (14.5 * tall, 9), (9 * tall, 0.6 * length), (5, length - 3), (0, length), (-8, length),
-               (-12 * tall, length - 4), (-9 * tall, 0.6 * length), (-2, 9), (4, 1)]  # fmt: skip
-    shape = [origin + above * upwards + behind * backwards + draw.normal(0, 0.9, 2) for above, behind in corners]
+    corners = [(18, -3), (16 * tall, 9), (11 * tall, 0.6 * length), (8, length - 4), (1, length), (-8, length),
+               (-13.5 * tall, length - 6), (-12 * tall, 0.6 * length), (-6, 10), (1, -2.5)]  # fmt: skip
+    shape = [origin + above * upwards + behind * backwards + draw.normal(0, 1.4, 2) for above, behind in corners]
     outline = smooth_closed(np.array(shape))
     gap = origin - 12 * upwards
     lines = []
-    for _ in range(14):  # the fibres of the interspinous ligament fan out backwards and upwards, with fat between
-        start = gap + here.uniform(-5, 5) * upwards + here.uniform(3, 0.75 * length) * backwards
-        path = start + np.outer([0, 0.5, 1], here.uniform(3, 9) * (backwards + here.normal(0.45, 0.3) * upwards))
-        lines.append((path, float(here.uniform(0.5, 1.6)), float(here.uniform(0.1, 0.6))))
+    for _ in range(16):  # the fibres of the interspinous ligament fan out backwards and upwards, with fat between
+        start = gap + here.uniform(-6, 6) * upwards + here.uniform(2, 0.75 * length) * backwards
+        steps = np.linspace(0, 1, 4)[:, None] * here.uniform(5, 15)
+        path = (
+            start
+            + steps * backwards
+            + (steps**2 / 14 * here.normal(0.6, 0.5) + steps * here.normal(0.1, 0.2)) * upwards
+        )
+        lines.append((smooth_open(path, 3), float(here.uniform(0.5, 1.6)), float(here.uniform(0.15, 0.75))))
     canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.6)
     canvas.stroke(outline, 2.6, tissue.LOOSE_FAT, alpha=float(here.uniform(0.2, 0.6)), soft_mm=0.9, closed=True,
                   speckle=0.55)  # fmt: skip
-    canvas.fill(grown(outline, 0.1), tissue.CORTEX, soft_mm=0.8, alpha=0.7)
-    canvas.fill(grown(outline, -1.2), marrow.scaled(1.1, 1.12), soft_mm=1.1)
+    own = float(draw.uniform(0.7, 1.05))
+    canvas.fill(grown(outline, 0.2), tissue.CORTEX, soft_mm=0.7, alpha=0.85)
+    canvas.fill(grown(outline, -1.5), marrow.scaled(1.05, own), soft_mm=1.2)
+    canvas.fill(grown(outline, -1.8), marrow.scaled(0.8, 0.55), soft_mm=1.5, alpha=0.5, speckle=0.35, fibres=True)
     fatty = uneven(ellipse(tuple(outline.mean(axis=0)), (6.0, 3.5), draw.uniform(-40, 10)), draw, 1.0)
     canvas.fill(fatty, marrow.scaled(1.3, 1.45), soft_mm=2.0, alpha=float(draw.uniform(0.0, 0.6)))
     tip = np.array([shape[3], shape[4], shape[6]]) + 1.5 * backwards  # the supraspinous ligament
@@ -82,9 +89,9 @@ def _draw_spinous(
 def _draw_flavum(
     canvas: Canvas, spine: Spine, lower: Disc, origin: np.ndarray, upwards: np.ndarray, backwards: np.ndarray
 ) -> None:
-    start = origin + upwards * 3 - backwards * 1.5
-    end = spine.edge(lower, 1, -0.3) + backwards * (CANAL_DEPTH_MM * spine.size - 5)
-    canvas.stroke(np.array([start, end]), float(lower.flavum), tissue.FLAVUM, soft_mm=0.4)
+    start, middle, end = origin + 4 * upwards - backwards, origin - 4 * upwards, origin - 13 * upwards + backwards
+    course = smooth_open(np.array([start, middle + (2.0 - 0.5 * lower.flavum) * backwards, end]))
+    canvas.stroke(course, 0.8 * float(lower.flavum), tissue.FLAVUM, soft_mm=0.6, alpha=0.9)
 
 
 def _draw_lamina(
@@ -92,9 +99,9 @@ def _draw_lamina(
 ) -> None:
     """Draw a lamina cut across: an oval that leans forwards, with ligament to the next one."""
     origin, upwards, backwards = _frame(spine, *discs)
-    corners = [(22, -7), (18, 0), (4, 5), (-8, 3), (-11, -1), (-4, -4), (10, -7)]
+    corners = [(22, -9), (17, -1), (4, 5), (-7, 5), (-11, -1), (-4, -7), (10, -10)]
     shape = [origin + above * upwards + behind * backwards + draw.normal(0, 0.7, 2) for above, behind in corners]
-    outline = smooth_closed(np.array(shape))
+    outline = uneven(smooth_closed(np.array(shape)), draw, 0.8, waves=5)
     canvas.stroke(outline, 3.0, tissue.LOOSE_FAT, alpha=0.6, soft_mm=1.0, closed=True, speckle=0.6)
     canvas.fill(grown(outline, 0.2), tissue.CORTEX, soft_mm=0.6, alpha=0.9)
     canvas.fill(grown(outline, -1.6), marrow, soft_mm=0.9)

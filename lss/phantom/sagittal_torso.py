@@ -77,27 +77,26 @@ def _draw_muscle_fat(
     if aside < _MIDLINE_MM:
         between = np.vstack([np.column_stack([inner, line[:, 1]]), (line - np.array([2.5, 0.0]))[::-1]])
         canvas.fill(between, tissue.INTERSPINOUS, alpha=1 - 0.5 * aside / _MIDLINE_MM)
-    low = np.vstack([np.column_stack([inner, line[:, 1]]), line[::-1]])
-    low = low[np.abs(low[:, 1] - 75) < 55]  # multifidus wastes first behind L5 and the sacrum
-    if len(low) > 2:
-        share = float(np.clip(0.1 + 0.5 * fatty + here.normal(0, 0.1), 0.05, 0.7))
-        canvas.fill(low, tissue.LOOSE_FAT, alpha=0.22, speckle=share, soft_mm=0.8)
+    # streaks along the bundles: more of them near the laminae and low down, where multifidus wastes
+    share = float(np.clip(0.05 + 0.18 * fatty + here.normal(0, 0.02), 0.03, 0.3))
+    for depth, first, factor, alpha in ((0.0, -400.0, 0.9, 0.16), (0.6, -400.0, 1.3, 0.35), (0.3, 10.0, 2.5, 0.55)):
+        outer = line[:, 0] * (1 - depth) + depth * inner
+        part = np.vstack([np.column_stack([inner, line[:, 1]]), np.column_stack([outer, line[:, 1]])[::-1]])
+        part = part[part[:, 1] > first]
+        canvas.fill(part, tissue.LOOSE_FAT, alpha=alpha, soft_mm=3.0, speckle=min(share * factor, 0.6), fibres=True)
     lines = []
-    for _ in range(60 + round(60 * fatty)):
-        y = here.uniform(-150, 140)
-        depth = here.uniform(0.02, 1.0)
-        x = np.interp(y, line[:, 1], line[:, 0]) * (1 - depth) + depth * np.interp(y, line[:, 1], inner)
-        reach = here.uniform(3, 16) * (1.3 if y > 40 else 1.0)
-        bow = here.normal(0, 1.0)
-        along = np.array([-0.18 - 0.25 * depth + here.normal(0, 0.08), 1.0])
-        path = np.array([x, y]) + np.outer([-1, -0.3, 0.3, 1], reach * along) + [[0, 0], [bow, 0], [bow, 0], [0, 0]]
-        alpha = float(here.uniform(0.05, 0.45)) * (0.55 + 0.9 * fatty) * (1.3 if y > 40 else 0.9)
-        lines.append((path, float(here.uniform(0.4, 1.5)) * (1.5 if y > 40 else 1.0), min(alpha, 0.9)))
-    canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.45)
+    for _ in range(5 + round(14 * fatty)):  # the septa between the muscles
+        y = here.uniform(-150, 120)
+        depth = here.uniform(0.15, 0.95)
+        steps = np.linspace(0, here.uniform(18, 60), 6)
+        x = np.interp(y + steps, line[:, 1], line[:, 0] * (1 - depth) + depth * inner)
+        path = np.column_stack([x - 0.12 * steps + np.cumsum(here.normal(0, 0.6, 6)), y + steps])
+        lines.append((smooth_open(path, 5), float(here.uniform(0.4, 1.1)), float(here.uniform(0.1, 0.45))))
+    canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.5)
 
 
 def draw_front(
-    canvas: Canvas, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator
+    canvas: Canvas, spine: Spine, left_mm: float, draw: np.random.Generator, here: np.random.Generator
 ) -> None:
     """Draw the belly: its wall far in front, bowel, then fat and vessels along the spine, and fat before the sacrum."""
     y = np.linspace(-_UP_MM - 60, _UP_MM + 60, 12)
@@ -108,45 +107,64 @@ def draw_front(
     below = spine_front[-1] + np.array([[12.0, 30.0], [30.0, 120.0]])
     front = np.vstack([spine_front, below])
     end = np.array([(-500.0, below[-1, 1]), (-500.0, front[0, 1])])
-    canvas.fill(np.vstack([front, end]), tissue.VISCERAL_FAT.scaled(1.0, 1.3))
+    canvas.fill(np.vstack([front, end]), tissue.VISCERAL_FAT.scaled(1.0, 1.4))
     deep = np.vstack([wall_line + np.array([95.0, 0.0]), (wall_line + np.array([18.0, 0.0]))[::-1]])
     canvas.fill(deep, tissue.BOWEL, alpha=0.7)
     canvas.fill(np.vstack([wall_line, far]), tissue.AIR)
-    _draw_vessel(canvas, spine, aside, draw)
-    for _ in range(int(draw.integers(10, 20))):
-        at = (draw.uniform(-110, 30), draw.uniform(45, 170))
-        size = draw.uniform(3, 15, 2)
-        nearest = np.interp(at[1], front[:, 1], front[:, 0]) - 26 - size.max()
-        if not _SATURATED_MM < at[0] < nearest:
-            continue
-        signal = draw.uniform(0.15, 1.3)
-        at = (at[0] + here.normal(0, 1.5), at[1] + here.normal(0, 1.5))
-        loop = uneven(ellipse(at, (size[0], size[1]), draw.uniform(0, 180)), draw, 0.8, waves=4)
-        canvas.fill(loop, tissue.BOWEL.scaled(0.5, 0.4), alpha=0.9, soft_mm=0.8)
-        canvas.fill(grown(loop, -1.6), tissue.BOWEL.scaled(signal, signal), alpha=0.9, soft_mm=1.0)
+    _draw_bowel(canvas, front, draw, here)
     lines = []
     for _ in range(int(here.integers(14, 30))):  # vessels and strands in the fat
         y_mm = here.uniform(-140, 150)
         x_mm = np.interp(y_mm, front[:, 1], front[:, 0]) - here.uniform(20, 60)
-        path = np.array([x_mm, y_mm]) + np.cumsum(here.normal([0, 2.5], [1.2, 2.0], (4, 2)), axis=0)
-        lines.append((path, float(here.uniform(0.4, 1.8)), float(here.uniform(0.1, 0.5))))
-    canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.4)
+        path = np.array([x_mm, y_mm]) + np.cumsum(here.normal([0, 3.5], [1.2, 2.0], (5, 2)), axis=0)
+        lines.append((smooth_open(path, 4), float(here.uniform(0.4, 1.5)), float(here.uniform(0.1, 0.4))))
+    canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.5)
+    _draw_vessels(canvas, spine, left_mm, draw)
 
 
-def _draw_vessel(canvas: Canvas, spine: Spine, aside: float, draw: np.random.Generator) -> None:
-    """Draw the great vessel that the slice cuts, from above down to where it divides before L4, and an iliac vessel."""
-    gap, width = draw.uniform(6, 11), draw.uniform(8, 13) * (1.0 if aside < 6 else 0.85)
-    course = spine.front(gap + width / 2)
-    upper = course[: int(draw.integers(38, 48))] + np.array([draw.normal(0, 1.0), 0.0])
-    shade = tissue.VESSEL.scaled(1.0, float(draw.uniform(0.8, 4.0)))
-    shown = float(draw.uniform(0.2, 0.7))  # partial volume, where the slice only grazes it
-    half = np.zeros((len(upper), 2))
-    half[:, 0] = 0.5 * width * np.sqrt(np.clip(np.arange(len(upper))[::-1] / 14.0, 0, 1))
-    for wall, blood, alpha in ((0.9, tissue.VESSEL_WALL, 0.6 * shown), (0.0, shade, shown)):
-        edge = half + np.array([wall, 0.0])
-        canvas.fill(np.vstack([upper - edge, (upper + edge)[::-1]]), blood, alpha=alpha, soft_mm=0.9)
-    # an iliac vessel crosses the slice before L5
-    x, y = course[min(50, len(course) - 1)] + draw.normal(0, 2.5, 2) - np.array([0.8 * aside, -1.2 * aside])
-    oval = uneven(ellipse((x, y), (draw.uniform(3, 5), draw.uniform(6, 10)), draw.uniform(-25, 5)), draw, 0.4, waves=3)
-    canvas.fill(grown(oval, 0.9), tissue.VESSEL_WALL, alpha=0.7, soft_mm=0.4)
-    canvas.fill(oval, tissue.VESSEL.scaled(1.0, float(draw.uniform(0.8, 3.0))), soft_mm=0.5)
+def _draw_bowel(canvas: Canvas, front: np.ndarray, draw: np.random.Generator, here: np.random.Generator) -> None:
+    """Draw loops before the spine, and the large soft organs of the pelvis before the fat that covers the sacrum."""
+    presacral = draw.uniform(22, 38)
+    for large in [True] * int(draw.integers(6, 12)) + [False] * int(draw.integers(5, 12)):
+        at = (
+            (draw.uniform(-90, 45), draw.uniform(55, 165))
+            if large
+            else (draw.uniform(-95, 20), draw.uniform(-150, 170))
+        )
+        size = draw.uniform((14, 9), (34, 20)) if large else draw.uniform(3, 9, 2)
+        nearest = np.interp(at[1], front[:, 1], front[:, 0]) - presacral - size.max() * 0.8
+        signal = draw.uniform(0.12, 0.6) if large else draw.uniform(0.1, 1.2)
+        if large:
+            at = (nearest - draw.gamma(1.2, 14.0), at[1])
+        at = (min(at[0], nearest) + here.normal(0, 1.5), at[1] + here.normal(0, 1.5))
+        loop = uneven(ellipse(at, (size[0], size[1]), draw.uniform(20, 110)), draw, 0.12 * size.max(), waves=5)
+        canvas.fill(loop, tissue.BOWEL.scaled(0.5, 0.4), alpha=0.85, soft_mm=1.2)
+        canvas.fill(grown(loop, -2.2), tissue.BOWEL.scaled(signal, signal), alpha=0.9, soft_mm=1.8)
+        if large:  # contents lie in streaks
+            shown = float(draw.uniform(0.0, 0.4))
+            contents = tissue.BOWEL.scaled(1.3, 1.3)
+            canvas.fill(grown(loop, -3.0), contents, alpha=shown, soft_mm=2.0, speckle=0.3, fibres=True)
+
+
+_DIVISION_MM = 20.0
+"""Depth below the disc L3-L4 at which aorta and vena cava divide, before the body of L4."""
+
+
+def _draw_vessels(canvas: Canvas, spine: Spine, left_mm: float, draw: np.random.Generator) -> None:
+    """Draw what the slice cuts of aorta and vena cava before the spine, and of the iliac vessels, which move apart."""
+    for place, radius in ((7.0 + draw.normal(0, 2), 8.0), (-12.0 + draw.normal(0, 2), 9.0)):
+        gap = draw.uniform(3, 7)
+        course = spine.front(gap + radius)
+        low = np.clip(course[:, 1] - _DIVISION_MM - draw.uniform(-6, 8), 0, None)
+        centre = place + np.sign(place) * 0.62 * low  # how far to the left the vessel's axis lies at each height
+        own = radius * draw.uniform(0.85, 1.1) * np.where(low > 0, 0.6, 1.0)
+        own = np.convolve(np.pad(own, 3, "edge"), np.ones(7) / 7, "valid")
+        half = np.sqrt(np.clip(own**2 - (left_mm - centre) ** 2, 0, None))
+        cut = half > 0.8
+        shade = tissue.VESSEL.scaled(1.0, float(draw.uniform(0.8, 2.5)))
+        if cut.sum() < 3:
+            continue
+        line, half = course[cut], np.column_stack([half[cut], np.zeros(cut.sum())])
+        for margin, blood, alpha in ((0.9, tissue.VESSEL_WALL, 0.6), (0.0, shade, 0.95)):
+            edge = half + np.array([margin, 0.0])
+            canvas.fill(np.vstack([line - edge, (line + edge)[::-1]]), blood, alpha=alpha, soft_mm=0.7)

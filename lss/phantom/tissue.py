@@ -31,16 +31,16 @@ AIR = Tissue(0.0, 0.0)
 SKIN = Tissue(0.45, 0.42, 0.05, 0.1)
 SUBCUTANEOUS_FAT = Tissue(1.0, 1.0, 0.01, 0.012, 0.02)
 SEPTUM = Tissue(0.55, 0.5, 0.05, 0.1)
-VISCERAL_FAT = Tissue(1.0, 0.95, 0.10, 0.06, 0.05)
+VISCERAL_FAT = Tissue(1.0, 0.95, 0.06, 0.08, 0.08)
 LOOSE_FAT = Tissue(1.0, 1.0, 0.10, 0.15, 0.15)
 EPIDURAL_FAT = Tissue(1.05, 1.1, 0.09, 0.09)
 MUSCLE = Tissue(0.31, 0.125, 0.20, 0.16, 0.12)
 FASCIA = Tissue(0.12, 0.06, 0.05)
-MARROW = Tissue(0.56, 0.50, 0.15, 0.10, 0.09)
+MARROW = Tissue(0.56, 0.50, 0.15, 0.10, 0.10)
 CORTEX = Tissue(0.09, 0.06, 0.05)
-ANNULUS = Tissue(0.30, 0.13, 0.16, 0.12, 0.08)
+ANNULUS = Tissue(0.30, 0.16, 0.16, 0.12, 0.08)
 NUCLEUS = Tissue(0.36, 0.60, 0.12, 0.08, 0.08)
-INTERSPINOUS = Tissue(0.40, 0.30, 0.10, 0.12, 0.28)
+INTERSPINOUS = Tissue(0.36, 0.22, 0.10, 0.14, 0.35)
 FLAVUM = Tissue(0.25, 0.15, 0.12, 0.14)
 CARTILAGE = Tissue(0.40, 0.75, 0.05, 0.15)
 CSF = Tissue(0.20, 1.62, 0.01, 0.02, 0.03)
@@ -70,6 +70,8 @@ class Textures:
         # patches are longer from front to back, and frayed
         patches = self._field(generator, 0.8 / pixel_mm, 2.0 / pixel_mm)
         self._patches = 0.85 * patches + 0.5 * self._fields[1]
+        fibres = self._slanted(self._field(generator, 0.7 / pixel_mm, 7.0 / pixel_mm))
+        self._fibres = 0.8 * fibres + 0.6 * self._field(generator, 3.5 / pixel_mm, 12.0 / pixel_mm)
         self._sums: dict[tuple[float, float, float], np.ndarray] = {}  # the weighted fields, by amplitudes
         self._row = self._column = 0
 
@@ -93,6 +95,17 @@ class Textures:
     def patches(self, rows: int, columns: int) -> np.ndarray:
         """Return the field of frayed patches of 2 by 5 mm under a canvas of that size."""
         return self._patches[self._row : self._row + rows, self._column : self._column + columns]
+
+    def fibres(self, rows: int, columns: int) -> np.ndarray:
+        """Return the field of streaks 0.7 mm wide and 7 mm long, in clusters, under a canvas of that size."""
+        return self._fibres[self._row : self._row + rows, self._column : self._column + columns]
+
+    @classmethod
+    def _slanted(cls, field: np.ndarray) -> np.ndarray:
+        """Return the field sheared along rows, and bent, as the bundles of a muscle are."""
+        row = np.arange(cls.SIDE)
+        shift = np.rint(0.15 * row + 14.0 * np.sin(row / 75.0)).astype(int)
+        return field[row[:, None], (row[None, :] + shift[:, None]) % cls.SIDE]
 
     @classmethod
     def _field(cls, generator: np.random.Generator, sigma: float, sigma_down: float = 0.0) -> np.ndarray:

@@ -78,10 +78,10 @@ def _draw_septa(canvas: Canvas, patient: Patient, x: np.ndarray, skin: np.ndarra
         path = smooth_open(np.column_stack([xs, leaf])[first : last + 1]) if last - first > 1 else None
         if path is not None:
             lines.append((path, 0.5, float(level.uniform(0.35, 0.85))))
-    for _ in range(int(level.integers(14, 30))):
+    for _ in range(int(level.integers(20, 44))):
         start = level.uniform(-110, 110)
         top = float(np.interp(start, x, skin))
-        steps = np.cumsum(level.normal([3.5, -1.6], [2.0, 0.9], (5, 2)), axis=0) * [level.choice([-1, 1]), 1]
+        steps = np.cumsum(level.normal([3.5, -1.0], [0.8, 0.5], (5, 2)), axis=0) * [level.choice([-1, 1]), 1]
         path = np.array([start, top - level.uniform(2.5, max(4.0, patient.fat))]) + np.vstack([[0, 0], steps])
-        lines.append((smooth_open(path, 3), 0.35, float(level.uniform(0.03, 0.25))))
-    canvas.strokes(lines, tissue.SEPTUM, soft_mm=0.22)
+        lines.append((smooth_open(path, 4), 0.35, float(level.uniform(0.05, 0.28))))
+    canvas.strokes(lines, tissue.SEPTUM, soft_mm=0.35)

@@ -50,8 +50,8 @@ def draw_disc(canvas: Canvas, disc: Disc, relief: float, draw: np.random.Generat
     canvas.fill(outline, tissue.ANNULUS, soft_mm=0.4)
     brightness = (1 - disc.degeneration) ** 1.3
     centre = (draw.normal(0, 1.0), draw.normal(1.0, 0.8))
-    inner = tissue.NUCLEUS.scaled(1.0, 0.30 + 1.05 * brightness)
-    canvas.fill(ellipse(centre, (disc.width * 0.34, disc.depth * 0.31)), inner, soft_mm=4.2, alpha=0.55)
+    inner = tissue.NUCLEUS.scaled(1.0, 0.42 + 1.0 * brightness)
+    canvas.fill(ellipse(centre, (disc.width * 0.36, disc.depth * 0.33)), inner, soft_mm=4.2, alpha=0.75)
     canvas.fill(ellipse(centre, (disc.width * 0.21, disc.depth * 0.19)), inner, soft_mm=3.0, alpha=0.75 * brightness)
 
 

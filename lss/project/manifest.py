@@ -76,14 +76,24 @@ def machine() -> dict[str, Any]:
         "processor": platform.machine(),
         "versions": versions(),
         "commit": commit(),
+        "committed": committed(),
     }
 
 
 def commit() -> str | None:
     """Commit of this program's source, "-dirty" where it was edited since; None outside a git repository."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    return _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+
+
+def committed() -> str | None:
+    """Return the day of that commit, as in 2026-11-26; None outside a git repository."""
+    return _git("show", "--no-patch", "--format=%cs", "HEAD")
+
+
+def _git(*words: str) -> str | None:
+    """Return what git answers beside this program's source, or None."""
     try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

@@ -34,8 +34,9 @@ def draw_reliability(statistics: dict[str, Any]) -> Figure:
         panel.scatter(points["confidence"], points["accuracy"], s=12 + 120 * cases / cases.max(), color=colour)
         for x, y, n in zip(points["confidence"], points["accuracy"], cases, strict=True):
             above = y < 0.9
-            panel.annotate(f"{n}", (x, y), (0, 9 if above else -9), textcoords="offset points", fontsize=7,
-                           ha="center", va="bottom" if above else "top")  # fmt: skip
+            panel.annotate(f"{n}", (x, y), (0, 9 if above else -9), textcoords="offset points", fontsize=8,
+                           ha="center", va="bottom" if above else "top",
+                           bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5})  # fmt: skip
         error = find(statistics["measures"], backbone=backbone, source="head", reference="note_grade", metric="ece")
         if error and error["value"] is not None:
             between = f"\n({error['low']:.3f}–{error['high']:.3f})" if error["low"] is not None else ""

@@ -38,12 +38,12 @@ class FigureRecord:
         title: a sentence without the figure's number, which is that of the module.
         caption: sentences that stand under it on the page; those of `snakemake --report` are in workflow/report.
         draw: draws it.
-        section: of the page; `opening` stands at its top too.
+        section: of the page.
         shown: whether the page has it, since there is something to see.
     """
 
     title: str
     caption: str
     draw: Callable[[Drawn], Figure]
-    section: Literal["opening", "figures", "ablation"] = "figures"
+    section: Literal["figures", "ablation"] = "figures"
     shown: Callable[[Results], bool] = lambda _: True

@@ -122,13 +122,15 @@ def _best(statistics: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any] 
 
 
 def _made(cohort: dict[str, Any], statistics: dict[str, Any], manifests: list[Manifest]) -> list[str]:
-    """Return cohort, and commit of the program; no date: the same results are the same page."""
+    """Return cohort, and commit of the program with its day; no day of the run: the same results are the same page."""
     name = cohort.get("cohort") or statistics["about"]["cohort"] or "not stated"
     last = manifests[-1] if manifests else {}
-    commit = last.get("machine", {}).get("commit")
+    commit, day = (last.get("machine", {}).get(name) for name in ("commit", "committed"))
     return [
         f"Cohort: {COHORTS.get(name, name)}",
-        f"Program: lss {last['machine']['versions']['lss']}, commit {commit}" if commit else "Commit: not recorded",
+        f"Program: lss {last['machine']['versions']['lss']}, commit {commit}{f' of {day}' if day else ''}"
+        if commit
+        else "Commit: not recorded",
     ]
 
 

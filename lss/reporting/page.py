@@ -13,7 +13,7 @@ from lss.domain.grades import GRADE_LABELS
 from lss.evaluation.summary import RESEARCH_ONLY
 from lss.reporting.cards import Card
 from lss.reporting.figure_record import FigureRecord
-from lss.reporting.names import spell_out
+from lss.reporting.names import METRIC_LABELS, spell_out
 from lss.reporting.table_grid import Cell, grid_of, remarks
 from lss.reporting.table_rows import Table
 from lss.reporting.view_marks import BAR_MM, UNKNOWN_SIDES
@@ -31,6 +31,8 @@ _SECTIONS = {
     "cards": "Cards",
     "made-with": "Made with",
 }
+
+_DISTANCES = {METRIC_LABELS[f"{name}_{unit}"] for name in ("hausdorff", "hd95") for unit in ("mm", "px")}
 
 _LINES_UNFOLDED = 8
 """Tables of at most as many lines are not folded."""
@@ -74,7 +76,8 @@ def render_page(
     templates = files("lss.reporting").joinpath("templates")
     return environment.get_template("page.html.j2").render(
         title=title,
-        picture=next((_figure(*figure) for figure in figures if figure[1].section == "opening"), None),
+        first=opening_case(cases),
+        phantom=statistics["about"]["phantom"],
         research_only=RESEARCH_ONLY,
         sections={anchor: name for anchor, name in _SECTIONS.items() if comparison or anchor != "comparison"},
         about=about,
@@ -83,7 +86,7 @@ def render_page(
         tables=[_table(*table, digits) for table in tables if table[0].section == "tables"],
         ablation=[_table(*table, digits) for table in tables if table[0].section == "ablation"],
         tests=[_table(*table, digits) for table in tables if table[0].section == "tests"],
-        figures=[_figure(*figure) for figure in figures if figure[1].section != "ablation"],
+        figures=[_figure(*figure) for figure in figures if figure[1].section == "figures"],
         ablation_figures=[_figure(*figure) for figure in figures if figure[1].section == "ablation"],
         left_out=[("Files and notes that could not be used", about["rejects"]),
                   ("Set aside as it should be: no faults", about["set_aside"]),
@@ -99,6 +102,17 @@ def render_page(
         css=templates.joinpath("page.css").read_text(encoding="utf-8"),
         js=templates.joinpath("page.js").read_text(encoding="utf-8"),
     )  # fmt: skip
+
+
+def opening_case(cases: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the one case at the top: the first one drawn at random that has a mask, not chosen by how well it went.
+
+    Without such a one the first case, and None where there is none at all.
+    """
+    drawn = [
+        case for case in cases if case["why"] == "random" and case["models"][0]["empty"] not in ("both", "reference")
+    ]
+    return next(iter(drawn or cases), None)
 
 
 def script_json(value: object) -> str:
@@ -122,6 +136,7 @@ def _table(table: Table, name: str, content: bytes, digits: int) -> dict[str, An
         "title": table.title,
         "grid": grid,
         "main": _main_lines(grid.lines),
+        "distances": any(cell.text in _DISTANCES for line in grid.lines for cell in line if cell.kind == "label"),
         "notes": [*table.notes, *remarks(table)],
         "file": name,
         "csv": data_uri("text/csv", content),

@@ -62,7 +62,8 @@ def draw_reports(cases: list[ReportCase], title: str) -> Figure:
         mark_view(picture, case.view, _SIDE, 5.5)
         report = case.report
         about = f"patient {report['patient_key']}\nmask {report['area_percent']:.1f} %"
-        picture.text(0, -0.03, about, va="top", fontsize=_POINTS, color=_GREY, transform=picture.transAxes)
+        # a title, since texts within a picture's axes stay as they are on dark pages
+        picture.set_title(about, loc="left", y=-0.03, va="top", pad=0, fontsize=_POINTS, color=_GREY)
         _write(figure.add_subplot(grid[row, 2 * column + 1]), report, agreement_marks(report, case.grades))
     return figure
 

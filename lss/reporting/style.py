@@ -106,6 +106,8 @@ def darken(figure: Figure) -> None:
             continue
         if isinstance(artist, Text):
             artist.set_color(_turned(artist.get_color()))
+            if box := artist.get_bbox_patch():  # no child of the figure
+                box.set(facecolor=_turned(box.get_facecolor()))
         elif isinstance(artist, Line2D):
             artist.set_color(_turned(artist.get_color()))
             artist.set_markeredgecolor(_turned(artist.get_markeredgecolor()))

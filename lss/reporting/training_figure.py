@@ -10,12 +10,12 @@ from matplotlib.ticker import MaxNLocator
 
 from lss.reporting.names import LOSSES, model_name
 from lss.reporting.plot_data import Course
-from lss.reporting.style import MODEL_COLOURS
+from lss.reporting.style import MODEL_COLOURS, MODEL_LINES
 
 VALIDATION = {
-    "classification": "validation: probability of\nthe true grade, mean of grades",
+    "classification": "validation: probability\nof the true grade,\nmean of grades",
     "segmentation": "validation: Dice,\npooled over all pixels",
-    "report": "validation: mean of right\nreports and likelihood",
+    "report": "validation: mean of\nright reports\nand likelihood",
 }
 """Task to what its validation score is, by which the best epoch is chosen (`Task.validate`)."""
 
@@ -27,8 +27,10 @@ def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
         courses: (backbone, task, loss) to its epochs.
     """
     kinds = list(dict.fromkeys(model[1:] for model in courses))
-    colours = dict(zip(dict.fromkeys(model[0] for model in courses), MODEL_COLOURS, strict=False))
-    figure = Figure(figsize=(10.5, 2.2 * max(len(kinds), 1) + 0.6), layout="constrained")
+    looks = dict(
+        zip(dict.fromkeys(model[0] for model in courses), zip(MODEL_COLOURS, MODEL_LINES, strict=True), strict=False)
+    )
+    figure = Figure(figsize=(10.5, 2.4 * max(len(kinds), 1) + 0.6), layout="constrained")
     if not kinds:
         figure.text(0.5, 0.5, "No model was trained", ha="center")
         return figure
@@ -37,7 +39,7 @@ def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
         name = f"{task}\n{LOSSES.get(loss, loss)}"
         for model, course in courses.items():
             if model[1:] == (task, loss):
-                _draw_course(axes, course, colours[model[0]], model_name(model[0]))
+                _draw_course(axes, course, looks[model[0]], model_name(model[0]))
         for panel, label in zip(axes, ("training loss", VALIDATION[task], "β, weight of misses",
                                        "FN / (FN + FP)"), strict=True):  # fmt: skip
             panel.set(xlabel="epoch", ylabel=label)
@@ -52,11 +54,12 @@ def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
     return figure
 
 
-def _draw_course(axes: Any, course: Course, colour: str, label: str) -> None:
+def _draw_course(axes: Any, course: Course, look: tuple[str, Any], label: str) -> None:
+    colour, dashes = look
     epochs = [row["epoch"] for row in course]
 
     def plot(panel: Axes, values: list[float]) -> None:
-        panel.plot(epochs, values, color=colour, label=label, linewidth=1.3, marker=".", markersize=4)
+        panel.plot(epochs, values, color=colour, linestyle=dashes, label=label, linewidth=1.4, marker=".", markersize=5)
 
     plot(axes[0], [row["train_loss"] for row in course])
     plot(axes[1], [row["val_score"] for row in course])

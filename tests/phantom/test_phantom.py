@@ -255,3 +255,14 @@ def test_a_cohort_of_more_patients_begins_with_the_same_ones(fewer: int) -> None
     assert more[:fewer] == few and lone == lone_too
     notes, more_notes = archive.draw_notes(few, lone, SEED), archive.draw_notes(more, lone, SEED)
     assert {number: more_notes[number] for number in notes} == notes
+
+
+def test_motion_adds_two_ghosts_at_its_distance() -> None:
+    """x(row) + s x(row - d) - s x(row + d), computed by shifting the rows."""
+    signal = np.zeros((200, 64), np.float32)
+    signal[90:110, 20:40] = 1.0
+    moved = acquisition.acquired(signal, acquisition.AXIAL, acquisition.Motion(0.05, 0.25))
+    still = acquisition.acquired(signal, acquisition.AXIAL)
+    assert np.allclose(moved[35:65], 0.05 * np.roll(still, -50, 0)[35:65], atol=2e-3)
+    assert np.allclose(moved[135:165], 0.05 * np.roll(still, 50, 0)[135:165], atol=2e-3)
+    assert np.allclose(moved[85:115], still[85:115], atol=2e-3)

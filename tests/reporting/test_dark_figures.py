@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -17,6 +18,7 @@ def drawn() -> Figure:
     graph.plot([0, 1], color="#0072B2")
     graph.plot([1, 0], color="0.4")
     graph.set_title("graph")
+    graph.annotate("9", (0.5, 0.5), bbox={"facecolor": "white", "edgecolor": "none"})
     picture.imshow(np.full((8, 8, 3), 90, dtype=np.uint8))
     picture.text(2, 2, "upon it", color="black")
     return figure
@@ -36,6 +38,11 @@ def test_ink_and_paper_are_turned_round(tmp_path: Path) -> None:
     assert (dark[~in_picture].max(axis=1) > 200).any()  # letters
     graph, picture = figure.axes
     assert graph.lines[0].get_color() == "#0072B2" and graph.lines[1].get_color() != "0.4"
+    ink, paper = (
+        np.mean(to_rgb(colour))
+        for colour in (graph.texts[0].get_color(), graph.texts[0].get_bbox_patch().get_facecolor())
+    )
+    assert ink > 0.8 and paper < 0.2
     assert picture.texts[0].get_color() == "black" and graph.title.get_color() != "black"
     for suffix in (".png", ".svg", f"{DARK}.png"):
         assert Path(tmp_path / f"f{suffix}").read_bytes() == Path(tmp_path / f"again{suffix}").read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from lss.project import layout
 from lss.reporting.cards import Card
 from lss.reporting.figures import figure_records
 from lss.reporting.overview import overview
-from lss.reporting.page import Picture, render_page
+from lss.reporting.page import Picture, opening_case, render_page
 from lss.storage.io import write_json
 from lss.storage.schemas import REPORT
 
@@ -186,3 +187,31 @@ def test_markup_in_settings_and_names_is_text(evaluated: Evaluated, page: str) -
     assert "<b title" not in html and "alert(1)</script>" not in html
     assert html.count("&lt;b title=&#34;x&#34;&gt;&amp;amp;&lt;/b&gt;") >= 9
     assert html.count("<script") == page.count("<script") == 2
+
+
+def test_opens_with_one_case_that_was_drawn_at_random_and_has_a_mask(page: str) -> None:
+    """Without JavaScript: the slice with its sides and bar, the grades that were said, and what contradicts what."""
+    cases = json.loads(re.search(r'id="case-data">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    case = opening_case(cases)
+    assert case and case["why"] == "random" and case["models"][0]["empty"] not in ("both", "reference")
+    text = re.search(r'<article class="opening".*?</article>', page, re.DOTALL)[0]  # type: ignore[index]
+    assert text.count(case["image"]) == 2 and text.count(case["models"][0]["mask"]) == 1
+    assert text.count(f'<span class="side left">{case["sides"][0]}</span>') == 2 and text.count("10 mm") == 2
+    for source, grade in case["models"][0]["said"].items():
+        mark = "✓" if grade == case["grade"] else "✗"
+        assert f"<li>{source}: {escape(grade)} {mark}</li>" in text
+    assert text.count("<li>") == len(case["models"][0]["said"]) + len(case["models"][0]["disagreements"])
+
+
+def test_opening_case_falls_back_and_says_so() -> None:
+    empty, filled = {"empty": "both"}, {"empty": "none"}
+    worst, random_empty = {"why": "worst", "models": [filled]}, {"why": "random", "models": [empty]}
+    chosen = {"why": "random", "models": [filled]}
+    assert opening_case([worst, random_empty, chosen]) is chosen
+    assert opening_case([worst, random_empty]) is worst and opening_case([]) is None
+
+
+def test_the_program_s_commit_is_named_with_its_day(evaluated: Evaluated) -> None:
+    machine = {"versions": {"lss": "1"}, "platform": "", "commit": "c0ffee", "committed": "2026-01-02"}
+    manifest = {"stage": "evaluate", "facts": {}, "params": {}, "seed": SEED, "machine": machine}
+    assert "Program: lss 1, commit c0ffee of 2026-01-02" in overview([manifest], evaluated.statistics)["made"]

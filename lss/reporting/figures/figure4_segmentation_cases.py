@@ -33,5 +33,4 @@ FIGURE = FigureRecord(
     "Input, reference (pseudo-mask) with its area (eq. 10), prediction with area and confidence, comparison with "
     "pixel counts. Of each grade the case nearest to the median Dice over all its cases, complete misses included.",
     draw,
-    section="opening",
 )
