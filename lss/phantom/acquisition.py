@@ -123,7 +123,7 @@ class Motion:
         return cls(float(draw.choice([-1, 1]) * draw.gamma(1.5, 0.006)), float(draw.uniform(0.12, 0.5)))
 
     def modulation(self, rows: int) -> np.ndarray:
-        """Return the factor for each line of k-space, (rows, 1) complex64: the transform of the image and its two ghosts."""
+        """Return the factor for each line of k-space, (rows, 1) complex64: that of the image and its two ghosts."""
         shift = round(self.distance * rows)
         turn = 2 * np.pi * shift * scipy.fft.fftfreq(rows)
         return (1 - 2j * self.strength * np.sin(turn)).astype(np.complex64)[:, None]

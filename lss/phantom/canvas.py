@@ -197,7 +197,7 @@ class Canvas:
 
 
 def _blurred(mask: np.ndarray, sigma_px: float) -> np.ndarray:
-    """Return the mask with an edge of that width; a wide one as a triangle of the same variance, which costs no more."""
+    """Return the mask with an edge of that width; a wide one as a triangle of the same variance, which is faster."""
     if sigma_px < 2:
         return cv2.GaussianBlur(mask, (0, 0), sigma_px)
     reach = round(np.sqrt(6 * sigma_px**2 + 1) - 1)
