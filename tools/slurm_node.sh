@@ -82,8 +82,16 @@ start() {
     fail "the node did not come up within a minute"
 }
 
-end() { # process, by the file that it wrote its number into
-    [ ! -s "$1" ] || kill "$(cat "$1")" 2>/dev/null || true
+end() { # a daemon, by the file that it wrote its number into, and wait until it has ended
+    [ -s "$1" ] || return 0
+    local number
+    number=$(cat "$1")
+    kill "$number" 2>/dev/null || true
+    for _ in $(seq 300); do
+        kill -0 "$number" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    fail "process $number does not end"
 }
 
 stop() {
