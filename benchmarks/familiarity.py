@@ -102,7 +102,7 @@ def main() -> None:
 
     def prepared(pictures: list[np.ndarray], spacing: float) -> tuple[list[np.ndarray], float]:
         made = [prepare_slice(SliceImage("", one, (spacing, spacing)), bundle.preparation, "cpu") for one in pictures]
-        return [one.image for one in made], float(np.mean([one.region.found for one in made]))
+        return [one.image for one in made], float(np.mean([one.region.detected for one in made]))
 
     print(f"| pictures | slices | {' | '.join(ways)} | canal found |\n| --- | ---: | ---: | ---: | ---: | ---: |")
     row("test part", *images_of("test"))
