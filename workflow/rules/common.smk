@@ -1,4 +1,4 @@
-# What several rules read depends on their wildcards in the same way.
+# What rules read that depends on their wildcards, or is known only once a checkpoint is done.
 def segmentation_model(wildcards):
     """What the report task needs of the segmentation model; nothing for the other tasks."""
     if wildcards.task != "report":
@@ -10,3 +10,21 @@ def segmentation_model(wildcards):
 def backbone_weights(wildcards):
     """The backbone's checkpoint; a baseline has none."""
     return layout.WEIGHTS_READY if wildcards.backbone in BACKBONES else []
+
+
+def batch_state(wildcards):
+    """One hash over what the batch is read from, once the cohort is in place."""
+    checkpoints.cohort.get()
+    return layout.COHORT_BATCH.format(batch=wildcards.batch)
+
+
+def slices_in_use(wildcards):
+    """Which slices of a batch are in use, once all are dealt."""
+    checkpoints.split.get()
+    return layout.USED.format(batch=wildcards.batch)
+
+
+def part_of_split(wildcards):
+    """The subset of each slice of a batch, once all are dealt."""
+    checkpoints.split.get()
+    return layout.SPLIT_BATCH.format(batch=wildcards.batch)

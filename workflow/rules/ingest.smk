@@ -1,10 +1,4 @@
 # Raw files of a batch of patients -> slice table and rejects.
-def batch_state(wildcards):
-    """One hash over what the batch is read from, once the cohort is in place."""
-    checkpoints.cohort.get()
-    return layout.COHORT_BATCH.format(batch=wildcards.batch)
-
-
 rule ingest:
     input:
         state=batch_state,

@@ -20,15 +20,3 @@ checkpoint split:
     threads: 1
     resources: **resources_of("split")
     shell: "lss split 2>&1 | tee {log}"
-
-
-def slices_in_use(wildcards):
-    """Which slices of a batch are in use, once all are dealt."""
-    checkpoints.split.get()
-    return layout.USED.format(batch=wildcards.batch)
-
-
-def part_of_split(wildcards):
-    """The subset of each slice of a batch, once all are dealt."""
-    checkpoints.split.get()
-    return layout.SPLIT_BATCH.format(batch=wildcards.batch)
