@@ -55,6 +55,9 @@ def check_file(header: pydicom.Dataset) -> None:
         raise UnusableError("no image", "no Rows or Columns", "Remove it: it is no image.")
     if "PixelData" not in header:
         raise UnusableError("truncated file", "ends before the pixels", AGAIN)
+    if "YES" in texts(header, "BurnedInAnnotation"):
+        detail = "BurnedInAnnotation is YES: names may stand in its pixels"
+        raise UnusableError("burnt-in text", detail, "Bring the images as the scanner stored them, without text.")
     if int(number(header, "SamplesPerPixel") or 1) != 1:
         raise UnusableError("colour image", "several samples per pixel", _SENDER_REMEDY)
     colours = str(header.get("PhotometricInterpretation", "") or "").strip().upper()

@@ -41,7 +41,7 @@ PLAIN = (
     "PerFrameFunctionalGroupsSequence",
     "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
     "NumberOfFrames", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-    "PlanarConfiguration", "RescaleSlope", "RescaleIntercept", "RescaleType",
+    "BurnedInAnnotation", "PlanarConfiguration", "RescaleSlope", "RescaleIntercept", "RescaleType",
     "PixelData",
 )  # fmt: skip
 """Attributes without identity: geometry, contrast and the pixels.

@@ -213,6 +213,7 @@ DICOM = {
     "spacing of 0.0101 mm": (dicom(PixelSpacing=[0.0101, 0.0101]), "^$"),
     "spacing of nothing": (dicom(PixelSpacing=[0.0, 0.0]), "^$"),
     "place at 1e300 mm": (dicom(ImagePositionPatient=[1e300, 0.0, 0.0]), "value out of range"),
+    "text burnt into it": (dicom(BurnedInAnnotation="YES"), "burnt-in text: BurnedInAnnotation is YES"),
     "CT": (dicom(Modality="CT"), "not MR"),
     "deflated bomb": (deflated_bomb(), "file too large"),
     "JPEG 2000 of 60,000 x 60,000": (codestream(larger), "cannot be decompressed|broken DICOM"),

@@ -140,6 +140,8 @@ def test_beside_a_running_snakemake_nothing_is_removed_and_an_edit_waits_for_the
     set_clip(project, 2.0)
     output = run(project, *REPRO, check=False)
     assert "failed to reproduce 'train'" in output and "cannot be locked" in output and models(project) == before
+    output = run(project, *TRAIN, check=False)  # a second Snakemake
+    assert "cannot be locked" in output and "--unlock" in output and models(project) == before
     (project / "wait-report").unlink()
     output = running.communicate()[0]
     assert running.returncode == 0, output
