@@ -16,6 +16,9 @@ RGB = NDArray[np.uint8]
 MASK, SAC, LINE, DISC = (213, 94, 0), (86, 180, 233), (240, 228, 66), (0, 158, 115)
 """Okabe and Ito (2008), red green blue: stenotic region by the model, sac as measured, axial slices, discs."""
 
+LABEL = (255, 255, 255)
+"""Of a disc's name: green is not legible on dark tissue."""
+
 SCALE = 3
 """Pixels of a picture per mm of a slice."""
 
@@ -61,7 +64,7 @@ def sagittal_picture(spine: Spine, slices: list[RawSlice], readings: list[SliceR
         cv2.circle(drawn, at, 4, DISC, -1, cv2.LINE_AA)
         if disc.level:
             cv2.putText(
-                drawn, disc.level, (at[0] - 130, at[1] + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.5, DISC, 1, cv2.LINE_AA
+                drawn, disc.level, (at[0] - 130, at[1] + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.5, LABEL, 1, cv2.LINE_AA
             )
     return drawn
 
