@@ -26,7 +26,7 @@ from lss.cohorts.partition import (
     read_split_file,
 )
 from lss.cohorts.settings import SplitParams
-from lss.domain.grades import GRADES, worst
+from lss.domain.grades import GRADE_LABELS, GRADES, worst
 from lss.errors import LssError
 from lss.imaging.balance import balance_plan
 from lss.imaging.perceptual_hash import perceptual_hash
@@ -245,6 +245,9 @@ def _print(facts: dict[str, Any]) -> None:
     for subset, counts in facts["subsets"].items():
         grades = ", ".join(f"{grade} {count}" for grade, count in counts["slices"].items()) or "no slices"
         print(f"  {subset}: {counts['patients']} patients; {grades}", file=sys.stderr)
+    slices, copies = facts["train_slices_of_cohort"], facts["train_copies_of_cohort"]
+    balanced = ", ".join(f"{GRADE_LABELS[grade]} {slices[grade]} -> {copies[grade]}" for grade in GRADES)
+    print(f"  training part, balancing: {balanced}", file=sys.stderr)
     for subset, missing in facts["absent_grades"].items():
         print(f"  {subset}: no slice of grade {', '.join(missing)}: nothing can be said of it there", file=sys.stderr)
     if alike := facts["patients_that_are_one_person"]:

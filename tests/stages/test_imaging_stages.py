@@ -84,7 +84,6 @@ def test_versions_are_recorded_and_counts_are_printed(tables: Path, params: Para
     assert facts["schema_version"] == SHARD_VERSION and facts["report_rules_version"] == RULES_VERSION
     messages = capsys.readouterr().err
     assert "shards 00: train: A 4, B&C 4\n" in messages and "shards 00: val: nothing\n" in messages
-    assert "training part of the cohort, balancing: A 4 -> 4, B&C 2 -> 4, D 1 -> 4\n" in messages
 
 
 def test_a_change_of_the_columns_is_a_new_version() -> None:

@@ -355,6 +355,8 @@ def test_parts_of_the_split_by_batch_say_what_the_whole_says_and_balance_the_tra
             assert (row["copies"] is None) == (row["subset"] != "train")
             copies[whole[row["slice_key"]]["grade"]] += row["copies"] or 0
     assert len(set(copies.values())) == 1  # all grades equally frequent
+    facts = json.loads((tmp_path / "split.json").read_text())["facts"]
+    assert facts["train_copies_of_cohort"] == dict(copies)
 
 
 def test_patients_who_come_later_move_only_those_at_the_ends_of_the_blocks() -> None:
