@@ -78,14 +78,16 @@ def made(folder: Path) -> SyntheticResults:
     )
 
 
-def make(folder: Path, patients: int = 12, slices: int = 4, quality: float = 0.85) -> SyntheticResults:
-    """Write everything under `folder`; models are right in a share `quality` of the cases."""
+def make(
+    folder: Path, patients: int = 12, slices: int = 4, quality: float = 0.85, prefix: str = ""
+) -> SyntheticResults:
+    """Write everything under `folder`; models are right in a share `quality` of the cases; `prefix` is of all keys."""
     random = np.random.default_rng(7)
     results = made(folder)
     truth_rows: list[dict[str, Any]] = []
     for subset, (path,) in results.shards.items():
         rows = [
-            _shard_row(f"{subset}{patient:02d}", index, GRADES[(patient + index) % 3], random, truth_rows)
+            _shard_row(f"{prefix}{subset}{patient:02d}", index, GRADES[(patient + index) % 3], random, truth_rows)
             | {"copy": int(subset == "train")}
             for patient in range(patients)
             for index in range(slices)

@@ -191,7 +191,7 @@ def _of_cohort(checked: Checked, lost: list[Row], params: Params, named: Callabl
         problems.append(Problem(Weight.STOPS, "nothing to work on", detail, mend, "See the other rows."))
         return problems
     try:
-        subsets = assign_subsets(used, person_of, params.split, params.seed)
+        subsets, _ = assign_subsets(used, person_of, params.split, params.seed)
     except LssError as error:
         problems.append(Problem(Weight.STOPS, "no split", named(str(error)), "split.file or split.fractions"))
         return problems

@@ -11,7 +11,16 @@ from lss.backbones import NAMES
 from lss.errors import LssError
 from lss.project import layout
 from lss.project.availability import require
-from lss.project.models import TASKS, model_runs, segmentation_run
+from lss.project.models import (
+    TASKS,
+    Run,
+    Trial,
+    fold_shard,
+    model_runs,
+    of_trial,
+    segmentation_run,
+    trials,
+)
 from lss.project.params import Params, load_params
 
 PANEL = "Stages, in order"
@@ -20,6 +29,8 @@ Batch = Annotated[str, typer.Option(help="Batch of patients: 00, 01, ... (as man
 Backbone = Annotated[str, typer.Option(help=f"{', '.join(NAMES)}; unet, if it is among train.baselines.")]
 Task = Annotated[str, typer.Option(help="classification, segmentation or report.")]
 Loss = Annotated[str, typer.Option(help="A loss listed under the task in params.yaml, e.g. pid_tversky.")]
+Fold = Annotated[int | None, typer.Option(help="The fold that is tested, with split.fold: all; else the first.")]
+Repeat = Annotated[int, typer.Option(help="Which initial weights: 1, 2, ... (as many as train.seeds).")]
 
 
 def settings_of_job(job: str) -> Params:
@@ -39,9 +50,33 @@ def of_batches(params: Params, pattern: str) -> list[Path]:
     return [Path(pattern.format(batch=batch)) for batch in layout.batch_names(params.cohort.batches)]
 
 
-def shards(params: Params, *subsets: str) -> dict[str, list[Path]]:
-    """Return the shards of all batches by subset."""
-    return {s: of_batches(params, layout.SHARD.replace("{subset}", s)) for s in subsets}
+def shards(params: Params, *subsets: str, fold: int | None = None) -> dict[str, list[Path]]:
+    """Return the shards of all batches by subset, where `fold` is tested; the first where none is given."""
+    pattern = layout.SHARD if fold is None else fold_shard(params, fold)
+    return {s: of_batches(params, pattern.replace("{subset}", s)) for s in subsets}
+
+
+def trial(params: Params, fold: int | None, repeat: int) -> Trial:
+    """Return the trial of a job's options; LssError where the settings list no such one."""
+    known = trials(params)
+    asked = Trial(params.split.first_fold if fold is None else fold, repeat)
+    if asked not in known:
+        listed = "\n  ".join(f"--fold {each.fold} --repeat {each.repeat}" for each in known)
+        raise LssError(
+            f"--fold {asked.fold} --repeat {asked.repeat}: no such training. split.fold and train.seeds in params.yaml "
+            f"give\n  {listed}"
+        )
+    return asked
+
+
+def of_model(params: Params, trial: Trial, pattern: str, model: Run) -> Path:
+    """Return the path of what a model of a trial leaves."""
+    return Path(of_trial(params, trial, pattern, **model._asdict()))
+
+
+def model_manifest(params: Params, trial: Trial, stage: str, model: Run) -> Path:
+    """Return the path of the manifest of a model's training or predictions."""
+    return of_model(params, trial, layout.MANIFEST.format(name=f"{stage}/{layout.MODEL_NAME}"), model)
 
 
 def predictions(params: Params) -> dict[tuple[str, str, str], Path]:
@@ -60,11 +95,11 @@ def kept_run(params: Params) -> Path | None:
     return None if name is None else Path(layout.KEPT.format(name=name))
 
 
-def segmentation_model(params: Params, backbone: str, task: str) -> Path | None:
+def segmentation_model(params: Params, trial: Trial, model: Run) -> Path | None:
     """Return the folder of the segmentation model that a report model builds on; None for other tasks."""
-    if task != "report":
+    if model.task != "report":
         return None
-    return Path(layout.MODEL.format(**segmentation_run(params.train, backbone)._asdict()))
+    return of_model(params, trial, layout.MODEL, segmentation_run(params.train, model.backbone))
 
 
 def weights(backbone: str) -> Path | None:
@@ -90,9 +125,10 @@ def check_batch(params: Params, batch: str) -> None:
         )
 
 
-def check_run(params: Params, backbone: str, task: str, loss: str) -> None:
-    """Raise LssError where the settings list no such model."""
-    runs = model_runs(params.train)
-    if (backbone, task, loss) not in runs:
+def model(params: Params, backbone: str, task: str, loss: str) -> Run:
+    """Return the model of a job's options; LssError where the settings list no such one."""
+    asked, runs = Run(backbone, task, loss), model_runs(params.train)
+    if asked not in runs:
         known = "\n  ".join(f"--backbone {r.backbone} --task {r.task} --loss {r.loss}" for r in runs)
         raise LssError(f"no such model: {backbone}, {task}, {loss}. params.yaml lists\n  {known}")
+    return asked

@@ -9,6 +9,7 @@ import typer
 
 from lss.cli import app, jobs
 from lss.project import layout
+from lss.project.models import fold_shard, further_folds
 from lss.project.params import load_params
 
 
@@ -150,7 +151,7 @@ def pseudo_mask(batch: jobs.Batch) -> None:
 
 
 @app.command(rich_help_panel=jobs.PANEL)
-def shards(batch: jobs.Batch) -> None:
+def shards(batch: jobs.Batch, fold: jobs.Fold = None) -> None:
     """Crop, balance and augment one batch, and write it as training shards.
 
     **Reads** slices, denoised pixels and pseudo-masks of the batch, and `data/interim/split/batch-NN.parquet`.
@@ -162,6 +163,9 @@ def shards(batch: jobs.Batch) -> None:
 
     params = load_params()
     jobs.check_batch(params, batch)
+    tested = jobs.trial(params, fold, repeat=1).fold
+    pattern, another = fold_shard(params, tested), tested if tested in further_folds(params) else None
+    place = "" if another is None else f"fold-{another}/"
     stage.run(
         params.shards,
         params.seed,
@@ -170,6 +174,7 @@ def shards(batch: jobs.Batch) -> None:
         split=Path(layout.SPLIT_BATCH.format(batch=batch)),
         denoised=Path(layout.DENOISED.format(batch=batch)),
         masks=Path(layout.PSEUDO_MASKS.format(batch=batch)),
-        shards={s: Path(layout.SHARD.format(subset=s, batch=batch)) for s in layout.SUBSETS},
-        manifest=jobs.manifest("shards", f"batch-{batch}"),
+        shards={s: Path(pattern.format(subset=s, batch=batch)) for s in layout.SUBSETS},
+        manifest=jobs.manifest("shards", f"{place}batch-{batch}"),
+        fold=another,
     )

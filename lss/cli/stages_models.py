@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lss.cli import app, jobs
 from lss.project import layout
+from lss.project.models import Run, Trial, trial_seed
 from lss.project.params import Params
 
 
@@ -31,7 +32,9 @@ def weights(backbone: jobs.Backbone) -> None:
 
 
 @app.command(rich_help_panel=jobs.PANEL)
-def train(backbone: jobs.Backbone, task: jobs.Task, loss: jobs.Loss) -> None:
+def train(
+    backbone: jobs.Backbone, task: jobs.Task, loss: jobs.Loss, fold: jobs.Fold = None, repeat: jobs.Repeat = 1
+) -> None:
     """Train one backbone for one task with one loss; a run that was killed goes on where it was.
 
     With `execution.processes` above 1 it starts so many of itself, one GPU each.
@@ -46,45 +49,45 @@ def train(backbone: jobs.Backbone, task: jobs.Task, loss: jobs.Loss) -> None:
     from lss.training.launch import is_process
 
     params = jobs.settings_of_job("train")
-    jobs.check_run(params, backbone, task, loss)
-    names = {"backbone": backbone, "task": task, "loss": loss}
-    folder = Path(layout.MODEL.format(**names))
+    model, trial = jobs.model(params, backbone, task, loss), jobs.trial(params, fold, repeat)
+    folder = jobs.of_model(params, trial, layout.MODEL, model)
     if is_process():  # the one that started it holds the folder
-        _train(params, names)
+        _train(params, model, trial)
         return
     folder.mkdir(parents=True, exist_ok=True)
     with sole_user(folder, folder):
         jobs.claim_gpus(params, "train")
-        _train(params, names)
+        _train(params, model, trial)
 
 
-def _train(params: Params, names: dict[str, str]) -> None:
+def _train(params: Params, model: Run, trial: Trial) -> None:
     from lss.training.launch import is_process, launch
 
     if params.execution.processes > 1 and not is_process():
-        launch(params.execution.processes, ["train", *(f"--{option}={value}" for option, value in names.items())])
+        options = {**model._asdict(), **trial._asdict()}
+        launch(params.execution.processes, ["train", *(f"--{option}={value}" for option, value in options.items())])
         return
     from lss.stages import train as stage
 
     stage.run(
         params.train,
-        params.seed,
+        trial_seed(params.seed, trial.repeat),
         execution=params.execution,
-        backbone=names["backbone"],
-        task=names["task"],
-        loss=names["loss"],
-        weights=jobs.weights(names["backbone"]),
-        shards=jobs.shards(params, "train", "val"),
-        segmentation=jobs.segmentation_model(params, names["backbone"], names["task"]),
-        folder=Path(layout.MODEL.format(**names)),
-        state=Path(layout.TRAINING_STATE.format(**names)),
-        events=Path(layout.EVENTS.format(**names)),
-        manifest=jobs.manifest("train", *names.values()),
+        **model._asdict(),
+        weights=jobs.weights(model.backbone),
+        shards=jobs.shards(params, "train", "val", fold=trial.fold),
+        segmentation=jobs.segmentation_model(params, trial, model),
+        folder=jobs.of_model(params, trial, layout.MODEL, model),
+        state=jobs.of_model(params, trial, layout.TRAINING_STATE, model),
+        events=jobs.of_model(params, trial, layout.EVENTS, model),
+        manifest=jobs.model_manifest(params, trial, "train", model),
     )
 
 
 @app.command(rich_help_panel=jobs.PANEL)
-def predict(backbone: jobs.Backbone, task: jobs.Task, loss: jobs.Loss) -> None:
+def predict(
+    backbone: jobs.Backbone, task: jobs.Task, loss: jobs.Loss, fold: jobs.Fold = None, repeat: jobs.Repeat = 1
+) -> None:
     """Apply a trained model to the test part.
 
     **Reads** the model's folder, its backbone's weights, `data/shards/test-*.parquet`.
@@ -96,16 +99,15 @@ def predict(backbone: jobs.Backbone, task: jobs.Task, loss: jobs.Loss) -> None:
     from lss.stages import predict as stage
 
     params = jobs.settings_of_job("predict")
-    jobs.check_run(params, backbone, task, loss)
+    model, trial = jobs.model(params, backbone, task, loss), jobs.trial(params, fold, repeat)
     jobs.claim_gpus(params, "predict")
-    names = {"backbone": backbone, "task": task, "loss": loss}
     stage.run(
         params.predict,
-        params.seed,
+        trial_seed(params.seed, trial.repeat),
         execution=params.execution,
-        model=Path(layout.MODEL.format(**names)),
-        weights=jobs.weights(backbone),
-        shards=jobs.shards(params, "test")["test"],
-        predictions=Path(layout.PREDICTIONS.format(**names)),
-        manifest=jobs.manifest("predict", backbone, task, loss),
+        model=jobs.of_model(params, trial, layout.MODEL, model),
+        weights=jobs.weights(model.backbone),
+        shards=jobs.shards(params, "test", fold=trial.fold)["test"],
+        predictions=jobs.of_model(params, trial, layout.PREDICTIONS, model),
+        manifest=jobs.model_manifest(params, trial, "predict", model),
     )

@@ -10,23 +10,34 @@ import typer
 from lss.cli import app, jobs
 from lss.errors import LssError
 from lss.project import layout
-from lss.project.models import ablation_arms, losses_of, model_runs, stage_manifests
-from lss.project.params import load_params
+from lss.project.models import ablation_arms, losses_of, model_runs, stage_manifests, trials
+from lss.project.params import Params, load_params
 
 
 @app.command(rich_help_panel=jobs.PANEL)
-def evaluate() -> None:
+def evaluate(
+    folds: Annotated[
+        bool, typer.Option("--folds", help="Pool all folds and repeats instead (split.fold: all, train.seeds).")
+    ] = False,
+) -> None:
     """Score all predictions: metrics with bootstrap intervals by patient, tests, baselines, agreement.
 
-    **Reads** `results/predictions/`, `data/shards/`, `data/truth/phantom.parquet`; `kept/NAME/` where
-    `evaluate.compare_with` names a run.
+    **Reads** `results/predictions/`, `data/shards/`, `data/truth/phantom.parquet`, `results/cross_validation.json`;
+    `kept/NAME/` where `evaluate.compare_with` names a run.
 
     **Writes** `results/cases/TASK.parquet` (one row per image and model), `results/metrics.json`,
     `results/statistics.json`. Dice, IoU, recall ... from 0 to 1; Hausdorff distances in mm and pixels.
+
+    With `--folds` **reads** the predictions of all folds and repeats and their shards, and **writes**
+    `results/cross_validation.json`: measures over patients who were each tested once, by models that had not seen
+    them, with intervals that know of the folds.
     """
     from lss.stages import evaluate as stage
 
     params = jobs.settings_of_job("evaluate")
+    if folds:
+        _pool_folds(params)
+        return
     stage.run(
         params.evaluate,
         params.seed,
@@ -37,8 +48,29 @@ def evaluate() -> None:
         metrics=Path(layout.METRICS),
         statistics=Path(layout.STATISTICS),
         kept_run=jobs.kept_run(params),
+        folds=Path(layout.CROSS_VALIDATION),
         manifest=jobs.manifest("evaluate"),
         manifests=[jobs.manifest("cohort"), *(jobs.manifest("train", *run) for run in model_runs(params.train))],
+    )
+
+
+def _pool_folds(params: Params) -> None:
+    from lss.stages.evaluate import pool_folds
+
+    known = trials(params)
+    pooled = known if len(known) > 1 else []
+    pool_folds(
+        params.evaluate,
+        params.seed,
+        predictions={
+            (trial, model): jobs.of_model(params, trial, layout.PREDICTIONS, model)
+            for trial in pooled
+            for model in model_runs(params.train)
+        },
+        shards={trial.fold: jobs.shards(params, "train", "test", fold=trial.fold) for trial in pooled},
+        truth=Path(layout.TRUTH),
+        comparison=Path(layout.CROSS_VALIDATION),
+        manifest=jobs.manifest("evaluate", "folds"),
     )
 
 

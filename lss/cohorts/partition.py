@@ -55,18 +55,15 @@ def assign_stratified(strata: dict[str, str], fractions: dict[str, float], seed:
     return subsets
 
 
-def assign_folds(strata: dict[str, str], folds: int, fold: int, seed: int) -> dict[str, str]:
-    """Return the stratified k-fold over patients: `fold` is the test part, the next one validates, the others train.
+def deal_folds(strata: dict[str, str], folds: int, seed: int) -> dict[str, int]:
+    """Deal patients into stratified folds; return the fold, from 0, in which each is tested.
 
-    Raises LssError when there are fewer than three folds, fewer patients of the most frequent grade than folds, or no
-    such fold.
+    Raises LssError when there are fewer than three folds, or fewer patients of the most frequent grade than folds.
     """
     from sklearn.model_selection import StratifiedKFold
 
     if folds < 3:
         raise LssError("params.yaml: split.folds: must be at least 3 (one tests, one validates, the rest trains).")
-    if fold >= folds:
-        raise LssError(f"params.yaml: split.fold: {fold} is not below split.folds = {folds}.")
     if len(strata) < folds:
         raise LssError(f"params.yaml: split.folds: {folds} folds need as many patients; there are {len(strata)}.")
     largest = max(Counter(strata.values()).values())
@@ -78,11 +75,19 @@ def assign_folds(strata: dict[str, str], folds: int, fold: int, seed: int) -> di
     patients = sorted(strata)
     # each patient stands once, so that stratified folds of patients are grouped folds of slices
     splitter = StratifiedKFold(folds, shuffle=True, random_state=derive_seed(seed, "folds") % 2**32)
-    part: dict[str, int] = {}
+    fold_of: dict[str, int] = {}
     for number, (_, held_out) in enumerate(splitter.split(patients, [strata[patient] for patient in patients])):
-        part |= {patients[index]: number for index in held_out}
-    names = {fold: "test", (fold + 1) % folds: "val"}
-    return {patient: names.get(part[patient], "train") for patient in patients}
+        fold_of |= {patients[index]: number for index in held_out}
+    return fold_of
+
+
+def subset_in_fold(own: int, folds: int, fold: int) -> str:
+    """Return the subset of a patient of fold `own` where `fold` of `folds` is tested and the next one validates.
+
+    >>> [subset_in_fold(own, 4, 3) for own in range(4)]
+    ['val', 'train', 'train', 'test']
+    """
+    return {fold: "test", (fold + 1) % folds: "val"}.get(own, "train")
 
 
 def read_split_file(path: Path, patients: set[str]) -> dict[str, str]:
@@ -176,7 +181,8 @@ def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
 
     Args:
         rows: of `SPLIT`, `person` (see `persons`), `thumbnail` (see `lss.imaging.same_image`), and of `SLICES` origin,
-            orientation and spacing; those with subset unused are not looked at.
+            orientation and spacing; those with subset unused are not looked at. Where all folds are trained the subset
+            is the fold: whoever stands in one of them never stands in another.
         duplicate_bits: distance of perceptual hashes, of 256 bits, up to which two images are looked at closely.
     """
     used = [row for row in rows if row["subset"] != UNUSED]
@@ -195,9 +201,12 @@ def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
                     f"in {row['subset']} (patient {row['patient_key']}). Name both patients in split.file, in "
                     "one subset."
                 )
-    parts = {subset: [row for row in used if row["subset"] == subset] for subset in SUBSETS}
-    for index, first in enumerate(SUBSETS):
-        for second in SUBSETS[index + 1 :]:
+    parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in used:
+        parts[row["subset"]].append(row)
+    names = sorted(parts, key=lambda name: SUBSETS.index(name) if name in SUBSETS else int(name.split()[-1]))
+    for index, first in enumerate(names):
+        for second in names[index + 1 :]:
             thumbnails = [[row["thumbnail"] for row in parts[name]] for name in (first, second)]
             if copies := find_copies(thumbnails[0], thumbnails[1], duplicate_bits):
                 a, b = parts[first][copies[0].first], parts[second][copies[0].second]

@@ -63,6 +63,10 @@ class FractionParams(Section):
         return self
 
 
+ALL = "all"
+"""In place of a fold: every fold is the test part once."""
+
+
 class SplitParams(Section):
     """Who trains, who validates, who tests."""
 
@@ -71,7 +75,7 @@ class SplitParams(Section):
     fractions: FractionParams
     file: Path | None
     folds: Annotated[int, Field(ge=3)] | None
-    fold: Annotated[int, Field(ge=0)]
+    fold: Annotated[int, Field(ge=0)] | Literal["all"]
     min_usable_share: Fraction
     duplicate_bits: Annotated[int, Field(ge=0, le=64)]
 
@@ -81,7 +85,7 @@ class SplitParams(Section):
             raise ValueError("file and folds are both set. Set one of them to null: either your split or k-fold")
         if self.folds is None and self.fold:
             raise ValueError(f"fold is {self.fold}, but folds is null. Set folds to their number (k), or fold to 0")
-        if self.folds is not None and self.fold >= self.folds:
+        if self.folds is not None and self.first_fold >= self.folds:
             raise ValueError(f"fold ({self.fold}) must be below folds ({self.folds}): the first is 0")
         shares = self.fractions.model_dump()
         if (
@@ -93,3 +97,8 @@ class SplitParams(Section):
                 f"fractions: {', '.join(empty)} must be above 0: stages learn from train, choose by val, report on test"
             )
         return self
+
+    @property
+    def first_fold(self) -> int:
+        """The fold that tables and figures are of; of `all` the first. The others are pooled by `cross_validation`."""
+        return self.fold if isinstance(self.fold, int) else 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lss.evaluation.measures import rounded
 from lss.metrics.bootstrap import (
@@ -89,8 +90,26 @@ class CrossedBootstrap:
     understates it by the factor (R - 1) / R in the variance: their standard deviation is reported beside the interval.
     """
 
-    def __init__(self, patients: list[str], repeats: int, draws: int, confidence: float, seed: int) -> None:
-        self._patients = PatientBootstrap(patients, draws, confidence, seed, "percentile")
+    def __init__(
+        self,
+        patients: list[str],
+        repeats: int,
+        draws: int,
+        confidence: float,
+        seed: int,
+        strata: NDArray[np.intp] | None = None,
+    ) -> None:
+        """Draw once, for all systems.
+
+        Args:
+            patients: of each case.
+            repeats: R.
+            draws: D.
+            confidence: of the intervals, e.g. 0.95.
+            seed: of params.yaml.
+            strata: (N,) of each case, the same for all of a patient; patients are drawn within theirs. None: of all.
+        """
+        self._patients = PatientBootstrap(patients, draws, confidence, seed, "percentile", strata)
         chance = np.full(repeats, 1 / repeats)
         self._repeats_DR = generator(seed, "repeats", draws).multinomial(repeats, chance, size=draws) / repeats
 
@@ -102,16 +121,18 @@ class CrossedBootstrap:
         Returns:
             the estimate, and the standard deviation between the repeats (NaN for a single one).
         """
-        of_repeats_R = divide(numerator_RN.sum(axis=1), denominator_RN.sum(axis=1))
+        return self.quotients(numerator_RN[None], denominator_RN[None])
+
+    def quotients(self, numerators_QRN: Floats, denominators_QRN: Floats) -> tuple[Estimate, float]:
+        """The mean of Q quotients, as `quotient` is of one."""
+        of_repeats_R = divide(numerators_QRN.sum(axis=-1), denominators_QRN.sum(axis=-1)).mean(axis=0)
         value = float(of_repeats_R.mean())
-        chosen = (denominator_RN > 0).any(axis=0)
+        chosen = (denominators_QRN > 0).any(axis=(0, 1))
         counts = int(chosen.sum()), len(np.unique(self._patients.patient_of_case[chosen]))
         limits, words = (np.nan, np.nan), ""
         if np.isfinite(value):
-            sums_PR, bases_PR = (self._patients.per_patient(part.T) for part in (numerator_RN, denominator_RN))
-            weights_DP = self._patients.weights_DP
-            drawn_DR = divide(weights_DP @ sums_PR, weights_DP @ bases_PR)
-            draws_D = (drawn_DR * self._repeats_DR).sum(axis=1)
+            of_each_QDR = [self._drawn(*of) for of in zip(numerators_QRN, denominators_QRN, strict=True)]
+            draws_D = (np.mean(of_each_QDR, axis=0) * self._repeats_DR).sum(axis=1)
             limits, words = interval(value, draws_D, None, self._patients.confidence), "percentile"
             if counts[1] < FEWEST_PATIENTS or limits[1] - limits[0] <= ROUNDING:
                 words = TOO_FEW_PATIENTS if counts[1] < FEWEST_PATIENTS else NO_SPREAD
@@ -120,6 +141,12 @@ class CrossedBootstrap:
                 limits, words = shifted_interval(value, draws_D, self._patients.confidence), "shifted"
         spread = float(of_repeats_R.std(ddof=1)) if len(of_repeats_R) > 1 else np.nan
         return Estimate(value, *limits, *counts, interval=words), spread
+
+    def _drawn(self, numerator_RN: Floats, denominator_RN: Floats) -> Floats:
+        """The quotient of each draw of patients and each repeat, (D, R)."""
+        sums_PR, bases_PR = (self._patients.per_patient(part.T) for part in (numerator_RN, denominator_RN))
+        weights_DP = self._patients.weights_DP
+        return divide(weights_DP @ sums_PR, weights_DP @ bases_PR)
 
 
 def compare(cases: Cases, bootstrap: CrossedBootstrap, references: dict[System, System]) -> Rows:

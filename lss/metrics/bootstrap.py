@@ -83,11 +83,21 @@ class PatientBootstrap:
         confidence: of the intervals, e.g. 0.95.
         seed: of params.yaml.
         method: bca or percentile.
+        strata: (N,) of each case, the same for all cases of a patient: as many patients are drawn from each as it has.
+            None: from all at once.
 
     Raises ValueError where there are no cases.
     """
 
-    def __init__(self, patients: list[str], draws: int, confidence: float, seed: int, method: Method = "bca") -> None:
+    def __init__(
+        self,
+        patients: list[str],
+        draws: int,
+        confidence: float,
+        seed: int,
+        method: Method = "bca",
+        strata: NDArray[np.intp] | None = None,
+    ) -> None:
         if not patients:
             raise ValueError("no cases to resample")
         names, self.patient_of_case = np.unique(np.array(patients), return_inverse=True)
@@ -95,9 +105,14 @@ class PatientBootstrap:
         self.draws, self.confidence, self.method, self.seed = draws, confidence, method, seed
         ones = np.ones(self.cases)
         self._of_patient = csr_array((ones, (self.patient_of_case, np.arange(self.cases))))  # (P, N)
-        chance = np.full(self.patients, 1 / self.patients)
         random = generator(seed, "bootstrap", draws)
-        self.weights_DP: Floats = random.multinomial(self.patients, chance, size=draws).astype(np.float64)
+        stratum_P = np.zeros(self.patients, dtype=np.intp)
+        if strata is not None:
+            stratum_P[self.patient_of_case] = strata
+        self.weights_DP: Floats = np.empty((draws, self.patients))
+        for stratum in np.unique(stratum_P):
+            own = np.flatnonzero(stratum_P == stratum)
+            self.weights_DP[:, own] = random.multinomial(len(own), np.full(len(own), 1 / len(own)), size=draws)
         self._whole: Floats = np.ones((1, self.patients))
         self._jackknife: Floats = 1.0 - np.eye(self.patients)
 

@@ -40,6 +40,7 @@ ALL_REJECTS = "data/interim/rejects.parquet"
 DENOISED = "data/interim/denoised/batch-{batch}.parquet"
 PSEUDO_MASKS = "data/interim/pseudo_masks/batch-{batch}.parquet"
 SHARD = "data/shards/{subset}-{batch}.parquet"
+FOLD_SHARD = "data/shards/fold-{fold}/{subset}-{batch}.parquet"  # where that fold is tested; of the first: SHARD
 SUBSETS = ("train", "val", "test")
 
 # for the owner of the data alone, since they name patients: neither in git nor in DVC
@@ -62,6 +63,7 @@ TRAINING_STATE = ".lss-state/{backbone}/{task}-{loss}"  # rolling checkpoints; n
 
 # results
 PREDICTIONS = "results/predictions/{backbone}/{task}-{loss}.parquet"
+CROSS_VALIDATION = "results/cross_validation.json"  # all folds and repeats pooled
 CASES = "results/cases/{task}.parquet"  # one row per image and model, with its scores
 METRICS = "results/metrics.json"
 ABLATION_CASES = "results/ablation/{backbone}/{fusion}-{repeat}.parquet"  # one row per image and loss
@@ -86,6 +88,16 @@ EXPERT_REJECTS = "results/pseudo_masks_expert_rejects.csv"
 
 MANIFESTS = "results/manifests"
 MANIFEST = MANIFESTS + "/{name}.json"  # name: stage, or stage/wildcards
+MODEL_NAME = "{backbone}-{task}-{loss}"  # of a manifest of the stages train and predict
+
+
+def of_trial(pattern: str) -> str:
+    """The pattern of what a model of another fold or repeat leaves, beside that of the first.
+
+    >>> of_trial(PREDICTIONS)
+    'results/predictions/fold-{fold}/repeat-{repeat}/{backbone}/{task}-{loss}.parquet'
+    """
+    return pattern.replace("{backbone}", "fold-{fold}/repeat-{repeat}/{backbone}", 1)
 
 
 def batch_names(count: int) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from lss.cohorts.settings import reading_settings
+from lss.cohorts.settings import ALL, reading_settings
 from lss.evaluation.settings import AblationParams
 from lss.inference.settings import PredictParams
 from lss.losses.registry import unread_settings
@@ -15,6 +16,7 @@ from lss.model.settings import Fusion
 from lss.project import layout
 from lss.project.params import Params
 from lss.project.published import published
+from lss.runtime.seeding import derive_seed
 from lss.training.settings import TrainParams
 
 TASKS = ("classification", "segmentation", "report")
@@ -41,12 +43,70 @@ def model_runs(train: TrainParams) -> list[Run]:
     ]
 
 
+class Trial(NamedTuple):
+    """One training of all models: which fold is tested, and with which of the initial weights, from 1."""
+
+    fold: int
+    repeat: int
+
+
+def trials(params: Params) -> list[Trial]:
+    """All trials of these settings; the first is the one that tables and figures are of."""
+    split = params.split
+    folds = range(split.folds or 1) if split.fold == ALL else [split.first_fold]
+    return [Trial(fold, repeat) for repeat in range(1, params.train.seeds + 1) for fold in folds]
+
+
+def further_folds(params: Params) -> list[int]:
+    """Folds whose shards are made beside those of the first."""
+    _, *others = dict.fromkeys(trial.fold for trial in trials(params))
+    return others
+
+
+def of_trial(params: Params, trial: Trial, pattern: str, **names: str) -> str:
+    """Path of what a model leaves, from its pattern in `layout`: of the first trial in its own place."""
+    if trial == trials(params)[0]:
+        return pattern.format(**names)
+    return layout.of_trial(pattern).format(**trial._asdict(), **names)
+
+
+def fold_shard(params: Params, fold: int) -> str:
+    """Pattern in `layout` of the shards where a fold is tested."""
+    return layout.FOLD_SHARD.replace("{fold}", str(fold)) if fold in further_folds(params) else layout.SHARD
+
+
+def options_of(wildcards: Mapping[str, str]) -> str:
+    """A job's wildcards as the options of its verb.
+
+    >>> options_of({"backbone": "unet", "fold": "1"})
+    '--backbone unet --fold 1'
+    """
+    return " ".join(f"--{name} {value}" for name, value in wildcards.items())
+
+
+def run_of(wildcards: Mapping[str, str]) -> Run:
+    """The model that a job trains or asks."""
+    return Run(wildcards["backbone"], wildcards["task"], wildcards["loss"])
+
+
+def trial_of(params: Params, wildcards: Mapping[str, str]) -> Trial:
+    """The trial of a job: the first where its wildcards name none."""
+    if "fold" not in wildcards.keys():
+        return trials(params)[0]
+    return Trial(int(wildcards["fold"]), int(wildcards["repeat"]))
+
+
+def trial_seed(seed: int, repeat: int) -> int:
+    """The seed of a repeat's trainings: that of params.yaml for the first, which `train.seeds` must not change."""
+    return seed if repeat == 1 else derive_seed(seed, "repeat", repeat)
+
+
 def training_settings(train: TrainParams, run: Run) -> dict[str, Any]:
     """Return what one training reads of the train section, as JSON values: an edit elsewhere in it retrains nothing
     here.
     """
     of_other_losses = unread_settings(run.task, run.loss)
-    unread = {"backbones", "baselines", *TASKS, *of_other_losses}
+    unread = {"backbones", "baselines", "seeds", *TASKS, *of_other_losses}
     if run.task == "report":  # its images are the shards' own, its grade head has a weight of its own
         unread |= {"augment", "grade_weight"}
     own = getattr(train, run.task).model_dump(mode="json", exclude={"losses", *of_other_losses})
@@ -143,15 +203,24 @@ def stage_of_manifest(manifest: str) -> str:
 def stage_manifests(params: Params) -> list[str]:
     """Return paths of the manifests of all stages before the page, in the order of the chain."""
     batches = [f"batch-{batch}" for batch in layout.batch_names(params.cohort.batches)]
+    _, *others = trials(params)
     models = ["-".join(run) for run in model_runs(params.train)]
+    models += [
+        f"fold-{trial.fold}/repeat-{trial.repeat}/{'-'.join(run)}"
+        for trial in others
+        for run in model_runs(params.train)
+    ]
+    shards = [f"fold-{fold}/{batch}" for fold in further_folds(params) for batch in batches]
     arms = ["-".join(map(str, arm)) for arm in ablation_arms(params.ablation)]
     names = [
         "cohort",
         *(f"ingest/{batch}" for batch in batches),
         "split",
         *(f"{stage}/{batch}" for stage in ("denoise", "pseudo_mask", "shards") for batch in batches),
+        *(f"shards/{batch}" for batch in shards),
         *(f"weights/{backbone}" for backbone in params.train.backbones),
         *(f"{stage}/{model}" for stage in ("train", "predict") for model in models),
+        "evaluate/folds",
         "evaluate",
         *(f"ablation/{arm}" for arm in (*arms, "comparison")),
         "tables",

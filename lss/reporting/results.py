@@ -26,3 +26,9 @@ class Results(NamedTuple):
     def was_compared(self) -> bool:
         """Whether the ablation trained anything."""
         return bool(self.comparison and self.comparison["measures"])
+
+    @property
+    def folds(self) -> dict[str, Any]:
+        """What was pooled over folds and seeds (results/cross_validation.json); no measures where nothing was."""
+        folds: dict[str, Any] = self.statistics.get("folds", {"about": {}, "measures": []})
+        return folds

@@ -43,7 +43,9 @@ from lss.stages._evaluation_inputs import (
     read_cases,
     validation_slices,
 )
-from lss.storage.io import read_parquet, write_json, write_parquet
+from lss.stages._fold_pooling import NO_FOLDS
+from lss.stages._fold_pooling import pool_folds as pool_folds  # for `lss evaluate --folds`
+from lss.storage.io import read_json, read_parquet, write_json, write_parquet
 from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION
 from lss.tools.kept_runs import kept_files, read_kept
 
@@ -67,6 +69,7 @@ def run(
     manifest: Path,
     manifests: Sequence[Path] = (),
     kept_run: Path | None = None,
+    folds: Path | None = None,
 ) -> None:
     """Score all predictions: per-case tables, measures with intervals, curves, tests.
 
@@ -82,6 +85,7 @@ def run(
         manifest: gets the stage's manifest.
         manifests: of the stages cohort and train, for caveats (weights, leak) and the report models' area thresholds.
         kept_run: folder of the run to compare with (`lss.tools.kept_runs`), or None.
+        folds: what `pool_folds` left, for the table of all folds; None where nothing was pooled.
 
     Raises LssError on missing or foreign files, ImpossibleMetricsError where numbers contradict each other.
     """
@@ -131,6 +135,7 @@ def run(
             "tests": findings.tests,
             "empty_masks": findings.empty_masks,
             "comparison": comparison,
+            "folds": read_json(folds) if folds else NO_FOLDS,
         },
     )
     write_manifest(
@@ -142,6 +147,7 @@ def run(
             truth,
             *manifests,
             *(kept_files(kept_run) if kept_run else ()),
+            *([folds] if folds else []),
         ],
         outputs=[*cases.values(), metrics, statistics],
         params=params.model_dump(mode="json"),

@@ -48,6 +48,7 @@ def run(
     masks: Path,
     shards: dict[str, Path],
     manifest: Path,
+    fold: int | None = None,
 ) -> None:
     """Write the shards of one batch.
 
@@ -61,10 +62,13 @@ def run(
         masks: pseudo-masks of the batch (schemas.PSEUDO_MASKS).
         shards: subset (train, val, test) to output table (schemas.SHARD).
         manifest: where the stage's manifest goes.
+        fold: the fold that is tested in place of the one that the split table's subsets are of.
     """
     started = datetime.now(UTC)
     cv2.setNumThreads(1)  # the workflow runs one batch per core
     table = read_parquet(split, SPLIT_BATCH).to_pylist()
+    if fold is not None:
+        table = [row | {name: row[f"{name}_by_fold"][fold] for name in ("subset", "copies")} for row in table]
     subsets = {row["slice_key"]: row["subset"] for row in table}
     copies = {row["slice_key"]: row["copies"] if params.balance else 1 for row in table if row["subset"] == "train"}
     counts = {subset: Counter[str]() for subset in shards}
@@ -99,6 +103,7 @@ def run(
         started=started,
         facts={
             "batch": batch,
+            **({} if fold is None else {"fold": fold}),
             "schema_version": SHARD_VERSION,
             "report_rules_version": RULES_VERSION,
             "rows_by_grade": {subset: dict(sorted(counter.items())) for subset, counter in counts.items()},

@@ -17,15 +17,16 @@ import numpy as np
 from lss.cohorts.base import NO_FAULT_OF_A_FILE
 from lss.cohorts.partition import (
     UNUSED,
-    assign_folds,
     assign_stratified,
     check_leakage,
+    deal_folds,
     drop_shared_images,
     note_hash,
     persons,
     read_split_file,
+    subset_in_fold,
 )
-from lss.cohorts.settings import SplitParams
+from lss.cohorts.settings import ALL, SplitParams
 from lss.domain.grades import GRADE_LABELS, GRADES, worst
 from lss.errors import LssError
 from lss.imaging.balance import balance_plan
@@ -89,18 +90,21 @@ def run(
             "`lss inspect` shows what the cohort holds."
         )
     person_of = persons(rows)
-    subsets = assign_subsets(usable, person_of, params, seed)
+    subsets, fold_of = assign_subsets(usable, person_of, params, seed)
     for row in rows:
         row["person"] = person_of[row["patient_key"]]
         row["subset"] = subsets.get(row["patient_key"], UNUSED) if row["reason"] is None else UNUSED
+        row["fold"] = fold_of.get(row["patient_key"]) if row["reason"] is None else None
         if row["reason"] is None and row["subset"] == UNUSED:
             row["reason"] = "patient left out by split.file"
-    check_leakage(rows, params.duplicate_bits)
+    check_leakage(_apart(rows) if params.fold == ALL else rows, params.duplicate_bits)
     write_parquet(split, rows, SPLIT)
     train = {row["slice_key"]: row["grade"] for row in rows if row["subset"] == "train"}
     copies = balance_plan(train, seed)
+    by_fold = _by_fold(rows, params, seed)
     for batch, part, use in zip(batches, parts, used, strict=True):
-        write_parquet(part, [row | {"copies": copies.get(row["slice_key"])} for row in batch], SPLIT_BATCH)
+        own = [row | {"copies": copies.get(row["slice_key"]), **by_fold.get(row["slice_key"], {})} for row in batch]
+        write_parquet(part, own, SPLIT_BATCH)
         states = [UNUSED if row["subset"] == UNUSED else "used" for row in batch]
         write_parquet(use, [row | {"subset": state} for row, state in zip(batch, states, strict=True)], USED)
     facts = _facts(rows, reasons)
@@ -118,6 +122,11 @@ def run(
         started=started,
         facts=facts,
     )
+
+
+def _apart(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the fold as their subset: where every fold is tested once, any two of them must not overlap."""
+    return [row if row["fold"] is None else row | {"subset": f"fold {row['fold']}"} for row in rows]
 
 
 def _read_slices(path: Path, params: SplitParams) -> list[dict[str, Any]]:
@@ -187,8 +196,8 @@ def check_usable(rows: list[dict[str, Any]], lost: list[dict[str, Any]], share: 
 
 def assign_subsets(
     used: list[dict[str, Any]], person_of: dict[str, str], params: SplitParams, seed: int
-) -> dict[str, str]:
-    """Return the subset of every patient; patients that are one person go together.
+) -> tuple[dict[str, str], dict[str, int]]:
+    """Return the subset of every patient, and with `split.folds` the fold of each; one person's patients go together.
 
     Raises LssError where a subset is left without a patient, and for a wrong split file.
     """
@@ -197,22 +206,40 @@ def assign_subsets(
         grades[person_of[row["patient_key"]]].append(row["grade"])
     strata = {person: str(worst(grades[person])) for person in sorted(grades)}
     patients = {row["patient_key"] for row in used}
+    fold_of: dict[str, int] = {}
     if params.file is not None:
         subsets = read_split_file(params.file, patients)
+    elif params.folds is not None:
+        drawn = deal_folds(strata, params.folds, seed)
+        fold_of = {patient: drawn[person_of[patient]] for patient in sorted(patients)}
+        subsets = {patient: subset_in_fold(own, params.folds, params.first_fold) for patient, own in fold_of.items()}
     else:
-        if params.folds is not None:
-            drawn = assign_folds(strata, params.folds, params.fold, seed)
-        else:
-            fractions = {"train": params.fractions.train, "val": params.fractions.val, "test": params.fractions.test}
-            drawn = assign_stratified(strata, fractions, seed)
-        subsets = {patient: drawn[person_of[patient]] for patient in sorted(patients)}
+        fractions = {"train": params.fractions.train, "val": params.fractions.val, "test": params.fractions.test}
+        shares = assign_stratified(strata, fractions, seed)
+        subsets = {patient: shares[person_of[patient]] for patient in sorted(patients)}
     if missing := [name for name in SUBSETS if name not in subsets.values()]:
         remedy = "Give it patients in split.file" if params.file else "Bring more patients, or change split.fractions"
         raise LssError(
             f"split: no patient falls to {', '.join(missing)}, of {len(subsets)} patients with slices to work on. "
             f"{remedy}: later stages learn from train, choose by val and report on test."
         )
-    return subsets
+    return subsets, fold_of
+
+
+def _by_fold(rows: list[dict[str, Any]], params: SplitParams, seed: int) -> dict[str, dict[str, Any]]:
+    """Return subset and copies of each slice in use, in every fold; nothing unless all folds are trained."""
+    if params.fold != ALL or params.folds is None:
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for fold in range(params.folds):
+        subsets = [UNUSED if row["fold"] is None else subset_in_fold(row["fold"], params.folds, fold) for row in rows]
+        train = {row["slice_key"]: row["grade"] for row, subset in zip(rows, subsets, strict=True) if subset == "train"}
+        copies = balance_plan(train, seed)
+        for row, subset in zip(rows, subsets, strict=True):
+            own = found.setdefault(row["slice_key"], {"subset_by_fold": [], "copies_by_fold": []})
+            own["subset_by_fold"].append(subset)
+            own["copies_by_fold"].append(copies.get(row["slice_key"]))
+    return found
 
 
 def _by_grade(train: dict[str, str], copies: dict[str, int]) -> Counter[str]:

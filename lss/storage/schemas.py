@@ -68,6 +68,7 @@ SPLIT = pa.schema(
         ("grade", pa.string()),
         ("note_grade", pa.string()),
         ("subset", pa.string()),  # train, val, test, unused
+        ("fold", pa.int32()),  # in which the patient is tested, from 0; null without split.folds, and where unused
         ("reason", pa.string()),  # why unused; null otherwise
         ("perceptual_hash", pa.binary()),  # 32 bytes
     ]
@@ -81,6 +82,8 @@ SPLIT_BATCH = pa.schema(
         ("slice_key", pa.string()),
         ("subset", pa.string()),  # train, val, test, unused
         ("copies", pa.int32()),  # of the training part, so that all grades become equally frequent; null elsewhere
+        ("subset_by_fold", pa.list_(pa.string())),  # where split.fold is all: both in each fold; null otherwise
+        ("copies_by_fold", pa.list_(pa.int32())),
     ]
 )
 """Slices of one batch: their part of the split."""

@@ -12,13 +12,12 @@ from pathlib import Path
 from tabulate import tabulate
 
 from lss.project import layout
-from lss.project.models import TASKS
+from lss.project.models import TASKS, trials
 from lss.project.params import Params
 from lss.runtime.progress import duration
 from lss.storage.io import read_json
 from lss.tools.kept_needs import needs_of
 from lss.tools.need import CONTEXT_BYTES, GIB, Need, divisors
-from lss.training.settings import TrainParams
 
 PAPER_CARD = 12.0  # GiB of the paper's card
 GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")
@@ -43,17 +42,17 @@ def plan_text(params: Params, tflops: float) -> str:
         f"with so many images at a time, {CONTEXT_BYTES / GIB:.1f} of it assumed for CUDA. Fits: most images at a time "
         f"x steps that keep the batch of {train.batch_size}; params.yaml has {train.micro_batch_size}. Time: of all "
         f"epochs with their validations at {tflops:g} TFLOP/s (--tflops), which written reports do not reach; {size}.\n"
-        f"{_total([(task, need) for (_, task), need in needs.items()], train, images, tflops)}"
+        f"{_total([(task, need) for (_, task), need in needs.items()], params, images, tflops)}"
     )
 
 
-def _total(needs: list[tuple[str, Need]], train: TrainParams, images: tuple[int, int] | None, tflops: float) -> str:
-    """Return hours of all trainings, one after the other: each backbone and task once per loss, all epochs."""
-    flops, count = 0.0, 0
+def _total(needs: list[tuple[str, Need]], params: Params, images: tuple[int, int] | None, tflops: float) -> str:
+    """Return hours of all trainings, one after the other: each once per loss, fold and seed, all epochs."""
+    flops, count, repeats = 0.0, 0, len(trials(params))
     for task, need in needs:
-        section = getattr(train, task)
-        flops += need.flops(*(images or (1000, 0)), section.epochs) * len(section.losses)
-        count += len(section.losses)
+        section = getattr(params.train, task)
+        flops += need.flops(*(images or (1000, 0)), section.epochs) * len(section.losses) * repeats
+        count += len(section.losses) * repeats
     per = "" if images else " per 1,000 training images, validation left out"
     return f"All {count} trainings, one after the other, all epochs: {flops / (tflops * 3.6e15):.3g} h{per}."
 

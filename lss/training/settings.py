@@ -55,6 +55,7 @@ class TrainParams(Section):
 
     backbones: Names[Backbone]
     baselines: Names[Literal["unet"]]
+    seeds: Count
     batch_size: Count
     micro_batch_size: Count
     bf16: bool

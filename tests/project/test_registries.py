@@ -83,7 +83,7 @@ def choose(measures):
 TABLE = TableRecord("A toy", ("metric",), lambda results: ["A note."], choose)
 '''
 
-TOY_FIGURE = '''"""Figure 12: a toy."""
+TOY_FIGURE = '''"""Figure 40: a toy."""
 from matplotlib.figure import Figure
 from lss.reporting.figure_record import FigureRecord
 FIGURE = FigureRecord("A toy.", "Its caption.", lambda drawn: Figure())
@@ -92,7 +92,7 @@ FIGURE = FigureRecord("A toy.", "Its caption.", lambda drawn: Figure())
 USE_TABLE = """
 import sys
 from lss.project import layout
-assert layout.TABLES[14] == "results/tables/table14_toy" and list(layout.TABLES)[-1] == 14
+assert layout.TABLES[40] == "results/tables/table40_toy" and list(layout.TABLES)[-1] == 40
 assert not {"torch", "matplotlib", "lss.reporting.tables"} & sys.modules.keys()  # as a plan of the workflow starts
 from lss.project import layout
 from lss.project.code import code_parts
@@ -105,25 +105,25 @@ measure = {"task": "segmentation", "backbone": "smolvlm", "loss": "pid_tversky",
            "n": 9, "patients": 3, "undefined_draws": 0.0, "interval": "bca"}
 about = {"confidence": 0.95, "interval": "BCa", "patients": 3, "phantom": True, "cohort": "phantom", "weights": {},
          "leak": [], "cohort_caveat": None}
-table = build_tables(Results({"about": about, "measures": [measure], "tests": []}))[14]
-assert "Table 14. A toy" in to_markdown(table, 3, []) and "0.500 (0.400" in to_markdown(table, 3, [])
+table = build_tables(Results({"about": about, "measures": [measure], "tests": []}))[40]
+assert "Table 40. A toy" in to_markdown(table, 3, []) and "0.500 (0.400" in to_markdown(table, 3, [])
 assert to_csv(table).splitlines()[1].startswith("SmolVLM,PID-Tversky,predicted mask")
-assert {"lss/reporting/tables/table14_toy.py"} <= code_parts("tables").keys() & code_parts("page").keys()
+assert {"lss/reporting/tables/table40_toy.py"} <= code_parts("tables").keys() & code_parts("page").keys()
 """
 
 USE_FIGURE = """
 import sys
 from lss.project import layout
-assert layout.FIGURES[12] == "results/figures/figure12_toy" and list(layout.FIGURES)[-1] == 12
+assert layout.FIGURES[40] == "results/figures/figure40_toy" and list(layout.FIGURES)[-1] == 40
 assert not {"torch", "matplotlib", "lss.reporting.figures"} & sys.modules.keys()  # as a plan of the workflow starts
 from lss.project import layout
 from lss.project.code import code_parts
 from lss.reporting.figures import figure_records
 from lss.reporting.page import Picture, _figure
-record = figure_records()[12]
+record = figure_records()[40]
 assert type(record.draw(None)).__name__ == "Figure"
-assert _figure(12, record, Picture("a", "b"))["title"] == "Figure 12. A toy."
-assert {"lss/reporting/figures/figure12_toy.py"} <= code_parts("figures").keys()
+assert _figure(40, record, Picture("a", "b"))["title"] == "Figure 40. A toy."
+assert {"lss/reporting/figures/figure40_toy.py"} <= code_parts("figures").keys()
 """
 
 
@@ -162,8 +162,8 @@ def test_one_module_and_one_record(
 @pytest.mark.parametrize(
     ("module", "text", "report", "use"),
     [
-        ("lss/reporting/tables/table14_toy.py", TOY_TABLE, "workflow/report/table14.rst", USE_TABLE),
-        ("lss/reporting/figures/figure12_toy.py", TOY_FIGURE, "workflow/report/figure12.rst", USE_FIGURE),
+        ("lss/reporting/tables/table40_toy.py", TOY_TABLE, "workflow/report/table40.rst", USE_TABLE),
+        ("lss/reporting/figures/figure40_toy.py", TOY_FIGURE, "workflow/report/figure40.rst", USE_FIGURE),
     ],
     ids=["table", "figure"],
 )

@@ -14,7 +14,7 @@ from dicom_files import smooth_pixels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lss.cohorts.partition import assign_folds, assign_stratified, persons
+from lss.cohorts.partition import assign_stratified, deal_folds, persons, subset_in_fold
 from lss.cohorts.settings import FractionParams, SplitParams
 from lss.errors import LssError
 from lss.project.params import load_params
@@ -116,8 +116,9 @@ def test_the_seed_decides_and_the_order_of_patients_does_not() -> None:
 def test_folds_test_every_patient_once_and_keep_the_strata() -> None:
     strata = {f"P{index}": "D" if index % 4 == 0 else "A" for index in range(20)}
     tested: list[str] = []
+    fold_of = deal_folds(strata, 5, seed=3)
     for fold in range(5):
-        subsets = assign_folds(strata, 5, fold, seed=3)
+        subsets = {key: subset_in_fold(own, 5, fold) for key, own in fold_of.items()}
         part = [key for key, subset in subsets.items() if subset == "test"]
         assert Counter(strata[key] for key in part) == {"A": 3, "D": 1}
         assert Counter(subsets.values()) == {"train": 12, "val": 4, "test": 4}
@@ -136,9 +137,39 @@ def test_folds_through_the_stage_test_every_patient_once(tmp_path: Path) -> None
     assert sorted(tested) == sorted({row["patient_key"] for row in rows})
 
 
+def test_where_all_folds_are_trained_the_table_is_of_the_first_and_names_everybodys_fold(tmp_path: Path) -> None:
+    rows = cohort(["A", "BC"] * 6)
+    found = run(tmp_path, rows, folds=4, fold="all")
+    first = run(tmp_path, rows, folds=4, fold=0)
+    assert [row["subset"] for row in found] == [row["subset"] for row in first]
+    run(tmp_path, rows, folds=4, fold="all")
+    together = parts(tmp_path)
+    for fold in range(4):
+        alone = {row["slice_key"]: row["subset"] for row in run(tmp_path, rows, folds=4, fold=fold)}
+        assert alone == {row["slice_key"]: subset_in_fold(row["fold"], 4, fold) for row in found}
+        for row, own in zip(together, parts(tmp_path), strict=True):
+            assert (row["subset_by_fold"][fold], row["copies_by_fold"][fold]) == (own["subset"], own["copies"])
+            assert own["subset_by_fold"] is None
+
+
+def parts(folder: Path) -> list[dict[str, Any]]:
+    return [row for batch in ("00", "01") for row in pq.read_table(folder / f"part-batch-{batch}.parquet").to_pylist()]
+
+
+def test_an_image_in_two_folds_is_leakage_though_both_train_in_the_first(tmp_path: Path) -> None:
+    rows = cohort(["A", "BC"] * 6)
+    fold_of = {row["patient_key"]: row["fold"] for row in run(tmp_path, rows, folds=4, fold="all")}
+    in_two, in_three = (next(key for key, fold in fold_of.items() if fold == number) for number in (2, 3))
+    pixels = next(row["pixels"] for row in rows if row["patient_key"] == in_two)
+    next(row for row in rows if row["patient_key"] == in_three)["pixels"] = pixels
+    run(tmp_path, rows, folds=4, fold=0)  # both are in the training part
+    with pytest.raises(LssError, match=r"near-identical images in fold 2 and fold 3"):
+        run(tmp_path, rows, folds=4, fold="all")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"folds": 2}, "at least 3"), ({"folds": 5, "fold": 5}, "not below"), ({"folds": 9}, "need as many patients")],
+    [({"folds": 2}, "at least 3"), ({"folds": 9}, "need as many patients")],
 )
 def test_impossible_folds_are_refused(tmp_path: Path, changes: dict[str, int], message: str) -> None:
     with pytest.raises(LssError, match=message):

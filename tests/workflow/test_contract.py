@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from lss.cli import app
 from lss.project import layout
 from lss.project.manifest import read_manifest
-from lss.project.models import ablation_arms, model_runs, stage_of_manifest
+from lss.project.models import ablation_arms, further_folds, model_runs, stage_of_manifest, trials
 from lss.project.params import Params, load_params
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -28,15 +28,22 @@ def verbs(params: Params) -> dict[str, list[str]]:
     result |= {"split": ["split"]}
     for stage in ("denoise", "pseudo_mask", "shards"):
         result |= {f"{stage}/batch-{batch}": [stage, "--batch", batch] for batch in batches}
+    for fold in further_folds(params):
+        options = ["--fold", str(fold)]
+        result |= {f"shards/fold-{fold}/batch-{batch}": ["shards", "--batch", batch, *options] for batch in batches}
     result |= {f"weights/{name}": ["weights", "--backbone", name] for name in params.train.backbones}
     for stage in ("train", "predict"):
         for of in model_runs(params.train):
             options = ["--backbone", of.backbone, "--task", of.task, "--loss", of.loss]
             result[f"{stage}/{'-'.join(of)}"] = [stage, *options]
+            for trial in trials(params)[1:]:
+                of_trial = ["--fold", str(trial.fold), "--repeat", str(trial.repeat)]
+                where = f"{stage}/fold-{trial.fold}/repeat-{trial.repeat}"
+                result[f"{where}/{'-'.join(of)}"] = [stage, *options, *of_trial]
     for arm in ablation_arms(params.ablation):
         options = ["--backbone", arm.backbone, "--fusion", arm.fusion, "--repeat", str(arm.repeat)]
         result[f"ablation/{'-'.join(map(str, arm))}"] = ["ablation", *options]
-    result |= {"evaluate": ["evaluate"], "ablation/comparison": ["ablation"]}
+    result |= {"evaluate/folds": ["evaluate", "--folds"], "evaluate": ["evaluate"], "ablation/comparison": ["ablation"]}
     result |= {stage: [stage] for stage in ("tables", "figures", "page")}
     return {layout.MANIFEST.format(name=name): arguments for name, arguments in result.items()}
 
@@ -88,7 +95,8 @@ def finished(project_root: Path, tmp_path_factory: pytest.TempPathFactory):
     folder = make_copy(project_root, tmp_path_factory.mktemp("contract") / "copy")
     text = (folder / "params.yaml").read_text()
     losses = "dice_cross_entropy, tversky, focal_tversky, pid_tversky_wide, pid_tversky_low"
-    edits = {"patients: 15": "patients: 9", "repeats: 0": "repeats: 1",
+    edits = {"patients: 15": "patients: 9", "folds: null": "folds: 3", "  fold: 0": "  fold: all",
+             "repeats: 0": "repeats: 1",
              "  backbones: [biomedclip]": "  backbones: [smolvlm]",
              "  fusions: [spatial, broadcast, none, learned, shuffled, empty]": "  fusions: [none]",
              "  unet_losses: [pid_tversky, cross_entropy]": "  unet_losses: [pid_tversky]",

@@ -3,8 +3,8 @@ def segmentation_model(wildcards):
     """What the report task needs of the segmentation model; nothing for the other tasks."""
     if wildcards.task != "report":
         return []
-    run = segmentation_run(PARAMS.train, wildcards.backbone)._asdict()
-    return [layout.MODEL_CONFIG.format(**run), layout.MODEL_WEIGHTS.format(**run)]
+    run, trial = segmentation_run(PARAMS.train, wildcards.backbone), trial_of(PARAMS, wildcards)
+    return [of_trial(PARAMS, trial, path, **run._asdict()) for path in (layout.MODEL_CONFIG, layout.MODEL_WEIGHTS)]
 
 
 def backbone_weights(wildcards):

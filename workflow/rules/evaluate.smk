@@ -1,9 +1,36 @@
+# All folds and repeats pooled. Of one fold and one repeat nothing is to be pooled, and the comparison is empty.
+POOLED = TRIALS if len(TRIALS) > 1 else []
+
+
+rule pool_folds:
+    input:
+        predictions=[of_trial(PARAMS, trial, layout.PREDICTIONS, **run._asdict()) for trial in POOLED for run in RUNS],
+        shards=[
+            expand(fold_shard(PARAMS, fold), subset=["train", "test"], batch=BATCHES)
+            for fold in dict.fromkeys(trial.fold for trial in POOLED)
+        ],
+        truth=[layout.TRUTH] if POOLED else [],
+    output:
+        comparison=layout.CROSS_VALIDATION,
+        manifest=layout.MANIFEST.format(name="evaluate/folds"),
+    params:
+        code=code_hash("evaluate"),
+        settings=config["evaluate"],
+        seed=config["seed"],
+    log: "logs/evaluate/folds.log"
+    conda: "../envs/lss.yaml",
+    threads: 1
+    resources: **resources_of("pool_folds")
+    shell: "lss evaluate --folds 2>&1 | tee {log}"
+
+
 # Metrics, intervals, tests, baselines, agreement.
 rule evaluate:
     input:
         predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
         shards=expand(layout.SHARD, subset=layout.SUBSETS, batch=BATCHES),
         truth=layout.TRUTH,
+        folds=rules.pool_folds.output.comparison,
         manifests=[
             rules.cohort.output.manifest,
             [rules.train.output.manifest.format(**run._asdict()) for run in RUNS],

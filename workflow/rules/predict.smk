@@ -11,14 +11,29 @@ rule predict:
     params:
         code=code_hash("predict"),
         settings=lambda wildcards: prediction_settings(PARAMS.predict, wildcards.task),
+        of=options_of,
         seed=config["seed"],
     log: "logs/predict/{backbone}-{task}-{loss}.log",
     conda: "../envs/lss.yaml"
     threads: PARAMS.execution.threads
     resources: **resources_of("predict")
-    shell:
-        "lss predict --backbone {wildcards.backbone} --task {wildcards.task} --loss {wildcards.loss} 2>&1 | tee {log}"
+    shell: "lss predict {params.of} 2>&1 | tee {log}"
+
+
+# The same on another fold, or from other initial weights.
+use rule predict as trial_predict with:
+    input:
+        shards=lambda wildcards: expand(fold_shard(PARAMS, int(wildcards.fold)), subset="test", batch=BATCHES),
+        backbone=backbone_weights,
+        config=layout.of_trial(layout.MODEL_CONFIG),
+        weights=layout.of_trial(layout.MODEL_WEIGHTS),
+    output:
+        predictions=layout.of_trial(layout.PREDICTIONS),
+        manifest=layout.of_trial(layout.MANIFEST.format(name=f"predict/{layout.MODEL_NAME}")),
+    log: "logs/predict/fold-{fold}-repeat-{repeat}/{backbone}-{task}-{loss}.log"
 
 
 rule predict_all:
-    input: [expand(rules.predict.output, **run._asdict()) for run in RUNS],
+    input:
+        [expand(rules.predict.output, **run._asdict()) for run in RUNS],
+        [expand(rules.trial_predict.output, **trial._asdict(), **run._asdict()) for trial in TRIALS[1:] for run in RUNS],

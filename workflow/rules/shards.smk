@@ -11,13 +11,24 @@ rule shards:
     params:
         code=code_hash("shards"),
         settings=config["shards"],
+        of=options_of,
         seed=config["seed"],
     log: "logs/shards/{batch}.log",
     conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("shards")
-    shell: "lss shards --batch {wildcards.batch} 2>&1 | tee {log}"
+    shell: "lss shards {params.of} 2>&1 | tee {log}"
+
+
+# The same where another fold is tested.
+use rule shards as fold_shards with:
+    output:
+        shards=[layout.FOLD_SHARD.replace("{subset}", subset) for subset in layout.SUBSETS],
+        manifest=layout.MANIFEST.format(name="shards/fold-{fold}/batch-{batch}"),
+    log: "logs/shards/fold-{fold}-{batch}.log"
 
 
 rule shards_all:
-    input: expand(rules.shards.output, batch=BATCHES),
+    input:
+        expand(rules.shards.output, batch=BATCHES),
+        expand(rules.fold_shards.output, batch=BATCHES, fold=further_folds(PARAMS)),

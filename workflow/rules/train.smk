@@ -11,15 +11,31 @@ rule train:
         manifest=layout.MANIFEST.format(name="train/{backbone}-{task}-{loss}"),
     params:
         code=code_hash("train"),
-        settings=lambda wildcards: training_settings(PARAMS.train, Run(*wildcards)),  # its own, no other task's
+        settings=lambda wildcards: training_settings(PARAMS.train, run_of(wildcards)),  # its own, no other task's
+        of=options_of,
         seed=config["seed"],
     log: "logs/train/{backbone}-{task}-{loss}.log",
     conda: "../envs/lss.yaml"
     threads: PARAMS.execution.threads * PARAMS.execution.processes
     resources: **resources_of("train")
-    shell:
-        "lss train --backbone {wildcards.backbone} --task {wildcards.task} --loss {wildcards.loss} 2>&1 | tee {log}"
+    shell: "lss train {params.of} 2>&1 | tee {log}"
+
+
+# The same on another fold, or from other initial weights.
+use rule train as trial_train with:
+    input:
+        shards=lambda wildcards: expand(fold_shard(PARAMS, int(wildcards.fold)), subset=["train", "val"], batch=BATCHES),
+        weights=backbone_weights,
+        segmentation=segmentation_model,
+    output:
+        config=layout.of_trial(layout.MODEL_CONFIG),
+        weights=layout.of_trial(layout.MODEL_WEIGHTS),
+        epochs=layout.of_trial(layout.EPOCHS),
+        manifest=layout.of_trial(layout.MANIFEST.format(name=f"train/{layout.MODEL_NAME}")),
+    log: "logs/train/fold-{fold}-repeat-{repeat}/{backbone}-{task}-{loss}.log"
 
 
 rule train_all:
-    input: [expand(rules.train.output, **run._asdict()) for run in RUNS],
+    input:
+        [expand(rules.train.output, **run._asdict()) for run in RUNS],
+        [expand(rules.trial_train.output, **trial._asdict(), **run._asdict()) for trial in TRIALS[1:] for run in RUNS],
