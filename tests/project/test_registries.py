@@ -104,7 +104,7 @@ measure = {"task": "segmentation", "backbone": "smolvlm", "loss": "pid_tversky",
            "reference": "pseudo_mask", "metric": "dice", "stratum": "all", "value": 0.5, "low": 0.4, "high": 0.6,
            "n": 9, "patients": 3, "undefined_draws": 0.0, "interval": "bca"}
 about = {"confidence": 0.95, "interval": "BCa", "patients": 3, "phantom": True, "cohort": "phantom", "weights": {},
-         "leak": [], "cohort_caveat": None}
+         "leak": [], "calibration": {}, "cohort_caveat": None}
 table = build_tables(Results({"about": about, "measures": [measure], "tests": []}))[40]
 assert "Table 40. A toy" in to_markdown(table, 3, []) and "0.500 (0.400" in to_markdown(table, 3, [])
 assert to_csv(table).splitlines()[1].startswith("SmolVLM,PID-Tversky,predicted mask")
