@@ -20,7 +20,7 @@ from lss.read.run import Settings
 from lss.read.study import open_study
 from lss.stages import train, weights
 from lss.storage.io import write_parquet
-from lss.storage.schemas import SLICES, SPLIT
+from lss.storage.schemas import SLICES, SPLIT_BATCH
 
 GRADES = {"L3-L4": "A", "L4-L5": "A", "L5-S1": "BC"}
 SEED = 5
@@ -73,9 +73,10 @@ def _shards(folder: Path, params: Params) -> None:
                 "pixels": pixels_to_bytes(one.pixels), "note": NOTE, "source_sha256": one.source_sha256,
             }  # fmt: skip
             rows.append((batch, dict.fromkeys(SLICES.names) | row))
-            split.append(dict.fromkeys(SPLIT.names) | {"slice_key": key, "batch": batch, "subset": subset,
-                                                       "grade": grade, "perceptual_hash": b""})  # fmt: skip
-    write_parquet(folder / "split.parquet", split, SPLIT)
+            own = {"slice_key": key, "batch": batch, "subset": subset, "grade": grade, "perceptual_hash": b""}
+            copies = {"copies": 1 if subset == "train" else None}
+            split.append(dict.fromkeys(SPLIT_BATCH.names) | own | copies)
+    write_parquet(folder / "split.parquet", split, SPLIT_BATCH)
     for batch in ("00", "01"):
         write_parquet(folder / f"slices-{batch}.parquet", [row for own, row in rows if own == batch], SLICES)
         run_all(folder, batch, params.denoise, params.pseudo_mask, params.shards)
