@@ -54,6 +54,10 @@ def command_of(manifest: str) -> str:
     'lss shards --batch 00'
     >>> command_of("results/manifests/train/smolvlm-report-focal.json")
     'lss train --backbone smolvlm --task report --loss focal'
+    >>> command_of("results/manifests/predict/fold-1/repeat-2/unet-segmentation-focal_tversky.json")
+    'lss predict --backbone unet --task segmentation --loss focal_tversky --fold 1 --repeat 2'
+    >>> command_of("results/manifests/evaluate/folds.json")
+    'lss evaluate --folds'
     """
     stage, *names = Path(manifest).relative_to(layout.MANIFESTS).with_suffix("").parts
     options = {
@@ -64,6 +68,9 @@ def command_of(manifest: str) -> str:
     }
     if not names or names == ["comparison"]:
         return f"lss {stage}"
-    values = names[0].split("-") if stage in options else [names[0].removeprefix("batch-")]
-    given = zip(options.get(stage, ("batch",)), values, strict=True)
+    if names == ["folds"]:
+        return f"lss {stage} --folds"
+    *trial, name = names
+    values = name.split("-") if stage in options else [name.removeprefix("batch-")]
+    given = [*zip(options.get(stage, ("batch",)), values, strict=True), *(part.split("-") for part in trial)]
     return " ".join([f"lss {stage}", *(f"--{option} {value}" for option, value in given)])

@@ -156,8 +156,8 @@ def _record_breaks(record: Record, chain: Chain, hashes: Hashes, params: Params)
 
 def unstated(record: Record) -> list[str]:
     """Return files and folders that the record's stage depends on, and none of which is among its inputs."""
-    if record.manifest == layout.MANIFEST.format(name="ablation/comparison"):
-        return []  # reads what the stage's other jobs made
+    if record.manifest in (layout.MANIFEST.format(name=name) for name in ("ablation/comparison", "evaluate/folds")):
+        return []  # the first reads what the stage's other jobs made, the second only what there is to pool
     lacking = []
     for dependency in dvc_stages()[record.stage].get("deps", ()):
         if dependency.startswith(("lss/", "workflow/")) or _needless(record, dependency):
