@@ -63,7 +63,7 @@ plots: setup         ## the plots of dvc.yaml as dvc_plots/index.html, which ask
 sync: setup          ## after `dvc checkout` or `dvc pull`: tell Snakemake that the restored files are current
 	$(BIN)/lss sync
 
-generated: setup     ## write the hash of every stage's code anew, by which DVC sees what to rerun
+generated: setup     ## write anew the hash of every stage's code, by which DVC sees what to rerun, and the presets' needs for `lss plan`
 	$(BIN)/python workflow/generated.py
 
 clean:               ## everything a run made; the DVC cache, raw archives, published weights and labels stay

@@ -1,4 +1,4 @@
-"""Write what is made from the source anew: workflow/code.yaml, the hash of every stage's code.
+"""Write what is made from the source anew: the hash of every stage's code, and what trainings of the presets need.
 
 python workflow/generated.py            # write it
 python workflow/generated.py --check    # say whether it is out of date, exit 1 if so
@@ -7,8 +7,10 @@ python workflow/generated.py --check    # say whether it is out of date, exit 1 
 import sys
 
 from lss.project.code import CODE, code_is_recorded
+from lss.tools.kept_needs import COUNTED, presets_are_counted
 
 check = "--check" in sys.argv
-recorded = code_is_recorded(renew=not check)
-print(f"{CODE}: {'up to date' if recorded else 'out of date: make generated' if check else 'written anew'}")
-sys.exit(check and not recorded)
+current = {CODE: code_is_recorded(renew=not check), COUNTED.name: presets_are_counted(renew=not check)}
+for name, is_current in current.items():
+    print(f"{name}: {'up to date' if is_current else 'out of date: make generated' if check else 'written anew'}")
+sys.exit(check and not all(current.values()))

@@ -22,7 +22,11 @@ INSIDE = 0.98
 
 
 class Familiarity(nn.Module):
-    """Distance from the images of the training, in units of the threshold. Buffers alone: nothing is trained."""
+    """Distance from the images of the training, in units of the threshold. Buffers alone: nothing is trained.
+
+    Attributes:
+        fitted: whether there are references and a threshold, from `fit` or from a file.
+    """
 
     reference_RF: Tensor
     centre_F: Tensor
@@ -36,11 +40,8 @@ class Familiarity(nn.Module):
         self.register_buffer("centre_F", torch.zeros(2 * width))
         self.register_buffer("spread_F", torch.ones(2 * width))
         self.register_buffer("threshold", torch.zeros(()))
-
-    @property
-    def fitted(self) -> bool:
-        """Whether there are references and a threshold."""
-        return bool(self.threshold > 0)
+        self.fitted = False  # a plain one: no pass waits for a GPU to ask the buffer, and `lss plan` has no numbers
+        self.register_load_state_dict_post_hook(_note_whether_fitted)
 
     def forward(self, patches_BND: Tensor) -> Tensor:
         """Return distances (B,), float32, of which those above 1 are beyond the threshold; not to be asked unfitted."""
@@ -62,6 +63,7 @@ class Familiarity(nn.Module):
         self.spread_F.copy_(reference_RF.std(dim=0) + 1e-6)
         self.reference_RF.copy_((reference_RF - self.centre_F) / self.spread_F)
         self.threshold.copy_(torch.quantile(self._distance(validation_VF), INSIDE))
+        _note_whether_fitted(self)
 
     def _distance(self, features_BF: Tensor) -> Tensor:
         scaled_BF = (features_BF - self.centre_F) / self.spread_F
@@ -74,3 +76,8 @@ def features(patches_BND: Tensor) -> Tensor:
     """Return mean and standard deviation over the patches, (B, F) float32."""
     patches_BND = patches_BND.float()
     return torch.cat([patches_BND.mean(dim=1), patches_BND.std(dim=1)], dim=-1)
+
+
+def _note_whether_fitted(module: Familiarity, _: object = None) -> None:
+    """Note whether there are references and a threshold."""
+    module.fitted = bool(module.threshold > 0)

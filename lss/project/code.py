@@ -79,16 +79,22 @@ def dvc_stages() -> dict[str, Any]:
 @cache
 def code_parts(stage: str) -> dict[str, str]:
     """Return what the code of `stage` consists of, by name: SHA-256 of modules and data files, pins of packages."""
-    waiting, seen = {f"lss/stages/{stage}.py"}, dict[str, Module]()
-    while waiting:
-        path = waiting.pop()
-        seen[path] = read_module(path)
-        waiting |= seen[path].imports - seen.keys()
+    seen = imported_modules(f"lss/stages/{stage}.py")
     parts = {path: module.tree for path, module in seen.items() if path not in _SILENT}
     parts |= {path: sha256_file(ROOT / path) for path in _data_beside(seen.keys() - _SILENT)}
     packages = set[str]().union(*(seen[path].packages for path in parts.keys() & seen.keys()))
     parts |= {f"package {name}": _pins().get(name, "not pinned") for name in packages}
     return dict(sorted(parts.items()))
+
+
+def imported_modules(path: str) -> dict[str, Module]:
+    """Return the module in the file at `path`, relative to the project's folder, and all that it imports."""
+    waiting, seen = {path}, dict[str, Module]()
+    while waiting:
+        path = waiting.pop()
+        seen[path] = read_module(path)
+        waiting |= seen[path].imports - seen.keys()
+    return seen
 
 
 def code_hash(stage: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ import yaml
 from ruamel.yaml import YAML
 
 from lss.errors import LssError
-from lss.project.params import check_params
+from lss.project.code import ROOT
+from lss.project.layout import PARAMS
+from lss.project.params import Params, check_params, load_params
 from lss.storage.io import write_text
 
 FOLDER = Path(__file__).parent.parent / "presets"
@@ -41,6 +45,14 @@ def preset_settings(name: str) -> dict[tuple[str, ...], Any]:
     document = _round_trip().load(file.read_text(encoding="utf-8"))
     base = document.pop("extends", None)
     return (preset_settings(base) if base else {}) | dict(_leaves(document))
+
+
+def preset_params(name: str) -> Params:
+    """Return the settings of a preset, as `apply_preset` writes them into the project's own params.yaml."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(shutil.copy(ROOT / PARAMS, folder))
+        apply_preset(name, path)
+        return load_params(path)
 
 
 def write_settings(settings: Iterable[Setting], path: Path, what: str) -> list[str]:

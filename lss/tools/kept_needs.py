@@ -1,4 +1,8 @@
-"""What trainings need, counted once and kept in the user's cache folder until settings, code or libraries change."""
+"""What trainings need, counted once for settings, code and libraries.
+
+Counts of the presets come with the program (`counted_needs.json`, written by `make generated`); others are kept in the
+user's cache folder.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,27 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import lss
+from lss.backbones.published import CONFIGURATIONS
 from lss.backbones.settings import CheckpointParams
 from lss.errors import LssError
 from lss.project import layout
+from lss.project.code import imported_modules
+from lss.project.models import TASKS
 from lss.project.params import Params
+from lss.project.presets import preset_params
 from lss.runtime.progress import progress
 from lss.storage.io import read_json, sha256_file, write_json
 from lss.tools.need import Need, from_json, to_json
 
 Run = tuple[str, str]
 """Backbone and task."""
+
+COUNTED = Path(__file__).with_name("counted_needs.json")
+PRESETS = ("phantom", "paper", "paper-literal")
 
 LIBRARIES = ("torch", "transformers", "peft", "timm", "open_clip_torch")
 WITHOUT_EFFECT = {
@@ -35,7 +46,7 @@ WITHOUT_EFFECT = {
 def needs_of(runs: list[Run], params: Params) -> dict[Run, Need]:
     """Return needs of these trainings: those that are kept, the others counted, several at a time, and kept."""
     places = {run: cache_folder() / f"{key(run, params)}.json" for run in runs}
-    known = {run: need for run in runs if (need := _read(places[run])) is not None}
+    known = {run: need for run in runs if (need := _shipped(key(run, params)) or _read(places[run])) is not None}
     missing = [run for run in runs if run not in known]
     if missing:
         for run, need in progress(_counted(missing, params), "plan", unit="training", total=len(missing)):
@@ -55,15 +66,16 @@ def key(run: Run, params: Params) -> str:
     """
     backbone = run[0]
     checkpoint: CheckpointParams = getattr(params.weights, backbone)
-    folder = checkpoint.folder or Path(layout.WEIGHTS.format(backbone=backbone))
     tiny = params.weights.source == "tiny"
+    folder = checkpoint.folder or Path(layout.WEIGHTS.format(backbone=backbone))
+    known = tiny or (checkpoint.folder is None and checkpoint.hub_id in CONFIGURATIONS)
     return _digest(
         {
             "run": run,
             "train": _of_effect(params.train.model_dump(mode="json")),
             "execution": [params.execution.gradient_checkpointing, params.execution.write_batch_size],
             "weights": "tiny" if tiny else checkpoint.model_dump(mode="json"),
-            "configuration": {} if tiny else {path.name: sha256_file(path) for path in sorted(folder.glob("*.json"))},
+            "configuration": {} if known else {path.name: sha256_file(path) for path in sorted(folder.glob("*.json"))},
             "code": _code(),
             "libraries": {name: version(name) for name in LIBRARIES},
         }
@@ -78,8 +90,34 @@ def _of_effect(settings: Any) -> Any:
 
 @cache
 def _code() -> str:
-    package = Path(lss.__file__).parent
-    return _digest({str(path.relative_to(package)): sha256_file(path) for path in sorted(package.rglob("*.py"))})
+    """Return a hash of what counts, without comments and docstrings: a message elsewhere must not count all anew."""
+    modules = imported_modules("lss/tools/counting.py")
+    return _digest({path: module.tree for path, module in modules.items()})
+
+
+@cache
+def _counts() -> dict[str, Any]:
+    counts: dict[str, Any] = read_json(COUNTED) if COUNTED.is_file() else {}
+    return counts
+
+
+def _shipped(digest: str) -> Need | None:
+    return from_json(_counts()[digest]) if digest in _counts() else None
+
+
+def presets_are_counted(*, renew: bool) -> bool:
+    """Return whether `COUNTED` holds the needs of the presets and nothing else; with `renew` it does afterwards."""
+    wanted: dict[str, tuple[Run, Params]] = {}
+    for name in PRESETS:
+        params = preset_params(name)
+        wanted |= {key(run, params): (run, params) for run in product(params.train.backbones, TASKS)}
+    if wanted.keys() == _counts().keys():
+        return True
+    if renew:
+        counts = {digest: to_json(needs_of([run], params)[run]) for digest, (run, params) in sorted(wanted.items())}
+        write_json(COUNTED, counts)
+        _counts.cache_clear()
+    return False
 
 
 def _digest(value: Any) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from lss.project.models import TASKS
 from lss.project.params import Params, load_params
+from lss.project.presets import preset_params
 from lss.tools import counting, kept_needs
-from lss.tools.kept_needs import key, needs_of
+from lss.tools.kept_needs import PRESETS, key, needs_of, presets_are_counted
 from lss.tools.need import Need, Step, from_json, to_json
 
 NEED = Need(10, 1, 2, 3, (4, 5), 6, 7.5, 8.5, {"learn": (Step(1.5, 2), Step(3, 4))}, True, 9, 10, 11)
@@ -23,22 +25,42 @@ def params(project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return load_params(project_root / "params.yaml")
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_presets_needs_come_with_the_program(preset: str, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_needs, "_counted", None)  # would count
+    assert presets_are_counted(renew=False), "run `make generated`"
+    of_preset = preset_params(preset)
+    runs = [(name, task) for name in of_preset.train.backbones for task in TASKS]
+    assert list(needs_of(runs, of_preset)) == runs
+
+
+@pytest.mark.parametrize("preset", ["phantom", "paper"])
+def test_what_comes_with_the_program_is_what_is_counted_here(preset: str, params: Params, monkeypatch) -> None:
+    run, of_preset = ("smolvlm", "segmentation"), preset_params(preset)
+    shipped = needs_of([run], of_preset)
+    monkeypatch.setattr(kept_needs, "_counts", dict)
+    assert needs_of([run], of_preset) == shipped
+
+
 def test_a_need_is_kept_as_it_is() -> None:
     assert from_json(to_json(NEED)) == NEED
 
 
 def test_counted_in_several_processes_is_counted_alone(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_needs, "_counts", dict)  # none come with the program
     together = needs_of(RUNS, params)
     assert list(together) == RUNS
     monkeypatch.setattr(counting, "estimate", None)
     assert needs_of(RUNS, params) == together, "read, not counted again"
     monkeypatch.undo()
+    monkeypatch.setattr(kept_needs, "_counts", dict)
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/nowhere")  # a folder that cannot be written
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0}, raising=False)
     assert needs_of(RUNS[1:2], params)[RUNS[1]] == together[RUNS[1]]
 
 
-def test_a_damaged_or_foreign_file_is_counted_anew(params: Params) -> None:
+def test_a_damaged_or_foreign_file_is_counted_anew(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_needs, "_counts", dict)
     run = RUNS[1]
     need = needs_of([run], params)[run]
     path = kept_needs.cache_folder() / f"{key(run, params)}.json"
