@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from lss.domain.area import affected_area
 from lss.domain.grades import GRADES
 from lss.notes.sides import AS_SEEN, MIRRORED
+
+if TYPE_CHECKING:  # tables need the thresholds alone, and torch takes seconds to import
+    from torch import Tensor
 
 
 class Thresholds(NamedTuple):

@@ -21,7 +21,7 @@ import yaml
 from lss.errors import LssError
 from lss.project import layout
 from lss.project.code import code_parts, dvc_stages
-from lss.project.models import manifest_settings, stage_manifests
+from lss.project.models import manifest_settings, stage_manifests, stage_of_manifest
 from lss.project.outside import recorded
 from lss.project.params import Params
 from lss.project.published import published
@@ -42,6 +42,8 @@ _OUTSIDE = {
     "ingest": "the pseudonyms' key (ingest.pseudonym_key_file)",
     "split": "the table of split.file",
 }
+_FIRST = ("ablation_arm", "pool_folds")
+"""Rules whose results the other rule of their stage reads."""
 _OF_BATCHES = ("ingest", "denoise", "pseudo_mask", "shards")
 
 
@@ -61,8 +63,13 @@ class Job:
 
     @property
     def stage(self) -> str:
-        """Its stage in dvc.yaml, where the ablation's two rules are one."""
-        return "ablation" if self.rule == "ablation_arm" else self.rule
+        """Its stage in dvc.yaml, where several rules may be one."""
+        return stage_of_manifest(self.manifest)
+
+    @property
+    def kind(self) -> str:
+        """Its rule, where those of another fold or seed are the same."""
+        return self.rule.removeprefix("trial_").removeprefix("fold_")
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ def pending(summary: str) -> list[Job]:
         if row["plan"] == "update pending" and row["output_file"].startswith(f"{layout.MANIFESTS}/")
     ]
     order = list(dvc_stages())
-    return sorted(jobs, key=lambda job: (order.index(job.stage), job.rule != "ablation_arm", job.manifest))
+    return sorted(jobs, key=lambda job: (order.index(job.stage), job.rule not in _FIRST, job.manifest))
 
 
 def _manifests(root: Path, params: Params) -> dict[str, dict[str, Any]]:
@@ -227,7 +234,7 @@ def _counted(jobs: Iterable[Job]) -> str:
     """Return jobs in words: "4 x ingest, 12 trainings, evaluate"."""
     counts: dict[str, int] = defaultdict(int)
     for job in jobs:
-        counts[job.rule] += 1
+        counts[job.kind] += 1
     return ", ".join(
         f"{count} {_NOUNS[rule][count > 1]}" if rule in _NOUNS else f"{count} x {rule}" if rule in _OF_BATCHES else rule
         for rule, count in counts.items()
@@ -245,11 +252,11 @@ def _about(jobs: Iterable[Job], times: dict[str, float], params: Params, cores: 
         folder = Path(job.manifest).parent
         alike = [seconds for path, seconds in times.items() if Path(path).parent == folder != Path(layout.MANIFESTS)]
         if job.manifest in times:
-            of_rule[job.rule].append(times[job.manifest])
+            of_rule[job.kind].append(times[job.manifest])
         elif alike:
-            of_rule[job.rule].append(mean(alike))
+            of_rule[job.kind].append(mean(alike))
         else:
-            unknown[job.rule] += 1
+            unknown[job.kind] += 1
     if not of_rule:
         return "no times known yet"
     total = sum(max(max(seconds), sum(seconds) / _at_once(rule, params, cores)) for rule, seconds in of_rule.items())

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from lss.cli import app, stages
+from lss.cli import app, stages_models
 from lss.errors import LssError
 from lss.project.params import load_params
 from lss.read import run
@@ -83,7 +83,7 @@ def test_two_trainings_of_one_model(tmp_path: Path, project_root: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text((project_root / "params.yaml").read_text())
     trained = []
-    monkeypatch.setattr(stages, "_train", lambda params, names: trained.append(names["loss"]))
+    monkeypatch.setattr(stages_models, "_train", lambda params, model, trial: trained.append(model.loss))
     folder = tmp_path / "results/models/smolvlm/segmentation-pid_tversky"
     folder.mkdir(parents=True)
     held, let_go = FORK.Event(), FORK.Event()

@@ -53,7 +53,8 @@ def make_run(source: Path, folder: Path) -> Params:
     stages = manifests_by_stage(params)
     known = [*stages["cohort"], *stages["train"]]
     _results(params)
-    _job(params, "evaluate", "evaluate", [*predictions, *shards, layout.TRUTH, *known],
+    _job(params, "evaluate", "evaluate/folds", [], [layout.CROSS_VALIDATION])
+    _job(params, "evaluate", "evaluate", [*predictions, *shards, layout.TRUTH, layout.CROSS_VALIDATION, *known],
          [*cases, layout.METRICS, layout.STATISTICS])  # fmt: skip
     _job(params, "ablation", "ablation/comparison", [], [layout.ABLATION])
     tables = [f"{stem}.csv" for stem in layout.TABLES.values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from lss.cohorts.settings import reading_settings
 from lss.project import layout
 from lss.project.code import dvc_stages
 from lss.project.models import model_runs, prediction_settings, stage_manifests, training_settings
@@ -31,6 +32,8 @@ def changed(params, **sections):
 def rule_of(path):
     """Rule that writes a manifest."""
     name = path.removeprefix(f"{layout.MANIFESTS}/").removesuffix(".json").split("/")
+    if name == ["evaluate", "folds"]:
+        return "pool_folds"
     return "ablation_arm" if name[0] == "ablation" and name[1] != "comparison" else name[0]
 
 
@@ -42,7 +45,7 @@ def finished(params, tmp_path):
         stage = path.removeprefix(f"{layout.MANIFESTS}/").split("/")[0].removesuffix(".json")
         section, facts = params.model_dump(mode="json")[stage], {}
         if stage == "ingest":
-            section = {"cohort": params.model_dump(mode="json")["cohort"], "ingest": section}
+            section = {"cohort": reading_settings(params.cohort), "ingest": section}
         if stage in ("train", "predict"):
             run = next(run for run in model_runs(params.train) if path.endswith(f"/{'-'.join(run)}.json"))
             facts = run._asdict()
@@ -61,7 +64,7 @@ def finished(params, tmp_path):
     return table
 
 
-AFTER_TRAIN = ("train", "predict", "evaluate", "ablation", "tables", "figures", "page")
+AFTER_TRAIN = ("train", "predict", "pool_folds", "evaluate", "ablation", "tables", "figures", "page")
 
 
 def say(monkeypatch, tmp_path, params, table, cores=2):
@@ -70,10 +73,10 @@ def say(monkeypatch, tmp_path, params, table, cores=2):
 
 
 def test_an_exponent_reruns_trainings_and_what_follows(finished, params, tmp_path, monkeypatch):
-    """12 trainings of 10 s two at a time, 12 predictions likewise, then five single jobs: 60 + 60 + 50 s."""
+    """12 trainings of 10 s two at a time, 12 predictions likewise, then six single jobs: 60 + 60 + 60 s."""
     text = say(monkeypatch, tmp_path, changed(params, train={"gamma": 2.0}), finished(AFTER_TRAIN))
-    jobs = "12 trainings, 12 predictions, evaluate, ablation, tables, figures, page"
-    assert text == f"train.gamma: 0.75 -> 2.0: {jobs}; about 2.8 min"
+    jobs = "12 trainings, 12 predictions, pool_folds, evaluate, ablation, tables, figures, page"
+    assert text == f"train.gamma: 0.75 -> 2.0: {jobs}; about 3.0 min"
 
 
 def test_each_change_gets_its_own_jobs(finished, params, tmp_path, monkeypatch):
@@ -82,9 +85,9 @@ def test_each_change_gets_its_own_jobs(finished, params, tmp_path, monkeypatch):
     )
     lines = say(monkeypatch, tmp_path, edited, finished(AFTER_TRAIN), cores=12).splitlines()
     assert lines[0] == "train.gamma: 0.75 -> 2.0"
-    assert lines[1].startswith("train.pid.kp: 0.05 -> 0.5: 12 trainings, 12 predictions, evaluate")
+    assert lines[1].startswith("train.pid.kp: 0.05 -> 0.5: 12 trainings, 12 predictions, pool_folds, evaluate")
     assert lines[2] == "figures.dpi: 150 -> 100: figures, page; about 20 s"
-    assert lines[3].startswith("together: 12 trainings") and lines[3].endswith("about 70 s") and len(lines) == 4
+    assert lines[3].startswith("together: 12 trainings") and lines[3].endswith("about 80 s") and len(lines) == 4
 
 
 def test_missing_results_are_named_without_an_edit(finished, params, tmp_path, monkeypatch):
@@ -138,7 +141,9 @@ def test_settings_that_came_or_went(params):
 def test_jobs_come_in_the_order_of_the_chain(finished):
     jobs = pending(finished(("page", "train", "split")))
     assert [job.rule for job in jobs] == ["split", *["train"] * 12, "page"]
-    assert Job("ablation_arm", "m", "ok").stage == "ablation"
+    arm, folds, trial = (layout.MANIFEST.format(name=name) for name in ("ablation/a-b-1", "evaluate/folds", "train/x"))
+    stages = [Job(*of, "ok").stage for of in (("ablation_arm", arm), ("pool_folds", folds), ("trial_train", trial))]
+    assert stages == ["ablation", "evaluate", "train"]
 
 
 def test_code_is_held_against_the_manifests(monkeypatch):

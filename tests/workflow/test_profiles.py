@@ -28,7 +28,9 @@ def plan(folder: Path, profile: str, *options: str, hide: bool = True) -> dict[s
     hidden = ["env", "CUDA_VISIBLE_DEVICES="] if hide else []
     text = run(folder, *hidden, "snakemake", "-n", "--profile", f"profiles/{profile}", *options, "all")
     result: dict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
-    for rule, resources in re.findall(r"^ *(?:local)?rule (\w+):\n(?:.*\n)*? +resources: (.*)$", text, flags=re.M):
+    for rule, resources in re.findall(
+        r"^ *(?:(?:local)?rule|(?:local)?checkpoint) (\w+):\n(?:.*\n)*? +resources: (.*)$", text, flags=re.M
+    ):
         pairs = dict(re.findall(r"(\w+)=([^,]+)", resources))
         result[rule].add(tuple(sorted((key, pairs.get(key, "")) for key in ("mem_mb", "runtime", "gpu"))))
     assert all(len(kinds) == 1 for kinds in result.values())
