@@ -56,7 +56,7 @@ def test_changes_imports_nothing_heavy_beside_snakemake(project_root: Path) -> N
 def test_what_is_looked_for_would_be_found(finished: Path) -> None:
     """The names above are those under which a stage that needs them has imported them."""
     program = (
-        "import sys, lss.cli, lss.stages.evaluate, lss.stages.figures; print(*{n.split('.')[0] for n in sys.modules})"
+        "import sys, lss.cli, lss.stages.predict, lss.stages.figures; print(*{n.split('.')[0] for n in sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=finished, capture_output=True, text=True, check=True)
     assert {"torch", "matplotlib"} <= set(done.stdout.split())

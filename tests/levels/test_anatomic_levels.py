@@ -86,7 +86,7 @@ def test_a_spine_does_not_depend_on_how_the_picture_was_stored(usual, turn: str)
 
 def test_missing_lowest_block_is_caught_by_the_anatomy() -> None:
     """The count of blocks takes the lowest of L2-L3 to L4-L5 for L5-S1's; the sagittal slices do not."""
-    _, slices, truth = study(Plan(2, GRADES, blocks=("L2-L3", "L3-L4", "L4-L5")), seed=1)
+    _, slices, truth = study(Plan(3, GRADES, blocks=("L2-L3", "L3-L4", "L4-L5")), seed=1)
     axials = axial_ones(slices)
     assert [item.level for item in axials] != truth
     settled = compare_levels(axials, find_spine(slices))
