@@ -107,15 +107,17 @@ def _shipped(digest: str) -> Need | None:
 
 def presets_are_counted(*, renew: bool) -> bool:
     """Return whether `COUNTED` holds the needs of the presets and nothing else; with `renew` it does afterwards."""
-    wanted: dict[str, tuple[Run, Params]] = {}
-    for name in PRESETS:
-        params = preset_params(name)
-        wanted |= {key(run, params): (run, params) for run in product(params.train.backbones, TASKS)}
-    if wanted.keys() == _counts().keys():
+    wanted = {name: preset_params(name) for name in PRESETS}
+    runs = {name: list(product(params.train.backbones, TASKS)) for name, params in wanted.items()}
+    if {key(run, params) for name, params in wanted.items() for run in runs[name]} == _counts().keys():
         return True
     if renew:
-        counts = {digest: to_json(needs_of([run], params)[run]) for digest, (run, params) in sorted(wanted.items())}
-        write_json(COUNTED, counts)
+        counts = {
+            key(run, params): to_json(need)
+            for name, params in wanted.items()
+            for run, need in needs_of(runs[name], params).items()
+        }
+        write_json(COUNTED, dict(sorted(counts.items())))
         _counts.cache_clear()
     return False
 
