@@ -200,7 +200,7 @@ def page() -> None:
         cases=jobs.cases(),
         predictions=jobs.predictions(params),
         shards=jobs.shards(params, "test")["test"],
-        manifests=[Path(path) for path in stage_manifests(params)],
+        manifests=[Path(path) for path in layout.of_first_trial(stage_manifests(params))],
         page=Path(layout.PAGE),
         model_cards={run: Path(layout.MODEL_CARD.format(**run._asdict())) for run in model_runs(params.train)},
         data_sheet=Path(layout.DATA_SHEET),

@@ -93,7 +93,7 @@ def results(
     from lss.reporting.results_text import results_text
     from lss.storage.io import read_json, write_text
 
-    manifests = [read_manifest(path) for path in stage_manifests(load_params())]
+    manifests = [read_manifest(path) for path in layout.of_first_trial(stage_manifests(load_params()))]
     text = results_text(read_json(layout.STATISTICS), read_json(layout.ABLATION), manifests)
     if output:
         write_text(output, text)

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 CODE = "workflow/code.yaml"
 """One hash per stage, which DVC reads by its key; `make generated` and every run write it anew."""
 
-_SILENT = {
+SILENT = {
     f"lss/{name}.py"
     for name in (
         *("__init__", "domain/__init__", "project/__init__", "runtime/__init__", "stages/__init__", "storage/__init__"),
@@ -80,8 +80,8 @@ def dvc_stages() -> dict[str, Any]:
 def code_parts(stage: str) -> dict[str, str]:
     """Return what the code of `stage` consists of, by name: SHA-256 of modules and data files, pins of packages."""
     seen = imported_modules(f"lss/stages/{stage}.py")
-    parts = {path: module.tree for path, module in seen.items() if path not in _SILENT}
-    parts |= {path: sha256_file(ROOT / path) for path in _data_beside(seen.keys() - _SILENT)}
+    parts = {path: module.tree for path, module in seen.items() if path not in SILENT}
+    parts |= {path: sha256_file(ROOT / path) for path in _data_beside(seen.keys() - SILENT)}
     packages = set[str]().union(*(seen[path].packages for path in parts.keys() & seen.keys()))
     parts |= {f"package {name}": _pins().get(name, "not pinned") for name in packages}
     return dict(sorted(parts.items()))

@@ -100,6 +100,15 @@ def of_trial(pattern: str) -> str:
     return pattern.replace("{backbone}", "fold-{fold}/repeat-{repeat}/{backbone}", 1)
 
 
+def of_first_trial(manifests: list[str]) -> list[str]:
+    """Return those manifests that are not of another fold or repeat: what tables, figures and page are of.
+
+    >>> of_first_trial(["results/manifests/train/a.json", "results/manifests/train/fold-1/repeat-1/a.json"])
+    ['results/manifests/train/a.json']
+    """
+    return [manifest for manifest in manifests if "/fold-" not in manifest]
+
+
 def batch_names(count: int) -> list[str]:
     """Return names of the batches of patients: "00", "01", ...
 

@@ -22,9 +22,8 @@ def results_text(statistics: dict[str, Any], ablation: dict[str, Any], manifests
         manifests: of all stages of the run.
     """
     about = overview(manifests, statistics)
-    evaluated = [
-        f"Evaluated on {m['finished'][:10]}" for m in manifests if m["stage"] == "evaluate" and m.get("finished")
-    ]
+    days = dict.fromkeys(m["finished"][:10] for m in manifests if m["stage"] == "evaluate" and m.get("finished"))
+    evaluated = [f"Evaluated on {day}" for day in days]
     facts = [
         *about["made"],
         *evaluated,

@@ -21,7 +21,7 @@ from lss.backbones.published import CONFIGURATIONS
 from lss.backbones.settings import CheckpointParams
 from lss.errors import LssError
 from lss.project import layout
-from lss.project.code import imported_modules
+from lss.project.code import SILENT, imported_modules
 from lss.project.models import TASKS
 from lss.project.params import Params
 from lss.project.presets import preset_params
@@ -92,7 +92,7 @@ def _of_effect(settings: Any) -> Any:
 def _code() -> str:
     """Return a hash of what counts, without comments and docstrings: a message elsewhere must not count all anew."""
     modules = imported_modules("lss/tools/counting.py")
-    return _digest({path: module.tree for path, module in modules.items()})
+    return _digest({path: module.tree for path, module in modules.items() if path not in SILENT})
 
 
 @cache

@@ -9,7 +9,9 @@ import synthetic_results
 
 from lss.errors import LssError
 from lss.evaluation.settings import EvaluateParams
-from lss.project.models import Run, Trial
+from lss.project import layout
+from lss.project.models import Run, Trial, stage_manifests
+from lss.project.params import load_params
 from lss.reporting.results import Results
 from lss.reporting.table_grid import grid_of
 from lss.reporting.tables.table15_folds import TABLE
@@ -139,3 +141,12 @@ def test_the_table_has_every_measure_and_its_mean_over_trainings(pooled):
 def test_the_table_says_how_to_have_folds_pooled():
     table = TABLE.build(15, Results({"about": ABOUT, "folds": NO_FOLDS, "measures": []}))
     assert not table.rows and "split.fold to all" in table.notes[0]
+
+
+def test_page_and_cards_are_of_the_first_fold_and_seed(project_root):
+    """Of several trainings of one model the page would otherwise show the last."""
+    first = load_params(project_root / "params.yaml")
+    split = first.split.model_copy(update={"folds": 3, "fold": "all"})
+    several = first.model_copy(update={"split": split, "train": first.train.model_copy(update={"seeds": 2})})
+    assert len(stage_manifests(several)) == len(stage_manifests(first)) + 2 * 4 + 5 * 2 * 12  # shards; models
+    assert layout.of_first_trial(stage_manifests(several)) == stage_manifests(first)

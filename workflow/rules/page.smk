@@ -8,7 +8,7 @@ rule page:
         cases=expand(layout.CASES, task=TASKS),
         predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),
-        manifests=stage_manifests(PARAMS),
+        manifests=layout.of_first_trial(stage_manifests(PARAMS)),
     output:
         page=report(layout.PAGE, category="Page", caption="../report/page.rst"),
         cards=[
