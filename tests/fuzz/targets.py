@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -374,12 +375,12 @@ def _ingest(data: bytes, folder: Path) -> str:
         update={"name": "folder", "root": raw, "batches": 1,
                 "folder": SETTINGS.cohort.folder.model_copy(update=columns)}
     )  # fmt: skip
-    manifest.machine = dict  # no program is to be started here: git is asked for the version
-    ingest.run(
-        cohort, SETTINGS.ingest.model_copy(update={"assumed_spacing_mm": 0.7}), 1, batch="00",
-        slices=out / "slices.parquet", rejects=out / "rejects.parquet", private=out / "private.csv",
-        manifest=out / "manifest.json",
-    )  # fmt: skip
+    with mock.patch.object(manifest, "machine", dict):  # no program is to be started: git is asked for the version
+        ingest.run(
+            cohort, SETTINGS.ingest.model_copy(update={"assumed_spacing_mm": 0.7}), 1, batch="00",
+            slices=out / "slices.parquet", rejects=out / "rejects.parquet", private=out / "private.csv",
+            manifest=out / "manifest.json",
+        )  # fmt: skip
     rows = pq.read_table(out / "slices.parquet").drop_columns(["pixels"]).to_pylist()
     lost = pq.read_table(out / "rejects.parquet").to_pylist()
     assert len({row["patient_key"] for row in rows}) >= 1

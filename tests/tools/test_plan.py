@@ -16,7 +16,7 @@ from lss.errors import LssError
 from lss.project.params import load_params
 from lss.project.presets import apply_preset
 from lss.storage.io import write_json
-from lss.tools import counting, plan
+from lss.tools import counting, kept_needs, plan
 from lss.tools.counting import OPTIMISER_BYTES, estimate, nf4_bytes, stored_bytes
 from lss.tools.need import CONTEXT_BYTES, GIB, Need, Step
 from lss.tools.plan import plan_text, shard_images
@@ -207,6 +207,7 @@ def test_the_text_has_two_rows_per_backbone_and_task(params, tmp_path, monkeypat
         lambda *given: {"learn": step * given[-1]} | dict.fromkeys(("validate", "write"), Step(0, 0)),
     )  # so much per image
     monkeypatch.setattr(plan, "card_gib", lambda: 12.0)
+    monkeypatch.setattr(kept_needs, "_counts", dict)  # none come with the program
     one = params.model_copy(update={"train": params.train.model_copy(update={"backbones": ["smolvlm"]})})
     lines = plan_text(one, tflops=6.0).splitlines()
     for task in BUILD:
