@@ -52,7 +52,7 @@ def grade_scores(probabilities: Floats) -> Floats:
 
 
 def threshold_over_patients(scores: Floats, patients: Sequence[str], coverage: float) -> float:
-    """The score that a new patient's disc exceeds with a probability of at most 1 - coverage.
+    """Return the score that a new patient's disc exceeds with a probability of at most 1 - coverage.
 
     With K patients, each of their discs weighs 1 / ((K + 1) * the patient's discs); the least score up to which the
     weights sum to `coverage` is taken, infinity where they never do: fewer than coverage / (1 - coverage) patients.
@@ -79,7 +79,7 @@ def sets_of(probabilities: Floats, threshold: float) -> Bools:
 
 
 def named(of_case: Bools) -> list[str]:
-    """The grades of one case's set (3,), from mild to severe.
+    """Return the grades of one case's set (3,), from mild to severe.
 
     >>> named(np.array([False, True, True]))
     ['BC', 'D']

@@ -48,7 +48,7 @@ class Calibration:
         return self.prevalence.correct(of_head, self.temperature)
 
     def grade_set(self, probabilities: Sequence[float], coverage: float = SHOWN) -> list[str]:
-        """The neighbouring grades that a disc's probabilities (3,) leave open, from mild to severe."""
+        """Return the neighbouring grades that a disc's probabilities (3,) leave open, from mild to severe."""
         return named(sets_of(np.array([probabilities]), self.thresholds[coverage])[0])
 
     def to_json(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Calibration:
 
 
 def from_json(values: dict[str, Any]) -> Calibration:
-    """What `Calibration.to_json` gave."""
+    """Return what `Calibration.to_json` gave."""
     return Calibration(
         values["temperature"],
         Prevalence(np.array(values["natural"]), np.array(values["trained"])),

@@ -124,7 +124,7 @@ class CrossedBootstrap:
         return self.quotients(numerator_RN[None], denominator_RN[None])
 
     def quotients(self, numerators_QRN: Floats, denominators_QRN: Floats) -> tuple[Estimate, float]:
-        """The mean of Q quotients, as `quotient` is of one."""
+        """Return the mean of Q quotients, as `quotient` is of one."""
         of_repeats_R = divide(numerators_QRN.sum(axis=-1), denominators_QRN.sum(axis=-1)).mean(axis=0)
         value = float(of_repeats_R.mean())
         chosen = (denominators_QRN > 0).any(axis=(0, 1))
@@ -143,7 +143,7 @@ class CrossedBootstrap:
         return Estimate(value, *limits, *counts, interval=words), spread
 
     def _drawn(self, numerator_RN: Floats, denominator_RN: Floats) -> Floats:
-        """The quotient of each draw of patients and each repeat, (D, R)."""
+        """Return the quotient of each draw of patients and each repeat, (D, R)."""
         sums_PR, bases_PR = (self._patients.per_patient(part.T) for part in (numerator_RN, denominator_RN))
         weights_DP = self._patients.weights_DP
         return divide(weights_DP @ sums_PR, weights_DP @ bases_PR)

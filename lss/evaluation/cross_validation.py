@@ -51,7 +51,7 @@ class Quotient(NamedTuple):
     denominators: Floats
 
     def minus(self, other: Quotient) -> Quotient:
-        """The difference of two measures over the same cases."""
+        """Return the difference of two measures over the same cases."""
         return self._replace(numerators=self.numerators - other.numerators)
 
 
@@ -71,13 +71,13 @@ class Folds:
 
 
 def mean_over(metric: str, stratum: str, values_RN: Floats, among_N: NDArray[np.bool_]) -> Quotient:
-    """The mean of `values_RN` over the cases chosen."""
+    """Return the mean of `values_RN` over the cases chosen."""
     among_1RN = np.broadcast_to(among_N.astype(np.float64), values_RN.shape)[None]
     return Quotient(metric, stratum, values_RN[None] * among_1RN, among_1RN)
 
 
 def grade_quotients(answered_RN: NDArray[np.intp], true_N: NDArray[np.intp], grades: tuple[str, ...]) -> list[Quotient]:
-    """Accuracy, recall of each grade that occurs, and their mean (balanced accuracy).
+    """Return accuracy, recall of each grade that occurs, and their mean (balanced accuracy).
 
     Args:
         answered_RN: index of the grade answered by each repeat; -1 for none.
@@ -94,10 +94,14 @@ def grade_quotients(answered_RN: NDArray[np.intp], true_N: NDArray[np.intp], gra
 def measure(
     system: System, of: Quotient, bootstrap: CrossedBootstrap, folds: Folds, confidence: float
 ) -> dict[str, Any]:
-    """One row: the pooled value with the bootstrap's interval, and the mean over trainings with the corrected one."""
+    """Return one row: the pooled value with the bootstrap's interval, the mean over trainings with the corrected one.
+
+    Measures are shares: intervals end at 0 and 1, those of a difference at -1 and 1.
+    """
     estimate, sd_repeats = bootstrap.quotients(of.numerators, of.denominators)
     by_training_RK = _by_training(of, folds)
-    mean, low, high = corrected_interval(by_training_RK.ravel(), _test_by_train(folds), confidence)
+    mean, *limits = corrected_interval(by_training_RK.ravel(), _test_by_train(folds), confidence)
+    low, high = np.clip(limits, -1.0 if system.source == "difference" else 0.0, 1.0)
     return {
         **system._asdict(),
         "metric": of.metric,
@@ -118,7 +122,7 @@ def measure(
 
 
 def corrected_interval(values_J: Floats, test_by_train: float, confidence: float) -> tuple[float, float, float]:
-    """Mean over trainings, with the interval for the mean over new ones.
+    """Return the mean over trainings, with the interval for the mean over new ones.
 
     Trainings of different folds share most of their patients, so their results vary together, and their standard
     error is larger than S / sqrt(J): it is S * sqrt(1 / J + n_test / n_train), with Student's t of J - 1 degrees of
@@ -141,15 +145,14 @@ def corrected_interval(values_J: Floats, test_by_train: float, confidence: float
 
 
 def _by_training(of: Quotient, folds: Folds) -> Floats:
-    """The measure of every repeat and fold, (R, K); NaN where a fold has no such case."""
+    """Return the measure of every repeat and fold, (R, K); NaN where a fold has no such case."""
     in_fold_NK = (folds.fold[:, None] == np.unique(folds.fold)).astype(np.float64)
     return divide(of.numerators @ in_fold_NK, of.denominators @ in_fold_NK).mean(axis=0)
 
 
 def _test_by_train(folds: Folds) -> float:
-    tested = [len({patient for patient, own in zip(folds.patients, folds.fold, strict=True) if own == fold})
-              for fold in np.unique(folds.fold)]  # fmt: skip
-    return float(np.mean(tested) / np.mean(folds.train_patients))
+    tested = {(fold, patient) for fold, patient in zip(folds.fold.tolist(), folds.patients, strict=True)}
+    return len(tested) / sum(folds.train_patients)
 
 
 def _mean(values: Floats, axis: int) -> Floats:

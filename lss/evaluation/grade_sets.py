@@ -43,7 +43,7 @@ class LevelShares:
     thresholds: dict[float, float]
 
     def probabilities(self, levels: Sequence[str]) -> Floats:
-        """The shares at each disc's level, (M, 3)."""
+        """Return the shares at each disc's level, (M, 3)."""
         return np.stack([self.shares[level] for level in levels])
 
 

@@ -92,7 +92,7 @@ MODEL_NAME = "{backbone}-{task}-{loss}"  # of a manifest of the stages train and
 
 
 def of_trial(pattern: str) -> str:
-    """The pattern of what a model of another fold or repeat leaves, beside that of the first.
+    """Return the pattern of what a model of another fold or repeat leaves, beside that of the first.
 
     >>> of_trial(PREDICTIONS)
     'results/predictions/fold-{fold}/repeat-{repeat}/{backbone}/{task}-{loss}.parquet'

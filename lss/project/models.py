@@ -76,7 +76,7 @@ def fold_shard(params: Params, fold: int) -> str:
 
 
 def options_of(wildcards: Mapping[str, str]) -> str:
-    """A job's wildcards as the options of its verb.
+    """Return a job's wildcards as the options of its verb.
 
     >>> options_of({"backbone": "unet", "fold": "1"})
     '--backbone unet --fold 1'
@@ -85,19 +85,19 @@ def options_of(wildcards: Mapping[str, str]) -> str:
 
 
 def run_of(wildcards: Mapping[str, str]) -> Run:
-    """The model that a job trains or asks."""
+    """Return the model that a job trains or asks."""
     return Run(wildcards["backbone"], wildcards["task"], wildcards["loss"])
 
 
 def trial_of(params: Params, wildcards: Mapping[str, str]) -> Trial:
-    """The trial of a job: the first where its wildcards name none."""
+    """Return the trial of a job: the first where its wildcards name none."""
     if "fold" not in wildcards.keys():
         return trials(params)[0]
     return Trial(int(wildcards["fold"]), int(wildcards["repeat"]))
 
 
 def trial_seed(seed: int, repeat: int) -> int:
-    """The seed of a repeat's trainings: that of params.yaml for the first, which `train.seeds` must not change."""
+    """Return the seed of a repeat's trainings: of the first that of params.yaml, whatever `train.seeds` is."""
     return seed if repeat == 1 else derive_seed(seed, "repeat", repeat)
 
 

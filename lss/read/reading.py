@@ -311,7 +311,7 @@ def _calibrated(of_head: dict[str, float], calibration: Calibration | None) -> d
 
 
 def most_probable(probabilities: dict[str, float]) -> str:
-    """The most probable grade, of equals the worse."""
+    """Return the most probable grade, of equals the worse."""
     return max(GRADES, key=lambda name: (probabilities[name], GRADES.index(name)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,20 +61,27 @@ def measure_row(number: int, measure: Measure, about: dict[str, Any]) -> dict[st
         "reference": SOURCES.get(measure["reference"], measure["reference"].replace("_", " ")),
         "metric": METRIC_LABELS[measure["metric"]],
         "stratum": STRATA.get(measure["stratum"], measure["stratum"]),
-        "estimate": measure["value"],
-        "ci_low": measure["low"],
-        "ci_high": measure["high"],
-        "interval": measure["interval"],
-        "n": measure["n"],
-        "patients": measure["patients"],
         "undefined_draws": measure["undefined_draws"],
         "paper_value": paper.printed if paper else None,
         "paper_ci_low": paper.low if paper else None,
         "paper_ci_high": paper.high if paper else None,
-        "cohort": _cohort(about),
-        "weights": about["weights"].get(measure["backbone"]),
-        "leak": any(name.startswith(f"{measure['backbone']}/") for name in about["leak"]),
         "note": impossible_in_paper().get(paper_key, ""),
+        **value_columns(measure, about),
+    }
+
+
+def value_columns(row: Mapping[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns that every long row has of a value: itself, its interval, and what it must be read with."""
+    return {
+        "estimate": row["value"],
+        "ci_low": row["low"],
+        "ci_high": row["high"],
+        "interval": row["interval"],
+        "n": row["n"],
+        "patients": row["patients"],
+        "cohort": _cohort(about),
+        "weights": "none" if row["backbone"] == "unet" else about["weights"].get(row["backbone"]),
+        "leak": any(name.startswith(f"{row['backbone']}/") for name in about["leak"]),
         "caveat": about["cohort_caveat"],
     }
 

@@ -163,7 +163,7 @@ def _follow(connection: socket.socket) -> None:
 
 
 def _exit_code() -> int:
-    """What the command `lss` ends with."""
+    """Return what the command `lss` ends with."""
     from lss.cli import main as run_here
 
     try:

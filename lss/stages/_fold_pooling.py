@@ -143,11 +143,11 @@ def _pool(
             ]
             for repeat in repeats
         ]
-        for unit, found, table in _QUOTIENTS[model.task](answers, cases, list(by_fold.values()), discs):
+        for unit, own, table in _QUOTIENTS[model.task](answers, cases, list(by_fold.values()), discs):
             for source, quotients in (
-                ("model", found),
+                ("model", own),
                 ("table", table),
-                ("difference", [mine.minus(other) for mine, other in zip(found, table, strict=True)]),
+                ("difference", [mine.minus(other) for mine, other in zip(own, table, strict=True)]),
             ):
                 system = System(model.task, model.backbone, model.loss, source, unit)
                 measures += [measure(system, of, *resampled[unit], params.confidence) for of in quotients]
@@ -191,7 +191,7 @@ def _read_fold(shards: dict[str, list[Path]], truth: Path, size: tuple[int, int]
 
 
 def commonest_mask(masks_NYX: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The one mask that is most like all that are not empty: pixels that at least a share of them covers, (Y, X).
+    """Return the one mask most like all that are not empty: pixels that at least a share of them covers, (Y, X).
 
     The share is that of 0.1, 0.2, ... 0.9 with the highest mean Dice over them; nothing where all are empty.
     """
@@ -234,30 +234,34 @@ def _segmentation(answers: list[Rows], cases: TestCases, folds: list[Fold], disc
     references = {name: (masks, np.array([mask.any() for mask in masks])) for name, masks in stacks.items()}
     own = [np.stack([decode_mask(row["mask"]["bytes"]) for row in rows]) for rows in answers]
     tables = [np.stack([mask for fold in folds for mask in fold.masks])] * len(own)
-    found, table = (
+    of_model, of_table = (
         [
             mean_over("dice", name, np.stack([_dice(masks, reference) for masks in of]), drawn_N)
             for name, (reference, drawn_N) in references.items()
         ]
         for of in (own, tables)
     )
-    yield "image", found, table
+    yield "image", of_model, of_table
 
 
 def _report(answers: list[Rows], cases: TestCases, folds: list[Fold], discs: DiscPart | None) -> Compared:
     own = [[row["report"] for row in rows] for rows in answers]
     tables = [[text for fold in folds for text in fold.reports]] * len(own)
     everything = np.ones(len(cases), dtype=bool)
-    found, table = (
+    of_model, of_table = (
         [
             mean_over("finding_score", "all", np.stack([_finding_scores(texts, cases) for texts in of]), everything),
-            _grade_quotients([answers_of_text([grade_report(text) for text in texts]) for texts in of], cases.classes)[
-                0
-            ],
+            _stated_grades(of, cases),
         ]
         for of in (own, tables)
     )
-    yield "image", found, table
+    yield "image", of_model, of_table
+
+
+def _stated_grades(reports: list[list[str]], cases: TestCases) -> Quotient:
+    """Return the accuracy of the grades that reports state."""
+    stated = [answers_of_text([grade_report(text) for text in texts]) for texts in reports]
+    return _grade_quotients(stated, cases.classes)[0]
 
 
 def _finding_scores(texts: list[str], cases: TestCases) -> NDArray[np.float64]:
@@ -274,7 +278,7 @@ _QUOTIENTS: dict[str, Callable[[list[Rows], TestCases, list[Fold], DiscPart | No
 def _of_discs(
     folds: Folds, discs: DiscPart, repeats: int, draws: tuple[int, float, int]
 ) -> tuple[CrossedBootstrap, Folds]:
-    """Folds and bootstrap of the discs, by the first slice of each."""
+    """Return folds and bootstrap of the discs, by the first slice of each."""
     first = [places[0] for places in discs.places]
     patients, of_disc = [folds.patients[place] for place in first], folds.fold[first]
     return CrossedBootstrap(patients, repeats, *draws, strata=of_disc), Folds(patients, of_disc, folds.train_patients)

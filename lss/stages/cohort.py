@@ -150,7 +150,7 @@ def _write_patients(
 def _states(
     params: CohortParams, ingest: IngestParams, seed: int, listed: list[dict[str, Any]], batches: int
 ) -> dict[str, dict[str, Any]]:
-    """What each batch is read from. Of a cohort that cannot be read every batch has the state of the whole."""
+    """Return what each batch is read from. Of a cohort that cannot be read every batch has the state of the whole."""
     try:
         reader = open_cohort(params, ingest, unread=[])
         names = pseudonyms(ingest.pseudonym_key_file, seed)

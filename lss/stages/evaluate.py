@@ -15,34 +15,32 @@ from lss.calibration.probabilities import Prevalence
 from lss.domain.grades import GRADES
 from lss.errors import LssError
 from lss.evaluation import mask_scores as segmentation
-from lss.evaluation import reports as language
 from lss.evaluation.agreement import evaluate_agreement
 from lss.evaluation.attention import measure_attention
 from lss.evaluation.cases import CASE_SCHEMAS, TestCases, aligned, decode_mask
+from lss.evaluation.collected import Collected
 from lss.evaluation.comparisons import compare_all
-from lss.evaluation.disc_pooling import DiscPart, choose_reports, disc_part, pool_answers
+from lss.evaluation.disc_pooling import DiscPart, disc_part, pool_answers
 from lss.evaluation.grade_sets import LevelShares, calibrations_of, level_shares, measure_sets
 from lss.evaluation.grade_sources import AreaThresholds, all_answers, area_thresholds, grade_rows, probabilities_of
 from lss.evaluation.grades import evaluate_answers
 from lss.evaluation.measures import Key, Measure, curve_name, rounded
 from lss.evaluation.prompt_exchange import EXCHANGES, measure_exchange
-from lss.evaluation.report_checks import check_reports, evaluate_checks, masks_by_stated_grade, report_rows
+from lss.evaluation.report_checks import masks_by_stated_grade
 from lss.evaluation.run_comparison import compare_runs
 from lss.evaluation.settings import EvaluateParams
 from lss.evaluation.summary import caveats, summarise
 from lss.metrics.bootstrap import METHOD_NAMES, NOT_SAMPLED, PatientBootstrap
-from lss.metrics.language_meteor import MeteorProcess
-from lss.metrics.report_baselines import partners_within, shuffled_partners
 from lss.model.severity import PAPER_THRESHOLDS
 from lss.project.manifest import read_manifest, write_manifest
 from lss.runtime.progress import progress
 from lss.stages._evaluation_inputs import (
     TrainingPart,
-    baseline_reports,
     pseudo_mask_thresholds,
     read_cases,
     validation_slices,
 )
+from lss.stages._evaluation_reports import evaluate_texts, reports_of_baselines
 from lss.stages._fold_pooling import NO_FOLDS
 from lss.stages._fold_pooling import pool_folds as pool_folds  # for `lss evaluate --folds`
 from lss.storage.io import read_json, read_parquet, write_json, write_parquet
@@ -51,8 +49,6 @@ from lss.tools.kept_runs import kept_files, read_kept
 
 Run = tuple[str, str, str]
 Rows = list[dict[str, Any]]
-RIVALS = ("level_grade", "central")
-"""Baselines of the reports of discs: the commonest and the most typical one of level and grade."""
 _SCHEMAS = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "report": REPORT}
 
 
@@ -103,7 +99,7 @@ def run(
     known = [read_manifest(path) for path in manifests]
     thresholds = area_thresholds([model[0] for model in segmenters], known, pseudo_mask_thresholds(shards["val"]))
 
-    findings, discs = _Findings(), disc_part(test, bootstrap)
+    findings, discs = Collected(), disc_part(test, bootstrap)
     calibrations = calibrations_of(known)
     rows = {"segmentation": _segmentation(tables, segmenters, test, bootstrap, findings)}
     rows["classification"] = _classification(tables, test, bootstrap, thresholds, train.prevalence, discs, findings)
@@ -111,8 +107,8 @@ def run(
         findings.measures += _grade_sets(
             tables, calibrations, level_shares(train.slices, validation_slices(shards["val"])), test, discs
         )
-    baselines = _baselines(tables, rows["classification"], thresholds, test, train, shards)
-    rows["report"] = _reports(tables, rows["classification"], baselines, test, bootstrap, discs, seed, findings)
+    baselines = reports_of_baselines(tables, rows["classification"], thresholds, test, train, shards)
+    rows["report"] = evaluate_texts(tables, rows["classification"], baselines, test, bootstrap, discs, seed, findings)
     findings.measures += _at_bounds(known)
     findings.measures += masks_by_stated_grade(rows["report"], rows["segmentation"], bootstrap)
 
@@ -157,19 +153,8 @@ def run(
     )
 
 
-class _Findings:
-    """Collects the measures, tests, curves and caveats of the parts of the evaluation."""
-
-    def __init__(self) -> None:
-        self.measures: list[Measure] = []
-        self.curves: dict[str, dict[str, Any]] = {}  # "backbone/source" -> confusion, ROC, ...
-        self.tests: Rows = []
-        self.empty_masks: Rows = []
-        self.caveats: list[str] = []
-
-
 def _segmentation(
-    tables: dict[Run, Rows], models: list[Run], test: TestCases, bootstrap: PatientBootstrap, findings: _Findings
+    tables: dict[Run, Rows], models: list[Run], test: TestCases, bootstrap: PatientBootstrap, findings: Collected
 ) -> Rows:
     """Score every segmentation model against pseudo-masks and true masks, and the pseudo-masks against
     the true ones.
@@ -251,7 +236,7 @@ def _classification(
     thresholds: dict[str, AreaThresholds],
     prevalence: Prevalence,
     discs: DiscPart | None,
-    findings: _Findings,
+    findings: Collected,
 ) -> Rows:
     """Return grades by head, by area under both thresholds, by text, against the notes' grades, the true ones, each
     other.
@@ -306,107 +291,6 @@ def _grade_sets(
             calibration = calibrations[backbone, loss]
             found += measure_sets(key, probabilities_of(rows), calibration, shares, test, discs)
     return found
-
-
-def _baselines(
-    tables: dict[Run, Rows],
-    grades: Rows,
-    thresholds: dict[str, AreaThresholds],
-    test: TestCases,
-    train: TrainingPart,
-    shards: dict[str, list[Path]],
-) -> dict[tuple[str, str], list[str]]:
-    """Return reports of the baselines; none where there is no generator to hold against them."""
-    if not any(task == "report" for _, task, _ in tables):
-        return {}
-    return baseline_reports(_by_backbone(grades), thresholds, test, train, shards)
-
-
-def _reports(
-    tables: dict[Run, Rows],
-    grades: Rows,
-    baselines: dict[tuple[str, str], list[str]],
-    test: TestCases,
-    bootstrap: PatientBootstrap,
-    discs: DiscPart | None,
-    seed: int,
-    findings: _Findings,
-) -> Rows:
-    """Return the text metrics of the generators, of baselines and of controls; checks of each report."""
-    generated = {(backbone, loss): rows for (backbone, task, loss), rows in tables.items() if task == "report"}
-    if not generated:
-        return []
-    texts = {name: [row["report"] for row in rows] for name, rows in generated.items()}
-    systems = language.Systems(texts, baselines, _partners(test, seed, findings))
-    with MeteorProcess() as meteor:
-        measures, scores, caveats_of_text = language.evaluate_reports(systems, test, bootstrap, meteor)
-        findings.measures += measures
-        findings.caveats += caveats_of_text
-        if discs:
-            for name, of_one in texts.items():
-                findings.measures += _of_discs(name, of_one, baselines, test, discs, meteor)
-    for loss in dict.fromkeys(loss for _, loss in scores):
-        cider = {backbone: score.per_case["cider_d"] for (backbone, of), score in scores.items() if of == loss}
-        findings.tests += compare_all(f"CIDEr-D of the reports, {loss}", cider, bootstrap)
-    all_rows: Rows = []
-    for (backbone, loss), rows in generated.items():
-        checks = check_reports(rows, [row["head"] for row in _by_backbone(grades)[backbone]])
-        own = report_rows(backbone, loss, test, rows, scores[backbone, loss], checks)
-        findings.measures += evaluate_checks(own, bootstrap)
-        all_rows += own
-    return all_rows
-
-
-def _of_discs(
-    name: tuple[str, str],
-    texts: list[str],
-    baselines: dict[tuple[str, str], list[str]],
-    test: TestCases,
-    discs: DiscPart,
-    meteor: MeteorProcess,
-) -> list[Measure]:
-    """Return measures of the reports that stand for their discs, and of the tables of level and grade on the same
-    slices.
-    """
-    chosen = choose_reports(texts, test.levels, discs.places)
-    rivals = {
-        key: [reports[place] for place in chosen]
-        for key, reports in baselines.items()
-        if key[0] in RIVALS and key[1] == name[0]
-    }
-    systems = language.Systems({name: [texts[place] for place in chosen]}, rivals, {})
-    measures, _, _ = language.evaluate_reports(systems, test.at(chosen), discs.bootstrap, meteor)
-    return [{**row, "task": "disc_report"} for row in measures]
-
-
-def _partners(test: TestCases, seed: int, findings: _Findings) -> dict[str, np.ndarray]:
-    """Return another patient's case for each, by control; none where the test part does not allow it."""
-    alike = list(zip(test.levels, test.grades, strict=True))
-    no_level = [None] * len(test)
-    groupings: dict[str, list[Sequence[object]]] = {
-        "shuffled_level": [test.levels, no_level],
-        "shuffled_level_grade": [alike, test.levels, no_level],
-    }
-    try:
-        partners = {"shuffled": shuffled_partners(test.patients, seed)}
-        for control, groups in groupings.items():
-            partners[control], left = partners_within(test.patients, groups, seed)
-            if left:
-                findings.caveats.append(
-                    f"The control {control}: {left} of {len(test)} images have no other patient's image of their kind "
-                    "and take a reference from beyond it, which is easier to beat."
-                )
-    except ValueError as error:
-        findings.caveats.append(f"No control with another patient's references: {error}.")
-        return {}
-    return partners
-
-
-def _by_backbone(rows: Rows) -> dict[str, Rows]:
-    rows_of: dict[str, Rows] = {}
-    for row in rows:
-        rows_of.setdefault(row["backbone"], []).append(row)
-    return rows_of
 
 
 def _about(

@@ -125,7 +125,7 @@ def run(
 
 
 def _apart(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with the fold as their subset: where every fold is tested once, any two of them must not overlap."""
+    """Return the rows with the fold as their subset: where every fold is tested once, no two of them may overlap."""
     return [row if row["fold"] is None else row | {"subset": f"fold {row['fold']}"} for row in rows]
 
 
@@ -243,7 +243,7 @@ def _by_fold(rows: list[dict[str, Any]], params: SplitParams, seed: int) -> dict
 
 
 def _by_grade(train: dict[str, str], copies: dict[str, int]) -> Counter[str]:
-    """Copies by grade, given grade and copies of each slice of the training part."""
+    """Return copies by grade, given grade and copies of each slice of the training part."""
     found: Counter[str] = Counter()
     for key, grade in train.items():
         found[grade] += copies[key]

@@ -51,7 +51,16 @@ def test_a_difference_between_folds_alone_leaves_no_spread():
     assert row["interval"] == "no spread" and row["low"] is None
     assert row["value"] == pytest.approx(1.6 / 3, abs=1e-6) and row["trainings"] == 3
     assert row["sd_folds"] == pytest.approx(np.std([0.2, 0.5, 0.9], ddof=1), abs=1e-6)
-    assert row["low_of_trainings"] < 0 < row["high_of_trainings"]  # three trainings say little
+    assert (row["low_of_trainings"], row["high_of_trainings"]) == (0, 1)  # three trainings say little, of a share
+    apart = measure(
+        SYSTEM._replace(source="difference"),
+        mean_over("x", "all", values_RN, np.ones(36, dtype=bool)),
+        bootstrap,
+        FOLDS,
+        0.95,
+    )
+    _, *limits = corrected_interval(np.array([0.2, 0.5, 0.9]), 0.5, 0.95)
+    assert (apart["low_of_trainings"], apart["high_of_trainings"]) == pytest.approx(np.clip(limits, -1, 1), abs=1e-6)
     unstratified = CrossedBootstrap(PATIENTS, 1, 300, 0.95, 1)
     assert measure(SYSTEM, mean_over("x", "all", values_RN, np.ones(36, dtype=bool)), unstratified, FOLDS, 0.95)["low"]
 

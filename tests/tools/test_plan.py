@@ -220,3 +220,7 @@ def test_the_text_has_two_rows_per_backbone_and_task(params, tmp_path, monkeypat
     epochs = sum(section.epochs * len(section.losses) for section in sections)  # of 500 s each
     total = f"All {sum(len(section.losses) for section in sections)} trainings, one after the other, all epochs: "
     assert lines[-1] == f"{total}{epochs * 500 / 3600:.3g} h per 1,000 training images, validation left out."
+    again = one.model_copy(update={"train": one.train.model_copy(update={"seeds": 3})})
+    count = 3 * sum(len(section.losses) for section in sections)
+    expected = f"All {count} trainings, one after the other, all epochs: {3 * epochs * 500 / 3600:.3g} h"
+    assert plan_text(again, tflops=6.0).splitlines()[-1].startswith(expected)

@@ -18,7 +18,7 @@ rule pool_folds:
         settings=config["evaluate"],
         seed=config["seed"],
     log: "logs/evaluate/folds.log"
-    conda: "../envs/lss.yaml",
+    conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("pool_folds")
     shell: "lss evaluate --folds 2>&1 | tee {log}"

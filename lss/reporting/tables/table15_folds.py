@@ -7,7 +7,7 @@ from typing import Any
 from lss.reporting.names import LOSSES, METRIC_LABELS, SOURCES, STRATA, model_name
 from lss.reporting.results import Results
 from lss.reporting.table_record import TableRecord
-from lss.reporting.table_rows import COLUMNS
+from lss.reporting.table_rows import COLUMNS, value_columns
 
 HOW_TO = (
     "One fold was trained, from one seed. Set split.folds to 5, split.fold to all and train.seeds to 3, and run again: "
@@ -61,17 +61,8 @@ def _row(measure: dict[str, Any], results: Results, metric: str) -> dict[str, An
         "reference": SOURCES[stratum] if masks else "note" if measure["task"] == "classification" else "report",
         "metric": metric,
         "stratum": _UNITS[measure["unit"]] + ("" if masks or stratum == "all" else f", {STRATA[stratum]}"),
-        "estimate": measure["value"],
-        "ci_low": measure["low"],
-        "ci_high": measure["high"],
-        "interval": measure["interval"],
-        "n": measure["n"],
-        "patients": measure["patients"],
-        "cohort": "phantom" if about["phantom"] else about["cohort"],
-        "weights": "none" if measure["backbone"] == "unet" else about["weights"].get(measure["backbone"]),
-        "leak": any(name.startswith(f"{measure['backbone']}/") for name in about["leak"]),
         "note": "",
-        "caveat": about["cohort_caveat"],
+        **value_columns(measure, about),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from lss.reporting.names import FUSIONS, LOSSES, STRATA, model_name
 from lss.reporting.results import Results
 from lss.reporting.table_record import TableRecord
-from lss.reporting.table_rows import COLUMNS
+from lss.reporting.table_rows import COLUMNS, value_columns
 
 HOW_TO = (
     "The ablation was not run (ablation.repeats is 0). `lss preset ablation`, then `snakemake --cores 2 all`, "
@@ -76,17 +76,8 @@ def _row(row: dict[str, Any], heading: str, reference: str, about: dict[str, Any
         "reference": reference,
         "metric": heading,
         "stratum": STRATA[row["stratum"]],
-        "estimate": row["value"],
-        "ci_low": row["low"],
-        "ci_high": row["high"],
-        "n": row["n"],
-        "patients": row["patients"],
-        "interval": row["interval"],
-        "cohort": "phantom" if about["phantom"] else about["cohort"],
-        "weights": "none" if row["backbone"] == "unet" else about["weights"].get(row["backbone"]),
-        "leak": any(name.startswith(f"{row['backbone']}/") for name in about["leak"]),
         "note": "",
-        "caveat": about["cohort_caveat"],
+        **value_columns(row, about),
     }
 
 
