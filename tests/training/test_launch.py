@@ -63,4 +63,4 @@ def test_a_mistake_is_reported_by_the_process_and_by_the_command(project):
     done = lss_train(project)
     assert done.returncode == 2
     assert "val-00.parquet: cannot be read as Parquet" in done.stderr
-    assert "of the training failed; what it said stands above" in done.stderr.splitlines()[-1]
+    assert "of the training failed; its messages are above." in done.stderr.splitlines()[-1]
