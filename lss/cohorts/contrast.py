@@ -24,36 +24,61 @@ T2_MIN_ECHO_MS, T2_MIN_REPETITION_MS = 60.0, 1500.0
 T1_MAX_ECHO_MS, T1_MAX_REPETITION_MS = 30.0, 1200.0
 """Spin-echo weighting by echo and repetition time (usual ranges at 1.5 T; between them lies proton density)."""
 
+PD_MAX_ECHO_MS = 45.0
+"""A spin echo no longer than this, at a T2's repetition time and without an inversion, is a proton density image: the
+first echo of a series "PD/T2" carries the same name as the second."""
+
 _AXES = (("sagittal", "left-right"), ("coronal", "front-back"), ("axial", "head-foot"))
 _PLANE_WORDS = {
     "axial": r"axi?|axial\w*|axiaal|aks|aks[iy]\w*|assial\w*|transaxial\w*|tra|trans|transv|transvers\w*|trasvers\w*"
-             r"|poprzeczn\w*|osiow\w*|акс\w*|попереч\w*|.*(?:轴位|軸位|横断|水平断).*",
-    "sagittal": r"sag|sagg?itt?\w*|strzalkow\w*|саг\w*|.*矢状.*",
-    "coronal": r"cor|coron\w*|kor|koron\w*|frontal\w*|czolow\w*|кор\w*|фронт\w*|.*冠状.*",
+             r"|poprzeczn\w*|osiow\w*|pricn\w*|harant\w*|tvers\w*|акс\w*|попер\w*|αξον\w*|אקסיאל\w*"
+             r"|.*(?:轴位|軸位|横断|横轴|水平断|축상|횡단|محوري|عرضي).*",
+    "sagittal": r"sag|sagg?itt?\w*|szagitt\w*|strzalkow\w*|саг\w*|οβελ\w*|סגיטל\w*|.*(?:矢状|시상|سهمي).*",
+    "coronal": r"cor|coron\w*|kor|koron\w*|frontal\w*|czolow\w*|кор\w*|фронт\w*|στεφαν\w*|קורונל\w*"
+               r"|.*(?:冠状|관상|اكليلي|تاجي).*",
 }  # fmt: skip
 """Planes in the words of series names, in the languages in which they were met."""
 _PLANES = {plane: re.compile(rf"(?:o|obl|para?|mid)?(?:{words})") for plane, words in _PLANE_WORDS.items()}
 _KINDS = (
-    ("localizer", r"lo[ck]ali[sz](ers?|ador|ateur)|loc|scout|pilot|survey|topogram|surview|reperage|planning"
-                  r"|plan[ _-]?scan|scano(gram)?|localizzator\w*"
+    ("localizer", r"lo[ck]ali[sz](?!ed)\w*|lokator|loc|scout|pilot|survey|topogram\w*|surview|reperage|planning"
+                  r"|planung\w*|ubersicht\w*|plan[ _-]?scan|scano(gram)?|localizzator\w*|k[iı]lavuz|локал\w*"
+                  r"|топограмм\w*|обзор\w*"
+                  r"|.*(?:定位|位置決).*"
                   r"|(3|three|tri|drei)[ _-]?(pl|plane|planes|plan|plans|ebenen)"),
     ("derived", r"[de]?adc|mip|minip|mpr|sub(tr(act(ion|ed)?)?)?(?![ _-]?\d|-[a-z])|screen[ _-]?(save|shot|capture)s?"
-                r"|reformat(ted)?|rfmt"
+                r"|reformat(ted)?|rfmt|t[12][ _-]?map(it|ping|s)?|fat[ _-]?fraction|fat(?=:)"
+                r"|(m?dixon|ideal|flex)[^:]*[ _-](f|fat(?![ _-]?su?[ap])|opp?|out)"
+                r"|(out|opp|opposed)[ _-]?(of[ _-]?)?phase"
                 r"|projection|pos(ition)?[ _-]?disp(lay)?|mobiview|compos(ed|ing)"),
     ("other", r"d?dwi|dti|t2[ _-]?(\*|star)|medic|merge"
               r"|diff(usion)?|tracew?|ep2d|epi|ssfse|haste|ss[ _-]?tse|ssh(ot)?[ _-]?(tse|t2)|single[ _-]?shot"
-              r"|myelo(gram|graphy|graphie)?|mrm"),
+              r"|m[iy]elo([gk]\w*)?|mrm|t2[ _-]?flair|dark[ _-]?fluid|calibration|ref[ _-]?scan"),
 )  # fmt: skip
-"""Words of series names that are no T1 or T2 series, as whole words: before and after them stands no letter."""
-_NAMED_KINDS = [(kind, re.compile(rf"(?<![a-z])({words})(?![a-z])", re.IGNORECASE)) for kind, words in _KINDS]
+"""Words of series names that are no T1 or T2 series, as whole words: before and after them stands no letter.
+
+They are compared as `_plainly` writes them: in lower case, without accents.
+"""
+_NAMED_KINDS = [(kind, re.compile(rf"(?<![a-z])({words})(?![a-z])")) for kind, words in _KINDS]
+_GRADIENT = re.compile(
+    r"(?<![a-z])([mb]?-?ffe|ciss|tru(e[ _-]?)?fi(sp)?|fiesta|cosmic|fl[23]d|me[23]d|swi|swan|f?gre|flash|dess|psif)"
+    r"(?![a-z])"
+)
+"""Gradient echoes in the words of series names: their contrast is T2* or of its own kind, unless the name says T1."""
 _TYPES = (
     ("localizer", frozenset({"LOCALIZER", "SCOUT", "SURVEY"})),
     ("derived", frozenset({"ADC", "MIP", "MINIP", "MNIP", "MPR", "SUB", "SUBTRACT", "SUBTRACTION", "PROJECTION",
-                           "PROJECTION IMAGE", "REFORMATTED", "SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "FA", "REF"})),
+                           "PROJECTION IMAGE", "REFORMATTED", "SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "FA", "REF",
+                           "FAT", "F", "OP", "OPP_PHASE", "OUT_PHASE", "OUT OF PHASE", "OPPOSED_PHASE",
+                           "FAT_FRACTION", "PHASE", "P", "PHASE MAP", "T1 MAP", "T2 MAP", "T2_STAR MAP", "R2_STAR MAP",
+                           "T1_MAP", "T2_MAP"})),
     ("other", frozenset({"DIFFUSION", "TRACEW", "DWI", "EPI"})),
 )  # fmt: skip
 _WEIGHTING = re.compile(r"(?<![a-z0-9])(?:s|o?ax|tra|o?sag|cor|f?se|tse)?t([12])(?![0-9])")
 """T1 or T2, be it glued to a plane ("AXT2") or a vendor's prefix ("sT2W_TSE")."""
+_PROTON_DENSITY = re.compile(r"(?<![a-z])(?:o?ax|tra|o?sag|cor)?(pd|dp)w?i?(?![a-z])")
+_INVERSION = re.compile(r"stir|tirm|flair|(?<![a-z])t?ir(?![a-z])")
+_SHARED_PHASE = frozenset({"WATER", "W", "IN_PHASE", "INPHASE", "IP"})
+"""Values of ImageType of a Dixon scan's images that show water as the plain scan does."""
 
 
 def plane_from_orientation(orientation_6: Sequence[float] | None) -> tuple[str, str, np.ndarray | None]:
@@ -92,8 +117,8 @@ def plane_from_name(name: str) -> tuple[str, str]:
     >>> plane_from_name("axial_t2")
     ('axial', "name says 'axial'")
     """
-    # a weighting glued to a word parts it from the next: "AXT2"
-    words = re.split(r"[\W_]+", re.sub(r"t[12](?![0-9])w?i?", " ", _plainly(name)))
+    # a weighting glued to a word parts it from the next: "AXT2", "SagSTIR"
+    words = re.split(r"[\W_]+", re.sub(r"t[12](?![0-9])w?i?|stir|pd", " ", _plainly(name)))
     named = [(word, plane) for word in words for plane, known in _PLANES.items() if known.fullmatch(word)]
     planes = {plane for _, plane in named}
     if len(planes) == 1:
@@ -104,7 +129,7 @@ def plane_from_name(name: str) -> tuple[str, str]:
 def _plainly(name: str) -> str:
     """Return a name in lower case without accents, the Cyrillic letter that looks like T read as one before 1 and 2."""
     bare = "".join(sign for sign in normalize("NFKD", name.casefold()) if not combining(sign))
-    return re.sub("т(?=[12])", "t", bare.replace("ł", "l"))
+    return re.sub("т(?=[12])", "t", normalize("NFC", bare).replace("ł", "l"))
 
 
 def weighting_from_name(name: str) -> tuple[str, str]:
@@ -113,13 +138,18 @@ def weighting_from_name(name: str) -> tuple[str, str]:
     >>> weighting_from_name("T2_TSE_TRA_384_0004")
     ('T2', "name says 't2'")
     """
+    plain = _plainly(name)
     for kind, words in _NAMED_KINDS:
-        if match := words.search(name):
-            return kind, f"name says '{match.group(1).lower()}'"
-    kinds = sorted({"T" + digit for digit in _WEIGHTING.findall(_plainly(name))})
-    if len(kinds) == 1:
+        if match := words.search(plain):
+            return kind, f"name says '{match.group(1)}'"
+    kinds = sorted(
+        {"T" + digit for digit in _WEIGHTING.findall(plain)} | {"PD" for _ in _PROTON_DENSITY.findall(plain)}
+    )
+    if "T1" not in kinds and (gradient := _GRADIENT.search(plain)):
+        return "other", f"name says '{gradient.group(1)}', a gradient echo"
+    if kinds in (["T1"], ["T2"]):
         return kinds[0], f"name says '{kinds[0].lower()}'"
-    return "unknown", "no weighting in the name" if not kinds else "name says t1 and t2"
+    return "unknown", f"name says {' and '.join(kinds).lower()}" if kinds else "no weighting in the name"
 
 
 def kind_from_header(
@@ -129,7 +159,7 @@ def kind_from_header(
 
     Args:
         image_type: values of ImageType, upper case. DERIVED with nothing but a correction (`CORRECTIONS`) is the scan
-            itself, and so is an image that is derived because it was compressed.
+            itself, and so are a Dixon scan's water and in-phase images, and one derived because it was compressed.
         scanning: values of ScanningSequence.
         sequence: SequenceName.
         lossy: whether LossyImageCompression says 01.
@@ -139,13 +169,18 @@ def kind_from_header(
             return kind, f"ImageType says {matches[0]}"
     if "SECONDARY" in image_type and not lossy:
         return "derived", "ImageType says SECONDARY"
-    if "DERIVED" in image_type and not lossy and not image_type & CORRECTIONS:
+    if "DERIVED" in image_type and not lossy and not image_type & (CORRECTIONS | _SHARED_PHASE):
         return "derived", "ImageType says DERIVED"
     if "EP" in scanning:
         return "other", "ScanningSequence says EP (echo-planar)"
     if re.match(r"\*?(ep|h2d|hst)", sequence, re.IGNORECASE):
         return "other", "SequenceName is of an echo-planar or single-shot sequence"
     return None
+
+
+def is_gradient_echo(scanning: frozenset[str]) -> bool:
+    """Return whether ScanningSequence names a gradient echo, and no spin echo: what it calls T2 is T2*, or neither."""
+    return "GR" in scanning and "SE" not in scanning
 
 
 def weighting_from_times(echo_ms: float | None, repetition_ms: float | None) -> tuple[str, str]:
@@ -161,13 +196,16 @@ def weighting_from_times(echo_ms: float | None, repetition_ms: float | None) -> 
 
 
 def weighting(
-    names: Sequence[str], echo_ms: float | None = None, repetition_ms: float | None = None
+    names: Sequence[str],
+    echo_ms: float | None = None,
+    repetition_ms: float | None = None,
+    scanning: frozenset[str] = frozenset(),
 ) -> tuple[str, str]:
     """Return weighting from names (the first that says something) and times.
 
     What is no T1 or T2 series (`NO_ANATOMY`) is known by name alone: a localizer's short times look like T1. Where
     name and times contradict each other the times are believed, as they made the contrast, and the reason says
-    "doubtful".
+    "doubtful". `scanning` are the values of ScanningSequence.
     """
     by_name, name_reason = "unknown", "no weighting in the name"
     for name in names:
@@ -175,8 +213,17 @@ def weighting(
         if by_name != "unknown":
             break
     by_times, times_reason = weighting_from_times(echo_ms, repetition_ms)
+    if by_name == "T2" and is_gradient_echo(scanning):
+        return "other", f"{name_reason}, but ScanningSequence says GR (gradient echo)"
+    inversion = "IR" in scanning or any(_INVERSION.search(_plainly(name)) for name in names)
+    if by_name == "T2" and not inversion and _is_proton_density(echo_ms, repetition_ms):
+        return "unknown", f"{name_reason}, but TE {echo_ms:g} ms, TR {repetition_ms:g} ms are of proton density"
     if by_name in NO_ANATOMY or by_times == "unknown":
         return by_name, f"{name_reason}; {times_reason}"
     if by_name not in ("unknown", by_times):
         return by_times, f"doubtful: {name_reason}, but {times_reason}"
     return by_times, f"{name_reason}; {times_reason}"
+
+
+def _is_proton_density(echo_ms: float | None, repetition_ms: float | None) -> bool:
+    return bool(echo_ms and repetition_ms) and echo_ms <= PD_MAX_ECHO_MS and repetition_ms >= T2_MIN_REPETITION_MS

@@ -117,10 +117,10 @@ def _slice(
     description, protocol = (str(header.get(key, "") or "") for key in ("SeriesDescription", "ProtocolName"))
     planning = weighting_from_name(description)[0] in NO_ANATOMY
     names = [description, series_name, protocol] if planning else [series_name, description, protocol]
-    kind, kind_reason = weighting(names, number(header, "EchoTime"), number(header, "RepetitionTime"))
     scanning = texts(header, "ScanningSequence")
     if "YES" in texts(header, "EchoPlanarPulseSequence"):
         scanning |= {"EP"}
+    kind, kind_reason = weighting(names, number(header, "EchoTime"), number(header, "RepetitionTime"), scanning)
     sequence = str(header.get("SequenceName", "") or header.get("PulseSequenceName", "") or "")
     image_type = texts(header, "ImageType")
     lossy = str(header.get("LossyImageCompression", "") or "") == "01"

@@ -32,6 +32,19 @@ MIN_SACRUM_DEGREES = 20.0
 """A lowest block tilted less may not be L5-S1's: lumbosacral angles are 18 to 71 degrees, the sacral slope in stenosis
 13.8 to 66.9; the discs above lie flatter, L4-L5 by up to about 20. What is lost by asking is a look at the slices."""
 
+STEEP_SACRUM_DEGREES, MIN_STEP_DEGREES = 32.0, 13.0
+"""From L4-L5 to L5-S1 the tilt grows by about 20 degrees, the wedge of L5 and of half of both discs; between the discs
+above by about 10. A lowest block that is neither as steep nor so much steeper than the next may be that of L4-L5."""
+
+MAX_ABOVE_DEGREES = 35.0
+"""No disc above L5-S1 is tilted further: a lower block shows the sacrum or its joints."""
+
+USUAL_RISE_MM = (20.0, 46.0)
+"""Distance in height between blocks of neighbouring discs; a steep sacrum makes it small, a tall patient large."""
+
+MAX_TURN_DEGREES = 10.0
+"""Blocks that count as one disc, a repeated scan or another weighting, are tilted alike."""
+
 USUAL_DISCS = range(3, 6)
 """Discs that a lumbar study covers: the three lowest at least, the five lumbar ones at most."""
 
@@ -100,7 +113,8 @@ def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Leve
     tilts = [angle(normal(block[0]), HEAD_3) for block in blocks]
     gap = next((index for index, rise in enumerate(rises) if rise > MAX_DISC_MM), len(blocks))
     count = int(discs[-1]) + 1
-    doubts = [doubt, *_doubts(tilts, [int(disc) for disc in discs])] if count > 1 else []
+    heights = [height(block) for block in blocks]
+    doubts = [doubt, *_doubts(tilts, heights, [int(disc) for disc in discs])] if count > 1 else []
     if gap < len(blocks):
         doubts.append(f"a gap of {rises[gap]:.0f} mm in the count")
     remarks = "".join(f"; doubtful: {words}" for words in doubts if words)
@@ -117,17 +131,31 @@ def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Leve
     return levels
 
 
-def _doubts(tilts: list[float], discs: list[int]) -> list[str]:
-    """Return why the count may not begin at L5-S1, or may have skipped or invented a disc."""
-    lowest, count, doubts = max(t for t, disc in zip(tilts, discs, strict=True) if disc == 0), discs[-1] + 1, []
-    if lowest < max(tilts):
+def _doubts(tilts: list[float], heights: list[float], discs: list[int]) -> list[str]:
+    """Return why the count may not begin at L5-S1, or may have skipped or invented a disc; values by block."""
+    of_disc = [[index for index, disc in enumerate(discs) if disc == number] for number in range(discs[-1] + 1)]
+    steepest = [max(tilts[index] for index in indices) for indices in of_disc]
+    lowest, above, doubts = steepest[0], steepest[1], []
+    if lowest < max(steepest):
         doubts.append("the lowest block is not the most angled")
     if lowest < MIN_SACRUM_DEGREES:
         doubts.append(f"the lowest block is tilted by only {lowest:.0f} degrees: L5-S1 may be missing")
-    if count not in USUAL_DISCS:
+    elif lowest < STEEP_SACRUM_DEGREES and lowest - above < MIN_STEP_DEGREES:
+        step = f"by {lowest:.0f} degrees, the next by {above:.0f}"
+        doubts.append(f"the lowest block is tilted {step}: L5-S1 may be missing")
+    if above > MAX_ABOVE_DEGREES:
+        doubts.append(f"the next block is tilted by {above:.0f} degrees: the lowest may lie below L5-S1")
+    for indices in of_disc:
+        turns, places = [tilts[index] for index in indices], [heights[index] for index in indices]
+        if max(turns) - min(turns) > MAX_TURN_DEGREES or max(places) - min(places) >= MIN_DISC_MM:
+            doubts.append("blocks of unlike tilt or height count as one disc")
+    rises = np.diff([np.mean([heights[index] for index in indices]) for indices in of_disc])
+    for rise in rises[(rises < USUAL_RISE_MM[0]) | ((rises > USUAL_RISE_MM[1]) & (rises <= MAX_DISC_MM))]:
+        doubts.append(f"blocks {rise:.0f} mm apart count as neighbouring discs")
+    if len(of_disc) not in USUAL_DISCS:
         usual = f"{USUAL_DISCS.start} to {USUAL_DISCS.stop - 1}"
-        doubts.append(f"{'fewer' if count < USUAL_DISCS.start else 'more'} discs than the usual {usual}")
-    return doubts
+        doubts.append(f"{'fewer' if len(of_disc) < USUAL_DISCS.start else 'more'} discs than the usual {usual}")
+    return list(dict.fromkeys(doubts))
 
 
 def _not_planned(blocks: list[list[RawSlice]]) -> str:

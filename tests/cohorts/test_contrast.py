@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from lss.cohorts.contrast import (
     NO_ANATOMY,
     OBLIQUE_DEGREES,
+    kind_from_header,
     plane_from_name,
     plane_from_orientation,
     weighting,
@@ -111,7 +112,55 @@ def test_a_localizer_is_no_t1() -> None:
         ("RFMT_T2", "derived", "unknown"), ("T2*_tra", "other", "axial"), ("MERGE Ax", "other", "axial"),
         ("dDWI", "other", "unknown"), ("LOCATION t2", "T2", "unknown"), ("tracheal t2", "T2", "unknown"),
         ("T2 corpus", "T2", "unknown"), ("first22", "unknown", "unknown"),
+        ("Repérage 3 plans", "localizer", "unknown"), ("Übersicht", "localizer", "unknown"),
+        ("Lokalisatie", "localizer", "unknown"), ("定位像", "localizer", "unknown"),
+        ("位置決め", "localizer", "unknown"),
+        ("Топограмма", "localizer", "unknown"), ("lokalizasyon", "localizer", "unknown"),
+        ("Mielografía", "other", "unknown"), ("MR-Myelo", "other", "unknown"),
+        ("ASSET calibration", "other", "unknown"),
+        ("T2 축상", "T2", "axial"), ("T2 محوري", "T2", "axial"), ("T2 سهمي", "T2", "sagittal"),
+        ("T2 αξονική", "T2", "axial"), ("T2 אקסיאלי", "T2", "axial"), ("T2 příčná", "T2", "axial"),
+        ("T2 tvers", "T2", "axial"), ("AKSİYEL T2", "T2", "axial"), ("SagSTIR", "unknown", "sagittal"),
+        ("PD/T2 tra", "unknown", "axial"), ("DP T2 AX", "unknown", "axial"), ("AxPD", "unknown", "axial"),
+        ("t2_tse_dixon_tra_F", "derived", "axial"), ("t2_tse_dixon_tra_opp", "derived", "axial"),
+        ("t2_tse_dixon_tra_W", "T2", "axial"), ("FAT: Ax T2 IDEAL", "derived", "axial"),
+        ("WATER: Ax T2 IDEAL", "T2", "axial"), ("OutPhase: Ax T2 FLEX", "derived", "axial"),
+        ("T2 mDIXON ax FAT", "derived", "axial"), ("T2 mDIXON fat sat ax", "T2", "axial"),
+        ("T2_FFE_tra", "other", "axial"), ("T2 ciss tra", "other", "axial"), ("t2_me2d_tra", "other", "axial"),
+        ("t1_fl2d_tra", "T1", "axial"), ("T1 FFE", "T1", "unknown"), ("t2map", "derived", "unknown"),
+        ("T2 FLAIR", "other", "unknown"), ("T1 FLAIR sag", "T1", "sagittal"),
     ],
 )  # fmt: skip
 def test_names_of_other_vendors_and_languages(name: str, kind: str, plane: str) -> None:
     assert (weighting_from_name(name)[0], plane_from_name(name)[0]) == (kind, plane)
+
+
+def test_the_first_echo_of_a_double_echo_is_no_t2() -> None:
+    """Both echoes carry one name; of STIR and T1 FLAIR short echoes at long repetition times are as they should be."""
+    assert weighting(["PD/T2 tra"], 100, 4000)[0] == "T2" and weighting(["PD/T2 tra"], 20, 4000)[0] == "unknown"
+    kind, reason = weighting(["t2_tse_tra_DE"], 22, 3800)
+    assert kind == "unknown" and "TE 22 ms" in reason and "proton density" in reason
+    assert weighting(["t2_stir_tra"], 40, 4000)[0] == weighting(["t2"], 40, 4000, frozenset({"SE", "IR"}))[0] == "T2"
+    assert weighting(["T1 FLAIR"], 12, 2100)[0] == "T1"
+
+
+def test_a_gradient_echo_is_no_t2() -> None:
+    gradient, grase = frozenset({"GR"}), frozenset({"GR", "SE"})
+    assert weighting(["T2 tra"], 20, 900, gradient)[0] == "other" and weighting(["t2"], 100, 4000, grase)[0] == "T2"
+    assert weighting(["t1_tra"], 4, 200, gradient)[0] == "T1"
+
+
+@pytest.mark.parametrize(
+    ("image_type", "kind"),
+    [
+        ("ORIGINAL/PRIMARY/DIXON/FAT", "derived"), ("ORIGINAL/PRIMARY/F/F/DERIVED", "derived"),
+        ("DERIVED/PRIMARY/DIXON/WATER", None), ("ORIGINAL/PRIMARY/W/W/DERIVED", None),
+        ("DERIVED/PRIMARY/DIXON/IN_PHASE", None), ("ORIGINAL/PRIMARY/M/OPP_PHASE", "derived"),
+        ("ORIGINAL/PRIMARY/P/ND", "derived"), ("ORIGINAL/PRIMARY/T2 MAP", "derived"),
+        ("ORIGINAL/PRIMARY/M_SE/M/SE", None), ("DERIVED/SECONDARY/DIXON/WATER", "derived"),
+    ],
+)  # fmt: skip
+def test_images_of_a_dixon_scan_and_maps_by_header(image_type: str, kind: str | None) -> None:
+    """Fat and opposed-phase images show fluid dark; water and in-phase images are a T2 as good as another."""
+    result = kind_from_header(frozenset(image_type.split("/")))
+    assert (result[0] if result else None) == kind
