@@ -226,4 +226,6 @@ def weighting(
 
 
 def _is_proton_density(echo_ms: float | None, repetition_ms: float | None) -> bool:
-    return bool(echo_ms and repetition_ms) and echo_ms <= PD_MAX_ECHO_MS and repetition_ms >= T2_MIN_REPETITION_MS
+    if not echo_ms or not repetition_ms:
+        return False
+    return echo_ms <= PD_MAX_ECHO_MS and repetition_ms >= T2_MIN_REPETITION_MS
