@@ -66,5 +66,5 @@ sync: setup          ## after `dvc checkout` or `dvc pull`: tell Snakemake that 
 generated: setup     ## write anew the hash of every stage's code, by which DVC sees what to rerun, and the presets' needs for `lss plan`
 	$(BIN)/python workflow/generated.py
 
-clean:               ## everything a run made; the DVC cache, raw archives, published weights and labels stay
-	rm -rf results/* data/interim data/private data/shards .snakemake .lss-state
+clean: setup         ## everything a run made, unless DVC could not bring it back; its cache, raw archives, weights, labels stay
+	$(BIN)/lss clean

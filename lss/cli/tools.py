@@ -54,6 +54,19 @@ def sync() -> None:
 
 
 @app.command(rich_help_panel=PANEL)
+def clean(
+    force: Annotated[bool, typer.Option("--force", help="Also delete what DVC could not bring back.")] = False,
+) -> None:
+    """Delete everything a run made (`make clean`); refuse where neither DVC's cache nor a remote has it.
+
+    The cache, raw archives, published weights, labels and `data/private` stay.
+    """
+    from lss.tools.clean import clean as delete
+
+    typer.echo(f"Deleted: {', '.join(delete(Path.cwd(), force=force))}. To bring it back: dvc checkout, then lss sync.")
+
+
+@app.command(rich_help_panel=PANEL)
 def changes(
     cores: Annotated[
         int | None, typer.Option(min=1, help="Cores that the run will get, for its time; all where not given.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from project_copy import BIN, make_copy, planned, run
+from s3_server import add_remote, s3_server
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -170,6 +171,21 @@ def test_experiment_with_an_ablation_compared_with_a_kept_run(project: Path) -> 
         run(project, "dvc", "checkout", "--force")
         run(project, "lss", "sync")
     assert planned(project) == set() and stale(project) == set()
+
+
+def test_a_clone_that_pulls_from_s3_has_nothing_to_make(project: Path, tmp_path: Path) -> None:
+    with s3_server() as url:
+        add_remote(project, url)
+        author = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        run(project, "git", *author, "commit", "--quiet", "--all", "--message", "finished run, and its remote")
+        run(project, "dvc", "push")
+        clone = tmp_path / "elsewhere"
+        run(tmp_path, "git", "clone", "--quiet", str(project), str(clone))
+        run(clone, "dvc", "pull")
+    assert stale(clone) == set()
+    run(clone, "lss", "sync")
+    assert planned(clone) == set() and stale(clone) == set()
+    assert digests(clone) == digests(project)
 
 
 def test_snakemake_report(project: Path) -> None:
