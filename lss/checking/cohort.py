@@ -177,6 +177,7 @@ def _of_cohort(checked: Checked, lost: list[Row], params: Params, named: Callabl
     ]
     person_of = persons(rows)
     problems += _one_person(rows, person_of, cohort, named)
+    problems += _of_patients(rows, cohort)
     problems += _near_copies(rows, person_of, cohort, params.split.duplicate_bits)
     try:
         share = params.split.min_usable_share
@@ -202,6 +203,26 @@ def _of_cohort(checked: Checked, lost: list[Row], params: Params, named: Callabl
         if missing := [grade for grade in GRADES if grade not in held[subset]]:
             detail = f"no slice of grade {', '.join(missing)} in {subset}: nothing can be said of it there"
             problems.append(_look("grade absent", detail, cohort, "Bring more patients of it.", ""))
+    return problems
+
+
+def _of_patients(rows: list[Row], cohort: CohortParams) -> list[Problem]:
+    """Return patients with a note or grade of whom no slice is worked on, or slices of several studies."""
+    of: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        of[row["patient"]].append(row)
+    problems = []
+    for patient, own in of.items():
+        where, reasons = f"patient {patient}", Counter(row["reason"] for row in own)
+        if own[0]["note_grade"] is not None and None not in reasons and not any(row["looks"] for row in own):
+            listed = "; ".join(f"{count} x {why}" for why, count in reasons.most_common())
+            remedy = "Bring the series that shall be worked on; or name plane, weighting or level in a table."
+            problems.append(_look("no slice of a patient", listed, cohort, remedy, where, patient))
+        studies = {row["study_key"] for row in own if row["reason"] is None}
+        if len(studies) > 1:
+            detail = f"slices of {len(studies)} studies take the grades of one note or row"
+            remedy = "Leave out the studies that it does not describe, or give each study its own patient and row."
+            problems.append(_look("several studies, one grade", detail, cohort, remedy, where, patient))
     return problems
 
 

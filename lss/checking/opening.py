@@ -18,6 +18,7 @@ from lss.fetch.sources import COHORT_REMEDY
 from lss.notes.grade_file import NOTE_COLUMNS, PATIENT_COLUMNS
 
 GRADE_COLUMNS = ("grade", "stenosis grade", "stenosis", "severity")
+_UNREAD_TABLES = (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 _USUAL = {"patient_column": PATIENT_COLUMNS, "note_column": NOTE_COLUMNS, "grade_column": GRADE_COLUMNS}
 
 
@@ -93,6 +94,8 @@ def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, lis
         if not candidates:
             remedy = "Bring a CSV or Excel table with a row per patient, and name it and its columns."
             detail = "no table in the folder, so no slice has a grade"
+            if others := [path.name for path in sorted(root.iterdir()) if path.suffix.lower() in _UNREAD_TABLES]:
+                detail += f"; {', '.join(others)} cannot be read: save it as .xlsx"
             return settings, [_stop("no notes or grades", detail, "cohort.folder.table", remedy)]
         named = ", ".join(candidates)
         detail = f"tables in the folder: {named}; none is named"

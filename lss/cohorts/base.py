@@ -18,8 +18,8 @@ from lss.errors import LssError
 
 NO_FAULT_OF_A_FILE = frozenset(
     {
-        "no image", "no image file", "unsupported picture", "screen save", "label mask", "mosaic", "position display",
-        "not MR", "not a lumbar study", "blank slice", "corrected copy",
+        "no image", "no image file", "unsupported picture", "unsupported volume", "packed archive", "screen save",
+        "label mask", "mosaic", "position display", "not MR", "not a lumbar study", "blank slice", "corrected copy",
         "archive beside unpacked images", "archive without images", "image under two patients",
         "note without images", "images without a note", "empty note", "note without a patient", "duplicate note",
         "second table", "row without a patient", "duplicate row", "unusable row", "ambiguous level",

@@ -14,6 +14,9 @@ OBLIQUE_DEGREES = 45.0
 The axial block of the last disc follows the sacrum and may be tilted further: `lss.cohorts.planes` looks at its study.
 """
 
+STEEPEST_DEGREES = 75.0
+"""No axial block is tilted further about the left-right axis; what is, is coronal."""
+
 NO_ANATOMY = frozenset({"localizer", "derived", "other"})
 """Weightings that are no T1 or T2 series to work on: for planning, computed from other images, of another kind."""
 
@@ -109,6 +112,20 @@ def plane_from_normal(normal_3: np.ndarray) -> tuple[str, str, np.ndarray]:
     plane, name = _AXES[axis]
     reason = f"normal {angle:.0f} degrees from {name}"
     return (plane if angle <= OBLIQUE_DEGREES else "oblique"), reason, normal_3
+
+
+def plane_without_position(plane: str, reason: str, normal_3: np.ndarray, named_plane: str) -> tuple[str, str]:
+    """Return plane and reason of a slice whose header gives an orientation and no position.
+
+    Where the angle leaves open if it is axial or coronal (`lss.cohorts.planes`) no study can be asked: the name
+    decides, and without one the plane is doubtful.
+    """
+    degrees = float(np.degrees(np.arccos(min(1.0, abs(float(normal_3[2]))))))
+    if plane not in ("coronal", "oblique") or degrees > STEEPEST_DEGREES:
+        return plane, reason
+    if named_plane in ("axial", "coronal"):
+        return named_plane, f"normal {degrees:.0f} degrees from head-foot, name says {named_plane}"
+    return plane, f"{reason}; doubtful: between axial and coronal, without a position"
 
 
 def plane_from_name(name: str) -> tuple[str, str]:

@@ -20,12 +20,13 @@ from lss.cohorts.contrast import (
     kind_from_header,
     plane_from_name,
     plane_from_orientation,
+    plane_without_position,
     weighting,
     weighting_from_name,
 )
 from lss.cohorts.dicom_checks import check_file, check_frame, quantity
 from lss.cohorts.dicom_frames import frame_headers
-from lss.cohorts.dicom_header import AGAIN, floats, number, parse_dicom, patient_id, people, texts
+from lss.cohorts.dicom_header import AGAIN, floats, number, parse_dicom, patient_id, people, stored_text, texts
 from lss.cohorts.dicom_pixels import frame_pixels
 from lss.errors import LssError
 
@@ -128,6 +129,9 @@ def _slice(
     if excluded := kind_from_header(contrast, scanning, sequence, lossy=lossy) or quantity(header):
         kind, kind_reason = excluded
     planes = [plane_from_name(name)[0] for name in names]
+    named_plane = next((named for named in planes if named != "unknown"), "unknown")
+    if geometry is None and normal_3 is not None:
+        plane, plane_reason = plane_without_position(plane, plane_reason, normal_3, named_plane)
     return RawSlice(
         file=file,
         source_sha256="",
@@ -147,7 +151,7 @@ def _slice(
         position_mm=position,
         geometry=geometry,
         person=patient_id(header),
-        named_plane=next((named for named in planes if named != "unknown"), "unknown"),
+        named_plane=named_plane,
         image_type=image_type,
         people=people(header),
     )
@@ -163,9 +167,7 @@ def _spacing(header: pydicom.Dataset, assumed_mm: float | None) -> tuple[float, 
 
 def _spelt_spacing(header: pydicom.Dataset) -> list[float]:
     r"""Return two numbers of a PixelSpacing that is no DICOM list: "0.5, 0.5", "[0.5 0.5]", or "0,5\0,5"."""
-    raw = header.get_item("PixelSpacing").value if "PixelSpacing" in header else b""
-    parts = [raw] if isinstance(raw, bytes | str) else list(raw or ())  # a list once pydicom has read it as text
-    text = "\\".join(part.decode("ascii", "ignore") if isinstance(part, bytes) else str(part) for part in parts)
+    text = stored_text(header, "PixelSpacing")
     if "\\" in text:
         text = text.replace(",", ".")
     return [float(number) for number in re.findall(r"\d{1,9}(?:\.\d{1,20})?", text)]

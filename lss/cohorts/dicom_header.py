@@ -95,12 +95,15 @@ def texts(header: pydicom.Dataset, keyword: str) -> frozenset[str]:
 
 
 def floats(header: pydicom.Dataset, keyword: str) -> list[float] | None:
-    """Return a multi-valued decimal attribute; None where it is missing or no numbers."""
+    """Return a multi-valued decimal attribute; None where it is missing or no numbers.
+
+    Numbers with a comma for the decimal point, as some programs write them, are read.
+    """
     try:
         value = header.get(keyword)
         values = [float(part) for part in value] if value is not None else None
     except (TypeError, ValueError, OverflowError):
-        return None
+        values = _with_commas(header, keyword)
     return values if values and np.isfinite(values).all() else None
 
 
@@ -109,6 +112,22 @@ def number(header: pydicom.Dataset, keyword: str) -> float | None:
     try:
         return float(header.get(keyword))
     except (TypeError, ValueError, OverflowError):
+        values = _with_commas(header, keyword)
+    return values[0] if values and len(values) == 1 else None
+
+
+def stored_text(header: pydicom.Dataset, keyword: str) -> str:
+    """Return an attribute as it is stored, whatever it holds; its parts are parted by backslashes."""
+    raw = header.get_item(keyword).value if keyword in header else b""
+    parts = [raw] if isinstance(raw, bytes | str) else list(raw or ())  # a list once pydicom has read it as text
+    return "\\".join(part.decode("ascii", "ignore") if isinstance(part, bytes) else str(part) for part in parts)
+
+
+def _with_commas(header: pydicom.Dataset, keyword: str) -> list[float] | None:
+    try:
+        parts = stored_text(header, keyword).strip(" \0").split("\\")
+        return [float(part.replace(",", ".")) for part in parts]
+    except (TypeError, ValueError):
         return None
 
 

@@ -190,16 +190,24 @@ class FolderDataset:
         optional = (note,) if note and settings.grade_column else ()  # where grades are given there need be no notes
         needed = [column for column in (*columns, None if optional else note) if column]
         rows: dict[str, Row] = {}
+        ambiguous: set[str] = set()
         for number, row in numbered_rows(path, needed, optional):
             patient = patient_number(row[settings.patient_column])
             where = f"{settings.table}#row{number}"
             if not row[settings.patient_column]:
                 self._rejects.append(Reject(where, "row without a patient", "empty patient cell", "Fill it in."))
             elif patient in rows:
-                remedy = "Keep one row a patient; the first one was used."
-                self._rejects.append(Reject(where, "duplicate row", "a second row of this patient", remedy))
+                detail, remedy = "a second row of this patient", "Keep one row a patient; the first one was used."
+                grade = settings.grade_column
+                if grade and _unlike(rows[patient][grade], row[grade]):
+                    detail += ", of another grade: neither was used"
+                    remedy = "Keep one row a patient; grades of single discs go into a note that names them."
+                    ambiguous.add(patient)
+                self._rejects.append(Reject(where, "duplicate row", detail, remedy))
             else:
                 rows[patient] = row
+        for patient in ambiguous:
+            rows[patient][str(settings.grade_column)] = ""
         return rows
 
     def _grading(self, row: Row) -> Grading | None:
@@ -299,6 +307,18 @@ class FolderDataset:
             if kind != "unknown":
                 return kind, f"table: {reason}"
         return weighting(names)
+
+
+def _unlike(first: str, second: str) -> bool:
+    """Return whether the first of two cells is a grade, or empty, and the second not the same one."""
+    try:
+        kept = parse_grade(first)
+    except ValueError:
+        return False  # which the patient's own line says
+    try:
+        return parse_grade(second) != kept
+    except ValueError:
+        return True
 
 
 def patients_of(files: Sequence[str], known: Container[str]) -> dict[str, str]:

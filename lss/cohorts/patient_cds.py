@@ -16,8 +16,10 @@ _ENDINGS = (
 )  # fmt: skip
 """Endings of viewer programs, their settings and pages."""
 
-PAPERS = (".csv", ".tsv", ".xlsx", ".txt", ".md", ".json", ".pdf", ".docx", ".xml", ".html")
-"""Endings of tables and texts, which lie beside images and on discs."""
+PAPERS = (".csv", ".tsv", ".xlsx", ".xls", ".xlsm", ".ods", ".txt", ".md", ".json", ".yaml", ".yml", ".pdf", ".docx",
+          ".odt", ".pptx", ".ppt", ".eml", ".msg", ".xml", ".html", ".svg", ".md5", ".sha256", ".bval", ".bvec",
+          ".mp4", ".avi", ".mov", ".mpg", ".wmv", ".wav", ".mp3")  # fmt: skip
+"""Endings of tables, texts and films, which lie beside images and on discs."""
 
 _NOTHING = "Nothing to do."
 _STARTS = (
@@ -35,6 +37,12 @@ _STARTS = (
 
 _VIEWERS = re.compile(r"\.app$|^ihe_pdi$", re.IGNORECASE)
 _READ = (".png", ".tif", ".tiff", ".nii", ".nii.gz")
+_PACKED_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+_PACKED = (".zip", ".rar", ".7z", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".iso")
+_VOLUMES = (".mha", ".mhd", ".raw", ".zraw", ".nrrd", ".nhdr", ".hdr", ".img", ".mgz", ".mgh", ".mnc", ".par", ".rec",
+            ".npy", ".npz", ".mat", ".h5", ".vtk", ".vti", ".nii.bz2", ".nii.xz")  # fmt: skip
+"""Endings of volumes that are never read."""
+
 _PICTURE_STARTS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
 
 
@@ -104,6 +112,15 @@ def refuse_no_image(file: str, data: bytes, discs: set[str]) -> None:
         raise UnusableError("no image file", "a program or a page, by its first bytes", _NOTHING)
     if is_on_disc(file, discs) and not begins_like_dicom(data[:132]):
         raise UnusableError("no image file", "on a patient's disc, and not DICOM", _NOTHING)
+    if begins_like_dicom(data[:132]):
+        return
+    if file.lower().endswith(_VOLUMES):
+        detail = f"a volume of the format {PurePosixPath(file).suffix.lower()}"
+        raise UnusableError("unsupported volume", detail, "Convert it to NIfTI (.nii.gz), or bring the DICOM files.")
+    if data.startswith(_PACKED_STARTS) or file.lower().endswith(_PACKED):
+        raise UnusableError(
+            "packed archive", "archives in a folder are not opened", "Unpack it beside it, then remove it."
+        )
     if kind := kind_of_picture(data):
         remedy = "Bring the DICOM files, or PNG or TIFF made from them without loss."
         raise UnusableError("unsupported picture", f"a {kind} picture keeps no grey levels of a scan", remedy)

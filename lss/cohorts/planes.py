@@ -16,10 +16,7 @@ import numpy as np
 
 from lss.cohorts.base import RawSlice
 from lss.cohorts.blocks import HEAD_3, MAX_BLOCK_MM, MAX_DISC_MM, MIN_DISC_MM, angle, find_blocks, height, length
-from lss.cohorts.contrast import NO_ANATOMY
-
-STEEPEST_DEGREES = 75.0
-"""No axial block is tilted further about the left-right axis; what is, is coronal."""
+from lss.cohorts.contrast import NO_ANATOMY, STEEPEST_DEGREES
 
 LEVEL_DEGREES = 30.0
 """A slice tilted less is axial, whatever its series is called."""

@@ -48,13 +48,16 @@ def slice_grade(
 
 
 _SPELLINGS = {
-    "a": "A", "normal": "A", "normal/mild": "A", "b": "BC", "c": "BC", "bc": "BC", "b&c": "BC", "b/c": "BC",
+    "a": "A", "a1": "A", "a2": "A", "a3": "A", "a4": "A",
+    "normal": "A", "normal/mild": "A", "b": "BC", "c": "BC", "bc": "BC", "b&c": "BC", "b/c": "BC",
     "b and c": "BC", "moderate": "BC", "d": "D", "severe": "D",
 }  # fmt: skip
 
 
 def parse_grade(text: str) -> str | None:
     """Return a grade as tables spell it, as one of A, BC, D; None for an empty cell or "none".
+
+    Schizas' A1 to A4 are A.
 
     Raises ValueError for anything else.
 

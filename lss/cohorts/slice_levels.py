@@ -45,6 +45,9 @@ USUAL_RISE_MM = (20.0, 46.0)
 MAX_TURN_DEGREES = 10.0
 """Blocks that count as one disc, a repeated scan or another weighting, are tilted alike."""
 
+MIN_LENGTH_MM = 0.5
+"""Three and more slices of one series do not lie within less."""
+
 USUAL_DISCS = range(3, 6)
 """Discs that a lumbar study covers: the three lowest at least, the five lumbar ones at most."""
 
@@ -83,10 +86,11 @@ def assign_levels(
     for (study, _), group in groups.items():
         rows = [find_blocks(of_weighting) for of_weighting in group.values()]
         counted = _count_discs(rows, "the study has axial blocks in another frame too" if frames[study] > 1 else "")
+        doubt = _out_of_order([item for blocks in rows for block in blocks for item in block], known)
         for blocks in rows:
             if only_known or any(_known(item, known) for block in blocks for item in block):
                 by_count = [None if only_known else counted[id(block)][0] for block in blocks]
-                _levels_from_known(blocks, known, by_count)
+                _levels_from_known(blocks, known, by_count, doubt)
             else:
                 for block in blocks:
                     _set(block, *counted[id(block)])
@@ -162,13 +166,22 @@ def _not_planned(blocks: list[list[RawSlice]]) -> str:
     """Say why no block of this weighting can be counted; empty where they can."""
     if any(length(block) > MAX_BLOCK_MM for block in blocks):
         return "a block covers more than one disc"
+    if any(len(block) > 2 and length(block) < MIN_LENGTH_MM and _one_series(block) for block in blocks):
+        return "slices of one series lie at one place: their positions are not real"
     if all(len(block) == 1 and angle(normal(block[0]), normal(blocks[0][0])) < PARALLEL_DEGREES for block in blocks):
         return "single parallel slices, planned for no disc"
     return ""
 
 
+def _one_series(block: list[RawSlice]) -> bool:
+    return len({item.series for item in block}) == 1
+
+
 def _levels_from_known(
-    blocks: list[list[RawSlice]], known: Mapping[str, tuple[str, str]], counted: list[str | None]
+    blocks: list[list[RawSlice]],
+    known: Mapping[str, tuple[str, str]],
+    counted: list[str | None],
+    order: str,
 ) -> None:
     for block, by_count in zip(blocks, counted, strict=True):
         anchors = [(item, *known_level) for item in block if (known_level := _known(item, known))]
@@ -177,15 +190,23 @@ def _levels_from_known(
             continue
         normal_3 = normal(block[0])
         several = len({level for _, level, _ in anchors}) > 1 or length(block) > MAX_BLOCK_MM
+        furthest = MIN_DISC_MM if several else MAX_BLOCK_MM / 2  # from there on the next disc may be nearer
         for item in block:
             distances = [abs(along(anchor, normal_3) - along(item, normal_3)) for anchor, *_ in anchors]
             _, level, source = anchors[int(np.argmin(distances))]
-            if several and min(distances) > MIN_DISC_MM:
+            if min(distances) > furthest:
                 _set([item], None, f"{min(distances):.0f} mm from the nearest slice of known level")
             else:
                 away = f", {min(distances):.1f} mm away" if min(distances) else ""
-                doubt = f"; doubtful: the blocks say {by_count}" if by_count not in (None, level) else ""
+                doubt = f"; doubtful: the blocks say {by_count}" if by_count not in (None, level) else order
                 _set([item], level, f"{source}{away}{doubt}")
+
+
+def _out_of_order(slices: list[RawSlice], known: Mapping[str, tuple[str, str]]) -> str:
+    """Return a doubt where a known slice lies clearly above one of a higher disc: one of the two is wrong."""
+    named = [(along(item, HEAD_3), LEVELS.index(at[0])) for item in slices if (at := _known(item, known))]
+    wrong = any(height > other + MIN_DISC_MM and disc > above for height, disc in named for other, above in named)
+    return "; doubtful: the known levels are not in the order of the slices' heights" if wrong else ""
 
 
 def _known(item: RawSlice, known: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:

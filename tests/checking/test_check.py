@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
+import pydicom
 import pytest
 from dicom_files import smooth_pixels, write_dicom, write_notes, write_patient
 from typer.testing import CliRunner
@@ -280,3 +281,25 @@ def test_viewers_files_in_an_archive_are_no_faults(settings: Params, tmp_path: P
     new = [problem for problem in result.problems if problem not in before.problems]
     assert {(problem.kind, problem.weight) for problem in new} == {("no image file", Weight.AS_IT_SHOULD)}
     assert len(new) == 2 * len(viewer) + 2 and len(result.rows) == len(before.rows) > 50
+
+
+def test_patients_without_a_slice_to_work_on_and_with_several_studies(settings: Params, tmp_path: Path) -> None:
+    root = archive(tmp_path / "raw", 6)
+    shown = {"ImageType": ["DERIVED", "SECONDARY", "REFORMATTED"]}
+    write_patient(root, "0002", seed=2, **WHOLE | shown)
+    for path in sorted((root / "01_MRI_Data/0003").rglob("*TRA*.ima")):
+        ds = pydicom.dcmread(path)
+        ds.StudyInstanceUID, ds.SOPInstanceUID = "1.2.999", f"1.2.999.{path.stem[-3:]}"
+        ds.PixelData = bytes(reversed(ds.PixelData))
+        ds.save_as(path.with_name("later_" + path.name))
+    result = check_cohort(settings, root)
+    found = {(p.kind, p.patient) for p in result.problems if p.weight is Weight.LOOK}
+    assert {("no slice of a patient", "2"), ("several studies, one grade", "3")} <= found
+    assert {p.patient for p in result.problems if p.kind == "several studies, one grade"} == {"3"}
+
+
+def test_a_table_of_an_older_format_is_named(settings: Params, tmp_path: Path) -> None:
+    write_dicom(tmp_path / "raw/1/1.dcm")
+    (tmp_path / "raw/befund.xls").write_bytes(b"\xd0\xcf\x11\xe0")
+    (problem,) = [p for p in check_cohort(settings, tmp_path / "raw").problems if p.kind == "no notes or grades"]
+    assert "befund.xls cannot be read: save it as .xlsx" in problem.detail

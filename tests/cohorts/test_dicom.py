@@ -14,7 +14,9 @@ import pydicom
 import pytest
 from dicom_files import AXIAL, dataset, dicom_bytes, read_one, some_pixels, tilted_axial
 from pydicom.data import get_testdata_file
+from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
+from pydicom.tag import Tag
 from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from lss.cohorts import decoding_apart
@@ -230,3 +232,28 @@ def test_no_process_to_decode_in_is_no_fault_of_the_file(monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "fork", lambda: (_ for _ in ()).throw(BlockingIOError(11, "no more processes")))
     with pytest.raises(LssError, match=r"no process to decode .* \(no more processes\)"):
         read_one(buffer.getvalue())
+
+
+def test_numbers_with_commas_for_points_are_read() -> None:
+    """Some programs write all numbers of a header as their system's language does."""
+    text = {
+        "ImageOrientationPatient": b"1,0\\0,0\\0,0\\0,0\\0,8\\0,6 ", "ImagePositionPatient": b"-5,5\\-6,0\\7,25",
+        "EchoTime": b"98,5", "PixelSpacing": b"0,5\\0,5 ",
+    }  # fmt: skip
+    ds = dataset()
+    for keyword, value in text.items():
+        tag = Tag(keyword)
+        ds._dict[tag] = RawDataElement(tag, "DS", len(value), value, 0, False, True)
+    buffer = io.BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    item = read_one(buffer.getvalue())
+    assert item.geometry is not None and item.plane == "axial" and "TE 98.5 ms" in item.weighting_reason
+    assert np.allclose(item.geometry.normal_3, [0, -0.6, 0.8]) and item.row_spacing_mm == 0.5
+    assert item.position_mm == pytest.approx(-6.0 * -0.6 + 7.25 * 0.8)
+
+
+@pytest.mark.parametrize(("name", "plane", "doubt"), [("t2_tra", "axial", False), ("t2", "coronal", True)])
+def test_a_steep_slice_without_a_position_goes_by_its_name(name: str, plane: str, doubt: bool) -> None:
+    data = dicom_bytes(ImageOrientationPatient=tilted_axial(52), ImagePositionPatient=None, SeriesDescription=name)
+    item = read_one(data, "a", "")
+    assert (item.plane, "doubtful" in item.plane_reason) == (plane, doubt)

@@ -299,3 +299,40 @@ def test_whatever_a_decoder_raises_is_that_file_s_reject(tmp_path: Path, monkeyp
     assert len(record.slices) == 2
     (reject,) = record.rejects
     assert (reject.file, reject.reason, reject.detail) == ("P1/2.png", "cannot be decoded", "ZeroDivisionError")
+
+
+def test_rows_of_one_patient_with_unlike_grades_give_none(tmp_path: Path) -> None:
+    """A row per disc is no row per patient: the first disc's grade is not the patient's."""
+    png(tmp_path / "1" / "axial_t2" / "a.png")
+    (tmp_path / "grades.csv").write_text("patient_id,level,grade\n1,L3-L4,A\n1,L4-L5,D\n2,L4-L5,B\n2,L5-S1,b\n")
+    reader = FolderDataset(tmp_path, params(table="grades.csv", note_column=None, grade_column="grade"), 0.6875)
+    gradings = [reader.read_patient(patient).grading for patient in ("1", "2")]
+    assert [grading and grading.grade for grading in gradings] == [None, "BC"]
+    details = [reject.detail for reject in reader.orphans()]
+    assert ["neither was used" in detail for detail in details] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("scan.zip", b"PK\x03\x04", "packed archive"), ("IM_archive", b"Rar!\x1a\x07", "packed archive"),
+        ("a.tar.gz", b"\x1f\x8b", "packed archive"), ("vol.mha", b"ObjectType = Image", "unsupported volume"),
+        ("V.HDR", bytes(348), "unsupported volume"), ("x.nrrd", b"NRRD0004", "unsupported volume"),
+        ("list.xls", b"\xd0\xcf\x11\xe0", "no image file"), ("film.mp4", b"\0\0\0\x18ftyp", "no image file"),
+        ("table.ods", b"PK\x03\x04", "no image file"), ("a.eml", b"From:", "no image file"),
+    ],
+)  # fmt: skip
+def test_what_lies_among_images_is_called_what_it_is(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
+    """ "Remove it" would be a bad remedy for an archive full of images. None of them is a fault of an image file."""
+    write_dicom(tmp_path / "P1" / "1.dcm")
+    (tmp_path / "P1" / name).write_bytes(data)
+    reader = FolderDataset(tmp_path, params())
+    (reject,) = [*reader.read_patient("P1").rejects, *reader.orphans()]
+    assert (reject.file, reject.reason) == (f"P1/{name}", reason) and reason in NO_FAULT_OF_A_FILE
+
+
+def test_a_dicom_file_keeps_its_pixels_whatever_its_ending(tmp_path: Path) -> None:
+    for name in ("1.img", "2.raw", "3.rec", "4.zip"):
+        write_dicom(tmp_path / "P1" / name, smooth_pixels(int(name[0])))
+    record = FolderDataset(tmp_path, params()).read_patient("P1")
+    assert len(record.slices) == 4 and not record.rejects

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from dicom_files import tilted_axial
@@ -125,6 +127,32 @@ def test_known_levels_that_contradict_the_blocks_are_doubtful() -> None:
     assert [item.level for item in slices[4:8]] == ["L3-L4"] * 4
     assert all("doubtful: the blocks say L4-L5" in item.level_reason for item in slices[4:8])
     assert not any("doubtful" in item.level_reason for item in slices[:4] + slices[8:])
+
+
+def test_known_levels_out_of_order_are_doubtful() -> None:
+    """Labels of two discs were exchanged: nothing else tells in an archive whose blocks are not counted."""
+    slices, truth = patient(3, 4, [30.0, 5.0, 0.0])
+    right = {f"{disc}-1": (truth[4 * disc], "labels") for disc in range(3)}
+    assign_levels(slices, right, only_known=True)
+    assert not any("doubtful" in item.level_reason for item in slices)
+    assign_levels(slices, right | {"0-1": ("L4-L5", "labels"), "1-1": ("L5-S1", "labels")}, only_known=True)
+    assert all("not in the order" in item.level_reason for item in slices)
+
+
+def test_a_known_slice_at_the_end_of_a_long_block_does_not_name_the_next_disc() -> None:
+    """Eight slices of 4.4 mm reach from one disc to the next."""
+    slices = [make_slice(f"{index}", -100.0, 0.0, index) for index in range(8)]
+    assign_levels(slices, {"0": ("L4-L5", "labels")}, only_known=True)
+    assert [item.level for item in slices] == ["L4-L5"] * 5 + [None] * 3
+
+
+def test_slices_of_a_series_at_one_place_have_no_level() -> None:
+    slices, _ = patient(3, 4, [30.0, 5.0, 0.0])
+    for item in slices:
+        assert item.geometry is not None
+        item.geometry = replace(item.geometry, centre_3=np.zeros(3))
+    assign_levels(slices)
+    assert {item.level for item in slices} == {None} and "not real" in slices[0].level_reason
 
 
 def test_a_repeated_scan_of_a_disc_counts_once() -> None:

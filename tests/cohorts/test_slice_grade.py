@@ -39,7 +39,16 @@ def test_rules(level, grading, unnamed, unknown, grade, words) -> None:  # type:
 
 @pytest.mark.parametrize(
     ("text", "grade"),
-    [("A", "A"), (" b&c ", "BC"), ("BC", "BC"), ("C", "BC"), ("Moderate", "BC"), ("Severe", "D"), ("", None)],
+    [
+        ("A", "A"),
+        ("A3", "A"),
+        (" b&c ", "BC"),
+        ("BC", "BC"),
+        ("C", "BC"),
+        ("Moderate", "BC"),
+        ("Severe", "D"),
+        ("", None),
+    ],
 )
 def test_spellings(text: str, grade: str | None) -> None:
     assert parse_grade(text) == grade
