@@ -194,12 +194,12 @@ def require_vision_tower(folder: Path, choice: VisionTower) -> None:
 
     A companion that is a pickle is refused like any other, where its weights are asked for.
     """
-    asked = f"params.yaml: weights.llava_med.vision_tower: {choice}"
+    setting = f"params.yaml: weights.llava_med.vision_tower: {choice}"
     require_safetensors(folder)
     if choice == "checkpoint":
         if not _tensors(folder, own=True):
             raise LssError(
-                f"{folder}: its files hold no weights of a vision tower, which is asked for by {asked}. Set it to "
+                f"{folder}: its files hold no weights of a vision tower, which is asked for by {setting}. Set it to "
                 "clip, fetch the companion's weights (`lss fetch weights`) and run `lss weights`."
             )
         return
@@ -207,7 +207,7 @@ def require_vision_tower(folder: Path, choice: VisionTower) -> None:
         require_safetensors(vision_tower_folder(folder))
     except LssError as error:
         raise LssError(
-            f"{error} These weights are asked for by {asked}; `checkpoint` takes the tower in the LLaVA-Med files."
+            f"{error} These weights are asked for by {setting}; `checkpoint` takes the tower in the LLaVA-Med files."
         ) from error
 
 

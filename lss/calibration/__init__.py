@@ -1,1 +1,1 @@
-"""How sure a model's grades are: probabilities that mean what they say, and sets of grades that hold the true one."""
+"""Calibration of a model's grades: probabilities that match frequencies, and sets of grades that hold the true one."""

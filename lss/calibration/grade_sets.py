@@ -30,9 +30,10 @@ ROUNDING = 1e-9
 
 
 def grade_scores(probabilities: Floats) -> Floats:
-    """Score of every grade, (N, 3): the probability that a growing set holds before the grade's turn; 0 for the mode.
+    """Return the score of every grade, (N, 3): the probability that a growing set holds before the grade is added.
 
-    Of equally probable grades the worse comes first, as in `lss.evaluation.disc_pooling`.
+    The most probable grade has score 0. Of equally probable grades the worse comes first, as in
+    `lss.evaluation.disc_pooling`.
 
     >>> grade_scores(np.array([[0.5, 0.25, 0.25], [0.25, 0.625, 0.125]])).tolist()
     [[0.0, 0.5, 0.75], [0.625, 0.0, 0.875]]
@@ -45,9 +46,9 @@ def grade_scores(probabilities: Floats) -> Floats:
     for _ in range(count - 1):
         worse = padded[rows, last + 2] >= padded[rows, first]
         first, last = np.where(worse, first, first - 1), np.where(worse, last + 1, last)
-        taken = np.where(worse, last, first)
-        scores[rows, taken] = held
-        held = held + probabilities[rows, taken]
+        added = np.where(worse, last, first)
+        scores[rows, added] = held
+        held = held + probabilities[rows, added]
     return scores
 
 
@@ -74,14 +75,14 @@ def threshold_over_patients(scores: Floats, patients: Sequence[str], coverage: f
 
 
 def sets_of(probabilities: Floats, threshold: float) -> Bools:
-    """Which grades are in each case's set, (N, 3): those whose score does not exceed the threshold."""
+    """Return, for each case, which grades are in its set, (N, 3): those with a score up to the threshold."""
     return grade_scores(probabilities) <= threshold + ROUNDING
 
 
-def named(of_case: Bools) -> list[str]:
+def grade_names(of_case: Bools) -> list[str]:
     """Return the grades of one case's set (3,), from mild to severe.
 
-    >>> named(np.array([False, True, True]))
+    >>> grade_names(np.array([False, True, True]))
     ['BC', 'D']
     """
     return [grade for grade, inside in zip(GRADES, of_case, strict=True) if inside]

@@ -1,4 +1,4 @@
-"""What is fitted on the validation part beside the weights: temperature, thresholds of the sets, least sureness.
+"""The calibration fitted on the validation part: temperature, thresholds of the sets, least highest probability.
 
 It stands in a classification model's model.json, under `facts.calibration`.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lss.calibration.grade_sets import grade_scores, named, sets_of, threshold_over_patients
+from lss.calibration.grade_sets import grade_names, grade_scores, sets_of, threshold_over_patients
 from lss.calibration.probabilities import Floats, Prevalence, fit_temperature
 from lss.domain.discs import disc_means, discs_of
 
@@ -20,12 +20,12 @@ COVERAGES = (0.8, 0.9, 0.95)
 """Shares of new discs whose grade the sets are to hold."""
 PERCENT = tuple(f"{100 * coverage:.0f}" for coverage in COVERAGES)
 SHOWN = 0.9
-"""The one that is shown to a reader."""
+"""The coverage of the sets that are shown to a reader."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of one classification model.
+    """The calibration of one classification model.
 
     Attributes:
         temperature: of the head's probabilities.
@@ -44,15 +44,15 @@ class Calibration:
     discs: int
 
     def probabilities(self, of_head: Floats) -> Floats:
-        """Probabilities (N, 3) of slices at the natural prevalence, from those of the head."""
+        """Return probabilities (N, 3) of slices at the natural prevalence, from those of the head."""
         return self.prevalence.correct(of_head, self.temperature)
 
     def grade_set(self, probabilities: Sequence[float], coverage: float = SHOWN) -> list[str]:
         """Return the neighbouring grades that a disc's probabilities (3,) leave open, from mild to severe."""
-        return named(sets_of(np.array([probabilities]), self.thresholds[coverage])[0])
+        return grade_names(sets_of(np.array([probabilities]), self.thresholds[coverage])[0])
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values; an infinite threshold is null."""
+        """Return the calibration as JSON values; an infinite threshold is null."""
         finite = {str(share): None if np.isinf(value) else value for share, value in self.thresholds.items()}
         return {
             "temperature": self.temperature,
@@ -66,7 +66,7 @@ class Calibration:
 
 
 def from_json(values: dict[str, Any]) -> Calibration:
-    """Return what `Calibration.to_json` gave."""
+    """Return the calibration that `Calibration.to_json` wrote."""
     return Calibration(
         values["temperature"],
         Prevalence(np.array(values["natural"]), np.array(values["trained"])),

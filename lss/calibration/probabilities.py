@@ -15,7 +15,7 @@ from lss.domain.grades import GRADES
 Floats = NDArray[np.float64]
 
 LEAST = 1e-6
-"""Probabilities below count as this: a head in float32 may say 0, and no logarithm is taken of it."""
+"""Smaller probabilities are raised to this: a head in float32 may give 0, of which there is no logarithm."""
 TEMPERATURES = (0.1, 10.0)
 """Bounds of the temperature; a handful of validation patients who are all right, or all wrong, would send it beyond."""
 
@@ -28,7 +28,7 @@ class Prevalence:
     trained: Floats
 
     def correct(self, probabilities: Floats, temperature: float = 1.0) -> Floats:
-        """Probabilities (N, 3) of a head trained on other shares, at the natural ones (Saerens et al. 2002, eq. 4).
+        """Return probabilities (N, 3) at the natural shares of a head trained on others (Saerens et al. 2002, eq. 4).
 
         p'(grade | x) is p(grade | x)^(1 / temperature) * natural(grade) / trained(grade), divided by its sum over the
         grades. The power is temperature scaling (Guo et al. 2017): above 1 it makes a head less sure.
@@ -39,7 +39,7 @@ class Prevalence:
 
 
 def prevalence_of(slices: Sequence[str], samples: Sequence[str]) -> Prevalence:
-    """Shares from the grades of the training part's slices and of the samples made of them.
+    """Return the shares of the grades among the training part's slices and among the samples made of them.
 
     One is added to each count, so that a grade of which the training part has no slice stays possible.
     """
@@ -48,7 +48,7 @@ def prevalence_of(slices: Sequence[str], samples: Sequence[str]) -> Prevalence:
 
 
 def weights_of(patients: Sequence[str]) -> Floats:
-    """Weight of each case (N,) where every patient counts alike: 1 / (patients * the patient's cases).
+    """Return the weight of each case (N,) where every patient counts alike: 1 / (patients * the patient's cases).
 
     >>> weights_of(["one", "two", "two"]).tolist()
     [0.5, 0.25, 0.25]
@@ -58,7 +58,7 @@ def weights_of(patients: Sequence[str]) -> Floats:
 
 
 def log_loss(probabilities: Floats, classes: NDArray[np.intp]) -> Floats:
-    """Minus the logarithm of the probability (N, 3) that each case gives to its own class: (N,)."""
+    """Return minus the logarithm of the probability (N, 3) that each case gives to its own class: (N,)."""
     own = probabilities[np.arange(classes.size), classes]
     return -np.log(np.maximum(own, LEAST))
 
@@ -66,7 +66,7 @@ def log_loss(probabilities: Floats, classes: NDArray[np.intp]) -> Floats:
 def fit_temperature(
     probabilities: Floats, prevalence: Prevalence, discs: Discs, classes: NDArray[np.intp], patients: Sequence[str]
 ) -> float:
-    """Temperature of the least log loss over discs, every patient counting alike.
+    """Return the temperature of the least log loss over discs, every patient counting alike.
 
     Args:
         probabilities: (N, 3) of the head, per slice.

@@ -49,10 +49,10 @@ def batch_states(
     patients: dict[str, int] = defaultdict(int)
     for patient in reader.patients():
         key = names.patient(patient)
-        files, said = reader.sources(patient)
+        files, inputs = reader.sources(patient)
         batch = batch_of(key, batches)
         patients[batch] += 1
-        parts[batch].append([key, [[file, hashes.get(file, "")] for file in files], said])
+        parts[batch].append([key, [[file, hashes.get(file, "")] for file in files], inputs])
     first = batch_names(batches)[0]  # reports what belongs to no patient
     parts[first].append(["", sorted(map(repr, reader.orphans()))])
     return {

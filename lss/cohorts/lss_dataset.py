@@ -64,9 +64,9 @@ class LssDataset:
             refuse_twins(place.tree.folders(place.images), str(root / place.name(place.images)))
             for folder in place.tree.folders(place.images):
                 self._folders[patient_number(folder)].append((place, f"{place.images}/{folder}"))
-        nothing: list[Reject] = []
-        self._notes, note_rejects = read_or_keep(lambda: read_notes(root), ({}, nothing), unread)
-        self._slice_numbers, row_rejects = read_or_keep(lambda: read_slice_numbers(root), ({}, nothing), unread)
+        no_rejects: list[Reject] = []
+        self._notes, note_rejects = read_or_keep(lambda: read_notes(root), ({}, no_rejects), unread)
+        self._slice_numbers, row_rejects = read_or_keep(lambda: read_slice_numbers(root), ({}, no_rejects), unread)
         self._rejects += [*note_rejects, *row_rejects]
 
     def patients(self) -> list[str]:
@@ -108,8 +108,8 @@ class LssDataset:
         for place, folder in self._folders.get(patient, []):
             files += [place.archive] if place.archive else place.tree.files(folder)
         note = self._notes.get(patient)
-        said = [note.text, sorted(note.people)] if note else None
-        return files, [said, list(self._slice_numbers.get(patient, ()))]
+        note_inputs = [note.text, sorted(note.people)] if note else None
+        return files, [note_inputs, list(self._slice_numbers.get(patient, ()))]
 
     def orphans(self) -> list[Reject]:
         """See `Cohort`."""

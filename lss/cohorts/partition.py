@@ -38,19 +38,19 @@ def assign_stratified(strata: dict[str, str], fractions: dict[str, float], seed:
     for stratum in sorted(set(strata.values()), reverse=True):
         patients = [patient for patient, value in strata.items() if value == stratum]
         patients.sort(key=lambda patient: (derive_seed(seed, "split", patient), patient))
-        taken = dict.fromkeys(fractions, 0)
+        assigned = dict.fromkeys(fractions, 0)
         for count in range(1, len(patients) + 1):
             lag = {
-                name: share * (2 * count + len(subsets)) - taken[name] - total[name]
+                name: share * (2 * count + len(subsets)) - assigned[name] - total[name]
                 for name, share in fractions.items()
                 if share > 0
             }
-            empty = [name for name in lag if taken[name] == 0]
+            empty = [name for name in lag if assigned[name] == 0]
             candidates = empty if len(patients) - count < len(empty) else list(lag)
             subset = max(candidates, key=lambda name: lag[name])
-            taken[subset] += 1
+            assigned[subset] += 1
             total[subset] += 1
-        blocks = [name for name, length in taken.items() for _ in range(length)]
+        blocks = [name for name, length in assigned.items() for _ in range(length)]
         subsets |= dict(zip(patients, blocks, strict=True))
     return subsets
 
@@ -192,9 +192,9 @@ def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
         ("person", "a person, by the headers' PatientID or the note:"),
     )
     for column, what in kinds:
-        seen: dict[str, dict[str, Any]] = {}
+        first_by_value: dict[str, dict[str, Any]] = {}
         for row in used:
-            other = seen.setdefault(row[column], row)
+            other = first_by_value.setdefault(row[column], row)
             if other["subset"] != row["subset"]:
                 raise LssError(
                     f"split: {what} {row[column]} is in {other['subset']} (patient {other['patient_key']}) and "

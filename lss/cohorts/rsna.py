@@ -123,8 +123,10 @@ class RsnaDataset:
             except ValueError as error:
                 self._reject(where, "unknown grade", "a cell is no grade", "Correct the table.", str(error))
                 continue
-            given = {level: grade for level, grade in grades.items() if grade}
-            gradings[row["study_id"]] = Grading(worst(list(given.values())), given, "table", levels_are_complete=True)
+            graded_levels = {level: grade for level, grade in grades.items() if grade}
+            gradings[row["study_id"]] = Grading(
+                worst(list(graded_levels.values())), graded_levels, "table", levels_are_complete=True
+            )
         return gradings
 
     def _read_descriptions(self, table: Path) -> dict[tuple[str, str], str]:

@@ -189,8 +189,8 @@ def _levels_from_known(
             _set(block, None, "no slice of this block has a known level")
             continue
         normal_3 = normal(block[0])
-        several = len({level for _, level, _ in anchors}) > 1 or length(block) > MAX_BLOCK_MM
-        furthest = MIN_DISC_MM if several else MAX_BLOCK_MM / 2  # from there on the next disc may be nearer
+        multiple_discs = len({level for _, level, _ in anchors}) > 1 or length(block) > MAX_BLOCK_MM
+        furthest = MIN_DISC_MM if multiple_discs else MAX_BLOCK_MM / 2  # from there on the next disc may be nearer
         for item in block:
             distances = [abs(along(anchor, normal_3) - along(item, normal_3)) for anchor, *_ in anchors]
             _, level, source = anchors[int(np.argmin(distances))]

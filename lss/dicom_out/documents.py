@@ -1,4 +1,4 @@
-"""The same for viewers without segmentations and reports: an encapsulated PDF and secondary captures."""
+"""Encapsulated PDF and secondary captures, for viewers that show neither segmentations nor structured reports."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _OF_PATIENT_AND_STUDY = (
 
 
 def encapsulated_pdf(pdf: bytes, source: SourceImage, by: Provenance, title: str) -> FileDataset:
-    """Return a PDF as an object of the source's study (PS3.3 A.45.1); all `title` says of its content is on its pages.
+    """Return a PDF as an object of the source's study (PS3.3 A.45.1), with `title` as its document title.
 
     Raises LssError for bytes that are no PDF.
     """
     if not pdf.startswith(b"%PDF-"):
         raise LssError("an encapsulated document must be a PDF")
-    made = _empty(source, by, EncapsulatedPDFStorage, ("pdf",), "DOC", SERIES + 90)
-    made.ConversionType, made.BurnedInAnnotation = "WSD", "YES"
-    made.DocumentTitle, made.MIMETypeOfEncapsulatedDocument = title[:64], "application/pdf"
-    made.ConceptNameCodeSequence = []
-    made.AcquisitionDateTime = ""
-    made.EncapsulatedDocumentLength = len(pdf)
-    made.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
-    made.SourceInstanceSequence = [_reference(source)]
-    by.stamp(made)
-    return made
+    dataset = _empty(source, by, EncapsulatedPDFStorage, ("pdf",), "DOC", SERIES + 90)
+    dataset.ConversionType, dataset.BurnedInAnnotation = "WSD", "YES"
+    dataset.DocumentTitle, dataset.MIMETypeOfEncapsulatedDocument = title[:64], "application/pdf"
+    dataset.ConceptNameCodeSequence = []
+    dataset.AcquisitionDateTime = ""
+    dataset.EncapsulatedDocumentLength = len(pdf)
+    dataset.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
+    dataset.SourceInstanceSequence = [_reference(source)]
+    by.stamp(dataset)
+    return dataset
 
 
 def secondary_capture(
     picture: NDArray[np.uint8], source: SourceImage, by: Provenance, number: int, description: str
 ) -> Dataset:
     """Return a picture (rows, columns, 3) of reds, greens and blues as a secondary capture of the source's study."""
-    made = hd.sc.SCImage.from_ref_dataset(
+    dataset = hd.sc.SCImage.from_ref_dataset(
         source.data,
         picture,
         hd.PhotometricInterpretationValues.RGB,
@@ -62,12 +62,12 @@ def secondary_capture(
         manufacturer_model_name=MODEL,
         software_versions=__version__,
     )
-    made.BurnedInAnnotation = "YES"
-    made.Laterality = ""  # of no paired part; the library leaves it out, and the module wants it
-    made.ImageComments = description
-    made.SourceImageSequence = [_reference(source)]
-    by.stamp(made)
-    return made
+    dataset.BurnedInAnnotation = "YES"
+    dataset.Laterality = ""  # of no paired part; the library leaves it out, and the module wants it
+    dataset.ImageComments = description
+    dataset.SourceImageSequence = [_reference(source)]
+    by.stamp(dataset)
+    return dataset
 
 
 def _empty(
@@ -77,18 +77,18 @@ def _empty(
     meta.MediaStorageSOPClassUID = UID(sop_class)
     meta.MediaStorageSOPInstanceUID = by.uid(*names)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     for name in _OF_PATIENT_AND_STUDY:
         if name in source.data:
-            setattr(made, name, source.data[name].value)
-    made.SOPClassUID, made.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    made.SeriesInstanceUID, made.SeriesNumber, made.InstanceNumber = by.uid("series", *names), series, 1
-    made.Modality, made.SeriesDescription = modality, f"lss. {RESEARCH}"[:64]
-    made.Manufacturer, made.ManufacturerModelName = MANUFACTURER, MODEL
-    made.DeviceSerialNumber, made.SoftwareVersions = by.serial_number, __version__
-    made.ContentDate = made.InstanceCreationDate = "19000101"  # set by `Provenance.stamp`
-    made.ContentTime = made.InstanceCreationTime = "000000"
-    return made
+            setattr(dataset, name, source.data[name].value)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    dataset.SeriesInstanceUID, dataset.SeriesNumber, dataset.InstanceNumber = by.uid("series", *names), series, 1
+    dataset.Modality, dataset.SeriesDescription = modality, f"lss. {RESEARCH}"[:64]
+    dataset.Manufacturer, dataset.ManufacturerModelName = MANUFACTURER, MODEL
+    dataset.DeviceSerialNumber, dataset.SoftwareVersions = by.serial_number, __version__
+    dataset.ContentDate = dataset.InstanceCreationDate = "19000101"  # set by `Provenance.stamp`
+    dataset.ContentTime = dataset.InstanceCreationTime = "000000"
+    return dataset
 
 
 def _reference(source: SourceImage) -> Dataset:

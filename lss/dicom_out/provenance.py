@@ -1,4 +1,4 @@
-"""Who made an object, by which algorithm, and under which unique identifiers."""
+"""The provenance of an object: its maker, its algorithm, and its unique identifiers."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Provenance:
         study: StudyInstanceUID of the source images.
         model: name and hash of the model; another model gives other identifiers.
         seed: the seed of the run.
-        when: date and time written into the objects; nothing else in them depends on the clock.
+        timestamp: date and time written into the objects; nothing else in them depends on the clock.
     """
 
     study: str
     model: str
     seed: int
-    when: datetime
+    timestamp: datetime
 
     def uid(self, *names: object) -> UID:
         """Return the identifier of the object called `names`: the same for the same study, model, version and seed."""
@@ -43,22 +43,25 @@ class Provenance:
 
     @property
     def serial_number(self) -> str:
-        """DeviceSerialNumber: software has none, so the model stands for it."""
+        """Return the model's name as DeviceSerialNumber, since software has none; 64 characters at most."""
         return self.model[:64] or "none"
 
     def algorithm(self) -> hd.AlgorithmIdentificationSequence:
-        """Return the algorithm, for segments."""
+        """Return the identification of the algorithm that drew the segments."""
         return hd.AlgorithmIdentificationSequence(
             ALGORITHM, codes.DCM.ArtificialIntelligence, __version__, parameters={"model": self.model, "use": RESEARCH}
         )
 
-    def stamp(self, made: Dataset) -> None:
-        """Set what the library draws or reads from the clock, in place, so that a study gives the same bytes twice."""
-        organisation = self.uid("dimensions", made.SOPInstanceUID)
+    def stamp(self, dataset: Dataset) -> None:
+        """Replace, in place, values that the library draws or reads from the clock: a study gives the same bytes twice.
+
+        `dataset` is the object to write.
+        """
+        organisation = self.uid("dimensions", dataset.SOPInstanceUID)
         values = {
-            **dict.fromkeys(_DATES, self.when.strftime("%Y%m%d")),
-            **dict.fromkeys(_TIMES, self.when.strftime("%H%M%S")),
-            "ContributionDateTime": self.when.strftime("%Y%m%d%H%M%S"),
+            **dict.fromkeys(_DATES, self.timestamp.strftime("%Y%m%d")),
+            **dict.fromkeys(_TIMES, self.timestamp.strftime("%H%M%S")),
+            "ContributionDateTime": self.timestamp.strftime("%Y%m%d%H%M%S"),
             "DimensionOrganizationUID": organisation,
         }
 
@@ -66,7 +69,7 @@ class Provenance:
             if element.keyword in values:
                 setattr(holder, element.keyword, values[element.keyword])
 
-        made.walk(replace)
+        dataset.walk(replace)
 
 
 _DATES = ("InstanceCreationDate", "ContentDate", "SeriesDate", "DateOfSecondaryCapture")

@@ -25,7 +25,7 @@ from lss.errors import LssError
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured on one slice.
+    """The measurements of one slice.
 
     `mask` (rows, columns) bool is the sac's; `level` and `grade` may be None where uncertain. `diameter_ends_22` are
     the ends (row, column) in pixels of the anteroposterior diameter.
@@ -67,7 +67,7 @@ def measurement_report(measured: Sequence[Measured], by: Provenance) -> sr.Compr
         title=codes.DCM.ImagingMeasurementReport,
     )
     evidence = {str(item.source.data.SOPInstanceUID): item.source.data for item in measured if item.mask.any()}
-    made = sr.ComprehensiveSR(
+    report = sr.ComprehensiveSR(
         evidence=list(evidence.values()),
         content=content,
         series_instance_uid=by.uid("series", "report"),
@@ -80,8 +80,8 @@ def measurement_report(measured: Sequence[Measured], by: Provenance) -> sr.Compr
         device_serial_number=by.serial_number,
         series_description=f"lss measurements. {RESEARCH}"[:64],
     )
-    by.stamp(made)
-    return made
+    by.stamp(report)
+    return report
 
 
 def _groups(item: Measured, index: int, by: Provenance) -> list[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
@@ -92,11 +92,11 @@ def _groups(item: Measured, index: int, by: Provenance) -> list[sr.PlanarROIMeas
         [item.source.frame] if item.source.frame is not None else None,
     )
     sites = [sr.FindingSite(words.DISC_LEVELS[item.level])] if item.level else [sr.FindingSite(words.LUMBAR_SPINE)]
-    named = f"slice {index}, {item.level or 'level uncertain'}"
+    label = f"slice {index}, {item.level or 'level uncertain'}"
     algorithm = sr.AlgorithmIdentification(ALGORITHM, __version__, parameters=[f"model: {by.model}"])
     grade = [sr.QualitativeEvaluation(words.STENOSIS_GRADE, words.GRADES[item.grade])] if item.grade else None
     area = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(by.uid("tracking", index, "area"), f"Thecal sac, {named}"),
+        tracking_identifier=sr.TrackingIdentifier(by.uid("tracking", index, "area"), f"Thecal sac, {label}"),
         referenced_region=sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, outline(item.mask), image),
         finding_type=words.SPINAL_CANAL,
         algorithm_id=algorithm,
@@ -107,7 +107,7 @@ def _groups(item: Measured, index: int, by: Provenance) -> list[sr.PlanarROIMeas
     if item.diameter_mm is None or item.diameter_ends_22 is None:
         return [area]
     diameter = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(by.uid("tracking", index, "diameter"), f"Sac front to back, {named}"),
+        tracking_identifier=sr.TrackingIdentifier(by.uid("tracking", index, "diameter"), f"Sac front to back, {label}"),
         referenced_region=sr.ImageRegion(
             sr.GraphicTypeValues.POLYLINE, np.asarray(item.diameter_ends_22)[:, ::-1] + 0.5, image
         ),

@@ -35,8 +35,8 @@ def segmentation(
 ) -> hd.seg.Segmentation:
     """Return the masks of one block of parallel slices as a binary Segmentation.
 
-    Frames are aligned with the source's pixels, empty ones are kept, and each refers to its source image: what
-    viewers need.
+    Frames are aligned with the source's pixels, empty ones are kept, and each refers to its source image, as viewers
+    require.
 
     Args:
         sources: the slices of the block.
@@ -71,7 +71,7 @@ def segmentation(
     framed = sources[0].frame is not None
     if framed:
         sources[0].share_groups()
-    made = hd.seg.Segmentation(
+    dataset = hd.seg.Segmentation(
         source_images=[first] if framed else [source.data for source in sources],
         pixel_array=stacked,
         segmentation_type=SegmentationTypeValues.BINARY,
@@ -93,12 +93,12 @@ def segmentation(
         content_label="LSS_MASKS",
         series_description=f"lss masks, block {block} (research)",
     )  # fmt: skip
-    by.stamp(made)
-    return made
+    by.stamp(dataset)
+    return dataset
 
 
 def _check(sources: Sequence[SourceImage], masks: Mapping[str, Sequence[Mask]]) -> None:
-    """Raise LssError for what would give an object that lies elsewhere than its masks."""
+    """Raise LssError for masks that do not fit their slices, or slices that cannot share one object."""
     if not sources or not masks:
         raise LssError("a Segmentation needs at least one slice and one kind of mask")
     orientation_6 = sources[0].orientation()

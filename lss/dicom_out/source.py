@@ -22,11 +22,11 @@ class SourceImage:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Return the numbers of rows and columns."""
         return int(self.data.Rows), int(self.data.Columns)
 
     def position(self) -> hd.PlanePositionSequence:
-        """Return where the slice lies in the patient."""
+        """Return the position of the slice's corner in the patient, mm."""
         if self.frame is None:
             corner = self.data.ImagePositionPatient
         else:
@@ -50,7 +50,7 @@ class SourceImage:
     def share_groups(self) -> None:
         """Put the frame's pixel measures and orientation among the groups that all frames share.
 
-        Libraries look for them there alone. What is a frame's own goes before it, so nothing is lost.
+        Libraries read them only from the shared groups. A frame's own groups keep precedence, so nothing is lost.
         """
         if "SharedFunctionalGroupsSequence" not in self.data or not self.data.SharedFunctionalGroupsSequence:
             self.data.SharedFunctionalGroupsSequence = [Dataset()]

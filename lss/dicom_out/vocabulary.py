@@ -1,4 +1,4 @@
-"""The codes of what is written: SNOMED CT and DICOM's own, and one private scheme for the grades."""
+"""Codes used in the objects: SNOMED CT, DICOM's own, and one private scheme for the grades."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ GRADES = {
     "BC": Code("lss-BC", "99LSS", "Grade B or C, moderate or severe stenosis"),
     "D": Code("lss-D", "99LSS", "Grade D, extreme stenosis"),
 }
-"""No standard code tells the grades of Schizas 2010; 99 marks a private scheme (DICOM PS3.3, 8.2)."""
+"""No standard coding scheme has the grades of Schizas 2010; 99 marks a private scheme (DICOM PS3.3, 8.2)."""

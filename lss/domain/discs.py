@@ -17,11 +17,11 @@ def discs_of(patients: Sequence[str], levels: Sequence[str | None]) -> Discs:
     >>> discs_of(["P1", "P2", "P1", "P1"], ["L4-L5", "L4-L5", "L4-L5", None])
     [[0, 2], [1]]
     """
-    found: dict[tuple[str, str], list[int]] = {}
+    places: dict[tuple[str, str], list[int]] = {}
     for place, (patient, level) in enumerate(zip(patients, levels, strict=True)):
         if level is not None:
-            found.setdefault((patient, level), []).append(place)
-    return list(found.values())
+            places.setdefault((patient, level), []).append(place)
+    return list(places.values())
 
 
 def disc_means(values_N3: NDArray[np.float64], discs: Discs) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ def evaluate_agreement(
     A text that states no grade agrees with none; no grade counts as an answer of its own in kappa.
 
     Args:
-        ways: (source, loss of its model) to answers.
+        answers: by (source, loss of its model).
 
     Returns:
         measures of task "agreement": `source` is the first way (and `loss` its model's), `reference` the second.

@@ -108,7 +108,7 @@ def measure_sets(
     }
     ours = probabilities["head_calibrated"]
     strata = _strata(levels, discs.classes)
-    found: list[Measure] = []
+    estimates: list[Measure] = []
     columns: dict[str, dict[str, Floats]] = {}
     for source, of_discs, thresholds in (
         ("grade_sets", ours, calibration.thresholds),
@@ -123,13 +123,13 @@ def measure_sets(
     columns["all_grades"] = _columns(np.ones_like(top), discs.classes)
     for source, of_source in columns.items():
         for stratum, among in strata.items() if source != "all_grades" else [("all", strata["all"])]:
-            found += measures({**key, "source": source}, stratum, discs.bootstrap.means(of_source, among))
-    found += _above(key, columns["grade_sets"], columns["share_sets"], discs.bootstrap)
+            estimates += measures({**key, "source": source}, stratum, discs.bootstrap.means(of_source, among))
+    estimates += _above(key, columns["grade_sets"], columns["share_sets"], discs.bootstrap)
     for source, of_discs in probabilities.items():
         brier = ((of_discs - np.eye(len(GRADES))[discs.classes]) ** 2).sum(axis=1)
         losses = {"log_loss": log_loss(of_discs, discs.classes), "brier": brier}
-        found += measures({**key, "source": source}, "all", discs.bootstrap.means(losses))
-    return found + _hand_over({**key, "source": "grade_sets"}, ours, calibration, discs)
+        estimates += measures({**key, "source": source}, "all", discs.bootstrap.means(losses))
+    return estimates + _hand_over({**key, "source": "grade_sets"}, ours, calibration, discs)
 
 
 def _strata(levels: list[str], classes: Classes) -> dict[str, NDArray[np.bool_]]:
@@ -155,6 +155,6 @@ def _hand_over(key: Key, probabilities: Floats, calibration: Calibration, discs:
     handed = outside_or_open(probabilities, calibration)
     right = (probabilities.argmax(axis=1) == discs.classes).astype(np.float64)
     means = discs.bootstrap.mean
-    found = {"handed_over": means(handed.astype(np.float64))}
-    found |= {"right_kept": means(right, ~handed), "right_handed_over": means(right, handed)}
-    return measures(key, "all", found)
+    shares = {"handed_over": means(handed.astype(np.float64))}
+    shares |= {"right_kept": means(right, ~handed), "right_handed_over": means(right, handed)}
+    return measures(key, "all", shares)

@@ -21,7 +21,7 @@ GENERATED = "report"
 CONTROLS = ("shuffled", "shuffled_level", "shuffled_level_grade")
 """Controls: a generator's reports scored against another patient's reference: of any, of the same level, of the same
 level and grade."""
-_OF_REPORTS_ALONE = ("distinct_1", "distinct_2", "distinct_reports")
+_WITHOUT_REFERENCE = ("distinct_1", "distinct_2", "distinct_reports")
 """Metrics that do not look at the reference: other references change nothing."""
 
 
@@ -85,7 +85,7 @@ def evaluate_reports(
     both = score_systems({(system, False): job for system, job in jobs.items()} | parts, meteor)
     scores = {system: both[system, False] for system in jobs}
     resampled = {
-        system: _resampled(scores[system], bootstrap, () if system.source not in CONTROLS else _OF_REPORTS_ALONE)
+        system: _resampled(scores[system], bootstrap, () if system.source not in CONTROLS else _WITHOUT_REFERENCE)
         | _of_findings(_resampled(both[system, True], bootstrap, ()))
         | bootstrap.resampled_means(
             {"grade_agreement": _agreement(reports, cases, systems.partners.get(system.source))}

@@ -84,7 +84,7 @@ def predict_masks(
     """
     on_device = batch.to(device)
     output = _run(network, on_device, bf16)
-    said_BYX: dict[str, NDArray[np.bool_]] = {}
+    exchanged_BYX: dict[str, NDArray[np.bool_]] = {}
     if exchange and isinstance(network, SegmentationNetwork) and output.attention_BHKN is not None:
         levels = [row["level"] for row in batch.rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -92,7 +92,7 @@ def predict_masks(
             for words in exchange:
                 query_B3 = prompt_queries(levels, content=words).to(device)
                 logits_B1YX = network.draw(patches_BND, on_device.grade_B, query_B3).logits
-                said_BYX[words] = (logits_B1YX[:, 0] > 0).cpu().numpy()
+                exchanged_BYX[words] = (logits_B1YX[:, 0] > 0).cpu().numpy()
     probability_BYX = output.logits.float().cpu().sigmoid()[:, 0].numpy()
     attention_BYX = None
     if output.attention_BHKN is not None:
@@ -108,7 +108,7 @@ def predict_masks(
                 float(inside.mean()) if inside.size else None,
                 float(inside.max()) if inside.size else None,
                 None if attention_BYX is None else attention_BYX[index],
-                {words: masks_BYX[index] for words, masks_BYX in said_BYX.items()},
+                {words: masks_BYX[index] for words, masks_BYX in exchanged_BYX.items()},
             )
         )
     return predictions

@@ -17,10 +17,10 @@ slices at 4.4 mm reaches 9 mm, discs lie 30 to 40 mm apart."""
 
 @dataclass(frozen=True)
 class SliceLevel:
-    """The level of one axial slice by each source, and the one to go by: None where it is uncertain.
+    """The level of one axial slice by each source, and the level that holds: None where it is uncertain.
 
-    `by_blocks` and `by_anatomy` are what each source says, None where it says nothing; `reason` says why they agree or
-    why a reader has to settle the level.
+    `by_blocks` and `by_anatomy` are the levels by each source, None where it gives none; `reason` explains why they
+    agree, or why a reader has to decide.
     """
 
     by_blocks: str | None
@@ -33,21 +33,21 @@ def level_on_spine(geometry: Geometry, spine: Spine) -> tuple[str | None, str]:
     """Return the level of the slice at `geometry` by the discs of `spine`, and the reason in words."""
     if not spine.discs:
         return None, "no discs found"
-    point_3 = _meets_spine(geometry, spine.discs)
+    point_3 = _crossing_with_spine(geometry, spine.discs)
     if point_3 is None:
         return None, "the slice does not cross the spine that the sagittal slices show"
-    away = [float((point_3 - disc.centre_3) @ disc.normal_3) for disc in spine.discs]
-    nearest = int(np.argmin(np.abs(away)))
+    distances = [float((point_3 - disc.centre_3) @ disc.normal_3) for disc in spine.discs]
+    nearest = int(np.argmin(np.abs(distances)))
     disc = spine.discs[nearest]
-    if abs(away[nearest]) > REACH_MM:
-        return None, f"between discs, {abs(away[nearest]):.0f} mm from the nearest"
-    side = "above" if away[nearest] > 0 else "below"
+    if abs(distances[nearest]) > REACH_MM:
+        return None, f"between discs, {abs(distances[nearest]):.0f} mm from the nearest"
+    side = "above" if distances[nearest] > 0 else "below"
     if disc.level is None:
-        return None, f"{abs(away[nearest]):.0f} mm {side} a disc that is none of T12-L1 to L5-S1"
-    return disc.level, f"{abs(away[nearest]):.1f} mm {side} the disc {disc.level} of the sagittal slice"
+        return None, f"{abs(distances[nearest]):.0f} mm {side} a disc that is none of T12-L1 to L5-S1"
+    return disc.level, f"{abs(distances[nearest]):.1f} mm {side} the disc {disc.level} of the sagittal slice"
 
 
-def _meets_spine(geometry: Geometry, discs: Sequence[SpineDisc]) -> np.ndarray | None:
+def _crossing_with_spine(geometry: Geometry, discs: Sequence[SpineDisc]) -> np.ndarray | None:
     """Return where the slice's plane crosses the line through the discs' middles, continued at both ends; mm."""
     points = [disc.centre_3 for disc in discs]
     points = [points[0] + 2 * REACH_MM * discs[0].normal_3, *points, points[-1] - 2 * REACH_MM * discs[-1].normal_3]
@@ -75,21 +75,25 @@ def compare_levels(slices: Sequence[RawSlice], spine: Spine | None) -> list[Slic
 
 
 def _settle(item: RawSlice, spine: Spine | None) -> SliceLevel:
-    counted = item.level
+    by_blocks = item.level
     if spine is None or item.geometry is None:
         lack = "no sagittal T2 slices show the spine" if spine is None else "the slice has no position"
         doubt = "doubtful" in item.level_reason
-        return SliceLevel(counted, None, None if doubt else counted, f"{lack}; blocks: {item.level_reason}")
-    seen, reason = level_on_spine(item.geometry, spine)
+        return SliceLevel(by_blocks, None, None if doubt else by_blocks, f"{lack}; blocks: {item.level_reason}")
+    by_anatomy, reason = level_on_spine(item.geometry, spine)
     if spine.frame != item.geometry.frame:
         reason += "; one frame of reference was assumed for both series, whose headers name two"
     if spine.doubts:
         words = "; ".join(spine.doubts)
-        return SliceLevel(counted, seen, None, f"uncertain: {words}; sagittal: {seen or reason}, blocks: {counted}")
-    if seen is None:
-        return SliceLevel(counted, None, None, f"uncertain: {reason}; blocks: {counted}")
-    if counted is None:
-        return SliceLevel(None, seen, seen, reason)
-    if counted != seen:
-        return SliceLevel(counted, seen, None, f"uncertain: blocks say {counted}, the sagittal slice says {seen}")
-    return SliceLevel(counted, seen, seen, reason)
+        return SliceLevel(
+            by_blocks, by_anatomy, None, f"uncertain: {words}; sagittal: {by_anatomy or reason}, blocks: {by_blocks}"
+        )
+    if by_anatomy is None:
+        return SliceLevel(by_blocks, None, None, f"uncertain: {reason}; blocks: {by_blocks}")
+    if by_blocks is None:
+        return SliceLevel(None, by_anatomy, by_anatomy, reason)
+    if by_blocks != by_anatomy:
+        return SliceLevel(
+            by_blocks, by_anatomy, None, f"uncertain: blocks say {by_blocks}, the sagittal slice says {by_anatomy}"
+        )
+    return SliceLevel(by_blocks, by_anatomy, by_anatomy, reason)

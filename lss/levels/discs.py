@@ -103,12 +103,12 @@ def _candidates(image: Image) -> list[DetectedDisc]:
     """Return local maxima of the filters' answers, the strongest first."""
     answers = np.stack([_answer(image, tilt) for tilt in TILTS_DEG])
     best = answers.max(axis=0)
-    which = answers.argmax(axis=0)
+    best_tilt = answers.argmax(axis=0)
     peaks = (best >= cv2.dilate(best, np.ones((9, 9), np.uint8))) & (best > MIN_STRENGTH)
     rows, columns = np.nonzero(peaks)
     order = np.argsort(-best[rows, columns], kind="stable")[:CANDIDATES]
     return [
-        DetectedDisc(float(rows[i]), float(columns[i]), float(TILTS_DEG[which[rows[i], columns[i]]]),
+        DetectedDisc(float(rows[i]), float(columns[i]), float(TILTS_DEG[best_tilt[rows[i], columns[i]]]),
                   float(best[rows[i], columns[i]]))
         for i in order
     ]  # fmt: skip
@@ -130,8 +130,8 @@ def _answer(image: Image, tilt: float) -> Image:
     line = cv2.blur(cv2.morphologyEx(turned, cv2.MORPH_TOPHAT, np.ones((1, CANAL_WIDTH_MM), np.uint8)), (4, 25))
     canal = np.max([_moved(line, 0, behind) for behind in CANAL_MM], axis=0)
     fluid = np.clip(canal / np.maximum(body, 1e-3) / 0.5, 0, 1)
-    seen = (body > 0.1).astype(np.float32)
-    answer = (contrast * fluid * seen).astype(np.float32)
+    has_tissue = (body > 0.1).astype(np.float32)
+    answer = (contrast * fluid * has_tissue).astype(np.float32)
     back = cv2.invertAffineTransform(turn)
     return cv2.warpAffine(answer, back, (columns, rows), flags=cv2.INTER_LINEAR)
 
@@ -246,7 +246,7 @@ def best_chain(candidates: list[DetectedDisc]) -> list[DetectedDisc]:
 
 
 def _cost(above: DetectedDisc, below: DetectedDisc) -> float | None:
-    """Return what two neighbours cost in the chain, in units of strength; None where they cannot be neighbours."""
+    """Return the cost of two neighbours in the chain, in units of strength; None where they cannot be neighbours."""
     down, right = below.row - above.row, below.column - above.column
     distance = float(np.hypot(down, right))
     if not MIN_DISTANCE_MM <= distance <= MAX_DISTANCE_MM:

@@ -1,4 +1,4 @@
-"""Names of the discs of a chain, counted from the sacrum up, and whatever makes the count doubtful.
+"""Levels of the discs of a chain, counted from the sacrum up, and the reasons to doubt that count.
 
 The disc L5-S1 is the last full one: below it come rudiments between segments that have grown together, thin and
 short, on a sacrum that leans backwards. 4 to 30 % of people, by the definition taken, have a transitional vertebra
@@ -47,9 +47,9 @@ class NamedDiscs:
 
 
 def name_discs(discs: list[DetectedDisc], rows: int) -> NamedDiscs:
-    """Return the name a chain of discs on an image of so many rows of 1 mm.
+    """Return the levels of a chain of discs on an image of `rows` rows of 1 mm, counted from the sacrum.
 
-    Returns no levels, and says so, where no disc can be the last above the sacrum.
+    With fewer than three discs all levels are None, and a doubt gives the reason.
     """
     if len(discs) < 3:
         return NamedDiscs(discs, [None] * len(discs), ["fewer than three discs found"])

@@ -90,19 +90,21 @@ def find_spine(slices: Sequence[RawSlice]) -> Spine | None:
         return None
     lefts = np.array([s.geometry.centre_3[0] for s in sagittal if s.geometry is not None])
     middle = float(np.median(lefts))
-    seen = []
+    candidates = []
     for item, left in zip(sagittal, lefts, strict=True):
         if abs(left - middle) > MAX_ASIDE_MM:
             continue
         image, plane = upright(item)
         if discs := find_discs(image):
             named = name_discs(discs, image.shape[0])
-            seen.append(_Seen(item, _in_patient(named, plane), named.doubts, sum(disc.strength for disc in discs)))
-    return _agreed(seen) if seen else None
+            candidates.append(
+                _SliceSpine(item, _in_patient(named, plane), named.doubts, sum(disc.strength for disc in discs))
+            )
+    return _consensus(candidates) if candidates else None
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _SliceSpine:
     """The spine as one slice shows it, and the sum of its discs' strengths."""
 
     item: RawSlice
@@ -116,16 +118,16 @@ class _Seen:
         return next((disc.centre_3 for disc in self.discs if disc.level == LEVELS[-1]), None)
 
 
-def _agreed(seen: list[_Seen]) -> Spine:
-    """Return the strongest slice; without a doubt where most slices have none and name the same disc L5-S1."""
-    sure = [one for one in seen if not one.doubts]
-    chosen = max(sure if 2 * len(sure) > len(seen) else seen, key=lambda one: one.strength)
+def _consensus(candidates: list[_SliceSpine]) -> Spine:
+    """Return the spine of the strongest slice; it has no doubt where most slices have none and agree on L5-S1."""
+    sure = [one for one in candidates if not one.doubts]
+    chosen = max(sure if 2 * len(sure) > len(candidates) else candidates, key=lambda one: one.strength)
     doubts = list(chosen.doubts)
-    lasts = [one.last_3 for one in seen if one.last_3 is not None]
+    lasts = [one.last_3 for one in candidates if one.last_3 is not None]
     if chosen.last_3 is not None:
         other = sum(float(np.linalg.norm((last - chosen.last_3)[1:])) > SAME_DISC_MM for last in lasts)
-        if 2 * other >= len(seen):
-            doubts.append(f"{other} of {len(seen)} sagittal slices name another disc L5-S1")
+        if 2 * other >= len(candidates):
+            doubts.append(f"{other} of {len(candidates)} sagittal slices name another disc L5-S1")
     frame = chosen.item.geometry.frame if chosen.item.geometry else ""
     return Spine(chosen.discs, doubts, chosen.item.file, chosen.item.instance, frame)
 

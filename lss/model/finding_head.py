@@ -38,11 +38,11 @@ def statements_of(report: str, level: str | None) -> Tensor:
     """Return what a report says of an image's own level and of the whole spine: 0 or 1 for each of `STATEMENTS`,
     float32.
     """
-    said_F = torch.zeros(len(STATEMENTS))
+    stated_F = torch.zeros(len(STATEMENTS))
     for finding in read_findings(report, level):
         if finding.level in (None, level):
-            said_F[[_PLACE[key] for key in _keys(finding)]] = 1.0
-    return said_F
+            stated_F[[_PLACE[key] for key in _keys(finding)]] = 1.0
+    return stated_F
 
 
 class FindingHead(nn.Module):
@@ -76,8 +76,8 @@ def expected_score(text: str, level: str | None, chances_F: NDArray[np.float64])
     another level earn nothing. In [0, 1], 1 for no findings where none is expected.
     """
     findings = read_findings(text, level)
-    here = [finding for finding in findings if finding.level in (None, level)]
-    earned = sum(HALF * (chances_F[_keys_at(f)[0]] + chances_F[_keys_at(f)[-1]]) for f in here)
+    own_level = [finding for finding in findings if finding.level in (None, level)]
+    earned = sum(HALF * (chances_F[_keys_at(f)[0]] + chances_F[_keys_at(f)[-1]]) for f in own_level)
     expected = float(chances_F[: 2 * len(STRUCTURES)].sum())
     return float(2 * earned / (len(findings) + expected)) if findings or expected > 0 else 1.0
 

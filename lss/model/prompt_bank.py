@@ -32,11 +32,11 @@ def prompt_queries(levels: list[str | None], wordings: list[int] | None = None, 
         content: a name of `lss.notes.prompts.PROMPT_CONTENTS`, the same for all; all but `own` are for controls.
     """
     content_index = list(PROMPT_CONTENTS).index(content)
-    asked = [
+    queries = [
         [level_index(level), wording, content_index]
         for level, wording in zip(levels, wordings or [TEST_WORDING] * len(levels), strict=True)
     ]
-    return torch.tensor(asked, dtype=torch.int64).reshape(len(levels), 3)
+    return torch.tensor(queries, dtype=torch.int64).reshape(len(levels), 3)
 
 
 class PromptBank(nn.Module):
@@ -88,12 +88,12 @@ class PromptBank(nn.Module):
 
     def forward(self, query_B3: Tensor) -> Tensor:
         """Return embeddings (B, K, W) of the queries of `prompt_queries`."""
-        level_B, wording_B, said_B = query_B3.unbind(dim=1)
+        level_B, wording_B, content_B = query_B3.unbind(dim=1)
         prompts_BKW = self.embeddings_VLKW[wording_B, level_B]
         if self.learned_KW is not None:
             prompts_BKW = self.learned_KW.expand_as(prompts_BKW)
         words_BKW = torch.cat([prompts_BKW, self.empty_W.expand(len(query_B3), 1, -1)], dim=1)  # K + 1: the empty text
-        return words_BKW.gather(1, self.content_SK[said_B][..., None].expand_as(prompts_BKW))
+        return words_BKW.gather(1, self.content_SK[content_B][..., None].expand_as(prompts_BKW))
 
     def unknown(self, count: int, device: torch.device) -> Tensor:
         """Return queries for images of unknown level, in the held-out wording: (count, 3)."""

@@ -162,10 +162,10 @@ class ReportGenerator(nn.Module):
 
     def finding_loss(self, evidence: Evidence, reports: list[str]) -> Tensor:
         """Return the cross-entropy of the finding head, mean over `STATEMENTS`, by what the reports state."""
-        seen = _of_view(reports, evidence)
-        said_BF = torch.stack([statements_of(*of) for of in zip(seen, evidence.levels, strict=True)])
+        viewed = _of_view(reports, evidence)
+        stated_BF = torch.stack([statements_of(*of) for of in zip(viewed, evidence.levels, strict=True)])
         logits_BF = self.finding_head(evidence)
-        return nn.functional.binary_cross_entropy_with_logits(logits_BF, to_device(said_BF, logits_BF.device))
+        return nn.functional.binary_cross_entropy_with_logits(logits_BF, to_device(stated_BF, logits_BF.device))
 
     @torch.no_grad()
     def finding_chances(self, evidence: Evidence) -> NDArray[np.float64]:

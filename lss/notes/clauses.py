@@ -120,7 +120,7 @@ def statements(text: str) -> list[Statement]:
     Headings become properties of the statements under them. A level heading on a line of its own reaches to the
     next statement that names levels; one at the start of a line reaches to the end of that line.
     """
-    found_statements: list[Statement] = []
+    statements: list[Statement] = []
     heading: tuple[str, ...] = ()
     own_line = elsewhere = after_heading = False
     for tokens, starts_line in _sentences(tokenise(blank_history(text))):
@@ -134,7 +134,7 @@ def statements(text: str) -> list[Statement]:
         if named and _is_level_heading(tokens):
             heading, own_line, after_heading = named, True, True
             continue
-        before = found_statements[-1].tokens if found_statements and not after_heading else None
+        before = statements[-1].tokens if statements and not after_heading else None
         if before and _gives_values_of(before, tokens):
             before += [Token(BREAK, Word.MARK, "", before[-1].end, before[-1].end), *tokens]
             continue
@@ -146,11 +146,11 @@ def statements(text: str) -> list[Statement]:
             before += [Token(BREAK, Word.MARK, "", before[-1].end, before[-1].end), *tokens]
             continue
         leading = _leading_levels(tokens)
-        found_statements.append(Statement(tokens, leading or heading, elsewhere))
+        statements.append(Statement(tokens, leading or heading, elsewhere))
         if leading or not set(named) <= set(heading):
             heading, own_line = leading, False
         after_heading = False
-    return found_statements
+    return statements
 
 
 def _sentences(tokens: list[Token]) -> list[tuple[list[Token], bool]]:

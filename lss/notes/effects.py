@@ -103,8 +103,8 @@ def _mention(tokens: list[Token], index: int, denial: int | None) -> Mention | N
         return _of_label(tokens, index) or _measured(tokens, index)
     if role is Word.BULGE or _is_disc_lesion(tokens, index):
         return Mention("A", min(denial, index), max(denial, index), "denial")  # rubric A: no herniation
-    alone = not any(token.role in (*EFFECTS, Word.BULGE) for token in tokens[denial : denial + REACH])
-    if role is Word.ABNORMALITY or (alone and object_kind(tokens, index) in (CORE, ROOT)):
+    only_object = not any(token.role in (*EFFECTS, Word.BULGE) for token in tokens[denial : denial + REACH])
+    if role is Word.ABNORMALITY or (only_object and object_kind(tokens, index) in (CORE, ROOT)):
         # "No abnormality"; "No significant thecal sac or nerve roots." lost its last word
         return Mention("A", min(denial, index), max(denial, index), "denial")
     return None

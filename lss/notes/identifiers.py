@@ -43,7 +43,7 @@ _OPEN_WORD = re.compile(r"(?<!\[)\b[^\W\d_]+")
 """Not what is blanked already."""
 _CODE = re.compile(r"(?<![\w])[^\W_]*\d[\w]*(?:[./_-]\w+)*")
 _MAIL = re.compile(r"[\w.+-]+ ?@ ?[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)\S+", re.IGNORECASE)
-_SAID_ID = re.compile(
+_INTRODUCED_ID = re.compile(
     r"\b((?:patient(?:'s)?|medical record|file|case|accession|record|study|exam(?:ination)?|national|social security"
     r"|insurance|hospital|chart|folder|reg(?:istration)?|pat|mrn|ssn|nhs|mr|id|ref(?:erence)?)"
     r"(?:[ ]?(?:id|no|nr|num(?:ber)?|code|#))*[.]?[ ]?[:#=]?|(?:id|no|nr|mrn|ssn)[.]?[ ]?[:#=])"
@@ -52,7 +52,7 @@ _SAID_ID = re.compile(
 )
 _LONG_NUMBER = re.compile(r"(?<![\w.,])\d{6,}(?![\w]|[.,]\d)")
 _CODE_OF_ID = re.compile(r"(?<![\w])[A-Z]{1,8}[-_/]?\d{4,}(?:[-_/]\w+)*(?!\w)", re.IGNORECASE)
-_SAID_PHONE = re.compile(
+_INTRODUCED_PHONE = re.compile(
     r"\b((?:tel(?:e?phone)?|phone|mobile|mob|cell(?:phone)?|fax|call|contact|whatsapp)(?:[ ]?(?:no|nr|number))?[.]?"
     r"[ ]?[:#]?)"
     r"[ ]?[+(]?\d[\d ()/.-]{4,}\d",
@@ -71,7 +71,7 @@ _TITLED = re.compile(
     r"\b((?:(?:Dr|DR|Prof|PROF|Mr|MR|Mrs|MRS|Miss|Herr|Frau|Mme|Sr|Sra|Hr|Fr|Ms)\b\.?[ ]?|(?:Doctor|Professor)[ ])+)"
     rf"({_PEOPLE})"
 )
-_SAID_NAME = re.compile(
+_INTRODUCED_NAME = re.compile(
     r"\b((?:(?:patient(?:'s)?|full|family|first|last|given|sur)?[ -]?name"
     r"|(?:referr(?:ing|ed)|report(?:ing|ed)|treating|attending|consulting|read|sign(?:ed|ing)|dictated|typed|verified"
     r"|approved|requested|reviewed|performed)[ ]?(?:physician|doctor|consultant|radiologist|electronically)?(?:[ ]by)?"
@@ -93,13 +93,13 @@ def blank_identifiers(note: str, known: Iterable[str] = ()) -> str:
     """
     note = _MAIL.sub(MAIL, note)
     note = _blank_known(note, known)
-    note = _SAID_PHONE.sub(lambda match: f"{match[1].rstrip()} {PHONE}", note)
-    note = _SAID_ID.sub(lambda match: f"{match[1].rstrip()} {NUMBER}", note)
+    note = _INTRODUCED_PHONE.sub(lambda match: f"{match[1].rstrip()} {PHONE}", note)
+    note = _INTRODUCED_ID.sub(lambda match: f"{match[1].rstrip()} {NUMBER}", note)
     note = _PHONE.sub(PHONE, note)
     note = _LONG_NUMBER.sub(NUMBER, note)
     note = _CODE_OF_ID.sub(NUMBER, note)
     note = _TITLED.sub(lambda match: _titled(match, sure=True), note)
-    return _once(_SAID_NAME.sub(lambda match: _titled(match, sure=False), note))
+    return _once(_INTRODUCED_NAME.sub(lambda match: _titled(match, sure=False), note))
 
 
 def _titled(match: re.Match[str], sure: bool) -> str:

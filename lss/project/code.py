@@ -179,13 +179,13 @@ def _spell(node: ast.AST, words: list[str]) -> None:
         for part in value if isinstance(value, list) else [value]:
             if not isinstance(part, ast.AST):
                 words.append(repr(part))
-            elif not _stands_alone(part):
+            elif not _is_bare_text(part):
                 _spell(part, words)
         words.append(";")
     words.append(")")
 
 
-def _stands_alone(node: ast.AST) -> bool:
+def _is_bare_text(node: ast.AST) -> bool:
     """Return whether a statement is a text by itself: a docstring, or the description of the name above it."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 

@@ -31,7 +31,7 @@ def read_settings(path: Path | str) -> tuple[dict[str, Any], Lines]:
         _walk(yaml.compose(text, yaml.SafeLoader), (), lines, str(path))
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise LssError(f"{path}{_where(error)}: is not valid YAML: {_said(error)}") from error
+        raise LssError(f"{path}{_where(error)}: is not valid YAML: {_parser_message(error)}") from error
     except (ValueError, OverflowError, RecursionError) as error:  # of 2020-13-45, a number of 5,000 digits, [[[[...
         raise LssError(f"{path}: holds a value that cannot be read ({error}). Correct it.") from error
     if not isinstance(raw, dict):
@@ -68,7 +68,7 @@ def _where(error: yaml.YAMLError) -> str:
     return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
-def _said(error: yaml.YAMLError) -> str:
+def _parser_message(error: yaml.YAMLError) -> str:
     """Return the parser's words in one line, with the line at which it began to go wrong, and the usual causes."""
     problem, context = getattr(error, "problem", None), getattr(error, "context", None)
     began = getattr(error, "context_mark", None)

@@ -59,8 +59,8 @@ def dicom_objects(reading: Reading, document: dict[str, Any], by: Provenance) ->
             masks["stenosis"] = [
                 one.mask if one.mask is not None else blank for one, blank in zip(members, empty, strict=True)
             ]
-        made = segmentation([sources[one.number] for one in members], masks, number, by)
-        objects[f"segmentation-{number}.dcm"] = "masks (Segmentation)", made
+        dataset = segmentation([sources[one.number] for one in members], masks, number, by)
+        objects[f"segmentation-{number}.dcm"] = "masks (Segmentation)", dataset
     measured = [
         Measured(sources[one.number], one.sac.mask, one.measure.area_mm2.value, one.measure.diameter_mm.value,
                  one.measure.ends_22, one.level.level, one.grade)

@@ -1,4 +1,4 @@
-"""study.json: everything that was read, by the schema beside this module (`study.schema.json`)."""
+"""The content of study.json, by the schema beside this module (`study.schema.json`)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load_schema() -> dict[str, Any]:
 def study_document(
     reading: Reading, models: Models, prior: Reading | None, objects: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return what was read as JSON values.
+    """Return a reading as JSON values.
 
     Args:
         reading: of the study.
@@ -77,7 +77,7 @@ def _not_judged(reading: Reading, models: Models) -> list[str]:
 
 
 def _certainty(calibration: Calibration | None) -> dict[str, Any] | None:
-    """Say what the sets of grades promise, and on how many patients they were fitted."""
+    """Return the coverage that the sets of grades promise, and the number of patients on which they were fitted."""
     if calibration is None:
         return None
     return {"coverage": SHOWN, "patients": calibration.patients, "temperature": round(calibration.temperature, 4)}

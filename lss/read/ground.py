@@ -1,4 +1,4 @@
-"""What each sentence of a report stands on: a mask, a measurement, what the model reads from the image; or nothing."""
+"""The support of each sentence of a report: a mask, a measurement, a probability read from the image; or nothing."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Statement:
 
     Attributes:
         text: the sentence.
-        supported: whether something stands for it and nothing against it.
-        mask: "stenosis" (the model's) or "sac" (found in the image), where one of them stands for it.
-        measurement: the field of the slice in study.json that does: affected_area_percent or area_mm2.
-        probability: of its findings by the model's finding head, the least of them; None where it states none.
-        reason: what stands for it or against it, in words.
+        supported: whether something supports it and nothing contradicts it.
+        mask: the mask that supports it: "stenosis" (the model's), "sac" (segmented in the image), or None.
+        measurement: the field of the slice in study.json that supports it: affected_area_percent or area_mm2.
+        probability: the least one that the model's finding head gives to its findings; None where it states none.
+        reason: what supports or contradicts it, in words.
     """
 
     text: str
@@ -73,14 +73,14 @@ def ground_of(
 
 def _finding(text: str, level: str | None, chances_F: NDArray[np.float64], sac: Interval | None) -> Statement:
     """Return a sentence of findings with its ground."""
-    found = read_findings(text, level)
-    if not found:
+    findings = read_findings(text, level)
+    if not findings:
         return Statement(text, False, None, None, None, "states nothing that is measured or read from the image")
-    if other := next((one.level for one in found if one.level not in (None, level)), None):
-        here = level or "a slice whose level is uncertain"
-        return Statement(text, False, None, None, None, f"is about {other}, the slice is {here}")
-    probability = min(finding_chance(one, chances_F) for one in found)
-    narrow = [one for one in found if one.structure in (SAC, CANAL)]
+    if other := next((one.level for one in findings if one.level not in (None, level)), None):
+        own_level = level or "a slice whose level is uncertain"
+        return Statement(text, False, None, None, None, f"is about {other}, the slice is {own_level}")
+    probability = min(finding_chance(one, chances_F) for one in findings)
+    narrow = [one for one in findings if one.structure in (SAC, CANAL)]
     mask, measurement = ("sac", "area_mm2") if narrow and sac is not None else (None, None)
     if sac is not None:
         for one in narrow:
@@ -88,5 +88,5 @@ def _finding(text: str, level: str | None, chances_F: NDArray[np.float64], sac: 
             if (open_canal and not one.negated) or (narrow_canal and one.negated):
                 measured = f"against it: the sac measures {sac.value:.0f} mm2 ({sac.low:.0f} to {sac.high:.0f})"
                 return Statement(text, False, mask, measurement, round(probability, 3), measured)
-    said = f"the model reads it from the image with a probability of {probability:.2f}"
-    return Statement(text, probability >= EXPECTED, mask, measurement, round(probability, 3), said)
+    reason = f"the model reads it from the image with a probability of {probability:.2f}"
+    return Statement(text, probability >= EXPECTED, mask, measurement, round(probability, 3), reason)

@@ -17,12 +17,12 @@ HOW_TO_TRAIN = "`snakemake --cores 8 train_all` trains them in this project (`ls
 
 @dataclass(frozen=True)
 class Models:
-    """What reads a study.
+    """The trained models that read a study.
 
     Attributes:
         folder: the backbone's, e.g. results/models/biomedclip.
-        grader: says the grade of a slice.
-        masker: draws the stenotic region.
+        grader: predicts the grade of a slice.
+        masker: segments the stenotic region.
         writer: writes the report; None where none was trained.
         name: backbone and a hash over the models' files: another model gives another name.
         weights: what is known of the weights: tiny and random ones read nothing in patients.
@@ -37,7 +37,7 @@ class Models:
 
     @property
     def bundles(self) -> list[Bundle]:
-        """All of them."""
+        """The grader, the masker, and the writer where there is one."""
         return [self.grader, self.masker, *([self.writer] if self.writer else [])]
 
 

@@ -96,13 +96,13 @@ def _grey(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def _cut(
-    image: NDArray[np.uint8], centre: tuple[float, float], spacing: tuple[float, float], how: int
+    image: NDArray[np.uint8], centre: tuple[float, float], spacing: tuple[float, float], interpolation: int
 ) -> NDArray[np.uint8]:
     """Return the square of `ZOOM_MM` about `centre` at `SCALE` pixels per mm."""
     side = round(ZOOM_MM * SCALE)
     across, down = spacing[1] * SCALE, spacing[0] * SCALE
     move = np.array([[across, 0, side / 2 - centre[1] * across], [0, down, side / 2 - centre[0] * down]])
-    return np.asarray(cv2.warpAffine(image, move, (side, side), flags=how), np.uint8)
+    return np.asarray(cv2.warpAffine(image, move, (side, side), flags=interpolation), np.uint8)
 
 
 def _point(end_2: NDArray[np.float64], centre: tuple[float, float], spacing: tuple[float, float]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What is found on each axial slice and on each disc of a study."""
+"""The reading of a study: measures and predictions of each axial slice, pooled over each disc."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from lss.read.study import RefusedError, Study
 from lss.runtime.progress import progress
 
 if TYPE_CHECKING:
-    from lss.read.resume import KeptSlices
+    from lss.read.resume import SliceCache
 
 MIN_CANAL_SHARE = 0.5
 """Where the spinal canal is found on fewer of the slices, the pictures are not taken for a lumbar spine."""
@@ -46,7 +46,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass
 class SliceReading:
-    """One axial slice: where it lies, what the models and the measures say of it. `problem` tells why they do not."""
+    """One axial slice: its place, measures and predictions. `problem` gives the reason where these are missing."""
 
     number: int
     item: RawSlice
@@ -93,7 +93,7 @@ class DiscReading:
 
 @dataclass(frozen=True)
 class Reading:
-    """The whole study."""
+    """The reading of a whole study."""
 
     study: Study
     spine: Spine | None
@@ -109,7 +109,7 @@ def read_slices(
     seed: int,
     batch_size: int,
     *,
-    kept: KeptSlices | None = None,
+    cache: SliceCache | None = None,
     reports: bool = True,
     shown: bool = True,
 ) -> Reading:
@@ -122,7 +122,7 @@ def read_slices(
         writing: how reports are decoded.
         seed: of the draws where reports are sampled.
         batch_size: slices that the networks see at a time.
-        kept: where slices are kept that were read, should this run be interrupted; None keeps none.
+        cache: stores slices that were read, should this run be interrupted; None stores none.
         reports: whether reports are written.
         shown: whether progress is shown.
 
@@ -140,12 +140,12 @@ def read_slices(
     _refuse_other_pictures(slices)
     discs = pooled(slices)
     if models is not None:
-        _ask(models, slices, discs, writing, seed, batch_size, kept=kept, reports=reports, shown=shown)
+        _predict(models, slices, discs, writing, seed, batch_size, cache=cache, reports=reports, shown=shown)
     calibration = models.grader.calibration if models else None
     return Reading(study, spine, slices, [_disc(own, calibration) for own in discs])
 
 
-def _ask(
+def _predict(
     models: Models,
     slices: list[SliceReading],
     discs: list[list[SliceReading]],
@@ -153,13 +153,13 @@ def _ask(
     seed: int,
     batch_size: int,
     *,
-    kept: KeptSlices | None,
+    cache: SliceCache | None,
     reports: bool,
     shown: bool,
 ) -> None:
-    """Fill in what the models say. Raises RefusedError, before anything is described, for unfamiliar pictures."""
-    left = [one for one in slices if one.prepared is not None and not (kept and kept.take(one))]
-    batches = [left[start : start + batch_size] for start in range(0, len(left), batch_size)]
+    """Fill in the models' predictions. Raises RefusedError for unfamiliar pictures, before any report is written."""
+    pending = [one for one in slices if one.prepared is not None and not (cache and cache.restore(one))]
+    batches = [pending[start : start + batch_size] for start in range(0, len(pending), batch_size)]
     for batch in progress(batches, "batches graded", unit="batch", shown=shown):
         _read_batch(batch, models.grader, models, writing, seed)
     _refuse_unfamiliar(slices)
@@ -170,9 +170,9 @@ def _ask(
         own = [one for one in batch if one.number in described]
         if models.writer is not None and reports and own:
             _read_batch(own, models.writer, models, writing, seed)
-        if kept is not None:
+        if cache is not None:
             for one in batch:
-                kept.keep(one)
+                cache.store(one)
 
 
 def _described(own: list[SliceReading]) -> list[SliceReading]:
@@ -189,14 +189,14 @@ def _blocks(axial: list[RawSlice]) -> list[int]:
     """Return the number of the block of each slice, from the head, from 1; slices without a position are one block."""
     placed = [item for item in axial if item.geometry is not None]
     number = {id(item): count for count, block in enumerate(reversed(find_blocks(placed)), start=1) for item in block}
-    rest = len(set(number.values())) + 1
-    return [number.get(id(item), rest) for item in axial]
+    unplaced = len(set(number.values())) + 1
+    return [number.get(id(item), unplaced) for item in axial]
 
 
 def pooled(slices: list[SliceReading]) -> list[list[SliceReading]]:
-    """Return slices that are one disc's: a block, or in a stack too long for one disc those of each level.
+    """Return the slices of each disc: a block, or in a stack too long for one disc those of each level.
 
-    Slices of such a stack, or without a position, whose level is not known are no disc's and are not pooled.
+    Slices of such a stack, or without a position, belong to no disc and are not pooled where their level is unknown.
     """
     groups: dict[tuple[int, str], list[SliceReading]] = defaultdict(list)
     for block in sorted({one.block for one in slices}):
@@ -211,7 +211,7 @@ def pooled(slices: list[SliceReading]) -> list[list[SliceReading]]:
 
 
 def _prepare(one: SliceReading, preparation: Preparation, spine: Spine | None) -> None:
-    """Denoise, find the canal, measure the sac; a slice that cannot be prepared says why."""
+    """Denoise a slice, find its canal, measure its sac; `problem` gives the reason where it cannot be prepared."""
     item = one.item
     spacing = item.row_spacing_mm, item.column_spacing_mm
     geometry = item.geometry
@@ -241,14 +241,15 @@ def _prepare(one: SliceReading, preparation: Preparation, spine: Spine | None) -
 
 
 def _refuse_other_pictures(slices: list[SliceReading]) -> None:
-    found = [one.prepared.region.detected for one in slices if one.prepared is not None]
-    if not found:
+    detected = [one.prepared.region.detected for one in slices if one.prepared is not None]
+    if not detected:
         raise RefusedError(f"no slice can be prepared: {slices[0].problem}")
-    share = float(np.mean(found))
+    share = float(np.mean(detected))
     if share < MIN_CANAL_SHARE:
         raise RefusedError(
-            f"a spinal canal is found on {sum(found)} of {len(found)} slices: these are not taken for axial T2 slices "
-            "of a lumbar spine (another body part, upside down, noise, metal, or a field of view beside the spine)."
+            f"a spinal canal is found on {sum(detected)} of {len(detected)} slices: these are not taken for axial T2 "
+            "slices of a lumbar spine (another body part, upside down, noise, metal, or a field of view beside "
+            "the spine)."
         )
 
 
@@ -269,33 +270,33 @@ def _refuse_unfamiliar(slices: list[SliceReading]) -> None:
 
 
 def _read_batch(batch: list[SliceReading], bundle: Bundle, models: Models, writing: PredictParams, seed: int) -> None:
-    """Fill in what one of the models says of some slices."""
+    """Fill in the predictions of one model for some slices."""
     prepared = [_prepared_for(one, bundle, models) for one in batch]
-    for one, said in zip(batch, bundle.predict(bundle.batch(prepared), writing=writing, seed=seed), strict=True):
-        if isinstance(said, GradePrediction):
-            one.probabilities = _calibrated(said.probabilities, models.grader.calibration)
+    for one, prediction in zip(batch, bundle.predict(bundle.batch(prepared), writing=writing, seed=seed), strict=True):
+        if isinstance(prediction, GradePrediction):
+            one.probabilities = _calibrated(prediction.probabilities, models.grader.calibration)
             one.grade = most_probable(one.probabilities)
-            one.unfamiliarity = said.unfamiliarity
-        elif isinstance(said, MaskPrediction):
+            one.unfamiliarity = prediction.unfamiliarity
+        elif isinstance(prediction, MaskPrediction):
             if one.prepared is not None:
-                one.mask = one.prepared.view.mask_from_grid(said.mask, one.item.pixels.shape)
-            one.area_percent = said.area_percent
-        elif isinstance(said, ReportPrediction):
-            one.report = said.written.report
+                one.mask = one.prepared.view.mask_from_grid(prediction.mask, one.item.pixels.shape)
+            one.area_percent = prediction.area_percent
+        elif isinstance(prediction, ReportPrediction):
+            one.report = prediction.written.report
             checked = check_report(
-                said.written.report, area_percent=said.area_percent, mask_grade=said.mask_grade,
-                level=one.level.level, mask_side=said.mask_side, head_grade=one.grade,
+                prediction.written.report, area_percent=prediction.area_percent, mask_grade=prediction.mask_grade,
+                level=one.level.level, mask_side=prediction.mask_side, head_grade=one.grade,
             )  # fmt: skip
             one.disagreements = list(checked.disagreements)
             one.statements = ground_of(
-                said.written.report, level=one.level.level, area_percent=said.area_percent,
-                contradictions=checked.contradictions, chances_F=said.chances,
+                prediction.written.report, level=one.level.level, area_percent=prediction.area_percent,
+                contradictions=checked.contradictions, chances_F=prediction.chances,
                 sac=one.measure.area_mm2 if one.measure else None,
             )  # fmt: skip
 
 
 def _prepared_for(one: SliceReading, bundle: Bundle, models: Models) -> PreparedSlice:
-    """Return the slice as this model was trained on: the common one where the settings agree."""
+    """Return the slice prepared as for this model's training; the one at hand where the settings agree."""
     if one.prepared is None:
         raise ValueError(f"slice {one.number} is not prepared")
     same = bundle.preparation == models.grader.preparation
@@ -303,7 +304,7 @@ def _prepared_for(one: SliceReading, bundle: Bundle, models: Models) -> Prepared
 
 
 def _calibrated(of_head: dict[str, float], calibration: Calibration | None) -> dict[str, float]:
-    """Probabilities by grade at the natural prevalence; the head's own where the model was not calibrated."""
+    """Return probabilities by grade at the natural prevalence; the head's own where the model was not calibrated."""
     if calibration is None:
         return of_head
     [probabilities] = calibration.probabilities(np.array([[of_head[grade] for grade in GRADES]])).tolist()
@@ -311,12 +312,12 @@ def _calibrated(of_head: dict[str, float], calibration: Calibration | None) -> d
 
 
 def most_probable(probabilities: dict[str, float]) -> str:
-    """Return the most probable grade, of equals the worse."""
+    """Return the most probable grade; of equally probable ones the worse."""
     return max(GRADES, key=lambda name: (probabilities[name], GRADES.index(name)))
 
 
 def look_first(discs: list[DiscReading], calibration: Calibration | None) -> list[int]:
-    """Places of the discs that a reader is asked to look at, the most urgent first."""
+    """Return indices of the discs that a reader is asked to look at, the most urgent first."""
 
     def key(place: int) -> tuple[bool, int, float]:
         read = discs[place].probabilities

@@ -20,7 +20,7 @@ from lss.read.models import Models, load_models
 from lss.read.page import study_page
 from lss.read.pictures import overlay, sagittal_picture
 from lss.read.reading import Reading, read_slices
-from lss.read.resume import KeptSlices
+from lss.read.resume import SliceCache
 from lss.read.study import open_study
 from lss.storage.io import atomic_folder, read_json, write_json, write_text
 
@@ -41,7 +41,7 @@ class Settings:
         seed: of params.yaml.
         device: auto, cpu or cuda.
         assumed_spacing_mm: pixel spacing of pictures, which have none.
-        when: date and time in the DICOM objects.
+        timestamp: date and time in the DICOM objects.
         reports: whether reports are written, which takes most of the time of a long stack.
     """
 
@@ -50,38 +50,38 @@ class Settings:
     seed: int
     device: str
     assumed_spacing_mm: float | None
-    when: datetime
+    timestamp: datetime
     reports: bool = True
 
 
 def read_study(
     study: Path, output: Path, model: Path, settings: Settings, *, prior: Path | None = None, overwrite: bool = False
 ) -> str:
-    """Read a study into the folder `output`; returns a few lines for the reader.
+    """Read a study into the folder `output`; return a few lines for the reader.
 
     Raises:
-        RefusedError: where the study is none to be read, with the reason; nothing is written.
+        RefusedError: where the study cannot be read, with the reason; nothing is written.
         LssError: where output exists, or no model is trained.
     """
     _refuse_output(output, overwrite)
     opened = open_study(study, settings.assumed_spacing_mm)
     models = load_models(model, settings.device)
     preparation = models.grader.preparation
-    how = {"model": models.name, "writing": settings.writing.model_dump(), "seed": settings.seed,
+    inputs = {"model": models.name, "writing": settings.writing.model_dump(), "seed": settings.seed,
            "reports": settings.reports, "device": str(models.grader.device)}  # fmt: skip
-    kept = KeptSlices(output, how)
-    with kept.held():
+    cache = SliceCache(output, inputs)
+    with cache.locked():
         _refuse_output(output, overwrite)  # again: another process may have written it meanwhile
         reading = read_slices(opened, preparation, models, settings.writing, settings.seed, settings.batch_size,
-                              kept=kept, reports=settings.reports)  # fmt: skip
+                              cache=cache, reports=settings.reports)  # fmt: skip
         before = None
         if prior is not None:
             before = read_slices(open_study(prior, settings.assumed_spacing_mm), preparation, None, settings.writing,
                                  settings.seed, settings.batch_size)  # fmt: skip
         document = write_reading(reading, before, models, output, settings)
-        kept.clear()
-    taken = f"{kept.found} slices were read by an earlier run that had not ended\n" if kept.found else ""
-    return taken + _summary(document, output)
+        cache.clear()
+    resumed = f"{cache.reused} slices were read by an earlier run that had not ended\n" if cache.reused else ""
+    return resumed + _summary(document, output)
 
 
 def _refuse_output(output: Path, overwrite: bool) -> None:
@@ -107,7 +107,7 @@ def _refuse_output(output: Path, overwrite: bool) -> None:
 
 
 def _software_of(document: Path) -> str:
-    """Say by what a reading was made; empty where study.json does not say."""
+    """Return version and model of an earlier reading, in words; "" where study.json does not name them."""
     try:
         software = read_json(document)["software"]
         return f" (lss {software['version']}, model {software['model']})"
@@ -118,8 +118,8 @@ def _software_of(document: Path) -> str:
 def write_reading(
     reading: Reading, before: Reading | None, models: Models, output: Path, settings: Settings
 ) -> dict[str, Any]:
-    """Write study.json, the page, the pictures and the DICOM objects; returns what study.json holds."""
-    by = Provenance(reading.study.axial[0].study, models.name, settings.seed, settings.when)
+    """Write study.json, the page, the pictures and the DICOM objects; return the content of study.json."""
+    by = Provenance(reading.study.axial[0].study, models.name, settings.seed, settings.timestamp)
     objects = dicom_objects(reading, study_document(reading, models, before, {}), by)
     kinds = {f"dicom/{name}": kind for name, (kind, _) in objects.items()}
     document = study_document(reading, models, before, kinds)
@@ -137,8 +137,8 @@ def write_reading(
                 _save(picture, folder / sagittal)
         if objects:
             (folder / "dicom").mkdir()
-        for name, (_, made) in objects.items():
-            made.save_as(folder / "dicom" / name, enforce_file_format=True)
+        for name, (_, dataset) in objects.items():
+            dataset.save_as(folder / "dicom" / name, enforce_file_format=True)
         write_json(folder / DOCUMENT, document)
         write_text(folder / "index.html", study_page(document, sagittal))
     return document

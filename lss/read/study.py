@@ -16,12 +16,12 @@ from lss.errors import LssError
 
 
 class RefusedError(LssError):
-    """A study of which no reading may be written, with the reason."""
+    """The refusal of a study, with the reason: no reading of it may be written."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """One patient's slices.
+    """The slices of one patient's study.
 
     Attributes:
         slices: of every plane and weighting, copies left out; levels as the count of blocks gives them.
@@ -57,7 +57,7 @@ def open_study(path: Path, assumed_spacing_mm: float | None = None) -> Study:
         raise RefusedError(f"{path}: holds images of {len(persons)} patients (PatientID). Bring one patient's study.")
     axial = [item for item in slices if item.plane == "axial" and item.weighting == "T2"]
     if not axial:
-        raise RefusedError(f"{path}: no axial T2 slices. {_what_is_there(slices, rejects)}")
+        raise RefusedError(f"{path}: no axial T2 slices. {_contents(slices, rejects)}")
     notes = []
     studies = Counter(item.study for item in axial)
     chosen = max(studies, key=lambda study: (studies[study], study))
@@ -131,12 +131,14 @@ def _from_the_head(axial: list[RawSlice]) -> list[RawSlice]:
     return sorted(axial, key=key)
 
 
-def _what_is_there(slices: list[RawSlice], rejects: list[Reject]) -> str:
+def _contents(slices: list[RawSlice], rejects: list[Reject]) -> str:
     kinds = Counter(f"{item.plane} {item.weighting}" for item in slices)
     reasons = Counter(f"{reject.reason} ({reject.detail})" for reject in rejects)
     listed = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(6)) or "no image that can be read"
-    left = "; left out: " + ", ".join(f"{why}: {count}" for why, count in reasons.most_common(4)) if reasons else ""
+    rejected = (
+        "; left out: " + ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(4)) if reasons else ""
+    )
     remedy = ""
     if slices and all(item.plane == "unknown" or item.weighting == "unknown" for item in slices):
         remedy = " Pictures say what they are by a name: if they are axial T2 slices, call their folder axial_t2."
-    return f"There are: {listed}{left}.{remedy}"
+    return f"There are: {listed}{rejected}.{remedy}"

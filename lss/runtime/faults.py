@@ -40,16 +40,16 @@ def explain(error: BaseException) -> str | None:
     """
     text = str(error)
     if isinstance(error, MemoryError) or _MEMORY.search(text):
-        return f"{_said(errno.ENOMEM)} A training takes less with a smaller train.micro_batch_size."
+        return f"{_explanation(errno.ENOMEM)} A training takes less with a smaller train.micro_batch_size."
     if _WORKER.search(text):
-        return f"a worker process was killed, most often by the kernel: {_said(errno.ENOMEM)}"
+        return f"a worker process was killed, most often by the kernel: {_explanation(errno.ENOMEM)}"
     if _THREAD.search(text):
-        return _said(errno.EAGAIN)
+        return _explanation(errno.EAGAIN)
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (match := _NUMBER.search(text)):
         number = int(match[1] or match[2])
-    return _said(number) if number in _KNOWN else None
+    return _explanation(number) if number in _KNOWN else None
 
 
-def _said(number: int) -> str:
+def _explanation(number: int) -> str:
     return ". ".join(_KNOWN[number])

@@ -177,15 +177,15 @@ def _exit_code() -> int:
 
 
 def _code() -> dict[str, tuple[int, int]]:
-    """Time and size of each file of this project that is imported."""
+    """Return time and size of each file of this project that is imported."""
     names = [name for name in list(sys.modules) if name.split(".")[0] == "lss"]
     paths = {file for name in names if (file := getattr(sys.modules[name], "__file__", None))}
-    found = dict.fromkeys(paths, (0, 0))
+    states = dict.fromkeys(paths, (0, 0))
     for path in paths:
         with suppress(OSError):
             status = Path(path).stat()
-            found[path] = status.st_mtime_ns, status.st_size
-    return found
+            states[path] = status.st_mtime_ns, status.st_size
+    return states
 
 
 def _umask() -> int:

@@ -282,15 +282,15 @@ def _grade_sets(
     test: TestCases,
     discs: DiscPart,
 ) -> list[Measure]:
-    """Coverage and size of the sets of grades of every classification model that was calibrated."""
-    found = []
+    """Return coverage and size of the sets of grades of every classification model that was calibrated."""
+    measured = []
     for (backbone, task, loss), rows in tables.items():
         if task == "classification" and (backbone, loss) in calibrations:
             key: Key = {"task": "sets", "backbone": backbone, "loss": loss, "source": "grade_sets",
                         "reference": "note_grade"}  # fmt: skip
             calibration = calibrations[backbone, loss]
-            found += measure_sets(key, probabilities_of(rows), calibration, shares, test, discs)
-    return found
+            measured += measure_sets(key, probabilities_of(rows), calibration, shares, test, discs)
+    return measured
 
 
 def _about(

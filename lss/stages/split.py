@@ -230,24 +230,24 @@ def _by_fold(rows: list[dict[str, Any]], params: SplitParams, seed: int) -> dict
     """Return subset and copies of each slice in use, in every fold; nothing unless all folds are trained."""
     if params.fold != ALL or params.folds is None:
         return {}
-    found: dict[str, dict[str, Any]] = {}
+    by_slice: dict[str, dict[str, Any]] = {}
     for fold in range(params.folds):
         subsets = [UNUSED if row["fold"] is None else subset_in_fold(row["fold"], params.folds, fold) for row in rows]
         train = {row["slice_key"]: row["grade"] for row, subset in zip(rows, subsets, strict=True) if subset == "train"}
         copies = balance_plan(train, seed)
         for row, subset in zip(rows, subsets, strict=True):
-            own = found.setdefault(row["slice_key"], {"subset_by_fold": [], "copies_by_fold": []})
+            own = by_slice.setdefault(row["slice_key"], {"subset_by_fold": [], "copies_by_fold": []})
             own["subset_by_fold"].append(subset)
             own["copies_by_fold"].append(copies.get(row["slice_key"]))
-    return found
+    return by_slice
 
 
 def _by_grade(train: dict[str, str], copies: dict[str, int]) -> Counter[str]:
     """Return copies by grade, given grade and copies of each slice of the training part."""
-    found: Counter[str] = Counter()
+    by_grade: Counter[str] = Counter()
     for key, grade in train.items():
-        found[grade] += copies[key]
-    return found
+        by_grade[grade] += copies[key]
+    return by_grade
 
 
 def _facts(rows: list[dict[str, Any]], reasons: Counter[str]) -> dict[str, Any]:

@@ -115,12 +115,12 @@ def doubts(row: Mapping[str, Any]) -> dict[str, str]:
 
 def doubtful_slices(slices: list[Path]) -> list[dict[str, Any]]:
     """Return one row per slice and doubt: the keys to find it by, what it was taken for, and why that is in doubt."""
-    doubts_found = []
+    doubtful = []
     for path in slices:
         for row in read_parquet(path, SLICES, columns=[*_PLACE, *_REASONS]).to_pylist():
             place = {column: row[column] for column in _PLACE}
-            doubts_found += [{**place, "doubt": what, "reason": reason} for what, reason in doubts(row).items()]
-    return doubts_found
+            doubtful += [{**place, "doubt": what, "reason": reason} for what, reason in doubts(row).items()]
+    return doubtful
 
 
 class _Kind:

@@ -8,7 +8,7 @@ from crepes import ConformalClassifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lss.calibration.grade_sets import grade_scores, named, sets_of, threshold_over_patients
+from lss.calibration.grade_sets import grade_names, grade_scores, sets_of, threshold_over_patients
 from lss.calibration.hand_over import outside_or_open, reasons_of, urgency
 from lss.calibration.model_calibration import COVERAGES, Calibration, calibrate, from_json
 from lss.calibration.probabilities import Prevalence, weights_of
@@ -52,7 +52,7 @@ def test_scores_by_hand():
     np.testing.assert_allclose(grade_scores(np.array([[0.3, 0.6, 0.1]])), [[0.6, 0.0, 0.9]])
     # an end is surest: its far neighbour cannot come before the near one, however probable
     np.testing.assert_allclose(grade_scores(np.array([[0.5, 0.1, 0.4]])), [[0.0, 0.5, 0.6]])
-    assert named(sets_of(np.array([[0.5, 0.1, 0.4]]), 0.55)[0]) == ["A", "BC"]
+    assert grade_names(sets_of(np.array([[0.5, 0.1, 0.4]]), 0.55)[0]) == ["A", "BC"]
 
 
 @pytest.mark.parametrize("count", [8, 10, 37])  # where (count + 1) * confidence is whole, crepes takes one score more

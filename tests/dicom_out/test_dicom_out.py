@@ -168,7 +168,7 @@ def test_objects_are_marked_as_unverified_and_name_the_algorithm(sources: list[S
 def test_the_same_study_gives_the_same_bytes_and_another_model_other_identifiers(sources: list[SourceImage]) -> None:
     once, again = ({name: _bytes(made) for name, made in all_objects(sources).items()} for _ in range(2))
     assert once == again
-    other = Provenance(BY.study, "published", BY.seed, BY.when)
+    other = Provenance(BY.study, "published", BY.seed, BY.timestamp)
     assert other.uid("report") != BY.uid("report") != BY.uid("segmentation")
 
 

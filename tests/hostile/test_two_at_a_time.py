@@ -16,7 +16,7 @@ from lss.cli import app, stages_models
 from lss.errors import LssError
 from lss.project.params import load_params
 from lss.read import run
-from lss.read.resume import KeptSlices
+from lss.read.resume import SliceCache
 from lss.storage.io import atomic_folder, atomic_path, sole_user, write_text
 
 FORK = multiprocessing.get_context("fork")
@@ -72,9 +72,9 @@ def test_a_killed_writer_holds_nothing(kind: str, tmp_path: Path) -> None:
     assert [result.name for result in tmp_path.iterdir()] == ["made"]
 
 
-def _hold(folder: Path, held: Event, let_go: Event) -> None:
+def _hold(folder: Path, locked: Event, let_go: Event) -> None:
     with sole_user(folder, folder):
-        held.set()
+        locked.set()
         let_go.wait(60)
 
 
@@ -86,10 +86,10 @@ def test_two_trainings_of_one_model(tmp_path: Path, project_root: Path, monkeypa
     monkeypatch.setattr(stages_models, "_train", lambda params, model, trial: trained.append(model.loss))
     folder = tmp_path / "results/models/smolvlm/segmentation-pid_tversky"
     folder.mkdir(parents=True)
-    held, let_go = FORK.Event(), FORK.Event()
-    first = FORK.Process(target=_hold, args=(folder, held, let_go))
+    locked, let_go = FORK.Event(), FORK.Event()
+    first = FORK.Process(target=_hold, args=(folder, locked, let_go))
     first.start()
-    assert held.wait(60)
+    assert locked.wait(60)
     command = ["train", "--backbone", "smolvlm", "--task", "segmentation", "--loss"]
     refused = CliRunner().invoke(app, [*command, "pid_tversky"])
     assert isinstance(refused.exception, LssError) and trained == []
@@ -103,7 +103,7 @@ def test_two_trainings_of_one_model(tmp_path: Path, project_root: Path, monkeypa
 
 
 def _read_slowly(output: Path, begun: Event, go_on: Event) -> None:
-    with KeptSlices(output, {}).held():
+    with SliceCache(output, {}).locked():
         begun.set()
         go_on.wait(60)
         output.mkdir()

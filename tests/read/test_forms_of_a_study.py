@@ -22,7 +22,7 @@ from lss.read import reading as reading_module
 from lss.read.document import load_schema
 from lss.read.models import Models
 from lss.read.reading import Reading
-from lss.read.resume import KeptSlices
+from lss.read.resume import SliceCache
 from lss.read.run import Settings, _refuse_output, write_reading
 from lss.read.study import open_study
 
@@ -145,40 +145,40 @@ def test_a_run_cut_short_goes_on_and_ends_with_the_same(
     """Killed after the first of three batches; the second run reads the eight slices that are left."""
     output = tmp_path / "reading"
     study = open_study(patient[0])
-    asked: list[int] = []
+    segmented: list[int] = []
     whole = reading_module._read_batch
 
     def counted(batch: list[Any], bundle: Bundle, *rest: Any) -> None:
         if bundle is models.masker:
-            if len(asked) == 4 and not os.environ.get("LSS_TEST_ON"):
+            if len(segmented) == 4 and not os.environ.get("LSS_TEST_ON"):
                 raise KeyboardInterrupt
-            asked.extend(one.number for one in batch)
+            segmented.extend(one.number for one in batch)
         whole(batch, bundle, *rest)
 
     monkeypatch.setattr(reading_module, "_read_batch", counted)
 
-    def run(how: str) -> tuple[Reading, KeptSlices]:
-        kept = KeptSlices(output, {"model": how})
+    def run(model_name: str) -> tuple[Reading, SliceCache]:
+        cache = SliceCache(output, {"model": model_name})
         return reading_module.read_slices(
-            study, models.grader.preparation, models, settings.writing, 0, 4, kept=kept, shown=False
-        ), kept
+            study, models.grader.preparation, models, settings.writing, 0, 4, cache=cache, shown=False
+        ), cache
 
     with pytest.raises(KeyboardInterrupt):
         run("one")
     monkeypatch.setenv("LSS_TEST_ON", "1")
-    second, kept = run("one")
-    assert kept.found == 4 and asked == list(range(1, 13))
+    second, cache = run("one")
+    assert cache.reused == 4 and segmented == list(range(1, 13))
     for one, other in zip(second.slices, reading.slices, strict=True):
         assert one.report == other.report and one.grade == other.grade
         assert one.unfamiliarity == pytest.approx(other.unfamiliarity, abs=1e-5)
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
         assert one.mask is not None and np.array_equal(one.mask, other.mask)  # type: ignore[arg-type]
     _, other_model = run("two")
-    assert other_model.found == 0
-    victim = sorted(kept.folder.iterdir())[0]
+    assert other_model.reused == 0
+    victim = sorted(cache.folder.iterdir())[0]
     victim.write_bytes(victim.read_bytes()[:40])  # a damaged file counts as none
     _, damaged = run("one")
-    assert damaged.found in (11, 12)
+    assert damaged.reused in (11, 12)
     damaged.clear()
     assert list(tmp_path.iterdir()) == []
 

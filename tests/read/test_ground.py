@@ -45,8 +45,8 @@ def test_the_severity_sentence_stands_on_the_mask_and_its_area() -> None:
 def test_a_finding_stands_on_what_the_model_reads_from_the_image() -> None:
     report = f"{OPENING} Disc bulge at L4-L5."
     assert [one.supported for one in ground(report, chances(disc_bulge=0.9))] == [True, True]
-    said = ground(report, chances(disc_bulge=0.2))[1]
-    assert not said.supported and said.probability == pytest.approx(0.2) and "0.20" in said.reason
+    weak = ground(report, chances(disc_bulge=0.2))[1]
+    assert not weak.supported and weak.probability == pytest.approx(0.2) and "0.20" in weak.reason
 
 
 def test_a_finding_at_another_disc_and_a_sentence_without_finding_are_unsupported() -> None:

@@ -24,13 +24,13 @@ def choose(measures: list[Measure]) -> Iterator[Measure]:
 
 
 def fitted_on(results: Results) -> str:
-    """How many patients the sets were fitted on, and which thresholds these are too few for."""
-    said = []
+    """Return on how many patients the sets were fitted, and the thresholds for which these are too few."""
+    parts = []
     for name, of in results.about["calibration"].items():
         lacking = [f"{100 * float(share):.0f} %" for share, value in of["thresholds"].items() if value is None]
         too_few = f", too few for {' and '.join(lacking)}: all grades" if lacking else ""
-        said.append(f"{model_name(name.split('/')[0])}: {of['patients']} patients{too_few}")
-    return f"Fitted on: {'; '.join(said)}." if said else "No model was calibrated."
+        parts.append(f"{model_name(name.split('/')[0])}: {of['patients']} patients{too_few}")
+    return f"Fitted on: {'; '.join(parts)}." if parts else "No model was calibrated."
 
 
 TABLE = TableRecord(
