@@ -42,6 +42,13 @@ MAX_TURN_DEG, MAX_BEND_DEG = 50.0, 35.0
 WALL_MM = 16
 """From a disc's middle to the canal's front wall."""
 
+BONE_MM = (-6, 14)
+"""Where along a disc its height is measured, from its middle: the hind 20 mm, which bone of the sacrum has too. Further
+in front the lower sacral segments end, and bowel or vessels would be measured."""
+
+DARK = 0.75
+"""A pixel darker than this share of the bodies above and below belongs to the disc."""
+
 MAX_CORRECTION_DEG = 12.0
 """How far a disc is turned from the tilt of the filter that found it."""
 
@@ -65,15 +72,15 @@ class DetectedDisc:
     """A disc on the image of 1 mm pixels.
 
     `row` and `column` of its middle, `tilt` in degrees, positive where the back edge is higher, `strength` of the
-    filter's answer in [0, 1], and `dark_mm2`, how much darkness lies between the two bodies: height times depth of
-    the disc, weighed by its contrast. The sacrum's discs are rudiments and have little of it.
+    filter's answer in [0, 1], and `height_mm`, how thick the dark band between the two bodies is: the median over the
+    hind 20 mm. The sacrum's discs are rudiments: thin, or too short to reach half of these 20 mm.
     """
 
     row: float
     column: float
     tilt: float
     strength: float
-    dark_mm2: float = 0.0
+    height_mm: float = 0.0
 
 
 def find_discs(image: Image) -> list[DetectedDisc]:
@@ -88,7 +95,7 @@ def find_discs(image: Image) -> list[DetectedDisc]:
     for disc in chain:
         better = _refined(smooth, disc)
         fits = not refined or _cost(refined[-1], better) is not None
-        refined.append(better if fits else replace(disc, dark_mm2=better.dark_mm2))
+        refined.append(better if fits else replace(disc, height_mm=better.height_mm))
     return _credible(refined)
 
 
@@ -172,9 +179,24 @@ def _refined(image: Image, detected: DetectedDisc) -> DetectedDisc:
         tilt = disc.tilt - float(np.degrees(np.arctan(slope)))
         tilt = float(np.clip(tilt, detected.tilt - MAX_CORRECTION_DEG, detected.tilt + MAX_CORRECTION_DEG))
         disc = replace(_moved_along(disc, 0.0, float(np.clip(middle, -4, 4))), tilt=tilt)
-    opened, body = _opened_patch(image, disc)
-    window = opened[_ACROSS - 7 : _ACROSS + 8, _ALONG - 17 : _ALONG + 17]
-    return replace(disc, dark_mm2=float(np.clip(1 - window / (0.85 * body), 0, 1).sum()))
+    return replace(disc, height_mm=_height(_opened_patch(image, disc)[0]))
+
+
+def _height(opened: Image) -> float:
+    """Return how thick the dark band at the middle of an opened patch is, mm: the median over the columns of `BONE_MM`
+    of the run of dark pixels about the darkest one, 0 where none is dark.
+    """
+    columns = opened[:, _ALONG + BONE_MM[0] : _ALONG + BONE_MM[1]]
+    bodies = np.concatenate([columns[_ACROSS - 18 : _ACROSS - 9], columns[_ACROSS + 10 : _ACROSS + 19]])
+    limit = DARK * max(float(np.median(bodies)), 1e-3)
+    heights = []
+    for column in columns.T:
+        darkest = _ACROSS - 9 + int(np.argmin(column[_ACROSS - 9 : _ACROSS + 10]))
+        bright = np.flatnonzero(column >= limit)
+        above, below = bright[bright <= darkest], bright[bright >= darkest]
+        first, last = above.max(initial=-1), below.min(initial=len(column))
+        heights.append(max(int(last - first) - 1, 0))
+    return float(np.median(heights))
 
 
 def _moved_along(disc: DetectedDisc, along: float, across: float) -> DetectedDisc:

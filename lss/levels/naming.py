@@ -4,6 +4,11 @@ The disc L5-S1 is the last full one: below it come rudiments between segments th
 short, on a sacrum that leans backwards. 4 to 30 % of people, by the definition taken, have a transitional vertebra
 between the two (Konin and Walz 2010); a picture of the lumbar spine alone then cannot say which number is right. Such
 a spine is called doubtful, and its levels are for a reader to settle.
+
+Heights and tilts that part the two were set on 22 real mid-sagittal slices (SPIDER, the square ones, whose millimetres
+are sure; L5-S1 pointed out by eye) and 44 phantom patients together, so that they hold on both: shares of the usual
+height were 0.35 to 0.7 (real, tenth to ninetieth percentile) and 0.26 to 0.42 (phantom) between S1 and S2, 0.92 to 1.5
+and 0.82 to 1.1 between L5 and S1; the smallest tilt of a real L5-S1 was 17 degrees.
 """
 
 from __future__ import annotations
@@ -15,13 +20,17 @@ import numpy as np
 from lss.domain.grades import LEVELS
 from lss.levels.discs import DetectedDisc, spacings
 
-RUDIMENT, RUDIMENT_TO_NEXT = 0.52, 0.58
-"""Share of the usual darkness, and of that of the disc above, below which a disc is a rudiment of the sacrum."""
+RUDIMENT = 0.75
+"""Share of the usual height of the spine's discs below which a disc is a rudiment of the sacrum."""
 
-DOUBTFUL_RUDIMENT = 0.45
-"""A rudiment above this share of the usual darkness is so well formed that its segment may be a free one."""
+DOUBTFUL_RUDIMENT, DOUBTFUL_BELOW_A_FLAT_DISC = 0.6, 0.5
+"""A rudiment above this share is so well formed that its segment may be a free one; below a last full disc tilted by
+less than `SURE_SACRAL_TILT_DEG` it may be a worn L5-S1."""
 
-MIN_SACRAL_TILT_DEG = 12.0
+MIN_HEIGHT_MM = 4.0
+"""A chain whose usual disc is thinner has not met the discs."""
+
+MIN_SACRAL_TILT_DEG = 14.0
 """A last full disc tilted less is seldom L5-S1's: lumbosacral angles are 18 to 71 degrees."""
 
 SURE_SACRAL_TILT_DEG = 20.0
@@ -63,26 +72,27 @@ def name_discs(discs: list[DetectedDisc], rows: int) -> NamedDiscs:
 
 def _last_full(discs: list[DetectedDisc]) -> int:
     """Return index of the last disc above the first rudiment; rudiments are looked for below the third disc only."""
-    usual = _usual_darkness(discs)
+    usual = _usual_height(discs)
     for index in range(3, len(discs)):
         disc, above = discs[index], discs[index - 1]
-        little = disc.dark_mm2 < RUDIMENT * usual or disc.dark_mm2 < RUDIMENT_TO_NEXT * above.dark_mm2
-        if little and max(disc.tilt, above.tilt) > MIN_SACRAL_TILT_DEG:
+        if disc.height_mm < RUDIMENT * usual and max(disc.tilt, above.tilt) > MIN_SACRAL_TILT_DEG:
             return index - 1
     # the sacrum leans back ever more: a chain that turns forward again has left it
     steepest = max(range(len(discs)), key=lambda i: discs[i].tilt)
     return steepest if steepest >= 2 else len(discs) - 1
 
 
-def _usual_darkness(discs: list[DetectedDisc]) -> float:
-    flat = [disc.dark_mm2 for disc in discs if disc.tilt <= MIN_SACRAL_TILT_DEG]
-    return float(np.median(flat or [disc.dark_mm2 for disc in discs]))
+def _usual_height(discs: list[DetectedDisc]) -> float:
+    flat = [disc.height_mm for disc in discs if disc.tilt <= MIN_SACRAL_TILT_DEG]
+    return max(float(np.median(flat or [disc.height_mm for disc in discs])), 1.0)
 
 
 def _doubts(discs: list[DetectedDisc], last: int, rows: int) -> list[str]:
     """Return what makes the count from the sacrum doubtful, in words."""
     doubts = []
-    disc, usual = discs[last], _usual_darkness(discs)
+    disc, usual = discs[last], _usual_height(discs)
+    if usual < MIN_HEIGHT_MM:
+        doubts.append(f"the usual disc is {usual:.0f} mm high: the discs were not met")
     if last < 2:
         doubts.append("fewer than three discs above the sacrum")
     if disc.tilt < MIN_SACRAL_TILT_DEG:
@@ -94,9 +104,11 @@ def _doubts(discs: list[DetectedDisc], last: int, rows: int) -> list[str]:
         doubts.append(f"no disc of the sacrum is seen below the last one, which is tilted by {disc.tilt:.0f} degrees")
     if last >= 1 and discs[last - 1].tilt > MAX_L4_TILT_DEG:
         doubts.append(f"two discs are steep ({discs[last - 1].tilt:.0f}, {disc.tilt:.0f} degrees): S1 may be free")
-    below = discs[last + 1].dark_mm2 / usual if last + 1 < len(discs) else 0.0
-    if below >= DOUBTFUL_RUDIMENT:
-        doubts.append(f"the disc below the last full one has {100 * below:.0f} % of its darkness: S1 may be free")
+    below = discs[last + 1].height_mm / usual if last + 1 < len(discs) else 0.0
+    sure = disc.tilt >= SURE_SACRAL_TILT_DEG
+    if below >= (DOUBTFUL_RUDIMENT if sure else DOUBTFUL_BELOW_A_FLAT_DISC):
+        other = "S1 may be free" if sure else "it may be a worn L5-S1"
+        doubts.append(f"the disc below the last full one has {100 * below:.0f} % of the usual height: {other}")
     if rows - disc.row < MIN_BELOW_MM:
         doubts.append("the picture ends below the last disc: the sacrum is not in view")
     gaps = spacings(discs[: last + 1])

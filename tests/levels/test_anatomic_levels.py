@@ -24,8 +24,8 @@ sys.path.append(str(Path(__file__).parent.parent.parent / "benchmarks"))
 from _phantom_spines import study
 
 GRADES = {"L3-L4": "A", "L4-L5": "BC", "L5-S1": "D"}
-STRAIGHT = [DetectedDisc(30.0 + 35 * i, 100.0, tilt, 0.6, dark) for i, (tilt, dark) in enumerate(
-    [(-8, 200), (-4, 200), (0, 200), (4, 200), (10, 190), (30, 180), (45, 50)])]  # fmt: skip
+STRAIGHT = [DetectedDisc(30.0 + 35 * i, 100.0, tilt, 0.6, height) for i, (tilt, height) in enumerate(
+    [(-8, 10), (-4, 10), (0, 10), (4, 10), (10, 9.5), (30, 9), (45, 2.5)])]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,9 @@ def test_names_are_counted_from_the_last_disc_above_a_rudiment() -> None:
     [
         (STRAIGHT[:5], 330, "tilted by only 10"),
         (STRAIGHT[:6], 210, "the sacrum is not in view"),
-        ([*STRAIGHT[:6], replace(STRAIGHT[6], dark_mm2=100.0)], 330, "S1 may be free"),
+        ([*STRAIGHT[:6], replace(STRAIGHT[6], height_mm=6.5)], 330, "S1 may be free"),
+        ([*STRAIGHT[:5], replace(STRAIGHT[5], tilt=16), replace(STRAIGHT[6], height_mm=5.5)], 330, "a worn L5-S1"),
+        ([replace(disc, height_mm=0.1 * disc.height_mm) for disc in STRAIGHT], 330, "not met"),
         ([*STRAIGHT[:2], *STRAIGHT[3:]], 330, "one may be missing"),
         (STRAIGHT[4:6], 330, "fewer than three"),
     ],
