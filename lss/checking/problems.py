@@ -94,7 +94,7 @@ def mended_by(kind: str, cohort: CohortParams) -> str:
         return tables["note"]
     if kind in _PATIENT_KINDS:
         return tables["patient"]
-    if kind == "unknown grade":
+    if kind in ("unknown grade", "no grade"):
         return tables.get("grade", tables["note"])
     if what in tables:
         return tables[what]

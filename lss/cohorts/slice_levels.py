@@ -198,7 +198,10 @@ def _levels_from_known(
                 _set([item], None, f"{min(distances):.0f} mm from the nearest slice of known level")
             else:
                 away = f", {min(distances):.1f} mm away" if min(distances) else ""
-                doubt = f"; doubtful: the blocks say {by_count}" if by_count not in (None, level) else order
+                # where blocks are counted, the count says which of the known levels is in doubt
+                doubt = order if by_count is None else ""
+                if by_count not in (None, level):
+                    doubt = f"; doubtful: the blocks say {by_count}"
                 _set([item], level, f"{source}{away}{doubt}")
 
 

@@ -23,6 +23,9 @@ TABLES = (".csv", ".tsv", ".xlsx")
 MAX_WORKBOOK = 128 * 2**20
 """Bytes of all parts of a workbook, unpacked."""
 
+_LONGEST_WORD = 24
+"""Letters of an id, a grade or a date in a cell, not of a note."""
+
 MAX_CELLS = 5_000_000
 """Cells of a sheet, empty ones before the last of a row included."""
 
@@ -34,6 +37,11 @@ _OF_PEOPLE = re.compile(
 )
 """Words in names of columns that identify a patient, or those who treat them."""
 
+_ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"})
+_CARRIAGE_RETURN = re.compile("_x000D_", re.IGNORECASE)
+"""How workbooks write a carriage return in a cell."""
+
+_NO_VALUE = re.compile(rb"<f\b(?:[^<]*</f>|/>)\s*(?:<v\s*/>|<v></v>|</c>)")
 _SEPARATOR = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 
 
@@ -138,6 +146,8 @@ def _read_csv(path: Path) -> list[list[str]]:
     except UnicodeDecodeError as error:
         encoding = "UTF-8" if error.encoding == "utf-8" else "UTF-16"
         raise LssError(f"{path}: is not {encoding} (byte {error.start}). Save it as CSV UTF-8, or as .xlsx.") from error
+    if "\0" in text:
+        raise LssError(f"{path}: holds bytes of value 0: UTF-16 without its mark, or no text. Save it as CSV UTF-8.")
     if stated := _SEPARATOR.match(text):
         text, signs = (
             text[stated.end() :],
@@ -171,7 +181,7 @@ def _parted(path: Path, text: str, sign: str, *, strict: bool, first_line: int =
         ) from error
     if strict:
         width = len(rows[0]) if rows else 0
-        shapes = {_shape(row[0]) for row in rows[1:] if row}
+        shapes = _shapes(rows[1:], width)
         for row, line in zip(rows, starts, strict=True):
             if width > 1 and any(row[width:]):
                 raise LssError(
@@ -183,13 +193,35 @@ def _parted(path: Path, text: str, sign: str, *, strict: bool, first_line: int =
     return rows
 
 
-def _holds_a_row(cell: str, sign: str, width: int, shapes: set[str]) -> bool:
-    """Return whether a line within a cell looks like a row: as many cells as the header, the first one an id like
-    others.
+def _shapes(rows: list[list[str]], width: int) -> dict[int, set[str]]:
+    """Return what the cells look like (`_shape`) of the columns that hold ids, grades, or other single words; of the
+    first column in any case.
     """
-    lines = cell.splitlines()[1:]
-    parts = [line.split(sign) for line in lines if line.count(sign) >= width - 1]
-    return width > 1 and any(_shape(part[0]) in shapes for part in parts if part[0].strip())
+    columns = {index: {row[index].strip() for row in rows if len(row) > index} for index in range(width)}
+    short = {index for index, cells in columns.items() if any(cells) and all(map(_is_word, cells))}
+    return {index: {_shape(cell) for cell in columns[index] if cell} for index in columns if index in {0, *short}}
+
+
+def _is_word(cell: str) -> bool:
+    return len(cell) <= _LONGEST_WORD and not re.search(r"\s", cell)
+
+
+def _holds_a_row(cell: str, sign: str, width: int, shapes: dict[int, set[str]]) -> bool:
+    """Return whether a line within a cell looks like a row: as many cells as the header, and those of the columns of
+    ids, grades or single words like others there.
+    """
+    parts = [line.split(sign) for line in cell.splitlines()[1:] if line.count(sign) >= width - 1]
+    for columns in ([0], [index for index in shapes if index]):
+        seen = [part for part in parts if len(part) == width or columns == [0]]
+        if (
+            width > 1
+            and columns
+            and any(
+                all(part[index].strip() and _shape(part[index]) in shapes[index] for index in columns) for part in seen
+            )
+        ):
+            return True
+    return False
 
 
 def _shape(cell: str) -> str:
@@ -206,6 +238,38 @@ def _share_as_wide_as_the_header(rows: list[list[str]]) -> tuple[float, int]:
     filled = [row for row in rows if any(row)]
     width = len(filled[0]) if filled else 0
     return (sum(len(row) == width for row in filled) / len(filled), width) if width > 1 else (0.0, 0)
+
+
+def _cell_text(cell: object) -> str:
+    """Return a cell's value as text: whole numbers without a point or exponent, "" for an error such as #N/A."""
+    if cell is None or (isinstance(cell, str) and cell in _ERRORS):
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return _CARRIAGE_RETURN.sub("\r", str(cell))
+
+
+def _refuse_unread_formulas(path: Path, rows: list[list[str]]) -> None:
+    """Raise LssError where a cell holds a formula whose value was never stored: it would be read as empty."""
+    import openpyxl
+
+    with zipfile.ZipFile(path) as packed:
+        sheets = [name for name in packed.namelist() if name.startswith("xl/worksheets/")]
+        if not any(_NO_VALUE.search(packed.read(name)) for name in sheets):
+            return
+    workbook = openpyxl.load_workbook(path, read_only=True)
+    try:
+        sheet = workbook.worksheets[0]
+        sheet.reset_dimensions()
+        for row, values in zip(sheet.iter_rows(), rows, strict=True):
+            for cell, value in zip(row, values, strict=True):
+                if not value and str(cell.value or "").startswith("="):
+                    raise LssError(
+                        f"{path}: cell {cell.coordinate} holds a formula without its value. Open the workbook in a "
+                        "spreadsheet program and save it, or write the value."
+                    )
+    finally:
+        workbook.close()
 
 
 def _sheet_names(path: Path) -> list[str]:
@@ -235,7 +299,8 @@ def _read_excel(path: Path) -> list[list[str]]:
                 cells += len(row)
                 if cells > MAX_CELLS:
                     raise LssError(f"{path}: has over {MAX_CELLS} cells. Remove empty columns and rows.")
-                rows.append(["" if cell is None else str(cell) for cell in row])
+                rows.append([_cell_text(cell) for cell in row])
+            _refuse_unread_formulas(path, rows)
             return rows
         finally:
             workbook.close()

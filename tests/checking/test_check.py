@@ -289,7 +289,7 @@ def test_patients_without_a_slice_to_work_on_and_with_several_studies(settings: 
     write_patient(root, "0002", seed=2, **WHOLE | shown)
     for path in sorted((root / "01_MRI_Data/0003").rglob("*TRA*.ima")):
         ds = pydicom.dcmread(path)
-        ds.StudyInstanceUID, ds.SOPInstanceUID = "1.2.999", f"1.2.999.{path.stem[-3:]}"
+        ds.StudyInstanceUID, ds.SOPInstanceUID = "1.2.999", f"1.2.999.{int(path.stem[-3:])}"
         ds.PixelData = bytes(reversed(ds.PixelData))
         ds.save_as(path.with_name("later_" + path.name))
     result = check_cohort(settings, root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from lss.cohorts.spreadsheets import read_cells, read_table
@@ -23,6 +24,9 @@ ROWS = "\n".join(f"{patient},MRI of patient {patient} shows a bulge" for patient
         ('id,note\n1,"quoted" and not\n', "line 2: is no row"),
         ("id,note\n1,a bulge, and more\n", r"line 2: has 3 cells, the header 2\. Put a cell that holds ','"),
         ('sep=;\nid;note\n1;a\n2;"stray\n', "line 4: is no row"),
+        ('note,id,grade\n"severe,7,D\nnormal,8,A\nmild bulge",9,B\n', "line 2: holds other rows"),
+        ('note;id\nnormal;P-7\n"stray;P-8\nall is well, said he;P-9\nmild";P-10\n', "line 3: holds other rows"),
+        ("id,no\0te\n1,a\n", "holds bytes of value 0"),
     ],
 )
 def test_a_stray_quotation_mark_is_refused_with_its_line(text: str, message: str, tmp_path: Path) -> None:
@@ -38,6 +42,7 @@ def test_a_stray_quotation_mark_is_refused_with_its_line(text: str, message: str
         'a 12" monitor, and a ""quoted"" word',
         "1. bulge, mild\n2. stenosis, severe",
         "bulge;\n;\n",
+        "disc, canal\nmild,  moderate\nleft, right\n",
     ],
 )
 def test_notes_of_several_lines_are_kept(note: str, tmp_path: Path) -> None:
@@ -60,3 +65,27 @@ def test_two_columns_of_one_name(header: str, tmp_path: Path) -> None:
         read_table(tmp_path / "t.csv", ["id", "note"])
     with pytest.raises(LssError, match="several columns are called"):
         grade_file(tmp_path / "t.csv", tmp_path / "out.csv")
+
+
+def test_a_note_before_the_id_keeps_its_lines(tmp_path: Path) -> None:
+    note = "L4-L5: bulge, mild, D\nL5-S1: normal, no stenosis, A\n1, 2, 3"
+    (tmp_path / "t.csv").write_text(f'note,id,size\n"{note}",P-7,12.5\nx,P-8,11.5\n')
+    assert read_table(tmp_path / "t.csv", ["id", "note"])[0]["note"] == note
+
+
+def test_a_formula_without_its_value_is_named(tmp_path: Path) -> None:
+    """A program wrote it and no spreadsheet has calculated it: the cell would be empty, the grade lost."""
+    book = openpyxl.Workbook()
+    book.active.append(["id", "grade"])
+    book.active.append([7, '=IF(1=1,"D","A")'])
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(LssError, match=r"t\.xlsx: cell B2 holds a formula without its value"):
+        read_cells(tmp_path / "t.xlsx")
+
+
+def test_cells_of_a_workbook_as_text(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["id", "note"], [1.5e16, "#N/A"], [7.0, "a_x000D_\nb"], [0.5, "=A"[1:]]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    assert read_cells(tmp_path / "t.xlsx")[1:] == [["15000000000000000", ""], ["7", "a\r\nb"], ["0.5", "A"]]
