@@ -46,6 +46,8 @@ from lss.errors import LssError
 PICTURES = (".png", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
 _NOTHING = "Nothing to do."
+_MASK_NAME = re.compile(r"(?:^|[_-])((?:d|prob)?seg|segmentation|mask|labels?|prob|pred)(?:$|[_.-])", re.IGNORECASE)
+"""Words in names of pictures and volumes that are segmentations, hard or of probabilities."""
 
 
 @dataclass(frozen=True)
@@ -306,6 +308,8 @@ class FolderDataset:
             kind, reason = weighting([row.get(column, "")])
             if kind != "unknown":
                 return kind, f"table: {reason}"
+        if mask := _MASK_NAME.search(names[-1]):
+            return "derived", f"name says '{mask[1].lower()}'"
         return weighting(names)
 
 

@@ -43,7 +43,9 @@ _VOLUMES = (".mha", ".mhd", ".raw", ".zraw", ".nrrd", ".nhdr", ".hdr", ".img", "
             ".npy", ".npz", ".mat", ".h5", ".vtk", ".vti", ".nii.bz2", ".nii.xz")  # fmt: skip
 """Endings of volumes that are never read."""
 
-_PICTURE_STARTS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
+_PICTURE_STARTS = {b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP", b"\0\0\0\x0cjP": "JPEG 2000"}
+_MISNAMED = {b"\x89PNG": ".png", b"II*\0": ".tif", b"MM\0*": ".tif", b"\\\1\0\0": ".nii"}
+"""First bytes of pictures and volumes that are read where they have their ending."""
 
 
 def disc_folders(files: Collection[str]) -> set[str]:
@@ -120,6 +122,10 @@ def refuse_no_image(file: str, data: bytes, discs: set[str]) -> None:
     if data.startswith(_PACKED_STARTS) or file.lower().endswith(_PACKED):
         raise UnusableError(
             "packed archive", "archives in a folder are not opened", "Unpack it beside it, then remove it."
+        )
+    if ending := next((ending for start, ending in _MISNAMED.items() if data.startswith(start)), None):
+        raise UnusableError(
+            "ending missing", f"a picture or volume that is no {ending}", f"Let its name end in {ending}."
         )
     if kind := kind_of_picture(data):
         remedy = "Bring the DICOM files, or PNG or TIFF made from them without loss."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
 from dataclasses import dataclass
 
 import nibabel
@@ -24,6 +25,9 @@ MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 20.0
 
 MAX_OFFSET = 16 * 2**20
 """Bytes of header extensions before the voxels."""
+
+# what is wrong with a header is said in the table of rejects
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's x and y point right and front, DICOM's left and back
 _AGAIN = "Copy, fetch or convert it again."
@@ -61,6 +65,7 @@ class _Voxels:
     scale: tuple[float, float] | None  # slope and intercept
     affine: np.ndarray
     spacing_3: np.ndarray
+    placed_nowhere: bool  # the stored affine is the identity
 
     def slice_at(self, axis: int, index: int) -> np.ndarray:
         """Return values of one slice, across the two other axes in order."""
@@ -86,7 +91,7 @@ def read_volume(data: bytes) -> Volume:
     except Exception as error:  # those of nibabel, gzip and zlib share no base class
         raise UnusableError("broken NIfTI", type(error).__name__, _AGAIN) from error
     spacing_3 = voxels.spacing_3
-    if not (np.isfinite(spacing_3).all() and (spacing_3 > 0.01).all()):
+    if not (np.isfinite(spacing_3).all() and (spacing_3 > 0).all()):
         raise UnusableError("missing pixel spacing", "its voxel sizes are not positive", "Set pixdim in the header.")
     if spacing_3.min() < MIN_SPACING_MM or spacing_3.max() > MAX_SPACING_MM:
         detail = f"voxels of {' x '.join(f'{side:g}' for side in spacing_3)} mm"
@@ -96,6 +101,8 @@ def read_volume(data: bytes) -> Volume:
     directions_33 = voxels.affine[:3, :3] / np.linalg.norm(voxels.affine[:3, :3], axis=0) * _LPS[:, None]
     plane, reason, normal_3 = plane_from_normal(directions_33[:, axis])
     reason += ", across the thickest voxel side" if thick else ", cut from a volume of nearly cubic voxels"
+    if voxels.placed_nowhere:
+        reason += "; doubtful: the affine is the identity, as programs write it that know no position"
     across, down = (side for side in range(3) if side != axis)
     count = voxels.stored_XYZ.shape[axis]
     low, high, whole = _range(voxels, axis)
@@ -128,7 +135,8 @@ def _voxels(data: bytes) -> _Voxels:
     """Return the header and voxels of a file; no more is unpacked than its header announces."""
     stream: io.IOBase = gzip.open(io.BytesIO(data)) if data[:2] == b"\x1f\x8b" else io.BytesIO(data)  # type: ignore[assignment]
     with stream:
-        header = nibabel.Nifti1Header(stream.read(nibabel.Nifti1Header.sizeof_hdr))
+        kind, start = _header_of(stream)
+        header = kind(start)
         shape, dtype, offset = header.get_data_shape(), header.get_data_dtype(), int(header.get_data_offset())
         if len(shape) < 3 or any(size != 1 for size in shape[3:]):
             raise UnusableError("not a 3-D volume", f"its shape is {shape}", "Bring one 3-D volume a file.")
@@ -140,7 +148,7 @@ def _voxels(data: bytes) -> _Voxels:
         if offset > MAX_OFFSET:
             raise UnusableError("broken NIfTI", f"voxels said to begin at byte {offset}", _AGAIN)
         _check_orientation(header)
-        stream.read(max(0, offset - nibabel.Nifti1Header.sizeof_hdr))
+        stream.read(max(0, offset - kind.sizeof_hdr))
         size = int(np.prod(shape)) * dtype.itemsize
         stored = np.frombuffer(stream.read(size), dtype).reshape(shape[:3], order="F")
     slope, intercept = header.get_slope_inter()
@@ -154,7 +162,17 @@ def _voxels(data: bytes) -> _Voxels:
         scale,
         affine @ nibabel.orientations.inv_ornt_aff(orientation, shape[:3]),
         np.asarray(header.get_zooms()[:3], float)[source],
+        placed_nowhere=np.array_equal(affine, np.eye(4)),
     )
+
+
+def _header_of(stream: io.IOBase) -> tuple[type[nibabel.Nifti1Header], bytes]:
+    """Return the class of a file's header, of NIfTI-1 or NIfTI-2, and its bytes."""
+    start = stream.read(nibabel.Nifti1Header.sizeof_hdr)  # type: ignore[attr-defined]
+    size = nibabel.Nifti2Header.sizeof_hdr
+    if size in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")):
+        return nibabel.Nifti2Header, start + stream.read(size - len(start))  # type: ignore[attr-defined]
+    return nibabel.Nifti1Header, start
 
 
 def _check_orientation(header: nibabel.Nifti1Header) -> None:

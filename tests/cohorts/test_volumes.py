@@ -154,3 +154,29 @@ def test_a_real_volume(shared: Path, tmp_path: Path) -> None:
     shift = min(array.min(), 0)
     for item in slices[::40]:
         assert np.array_equal(item.pixels, np.flip(array[:, :, item.instance - 1].T) - shift)
+
+
+def test_a_nifti_2_file_is_read_as_nifti_1_is() -> None:
+    values = volume_values()
+    affine = np.diag([2.0, 2.5, 5.0, 1.0])
+    first, second = (kind(values, affine).to_bytes() for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image))
+    one, two = read_volume(first), read_volume(second)
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(one.slices, two.slices, strict=True))
+    assert len(two.slices) > 1 and two.plane == one.plane == "axial"
+
+
+def test_an_affine_that_nobody_set_is_doubtful() -> None:
+    values = np.random.default_rng(1).integers(0, 900, (24, 20, 9)).astype(np.int16)
+    unset, placed = np.eye(4), np.diag([1.0, 1.0, 1.0, 1.0]) + np.eye(4, k=3) * 30
+    reasons = [read_volume(nibabel.Nifti1Image(values, affine).to_bytes()).plane_reason for affine in (unset, placed)]
+    assert ["doubtful" in reason for reason in reasons] == [True, False]
+
+
+def test_sides_far_too_small_are_called_so(capfd) -> None:  # type: ignore[no-untyped-def]
+    """They are positive, in metres."""
+    data = nibabel.Nifti1Image(volume_values(), np.diag([0.0025, 0.0025, 0.0044, 1.0])).to_bytes()
+    with pytest.raises(UnusableError, match="spacing out of range"):
+        read_volume(data)
+    with pytest.raises(UnusableError, match="broken NIfTI"):
+        read_volume(b"<html>404</html>" + bytes(400))
+    assert capfd.readouterr().err == ""  # nibabel's own words on a header stay out of logs
