@@ -7,7 +7,7 @@ import numpy as np
 from lss.phantom import tissue
 from lss.phantom.anatomy import Patient
 from lss.phantom.canvas import Canvas
-from lss.phantom.shapes import ellipse, grown, smooth_open, uneven
+from lss.phantom.shapes import ellipse, grown, uneven
 
 FAR = 135.0  # mm, outside every field of view
 
@@ -38,12 +38,15 @@ def draw_belly(
         for _ in range(int(level.integers(1, 3))):
             place = side * level.uniform(30, 105), level.uniform(-60, -34)
             _draw_loop(canvas, place, tuple(level.uniform(7, 16, 2)), level, here)
-    lines = []
-    for _ in range(int(level.integers(35, 70))):  # mesenteric strands and small vessels
-        start = np.array([level.uniform(-100, 100), level.uniform(-48, 2)])
-        path = start + np.vstack([[0, 0], np.cumsum(level.normal(level.normal(0, 2.5, 2), 1.6, (4, 2)), axis=0)])
-        lines.append((smooth_open(path, 4), float(level.uniform(0.35, 1.5)), float(level.uniform(0.1, 0.6))))
-    canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.35)
+    # mesenteric strands and small vessels: long ones in sheets, and their branches
+    count = int(level.integers(90, 150))
+    starts = level.uniform([-100, -48], [100, 6], (count, 2))
+    turns = np.cumsum(level.normal(0, 0.35, (count, 5)), axis=1) + level.uniform(0, 2 * np.pi, (count, 1))
+    reach = level.uniform(1.0, 4.5, (count, 1))
+    paths = starts[:, None] + np.cumsum(np.stack([reach * np.cos(turns), reach * np.sin(turns)], axis=2), axis=1)
+    looks = level.uniform([0.35, 0.05], [1.2, 0.4], (count, 2)).tolist()
+    lines = [(path, width, alpha) for path, (width, alpha) in zip(paths, looks, strict=True)]
+    canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.3)
 
 
 def kidney_part(patient: Patient, side: int, height_mm: float) -> float:
@@ -60,10 +63,10 @@ def _draw_kidney(canvas: Canvas, side: int, cyst: bool, part: float, draw: np.ra
     centre = (side * draw.uniform(68, 80), draw.uniform(-12, -3))
     radii = (part * draw.uniform(25, 30), part * draw.uniform(21, 25))
     outline = uneven(ellipse(centre, radii, draw.normal(28, 10) * side), draw, 0.9, waves=4)
-    canvas.fill(grown(outline, 5.0), tissue.FASCIA, alpha=0.35, soft_mm=0.4)
+    canvas.fill(grown(outline, 5.0), tissue.FASCIA, alpha=0.12, soft_mm=0.6)
     canvas.fill(grown(outline, 4.2), tissue.VISCERAL_FAT.scaled(1.05, 1.1), soft_mm=0.4)
-    canvas.fill(grown(outline, 0.5), tissue.FASCIA, alpha=0.5, soft_mm=0.3)
-    canvas.fill(outline, tissue.KIDNEY, soft_mm=0.4)
+    canvas.fill(grown(outline, 0.4), tissue.FASCIA, alpha=0.35, soft_mm=0.5)
+    canvas.fill(outline, tissue.KIDNEY, soft_mm=0.6)
     for _ in range(9):
         pyramid = np.array(centre) + part * draw.normal(0, 1, 2) * (11, 9)
         canvas.fill(ellipse(tuple(pyramid), (4, 3)), tissue.KIDNEY.scaled(0.85, 1.12), soft_mm=1.6, alpha=0.5)

@@ -43,7 +43,7 @@ DESICCATED = 0.6
 """From this degeneration on a disc is called desiccated."""
 
 _SEGMENT_MM = 36.5
-_TILTS_DEG = {"L5-S1": 27.0, "L4-L5": 8.0, "L3-L4": -2.0, "L2-L3": -8.0, "L1-L2": -11.0, "T12-L1": -13.0}
+_TILTS_DEG = {"L5-S1": 33.0, "L4-L5": 11.0, "L3-L4": -2.0, "L2-L3": -8.0, "L1-L2": -11.0, "T12-L1": -13.0}
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def draw_patient(number: int, grades: dict[str, str], seed: int, anatomy: str = 
         muscle=float(draw.normal(0.95 if female else 1.05, 0.06)),
         marrow_t1=float(draw.normal(0.85 + 0.3 * (age / 90), 0.08)),
         marrow_t2=float(draw.normal(0.8 + 0.35 * (age / 90), 0.1)),
-        turn=float(draw.normal(0, 1.2)),
+        turn=float(draw.normal(0, 1.6)),
         saturation=float(draw.uniform(23, 42)),
         shift_mm=(float(draw.normal(0, 3)), float(draw.normal(-20, 8)), float(draw.normal(0, 10))),
         receiver=float(draw.uniform(480, 1250)),
@@ -198,7 +198,7 @@ def draw_patient(number: int, grades: dict[str, str], seed: int, anatomy: str = 
         tarlov=bool(finds.random() < 0.05),
         haemangioma=bool(finds.random() < 0.05),
         anatomy=anatomy,
-        kidneys=(float(body.normal(4, 11)), float(body.normal(14, 11))),
+        kidneys=(float(body.normal(-3, 13)), float(body.normal(7, 13))),
     )
 
 
@@ -213,7 +213,7 @@ def _draw_discs(
 ) -> dict[str, Disc]:
     lordosis = draw.normal(1.0, 0.22) * (0.5 if spasm else 1.0)
     tilts = {level: lordosis * tilt + draw.normal(0, 1.5) for level, tilt in _TILTS_DEG.items()}
-    tilts["L5-S1"] = float(np.clip(tilts["L5-S1"], max(16.0, tilts["L4-L5"] + 6), 38.0))
+    tilts["L5-S1"] = float(np.clip(tilts["L5-S1"], max(16.0, tilts["L4-L5"] + 8), 41.0))
     if anatomy == STEEP_SACRUM:
         tilts["L5-S1"], tilts["L4-L5"] = float(finds.uniform(45.5, 55.0)), tilts["L4-L5"] + 8
     centres = _centres(tilts, size, draw)

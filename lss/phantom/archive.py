@@ -45,7 +45,7 @@ NUMBER_WITHOUT_IMAGES = 9001
 T1_SLICES = (1, 2)
 """Slices of a block that also have a T1 image."""
 
-SAGITTAL_T2_MM = (13.2, 8.8, 4.4, 0.0, -4.4, -8.8, -13.2)
+SAGITTAL_T2_MM = (17.6, 13.2, 8.8, 4.4, 0.0, -4.4, -8.8, -13.2, -17.6)
 SAGITTAL_T1_MM = (4.4, 0.0, -13.2)
 
 _LEFT, _BACK, _HEAD = np.eye(3)
@@ -282,7 +282,7 @@ def sagittal_image(
     if protocol is not headers.LOCALIZER:
         edge = section.saturation_column + draw.normal(0, 2)
         soft_px = float(generator(patient.number, "saturation").uniform(7, 20))
-        image = image * acquisition.saturation(shape, edge, draw.normal(0.02, 0.03), soft_px, 0.05).T
+        image = image * acquisition.saturation(shape, edge, draw.normal(-0.11, 0.04), soft_px, 0.05).T
     border = acquisition.bowed_border(shape, generator(patient.number, "border"))
     # thicker voxels and more averages than the axial series: a lower noise
     clean = acquisition.acquired(image, acquisition.SAGITTAL, acquisition.Motion.drawn(draw))

@@ -87,7 +87,7 @@ def draw_canal_content(
                 (0.4, back + depth + 2),
             ]
         )
-        reach = thick + 2.2  # the outer 2 mm lie on the bone
+        reach = thick + 1.6  # the outer 1.6 mm lie on the bone
         inward = reach * np.array([(-0.95, -0.45), (-0.85, -0.6), (-0.6, -0.85), (0.0, -1.3)])
         band = np.vstack([outer, (outer + inward)[::-1]]) * np.array([side, 1])
         canvas.fill(smooth_closed(band), tissue.FLAVUM, soft_mm=0.3)
@@ -124,11 +124,16 @@ def _draw_sac(canvas: Canvas, disc: Disc, sac: np.ndarray, draw: np.random.Gener
         # what fluid is left shows as a grain between the rootlets; in grade D none is seen
         drops = round(60 * disc.csf_share * disc.sac_area / 80) if disc.grade != "D" else 0
         places = _inside(sac, drops, draw, backwards=0.0)
-        canvas.fill_all([ellipse((x, y), (0.55, 0.5), n=10) for x, y in places], tissue.CSF, alpha=0.75, soft_mm=0.2)
+        canvas.fill_all(
+            [ellipse((x, y), (0.55, 0.5), n=10) for x, y in places],
+            tissue.CSF,
+            alpha=float(draw.uniform(0.25, 0.5)),
+            soft_mm=0.4,
+        )
         return
     rootlet_area = 1.35  # mm2 of one rootlet with its blurred edge
     count = round((1 - disc.csf_share) * area(sac) / rootlet_area * 0.75)
-    backwards = 1.0 if disc.csf_share > 0.6 else 0.25
+    backwards = 1.0 if disc.grade == "A" else 0.4
     places = _inside(sac, count, draw, backwards)
     radii = draw.uniform(0.45, 0.75, len(places))
     rootlets = [ellipse((x, y), (radius, radius), n=10) for (x, y), radius in zip(places, radii, strict=True)]
@@ -138,7 +143,7 @@ def _draw_sac(canvas: Canvas, disc: Disc, sac: np.ndarray, draw: np.random.Gener
             x = middle[0] + side * step * extent[0]
             y = low[1] + extent[1] * draw.uniform(0.22, 0.34)
             rootlets.append(ellipse((x, y), (0.75, 0.7), n=12))
-    canvas.fill_all(rootlets, tissue.ROOTLET, soft_mm=0.22, alpha=0.95)
+    canvas.fill_all(rootlets, tissue.ROOTLET, soft_mm=0.26, alpha=float(draw.uniform(0.75, 0.95)))
     if disc.grade == "A":  # pulsing fluid loses some of its signal
         flows = draw.uniform(-0.3, 0.3, (3, 2)) * extent + middle
         voids = [ellipse((x, y), tuple(draw.uniform(0.8, 2.0, 2)), n=16) for x, y in flows]
@@ -154,7 +159,8 @@ def _inside(sac: np.ndarray, count: int, draw: np.random.Generator, backwards: f
     low, high = inner.min(axis=0), inner.max(axis=0)
     trials = low + (high - low) * draw.random((40 * count + 1, 2))
     depth = (trials[:, 1] - low[1]) / (high[1] - low[1])
-    wanted = draw.random(len(trials)) < np.clip(1 - backwards + backwards * ((depth - 0.15) / 0.7), 0.02, 1) ** 1.6
+    steep = 1.6 if backwards < 1 else 2.6
+    wanted = draw.random(len(trials)) < np.clip(1 - backwards + backwards * ((depth - 0.1) / 0.75), 0.02, 1) ** steep
     trials = trials[wanted & _contains(inner, trials)]
     chosen: list[np.ndarray] = []
     for point in trials:

@@ -14,10 +14,10 @@ from lss.phantom.shapes import ellipse, grown, mirrored, smooth_closed, smooth_o
 Line = tuple[np.ndarray, float, float]
 """Points, width in mm and opacity, as `Canvas.strokes` takes them."""
 
-_ERECTOR_TOP = [(17, 33), (31, 31), (48, 34), (66, 37), (79, 45), (73, 54), (54, 61), (30, 65), (10, 66),
-                (3, 61), (2.6, 46)]  # fmt: skip
-_ERECTOR_TAIL = [(14, 36), (24, 31), (37, 32), (50, 40), (55, 50), (50, 61), (38, 73), (23, 80), (10, 75),
-                 (3, 64), (2.6, 48)]  # fmt: skip
+_ERECTOR_TOP = [(17, 33), (31, 29), (48, 29), (65, 32), (75, 40), (73, 51), (60, 60), (40, 65.5), (18, 67),
+                (6, 63), (2.6, 46)]  # fmt: skip
+_ERECTOR_TAIL = [(14, 36), (24, 31), (37, 31), (48, 38), (53, 49), (51, 61), (43, 71.5), (29, 78.5), (15, 78),
+                 (5, 68), (2.6, 48)]  # fmt: skip
 """Outline of the muscles behind the laminae, from the facets outwards and back along the spinous process."""
 
 
@@ -29,16 +29,16 @@ def _between(top: Sequence[tuple[float, float]], tail: Sequence[tuple[float, flo
 def draw_flank(canvas: Canvas, patient: Patient, caudal: float, level: np.random.Generator) -> None:
     """Draw quadratus lumborum between psoas and erector spinae, and the layers of the abdominal wall beside it."""
     for side in (-1, 1):
-        centre = np.array([69 + 8 * caudal, 27 + 2 * caudal]) * patient.size + level.normal(0, 2, 2)
-        radii = np.array([24 - 5 * caudal, 7.5 - 2.0 * caudal]) * level.normal(1, 0.12, 2) * patient.muscle
+        centre = np.array([63 + 10 * caudal, 24 + 2 * caudal]) * patient.size + level.normal(0, 2, 2)
+        radii = np.array([22 - 4 * caudal, 9.5 - 2.5 * caudal]) * level.normal(1, 0.15, 2) * patient.muscle
         outline = ellipse((centre[0], centre[1]), (radii[0], radii[1]), -level.normal(6, 6))
         outline = uneven(smooth_closed(mirrored(outline[::4], side), 5), level, 1.0, waves=4)
         canvas.fill(grown(outline, 0.7), tissue.FASCIA, alpha=0.5, soft_mm=0.3)
         canvas.fill(outline, tissue.MUSCLE, soft_mm=0.4)
-        start = centre + np.array([radii[0] * 0.8, 0.0])
+        start = centre + np.array([radii[0] * 0.8 + 6.0, 0.0])
         path = start + np.array([(0, 0), (8, -3), (17, -12), (24, -28), (27, -50)]) * level.normal(1, 0.1)
         for step, width in ((0.0, 3.5), (4.6, 4.5), (9.5, 3.2)):
-            layer = smooth_open(mirrored(path + np.array([step, 0.7 * step]), side))
+            layer = smooth_open(mirrored(path + np.array([step, 0.7 * step]) + level.normal(0, 0.9, (5, 2)), side))
             canvas.stroke(layer, width * level.uniform(0.8, 1.2), tissue.MUSCLE, soft_mm=0.4, alpha=0.95)
 
 
@@ -48,9 +48,9 @@ def draw_psoas(
     """Draw the psoas at both sides of the spine, with fat around the lumbar plexus in its back part."""
     tall = level.uniform(0.88, 1.16)
     for side in (-1, 1):
-        radius = level.normal(1, 0.07) * patient.muscle * np.array([15.0 + 4.0 * caudal, 19.5 + 3 * caudal])
+        radius = level.normal(1, 0.10) * patient.muscle * np.array([16.0 + 3.5 * caudal, 20.5 + 2 * caudal])
         radius *= [1 / tall, tall]
-        x = (42 + 9 * caudal) * patient.size + level.normal(0, 1.5)
+        x = (40.5 + 9 * caudal) * patient.size + level.normal(0, 2.0)
         y = 2 - 10 * caudal - 12 * max(caudal - 0.5, 0) + level.normal(0, 2.0)
         turn = side * (15 + 15 * caudal + level.normal(0, 8))
         outline = uneven(ellipse((side * x, y), (radius[0], radius[1]), turn), level, 2.2, waves=4)
@@ -84,8 +84,8 @@ def draw_erectors(
     muscle = tissue.MUSCLE.scaled(1.0, 1.5) if patient.spasm else tissue.MUSCLE
     for side in (-1, 1):
         points = _between(_ERECTOR_TOP, _ERECTOR_TAIL, caudal) * scale * level.normal(1, [0.05, 0.02])
-        points[2:9] += level.normal(0, 2.0, (7, 2))
-        outline = uneven(smooth_closed(mirrored(points, side)), level, 1.1, waves=12)
+        points[2:9] += level.normal(0, 1.3, (7, 2))
+        outline = uneven(smooth_closed(mirrored(points, side)), level, 0.9, waves=9)
         canvas.fill(grown(outline, 0.6), tissue.FASCIA, soft_mm=0.3, alpha=float(level.uniform(0.35, 0.8)))
         rim = float(level.uniform(0.1, 0.6)) * (0.5 + fatty)
         canvas.fill(grown(outline, 0.1), tissue.LOOSE_FAT, soft_mm=0.3, alpha=min(rim, 0.8), speckle=0.6)

@@ -17,9 +17,10 @@ _OUTWARDS = np.array([0.72, 0.69])
 
 def draw_pelvis(canvas: Canvas, patient: Patient, caudal: float, level: np.random.Generator) -> None:
     """Draw iliac wings with the gluteal muscles behind and the iliacus in front; low down the wings of the sacrum."""
-    steep = level.uniform(0.7, 1.05)
+    general = level.uniform(0.7, 1.05)
     for side in (-1, 1):
-        shift = (1 - caudal) * np.array([26.0, -2.0]) + level.normal(0, 1.5, 2)
+        steep = general + level.normal(0, 0.06)
+        shift = (1 - caudal) * np.array([26.0, -2.0]) + level.normal(0, 2.2, 2)
         wing = np.array([(50, 45), (58, 33), (70, 14), (86, -4), (104, -20), (FAR, -44)], float)
         wing[:, 1] = 45 + steep * (wing[:, 1] - 45)
         wing = wing * patient.size + shift + level.normal(0, 1.6, wing.shape)
@@ -68,12 +69,14 @@ def _draw_wing(
     canvas.fill(bone, tissue.CORTEX, soft_mm=0.3)
     inner = (half - level.uniform(1.4, 2.2))[:, None] * _OUTWARDS
     spongy = smooth_closed(mirrored(np.vstack([wing + inner, (wing - inner)[::-1]]), side))
-    canvas.fill(spongy, marrow, soft_mm=0.6)
+    canvas.fill(spongy, marrow, soft_mm=0.7)
 
 
 def _draw_ala(canvas: Canvas, patient: Patient, side: int, level: np.random.Generator) -> None:
     marrow = tissue.MARROW.scaled(patient.marrow_t1 * 1.05, patient.marrow_t2 * 0.95)
-    ala = [(20, 4), (34, 2), (47, 10), (52, 26), (46, 36), (36, 30), (26, 22), (18, 16)]
-    outline = smooth_closed(mirrored(np.array(ala) * patient.size + level.normal(0, 1.2, (8, 2)), side))
-    canvas.fill(grown(outline, 0.5), tissue.CORTEX, soft_mm=0.4)
-    canvas.fill(grown(outline, -1.0), marrow, soft_mm=0.7)
+    ala = [(16, 3), (31, 1), (46, 5), (56, 14), (58, 25), (50, 36), (39, 31), (28, 21), (18, 15)]
+    outline = smooth_closed(mirrored(np.array(ala) * patient.size + level.normal(0, 1.8, (9, 2)), side))
+    outline = uneven(outline, level, 1.0)
+    canvas.fill(grown(outline, 0.5), tissue.CORTEX, soft_mm=0.8, alpha=0.75)  # and the joint with the iliac wing
+    canvas.fill(grown(outline, -1.0), marrow, soft_mm=1.2)
+    canvas.fill(grown(outline, -3.0), marrow.scaled(1.2, 1.3), soft_mm=1.5, alpha=0.6, speckle=0.35)

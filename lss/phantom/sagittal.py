@@ -19,7 +19,7 @@ from lss.runtime.seeding import generator
 
 FIELD_MM = 280.0
 SLICE_DISTANCE_MM = 4.4
-_TEXTURE = 0.52
+_TEXTURE = 0.5
 """Of the unevenness of axial slices: real sagittal ones are smoother, by their longer readout or their filter."""
 
 
@@ -63,21 +63,25 @@ def draw_section(
     here = generator(seed, *names, round(10 * left_mm))
     canvas = Canvas(size, size, field_mm / size, centre_mm, textures, weightings, texture=_TEXTURE)
     textures.shift(here, canvas.rows, canvas.columns)
-    spine = Spine(patient)
     aside = abs(left_mm)
+    spine = Spine(patient, aside)
     skin = draw_back(canvas, patient, spine, aside, draw("back"), here)
     draw_front(canvas, spine, left_mm, draw("front"), here)
     if aside < BESIDE_CANAL_MM:
         draw_canal(canvas, patient, spine, aside, draw("canal"))
     else:
         draw_foramina(canvas, patient, spine, left_mm > 0, here)
-    draw_posterior(canvas, patient, spine, aside, draw("posterior"), here)
-    draw_column(canvas, patient, spine, aside, draw("column"), here)
+    if aside < BESIDE_CANAL_MM:
+        draw_posterior(canvas, patient, spine, aside, draw("posterior"), here)
+        draw_column(canvas, patient, spine, aside, draw("column"), here)
+    else:  # the pedicles grow out of the bodies
+        draw_column(canvas, patient, spine, aside, draw("column"), here)
+        draw_posterior(canvas, patient, spine, aside, draw("posterior"), here)
     pixel = field_mm / size
     rows = (np.arange(size) - (size - 1) / 2) * pixel + centre_mm[1]
     skin_x = np.interp(rows, skin[:, 1], skin[:, 0])
     return Section(
         signal=canvas.images(),
         skin_columns=((skin_x - centre_mm[0]) / pixel + (size - 1) / 2).astype(np.float32),
-        saturation_column=float((-0.5 * patient.saturation - 11 - centre_mm[0]) / pixel + (size - 1) / 2),
+        saturation_column=float((-0.5 * patient.saturation - 15 - centre_mm[0]) / pixel + (size - 1) / 2),
     )

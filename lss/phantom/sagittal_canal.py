@@ -69,7 +69,11 @@ def _walls(patient: Patient, spine: Spine) -> tuple[np.ndarray, np.ndarray]:
             near = np.exp(-(apart - apart.min()) / reach)
             closest = line[np.argmin(apart)]
             line += near[:, None] * ((place + backwards * target - closest) @ backwards) * backwards
-    return front, rear
+    # behind the sacrum the sac tapers, and fat fills the canal around it
+    left = np.cumsum(np.hypot(*np.diff(front, axis=0, append=front[-1:]).T)[::-1])[::-1]
+    taper = (0.3 + 0.7 * np.sqrt(np.clip(left / 38.0, 0, 1)))[:, None]
+    axis = front + 0.55 * (rear - front)
+    return axis + taper * (front - axis), axis + taper * (rear - axis)
 
 
 def _sac_wall(front: np.ndarray, rear: np.ndarray, end: np.ndarray, by_mm: float) -> np.ndarray:
@@ -122,9 +126,12 @@ def draw_foramina(canvas: Canvas, patient: Patient, spine: Spine, left: bool, he
         canvas.fill(ellipse((place[0] - 1, place[1]), (2.2 * size, 2.4 * size)), tissue.NERVE, soft_mm=0.4)
     for disc in spine.discs:
         place = spine.edge(disc, 1.22, 2.4 * 9 / disc.height)
-        outline = uneven(ellipse((place[0], place[1]), (5.2, 9.5), -disc.tilt), here, 0.8)
+        outline = uneven(ellipse((place[0] + 1.0, place[1]), (7.2, 11.5), -disc.tilt), here, 0.9)
         canvas.fill(outline, tissue.EPIDURAL_FAT, soft_mm=0.5, alpha=1 - 0.85 * disc.foramina[int(left)])
-        canvas.fill(ellipse((place[0], place[1] - 2), (2.2, 2.6)), tissue.NERVE, soft_mm=0.3)
+        root = place + here.normal([-0.3, -2.0], 0.7)
+        canvas.fill(
+            ellipse((root[0], root[1]), (2.3, 2.9), here.normal(0, 20)), tissue.NERVE.scaled(1.0, 0.75), soft_mm=0.6
+        )
         veins = place + here.uniform([-3, 2], [3, 9], (2, 2))
         canvas.fill_all([ellipse((x, y), (0.7, 0.7), n=10) for x, y in veins], tissue.VESSEL, alpha=0.45, soft_mm=0.3)
         lower = smooth_open(

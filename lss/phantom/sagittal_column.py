@@ -10,7 +10,7 @@ from lss.domain.grades import LEVELS
 from lss.phantom import tissue
 from lss.phantom.anatomy import LUMBARISED, Disc, Patient
 from lss.phantom.canvas import Canvas
-from lss.phantom.shapes import ellipse, grown, smooth_closed, smooth_open
+from lss.phantom.shapes import ellipse, grown, smooth_closed, smooth_open, uneven
 from lss.phantom.spine import Spine, back, point, up
 
 
@@ -25,6 +25,8 @@ def draw_column(
     tops += [(spine.edge(d, -1, -1), spine.edge(d, 1, -1)) for d in spine.discs]
     bottoms = [(spine.edge(d, -1, 1), spine.edge(d, 1, 1)) for d in spine.discs]
     previous = tops.pop()
+    thoracic = replace(first, centre_2=(float(far[0]), float(-far[1])), bulge=0.0)
+    _draw_disc(canvas, spine, thoracic, aside, here)
     finding = draw.spawn(1)[0]  # so that all else is drawn alike with and without it
     for index, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
         _draw_vertebra(canvas, top, bottom, marrow, draw)
@@ -54,9 +56,9 @@ def draw_column(
                         degeneration=0.25)  # fmt: skip
         _draw_disc(canvas, spine, below, aside, here)
     # the longitudinal ligaments along the front and the back of the bodies, thickest in the midline
-    for line, width in ((spine.front(0.6), 1.9), (spine.behind(0.2), 1.3)):
+    for line, width in ((spine.front(0.5), 1.2), (spine.behind(0.2), 1.1)):
         canvas.stroke(line, width * draw.uniform(0.8, 1.2), tissue.FASCIA, soft_mm=0.4,
-                      alpha=0.85 * float(np.exp(-aside / 14)))  # fmt: skip
+                      alpha=0.7 * float(np.exp(-aside / 12)))  # fmt: skip
     for disc in spine.discs:
         if patient.endplates:
             for side in (-1, 1):
@@ -91,21 +93,25 @@ def _draw_vertebra(
     centre = (top[0] + top[1] + bottom[0] + bottom[1]) / 4
     corners = [top[0], (top[0] + top[1]) / 2, top[1], (top[1] + bottom[1]) / 2, bottom[1],
                (bottom[0] + bottom[1]) / 2, bottom[0], (bottom[0] + top[0]) / 2]  # fmt: skip
-    waist = np.array([0.0, 0.04, 0.0, 0.09, 0.0, 0.04, 0.0, 0.10])[:, None]
+    waist = np.array([0.0, 0.07, 0.0, 0.11, 0.0, 0.06, 0.0, 0.13])[:, None] * draw.uniform(0.75, 1.25, (8, 1))
     points = np.array(corners) + waist * (centre - np.array(corners))
     # points doubled near the corners keep them from being rounded off
     before, after = np.roll(points, 1, 0), np.roll(points, -1, 0)
     doubled = np.stack([points + 0.12 * (before - points), points + 0.12 * (after - points)], axis=1)
     dense = np.vstack([doubled[i] if i % 2 == 0 else points[i] for i in range(8)])
     outline = smooth_closed(dense)
-    canvas.fill(grown(outline, 0.7), tissue.CORTEX, soft_mm=0.5, alpha=0.95)
-    canvas.fill(grown(outline, -0.6), marrow.scaled(1.15, 1.28), soft_mm=0.7)
-    for _ in range(2):  # marrow is patchy
+    canvas.fill(grown(outline, 0.6), tissue.CORTEX, soft_mm=0.45, alpha=0.75)
+    canvas.fill(grown(outline, -0.3), marrow.scaled(1.15, 1.28), soft_mm=0.5)
+    for _ in range(3):  # marrow is patchy
         x, y = centre + draw.normal(0, 6, 2) * [1.0, 0.7]
-        factor = draw.uniform(0.85, 1.25)
+        factor = draw.uniform(0.8, 1.25)
         canvas.fill(ellipse((x, y), (7.0, 5.0)), marrow.scaled(1.15 * factor, 1.28 * factor), soft_mm=2.5, alpha=0.5)
-    vein = (points[3] * 0.75 + centre * 0.25)[None] + np.outer([0, 1], (centre - points[3]) * 0.45)
-    canvas.stroke(vein, 1.6, marrow.scaled(0.7, 1.5), alpha=float(draw.uniform(0, 0.7)), soft_mm=0.7)
+    # the basivertebral vein runs forwards from the middle of the back wall, and fans out
+    inwards = centre - points[3]
+    vein = points[3] + np.outer([0.1, 0.45, 0.75], inwards) + draw.normal(0, 0.6, (3, 2))
+    shown = float(draw.uniform(0.1, 0.8))
+    canvas.stroke(vein[:2], 2.2, marrow.scaled(0.7, 1.8), alpha=shown, soft_mm=0.7)
+    canvas.stroke(vein, 1.2, marrow.scaled(0.8, 0.65), alpha=0.5 * shown, soft_mm=0.6)
 
 
 def _draw_disc(canvas: Canvas, spine: Spine, disc: Disc, aside: float, here: np.random.Generator) -> None:
@@ -114,16 +120,28 @@ def _draw_disc(canvas: Canvas, spine: Spine, disc: Disc, aside: float, here: np.
         x, y = spine.edge(disc, 1, -1.3) + 0.55 * disc.bulge * back(disc.tilt)
         canvas.fill(ellipse((x, y), (0.55 * disc.bulge, 6.0), -disc.tilt), tissue.ANNULUS, soft_mm=0.4)
     backwards = back(disc.tilt)
-    points = [spine.edge(disc, -1.02, 0.75), spine.edge(disc, 0, 0.92), spine.edge(disc, 0.98, 0.75),
-              spine.edge(disc, 1, 0.1) + backwards * bulge, spine.edge(disc, 0.98, -0.75), spine.edge(disc, 0, -0.92),
-              spine.edge(disc, -1.02, -0.75), spine.edge(disc, -1.06, 0)]  # fmt: skip
-    outline = smooth_closed(np.array(points) + here.normal(0, 0.15, (8, 2)))
-    canvas.fill(outline, tissue.CORTEX, soft_mm=0.3)
-    canvas.fill(grown(outline, -0.9), tissue.ANNULUS, soft_mm=0.4)
+    points = [spine.edge(disc, -1.02, 0.75), spine.edge(disc, -0.4, 1.0), spine.edge(disc, 0.45, 1.04),
+              spine.edge(disc, 0.98, 0.75), spine.edge(disc, 1, 0.1) + backwards * bulge, spine.edge(disc, 0.98, -0.75),
+              spine.edge(disc, 0.45, -1.04), spine.edge(disc, -0.4, -1.0), spine.edge(disc, -1.02, -0.75),
+              spine.edge(disc, -1.06, 0)]  # fmt: skip
+    outline = smooth_closed(np.array(points) + here.normal(0, 0.3, (10, 2)))
+    canvas.fill(outline, tissue.CORTEX, soft_mm=0.4)
+    canvas.fill(grown(outline, -0.9), tissue.ANNULUS, soft_mm=0.5)
     brightness = (1 - disc.degeneration) ** 1.3
-    centre = spine.edge(disc, 0.08, 0)
-    inner = tissue.NUCLEUS.scaled(1.0, 0.5 + 0.9 * brightness)
-    nucleus = ellipse((centre[0], centre[1]), (disc.depth * 0.33, disc.height * 0.27), -disc.tilt)
-    canvas.fill(nucleus, inner, soft_mm=1.5, alpha=0.35 + 0.6 * brightness)
-    cleft = np.array([spine.edge(disc, -0.35, 0), spine.edge(disc, 0.4, 0)])
+    inner = tissue.NUCLEUS.scaled(1.0, 0.45 + 1.25 * brightness)
+    nucleus = [
+        (-0.55, 0.0),
+        (-0.3, 0.5),
+        (0.1, 0.62),
+        (0.5, 0.52),
+        (0.68, 0.0),
+        (0.5, -0.52),
+        (0.1, -0.62),
+        (-0.3, -0.5),
+    ]
+    lens = smooth_closed(np.array([spine.edge(disc, along, above) for along, above in nucleus]))
+    canvas.fill(uneven(lens, here, 0.5, waves=5), inner, soft_mm=1.3, alpha=0.35 + 0.6 * brightness)
+    cleft = np.array(
+        [spine.edge(disc, -0.35, 0), spine.edge(disc, 0.1, here.normal(0, 0.12)), spine.edge(disc, 0.45, 0)]
+    )
     canvas.stroke(cleft, 1.0, tissue.ANNULUS, alpha=0.5 * brightness, soft_mm=0.5)

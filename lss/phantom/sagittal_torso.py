@@ -79,20 +79,20 @@ def _draw_muscle_fat(
         canvas.fill(between, tissue.INTERSPINOUS, alpha=1 - 0.5 * aside / _MIDLINE_MM)
     # streaks along the bundles: more of them near the laminae and low down, where multifidus wastes
     share = float(np.clip(0.05 + 0.18 * fatty + here.normal(0, 0.02), 0.03, 0.3))
-    for depth, first, factor, alpha in ((0.0, -400.0, 0.9, 0.16), (0.6, -400.0, 1.3, 0.35), (0.3, 10.0, 2.5, 0.55)):
+    for depth, first, factor, alpha in ((0.0, -400.0, 0.9, 0.16), (0.6, -400.0, 1.3, 0.45), (0.3, 8.0, 3.0, 0.65)):
         outer = line[:, 0] * (1 - depth) + depth * inner
         part = np.vstack([np.column_stack([inner, line[:, 1]]), np.column_stack([outer, line[:, 1]])[::-1]])
         part = part[part[:, 1] > first]
         canvas.fill(part, tissue.LOOSE_FAT, alpha=alpha, soft_mm=3.0, speckle=min(share * factor, 0.6), fibres=True)
     lines = []
-    for _ in range(5 + round(14 * fatty)):  # the septa between the muscles
+    for _ in range(14 + round(22 * fatty)):  # the septa between the muscles
         y = here.uniform(-150, 120)
-        depth = here.uniform(0.15, 0.95)
+        depth = here.uniform(0.1, 0.95)
         steps = np.linspace(0, here.uniform(18, 60), 6)
         x = np.interp(y + steps, line[:, 1], line[:, 0] * (1 - depth) + depth * inner)
         path = np.column_stack([x - 0.12 * steps + np.cumsum(here.normal(0, 0.6, 6)), y + steps])
-        lines.append((smooth_open(path, 5), float(here.uniform(0.4, 1.1)), float(here.uniform(0.1, 0.45))))
-    canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.5)
+        lines.append((path, float(here.uniform(0.4, 1.1)), float(here.uniform(0.1, 0.55))))
+    canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.35)
 
 
 def draw_front(
@@ -107,38 +107,38 @@ def draw_front(
     below = spine_front[-1] + np.array([[12.0, 30.0], [30.0, 120.0]])
     front = np.vstack([spine_front, below])
     end = np.array([(-500.0, below[-1, 1]), (-500.0, front[0, 1])])
-    canvas.fill(np.vstack([front, end]), tissue.VISCERAL_FAT.scaled(1.0, 1.4))
-    deep = np.vstack([wall_line + np.array([95.0, 0.0]), (wall_line + np.array([18.0, 0.0]))[::-1]])
-    canvas.fill(deep, tissue.BOWEL, alpha=0.7)
+    canvas.fill(np.vstack([front, end]), tissue.VISCERAL_FAT.scaled(1.0, 1.7))
     canvas.fill(np.vstack([wall_line, far]), tissue.AIR)
     _draw_bowel(canvas, front, draw, here)
-    lines = []
-    for _ in range(int(here.integers(14, 30))):  # vessels and strands in the fat
-        y_mm = here.uniform(-140, 150)
-        x_mm = np.interp(y_mm, front[:, 1], front[:, 0]) - here.uniform(20, 60)
-        path = np.array([x_mm, y_mm]) + np.cumsum(here.normal([0, 3.5], [1.2, 2.0], (5, 2)), axis=0)
-        lines.append((smooth_open(path, 4), float(here.uniform(0.4, 1.5)), float(here.uniform(0.1, 0.4))))
-    canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.5)
+    # vessels and strands in the fat, most of them along the spine
+    count = int(here.integers(90, 150))
+    starts = here.uniform([-75, -140], [-2, 160], (count, 2))
+    starts[:, 0] += np.interp(starts[:, 1], front[:, 1], front[:, 0])
+    reach = here.uniform(0.6, 6.0, (count, 1, 1))
+    paths = starts[:, None] + np.cumsum(reach * here.normal([0.25, 1.0], [0.25, 0.3], (count, 6, 2)), axis=1)
+    looks = here.uniform([0.4, 0.04], [1.4, 0.26], (count, 2)).tolist()
+    lines = [(path, width, alpha) for path, (width, alpha) in zip(paths, looks, strict=True)]
+    canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.4)
     _draw_vessels(canvas, spine, left_mm, draw)
 
 
 def _draw_bowel(canvas: Canvas, front: np.ndarray, draw: np.random.Generator, here: np.random.Generator) -> None:
     """Draw loops before the spine, and the large soft organs of the pelvis before the fat that covers the sacrum."""
     presacral = draw.uniform(22, 38)
-    for large in [True] * int(draw.integers(6, 12)) + [False] * int(draw.integers(5, 12)):
+    for large in [True] * int(draw.integers(2, 5)) + [False] * int(draw.integers(4, 9)):
         at = (
             (draw.uniform(-90, 45), draw.uniform(55, 165))
             if large
             else (draw.uniform(-95, 20), draw.uniform(-150, 170))
         )
-        size = draw.uniform((14, 9), (34, 20)) if large else draw.uniform(3, 9, 2)
+        size = draw.uniform((18, 12), (42, 24)) if large else draw.uniform(3, 11, 2)
         nearest = np.interp(at[1], front[:, 1], front[:, 0]) - presacral - size.max() * 0.8
-        signal = draw.uniform(0.12, 0.6) if large else draw.uniform(0.1, 1.2)
+        signal = draw.uniform(0.35, 1.9) if large else draw.uniform(0.1, 1.2)
         if large:
             at = (nearest - draw.gamma(1.2, 14.0), at[1])
         at = (min(at[0], nearest) + here.normal(0, 1.5), at[1] + here.normal(0, 1.5))
-        loop = uneven(ellipse(at, (size[0], size[1]), draw.uniform(20, 110)), draw, 0.12 * size.max(), waves=5)
-        canvas.fill(loop, tissue.BOWEL.scaled(0.5, 0.4), alpha=0.85, soft_mm=1.2)
+        loop = uneven(ellipse(at, (size[0], size[1]), draw.uniform(20, 110)), draw, 0.09 * size.max(), waves=3)
+        canvas.fill(loop, tissue.BOWEL.scaled(0.5, 0.4), alpha=float(draw.uniform(0.4, 0.85)), soft_mm=1.2)
         canvas.fill(grown(loop, -2.2), tissue.BOWEL.scaled(signal, signal), alpha=0.9, soft_mm=1.8)
         if large:  # contents lie in streaks
             shown = float(draw.uniform(0.0, 0.4))
@@ -164,7 +164,11 @@ def _draw_vessels(canvas: Canvas, spine: Spine, left_mm: float, draw: np.random.
         shade = tissue.VESSEL.scaled(1.0, float(draw.uniform(0.8, 2.5)))
         if cut.sum() < 3:
             continue
-        line, half = course[cut], np.column_stack([half[cut], np.zeros(cut.sum())])
-        for margin, blood, alpha in ((0.9, tissue.VESSEL_WALL, 0.6), (0.0, shade, 0.95)):
+        line = course[cut]
+        thinned = half[cut] * np.clip(np.arange(len(line), 0, -1) / 7, 0, 1) ** 0.6  # it leaves the slice aslant
+        half = np.column_stack([thinned, np.zeros(len(line))])
+        wander = np.column_stack([_wave(len(line), draw, 0.9), np.zeros(len(line))])
+        for margin, blood, alpha in ((0.9, tissue.VESSEL_WALL, 0.6), (0.0, shade, float(draw.uniform(0.4, 0.85)))):
             edge = half + np.array([margin, 0.0])
-            canvas.fill(np.vstack([line - edge, (line + edge)[::-1]]), blood, alpha=alpha, soft_mm=0.7)
+            outline = np.vstack([line + wander - edge, (line + wander + edge)[::-1]])
+            canvas.fill(outline, blood, alpha=alpha, soft_mm=1.2)

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 
 def smooth_closed(points: list[tuple[float, float]] | np.ndarray, steps: int = 10) -> np.ndarray:
     """Return closed Catmull-Rom curve through the points, `steps` per piece."""
-    p1 = np.asarray(points, float)
-    return _catmull_rom(np.roll(p1, 1, 0), p1, np.roll(p1, -1, 0), np.roll(p1, -2, 0), steps)
+    p = np.asarray(points, float)
+    return _catmull_rom(np.concatenate([p[-1:], p, p[:2]]), steps)
 
 
 def smooth_open(points: list[tuple[float, float]] | np.ndarray, steps: int = 10) -> np.ndarray:
     """Return Catmull-Rom curve from the first to the last of the points."""
     p = np.asarray(points, float)
-    ends = np.vstack([2 * p[0] - p[1], p, 2 * p[-1] - p[-2]])
-    curve = _catmull_rom(ends[:-3], ends[1:-2], ends[2:-1], ends[3:], steps)
-    return np.vstack([curve, p[-1]])
+    curve = _catmull_rom(np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]]), steps)
+    return np.concatenate([curve, p[-1:]])
 
 
-def _catmull_rom(p0: np.ndarray, p1: np.ndarray, p2: np.ndarray, p3: np.ndarray, steps: int) -> np.ndarray:
-    t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
-    p0, p1, p2, p3 = (p[:, None, :] for p in (p0, p1, p2, p3))
-    curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
-    return curve.reshape(-1, 2)
+def _catmull_rom(points: np.ndarray, steps: int) -> np.ndarray:
+    """Return the curve from the second to the last but one of the points (n, 2): ((n - 3) * steps, 2)."""
+    weights = _catmull_rom_weights(steps)
+    pieces = np.stack([points[:-3], points[1:-2], points[2:-1], points[3:]], axis=1)
+    return np.matmul(weights, pieces).reshape(-1, 2)
+
+
+@cache
+def _catmull_rom_weights(steps: int) -> np.ndarray:
+    """Return what each of the four points around a piece counts at each step, (steps, 4)."""
+    t = np.linspace(0, 1, steps, endpoint=False)[:, None]
+    powers = np.hstack([np.ones_like(t), t, t**2, t**3])
+    return 0.5 * powers @ np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]], float)
 
 
 def ellipse(centre: tuple[float, float], radii: tuple[float, float], turn_deg: float = 0.0, n: int = 48) -> np.ndarray:

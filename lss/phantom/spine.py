@@ -6,37 +6,56 @@ L3-L4 at the origin.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lss.domain.grades import LEVELS
 from lss.phantom.anatomy import LUMBARISED, Disc, Patient
 from lss.phantom.shapes import smooth_open
+from lss.runtime.seeding import generator
+
+_WEDGE = {"L3-L4": 0.14, "L4-L5": 0.22, "L5-S1": 0.34}
+"""How much higher than in its middle a disc is in front, as a share; so much lower is it behind."""
 
 
 class Spine:
     """The midline curve: discs with their edges, the sacrum, and the canal behind them, in drawing coordinates."""
 
-    def __init__(self, patient: Patient) -> None:
+    def __init__(self, patient: Patient, aside: float = 0.0) -> None:
+        """Bend the spine of a patient as a slice `aside` mm from the midline cuts it: its front recedes there."""
+        self._aside = aside
         self.discs = [patient.discs[level] for level in LEVELS]
         self.size = patient.size
         tail = self.discs[-1]
         step = 30.0 * patient.size
         self.sacrum: list[tuple[np.ndarray, float, float]] = []  # centre, tilt, depth of the sacral discs
         position, tilt = point(tail), tail.tilt
-        shrinking = (0.92 if patient.anatomy == LUMBARISED else 0.74), 0.58, 0.46, 0.36
-        for bend, shrink in zip((14.0, 10.0, 0.0, -16.0), shrinking, strict=True):
+        own = generator(patient.number, "sacrum")  # no two are bent alike
+        shrinking = (
+            (0.92 if patient.anatomy == LUMBARISED else own.uniform(0.62, 0.74)),
+            own.uniform(0.46, 0.54),
+            0.38,
+            0.3,
+        )
+        bends = np.array([22.0, 13.0, -6.0, -28.0]) + own.normal(0, [3.0, 5.0, 7.0, 8.0])
+        for bend, shrink in zip(bends, shrinking, strict=True):
             angle = np.radians(tilt + bend / 2)
             position = position + step * np.array([np.sin(angle), np.cos(angle)])
             tilt += bend
-            step *= 0.88
+            step *= 0.86
             self.sacrum.append((position, tilt, tail.depth * shrink))
 
     def edge(self, disc: Disc, along: float, above: float) -> np.ndarray:
         """Return point of a disc: `along` in half depths from its centre to the back, `above` in half
-        heights upwards.
+        heights upwards; the lowest discs are higher in front than behind.
         """
-        slip = -0.5 * disc.slip * float(np.clip(above, -1, 1))
+        inside = min(max(above, -1.0), 1.0)
+        slip = -0.5 * disc.slip * inside
+        if along < 0:  # an oval from above: its front lies further back beside the midline
+            along *= 1.3 * float(max(1 - (2 * self._aside / disc.width) ** 2, 0.2)) ** 0.5 - 0.3
         place = point(disc) + (along * disc.depth / 2 + slip) * back(disc.tilt)
+        above -= _WEDGE.get(disc.level, 0.05) * along * inside
         return place + above * disc.height / 2 * up(disc.tilt)
 
     def behind(self, distance_mm: float) -> np.ndarray:
@@ -71,9 +90,11 @@ def point(disc: Disc) -> np.ndarray:
 
 def back(tilt: float) -> np.ndarray:
     """Return unit vector along a disc of that tilt towards the back."""
-    return np.array([np.cos(np.radians(tilt)), -np.sin(np.radians(tilt))])
+    angle = math.radians(tilt)
+    return np.array([math.cos(angle), -math.sin(angle)])
 
 
 def up(tilt: float) -> np.ndarray:
     """Return unit vector across a disc of that tilt towards the head."""
-    return np.array([-np.sin(np.radians(tilt)), -np.cos(np.radians(tilt))])
+    angle = math.radians(tilt)
+    return np.array([-math.sin(angle), -math.cos(angle)])

@@ -27,32 +27,35 @@ class Tissue:
         return Tissue(self.t1 * t1, self.t2 * t2, self.fine, self.medium, self.coarse)
 
 
+SMOOTH = 0.11, 0.10, 0.09
+"""Texture of what real slices show nearly even. Tissues that share their amplitudes share a field: one is 5 MB."""
+
 AIR = Tissue(0.0, 0.0)
 SKIN = Tissue(0.45, 0.42, 0.05, 0.1)
 SUBCUTANEOUS_FAT = Tissue(1.0, 1.0, 0.01, 0.012, 0.02)
 SEPTUM = Tissue(0.55, 0.5, 0.05, 0.1)
-VISCERAL_FAT = Tissue(1.0, 0.95, 0.06, 0.08, 0.08)
-LOOSE_FAT = Tissue(1.0, 1.0, 0.10, 0.15, 0.15)
-EPIDURAL_FAT = Tissue(1.05, 1.1, 0.09, 0.09)
-MUSCLE = Tissue(0.31, 0.125, 0.20, 0.16, 0.12)
+VISCERAL_FAT = Tissue(1.0, 0.95, 0.04, 0.08, 0.10)
+LOOSE_FAT = Tissue(1.0, 1.0, 0.08, 0.14, 0.15)
+EPIDURAL_FAT = Tissue(1.05, 1.1, *SMOOTH)
+MUSCLE = Tissue(0.31, 0.115, 0.16, 0.18, 0.16)
 FASCIA = Tissue(0.12, 0.06, 0.05)
-MARROW = Tissue(0.56, 0.50, 0.15, 0.10, 0.10)
+MARROW = Tissue(0.56, 0.60, *SMOOTH)
 CORTEX = Tissue(0.09, 0.06, 0.05)
-ANNULUS = Tissue(0.30, 0.16, 0.16, 0.12, 0.08)
-NUCLEUS = Tissue(0.36, 0.60, 0.12, 0.08, 0.08)
-INTERSPINOUS = Tissue(0.36, 0.22, 0.10, 0.14, 0.35)
+ANNULUS = Tissue(0.30, 0.14, *SMOOTH)
+NUCLEUS = Tissue(0.36, 0.62, *SMOOTH)
+INTERSPINOUS = Tissue(0.42, 0.34, 0.05, 0.12, 0.40)
 FLAVUM = Tissue(0.25, 0.15, 0.12, 0.14)
-CARTILAGE = Tissue(0.40, 0.75, 0.05, 0.15)
+CARTILAGE = Tissue(0.40, 0.75, 0.05, 0.1)
 CSF = Tissue(0.20, 1.62, 0.01, 0.02, 0.03)
-ROOTLET = Tissue(0.31, 0.52, 0.03, 0.05)
-CROWDED_ROOTLETS = Tissue(0.30, 0.52, 0.10, 0.12)
+ROOTLET = Tissue(0.31, 0.62, 0.03, 0.05)
+CROWDED_ROOTLETS = Tissue(0.30, 0.52, 0.12, 0.14)
 DURA = Tissue(0.16, 0.14)
 NERVE = Tissue(0.36, 0.42, 0.05, 0.1)
-CORD = Tissue(0.45, 0.55, 0.03, 0.03)
+CORD = Tissue(0.45, 0.55, 0.03, 0.05)
 VESSEL = Tissue(0.05, 0.045, 0.2, 0.3)
-VESSEL_WALL = Tissue(0.3, 0.3, 0.1)
-KIDNEY = Tissue(0.52, 0.80, 0.11, 0.07, 0.07)
-BOWEL = Tissue(0.42, 0.48, 0.12, 0.14, 0.45)
+VESSEL_WALL = Tissue(0.3, 0.3, 0.05)
+KIDNEY = Tissue(0.52, 0.62, *SMOOTH)
+BOWEL = Tissue(0.42, 0.48, 0.05, 0.12, 0.40)
 GAS = Tissue(0.03, 0.03)
 
 
@@ -86,7 +89,7 @@ class Textures:
         if amplitudes not in self._sums:
             fine, medium, coarse = self._fields
             total = cv2.addWeighted(fine, tissue.fine, medium, tissue.medium, 1.0)
-            total = cv2.scaleAdd(coarse, tissue.coarse, total)
+            total = cv2.scaleAdd(coarse, tissue.coarse, total, total)
             self._sums[amplitudes] = total
         return self._sums[amplitudes][
             rows.start + self._row : rows.stop + self._row, columns.start + self._column : columns.stop + self._column
@@ -105,7 +108,10 @@ class Textures:
         """Return the field sheared along rows, and bent, as the bundles of a muscle are."""
         row = np.arange(cls.SIDE)
         shift = np.rint(0.15 * row + 14.0 * np.sin(row / 75.0)).astype(int)
-        return field[row[:, None], (row[None, :] + shift[:, None]) % cls.SIDE]
+        sheared = np.empty_like(field)
+        for place, by in enumerate(shift % cls.SIDE):
+            sheared[place, : cls.SIDE - by], sheared[place, cls.SIDE - by :] = field[place, by:], field[place, :by]
+        return sheared
 
     @classmethod
     def _field(cls, generator: np.random.Generator, sigma: float, sigma_down: float = 0.0) -> np.ndarray:

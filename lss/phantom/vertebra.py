@@ -46,12 +46,12 @@ def draw_disc(canvas: Canvas, disc: Disc, relief: float, draw: np.random.Generat
     outline = body_outline(disc, disc.bulge * (1 - 0.5 * relief), draw)
     if spondylosis:
         draw_osteophytes(canvas, disc, draw)
-    canvas.fill(grown(outline, 1.2), tissue.CORTEX, soft_mm=0.3)
-    canvas.fill(outline, tissue.ANNULUS, soft_mm=0.4)
+    canvas.fill(grown(outline, 0.9), tissue.CORTEX, soft_mm=0.35)
+    canvas.fill(outline, tissue.ANNULUS, soft_mm=0.45)
     brightness = (1 - disc.degeneration) ** 1.3
     centre = (draw.normal(0, 1.0), draw.normal(1.0, 0.8))
-    inner = tissue.NUCLEUS.scaled(1.0, 0.42 + 1.0 * brightness)
-    canvas.fill(ellipse(centre, (disc.width * 0.36, disc.depth * 0.33)), inner, soft_mm=4.2, alpha=0.75)
+    inner = tissue.NUCLEUS.scaled(1.0, 0.36 + 1.4 * brightness)
+    canvas.fill(ellipse(centre, (disc.width * 0.36, disc.depth * 0.33)), inner, soft_mm=3.6, alpha=0.85)
     canvas.fill(ellipse(centre, (disc.width * 0.21, disc.depth * 0.19)), inner, soft_mm=3.0, alpha=0.75 * brightness)
 
 
@@ -182,6 +182,12 @@ def draw_exiting_roots(canvas: Canvas, disc: Disc, patient: Patient, draw: np.ra
         canvas.fill(ellipse(root, (2.6, 1.9), side * 25), tissue.NERVE, soft_mm=0.25)
         veins = np.asarray(centre) + draw.uniform([-6, -4], [9, 5], (4, 2))
         canvas.fill_all([ellipse((x, y), (0.7, 0.7), n=10) for x, y in veins], tissue.VESSEL, alpha=0.8, soft_mm=0.2)
+        lines = []
+        for _ in range(11):  # small vessels, nerves and fasciae between body, psoas and facet
+            start = np.array([side * draw.uniform(25, 36) * patient.size, draw.uniform(-16, back + 8)])
+            steps = np.cumsum(draw.normal([side * 0.8, 1.2], [1.8, 2.2], (4, 2)), axis=0)
+            lines.append((smooth_open(start + steps, 4), float(draw.uniform(0.5, 1.3)), float(draw.uniform(0.15, 0.6))))
+        canvas.strokes(lines, tissue.VESSEL_WALL.scaled(0.8, 0.6), soft_mm=0.35)
 
 
 def _bone(canvas: Canvas, outline: np.ndarray, marrow: Tissue, cortex_mm: float) -> None:

@@ -62,7 +62,7 @@ def test_the_sac_shrinks_to_the_area_asked_for_and_the_grade_follows(series) -> 
     for area, asked in zip(areas, SAC_STEPS_MM2, strict=True):
         assert asked <= area <= 1.2 * asked  # beside the disc's plane a narrow sac is a little wider
     pixels = [section.canal.sum() * axial.SPACING_MM**2 for section in sections]
-    np.testing.assert_allclose(pixels, areas, rtol=0.12)
+    np.testing.assert_allclose(pixels, areas, atol=7.0)  # a rim of a fifth of a millimetre
     grades = [GRADES.index(patient.discs[level].grade) for patient in patients]
     assert grades == sorted(grades) and set(grades) == {0, 1, 2}
 
