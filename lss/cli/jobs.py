@@ -12,22 +12,24 @@ from lss.errors import LssError
 from lss.project import layout
 from lss.project.availability import require
 from lss.project.models import (
-    TASKS,
+    CASE_TASKS,
     Run,
     Trial,
+    base_run,
+    evaluated_runs,
     fold_shard,
     model_runs,
     of_trial,
-    segmentation_run,
     trials,
 )
 from lss.project.params import Params, load_params
+from lss.training.registry import task_names
 
 PANEL = "Stages, in order"
 
 Batch = Annotated[str, typer.Option(help="Batch of patients: 00, 01, ... (as many as cohort.batches).")]
 Backbone = Annotated[str, typer.Option(help=f"{', '.join(NAMES)}; unet, if it is among train.baselines.")]
-Task = Annotated[str, typer.Option(help="classification, segmentation or report.")]
+Task = Annotated[str, typer.Option(help=f"{', '.join(task_names())}.")]
 Loss = Annotated[str, typer.Option(help="A loss listed under the task in params.yaml, e.g. pid_tversky.")]
 Fold = Annotated[int | None, typer.Option(help="The fold that is tested, with split.fold: all; else the first.")]
 Repeat = Annotated[int, typer.Option(help="Which initial weights: 1, 2, ... (as many as train.seeds).")]
@@ -80,13 +82,13 @@ def model_manifest(params: Params, trial: Trial, stage: str, model: Run) -> Path
 
 
 def predictions(params: Params) -> dict[tuple[str, str, str], Path]:
-    """Return the predictions of all models."""
-    return {run: Path(layout.PREDICTIONS.format(**run._asdict())) for run in model_runs(params.train)}
+    """Return the predictions of all models that are evaluated."""
+    return {run: Path(layout.PREDICTIONS.format(**run._asdict())) for run in evaluated_runs(params.train)}
 
 
 def cases() -> dict[str, Path]:
     """Return the tables of cases by task."""
-    return {task: Path(layout.CASES.format(task=task)) for task in TASKS}
+    return {task: Path(layout.CASES.format(task=task)) for task in CASE_TASKS}
 
 
 def kept_run(params: Params) -> Path | None:
@@ -97,9 +99,8 @@ def kept_run(params: Params) -> Path | None:
 
 def segmentation_model(params: Params, trial: Trial, model: Run) -> Path | None:
     """Return the folder of the segmentation model that a report model builds on; None for other tasks."""
-    if model.task != "report":
-        return None
-    return of_model(params, trial, layout.MODEL, segmentation_run(params.train, model.backbone))
+    base = base_run(params.train, model)
+    return None if base is None else of_model(params, trial, layout.MODEL, base)
 
 
 def weights(backbone: str) -> Path | None:

@@ -10,7 +10,7 @@ import typer
 from lss.cli import app, jobs
 from lss.errors import LssError
 from lss.project import layout
-from lss.project.models import ablation_arms, losses_of, model_runs, stage_manifests, trials
+from lss.project.models import ablation_arms, evaluated_runs, losses_of, stage_manifests, trials
 from lss.project.params import Params, load_params
 
 
@@ -50,7 +50,7 @@ def evaluate(
         kept_run=jobs.kept_run(params),
         folds=Path(layout.CROSS_VALIDATION),
         manifest=jobs.manifest("evaluate"),
-        manifests=[jobs.manifest("cohort"), *(jobs.manifest("train", *run) for run in model_runs(params.train))],
+        manifests=[jobs.manifest("cohort"), *(jobs.manifest("train", *run) for run in evaluated_runs(params.train))],
     )
 
 
@@ -65,7 +65,7 @@ def _pool_folds(params: Params) -> None:
         predictions={
             (trial, model): jobs.of_model(params, trial, layout.PREDICTIONS, model)
             for trial in pooled
-            for model in model_runs(params.train)
+            for model in evaluated_runs(params.train)
         },
         shards={trial.fold: jobs.shards(params, "train", "test", fold=trial.fold) for trial in pooled},
         truth=Path(layout.TRUTH),
@@ -172,7 +172,7 @@ def figures() -> None:
         cases=jobs.cases(),
         predictions=jobs.predictions(params),
         shards=jobs.shards(params, "test")["test"],
-        epochs={run: Path(layout.EPOCHS.format(**run._asdict())) for run in model_runs(params.train)},
+        epochs={run: Path(layout.EPOCHS.format(**run._asdict())) for run in evaluated_runs(params.train)},
         outputs={number: Path(stem) for number, stem in layout.FIGURES.items()},
         plots={name: Path(path) for name, path in layout.PLOTS.items()},
         manifest=jobs.manifest("figures"),
@@ -202,7 +202,7 @@ def page() -> None:
         shards=jobs.shards(params, "test")["test"],
         manifests=[Path(path) for path in layout.of_first_trial(stage_manifests(params))],
         page=Path(layout.PAGE),
-        model_cards={run: Path(layout.MODEL_CARD.format(**run._asdict())) for run in model_runs(params.train)},
+        model_cards={run: Path(layout.MODEL_CARD.format(**run._asdict())) for run in evaluated_runs(params.train)},
         data_sheet=Path(layout.DATA_SHEET),
         manifest=jobs.manifest("page"),
     )

@@ -15,11 +15,9 @@ from lss.errors import LssError
 from lss.metrics.language import METRICS as LANGUAGE
 from lss.notes.findings import STRUCTURES
 from lss.notes.report_consistency import CONTRADICTIONS
+from lss.training import registry
 
-TASKS = {
-    "classification": "grades of images",
-    "segmentation": "masks",
-    "report": "reports of images",
+TASKS = {record.name: record.label for record in registry.TASKS} | {
     "disc": "grades of discs",
     "disc_report": "reports of discs",
     "agreement": "ways of grading held against each other",

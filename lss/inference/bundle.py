@@ -29,6 +29,7 @@ from lss.model.saved import CONFIG, ModelCard, load_network, read_card
 from lss.model.severity import Thresholds
 from lss.project import layout
 from lss.runtime.torch_setup import resolve_device
+from lss.training.registry import task_record
 
 Prediction = GradePrediction | MaskPrediction | ReportPrediction
 
@@ -113,7 +114,7 @@ class Bundle:
             if writing is None:
                 raise ValueError("a report model needs the settings of the section predict")
             return list(predict_reports(self.network, batch, self.device, bf16, writing, seed))
-        if self.card.task == "classification":
+        if task_record(self.card.task).predicts == "grade":
             return list(predict_grades(self.network, batch, self.device, bf16))
         return list(predict_masks(self.network, batch, self.device, bf16, exchange))
 

@@ -11,7 +11,7 @@ from typing import Any
 from lss.errors import LssError
 from lss.evaluation.measures import Measure
 from lss.project import layout
-from lss.project.models import Run, ablation_arms, model_runs, segmentation_run
+from lss.project.models import Run, ablation_arms, base_run, model_runs
 from lss.project.params import Params
 from lss.reporting.names import BACKBONES, LOSSES, SOURCES, model_name
 from lss.reporting.tables import table_records
@@ -114,7 +114,7 @@ def _runs_of_test(test: dict[str, Any], params: Params) -> list[Run]:
 
 def _scope(runs: list[Run], arms: list[dict[str, Any]], params: Params) -> Scope:
     """Return everything but what belongs to other models than `runs` (and those that they build on) and other arms."""
-    wanted = {*runs, *(segmentation_run(params.train, run.backbone) for run in runs if run.task == "report")}
+    wanted = {*runs, *filter(None, (base_run(params.train, run) for run in runs))}
     left_out: list[str] = []
     for run in model_runs(params.train):
         if run not in wanted:

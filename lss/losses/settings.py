@@ -10,9 +10,7 @@ from pydantic import Field
 from lss.losses.registry import loss_names
 from lss.project.section import Positive, Section, named
 
-GradeLoss = Annotated[str, named(partial(loss_names, "classification"))]
 MaskLoss = Annotated[str, named(partial(loss_names, "segmentation"))]
-ReportLoss = Annotated[str, named(partial(loss_names, "report"))]
 
 
 class PidParams(Section):

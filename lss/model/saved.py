@@ -23,6 +23,7 @@ from lss.errors import LssError
 from lss.model.network import ClassificationNetwork, NetworkConfig, SegmentationNetwork
 from lss.model.report_generator import build_generator
 from lss.storage.io import atomic_path, read_json, sha256_file, write_json
+from lss.training.registry import task_names, task_record
 
 CONFIG, TENSORS, ADAPTER = "model.json", "model.safetensors", "adapter"
 _RESTORE = "Restore it (`dvc checkout`), or rerun its training."
@@ -203,17 +204,19 @@ def _untrained(folder: Path, card: ModelCard, weights: Path | None, device: torc
         from lss.model.unet import UNet  # imported here: MONAI takes seconds, and hardly anyone needs it
 
         return UNet(config.mask_size, config.d_shared)
-    writer = card.train.get("report", {})
+    if card.task not in task_names():
+        raise LssError(
+            f"{folder / CONFIG}: task: '{card.task}' has no network here; expected {', '.join(task_names())}."
+        )
+    predicts, writer = task_record(card.task).predicts, card.train.get(card.task, {})
     networks: dict[str, Callable[[Backbone], nn.Module]] = {
-        "classification": lambda backbone: ClassificationNetwork(backbone, config),
-        "segmentation": lambda backbone: SegmentationNetwork(backbone, config),
+        "grade": lambda backbone: ClassificationNetwork(backbone, config),
+        "mask": lambda backbone: SegmentationNetwork(backbone, config),
         "report": lambda backbone: build_generator(backbone, config, writer["decoder_width"], writer["max_tokens"]),
     }
-    if card.task not in networks:
-        raise LssError(f"{folder / CONFIG}: task: '{card.task}' has no network here; expected {', '.join(networks)}.")
     backbone = load_frozen(card, weights, device)
-    network = networks[card.task](backbone)  # embeds the prompts by the text tower, which has no adapters
+    network = networks[predicts](backbone)  # embeds the prompts by the text tower, which has no adapters
     qlora.load_adapters(backbone, folder / ADAPTER)
-    if card.task != "report":
+    if predicts != "report":
         backbone.drop_text_tower()
     return network

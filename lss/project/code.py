@@ -32,7 +32,7 @@ SILENT = {
     f"lss/{name}.py"
     for name in (
         *("__init__", "domain/__init__", "project/__init__", "runtime/__init__", "stages/__init__", "storage/__init__"),
-        *("errors", "fetch/sources", "runtime/progress", "backbones/registry", "losses/registry"),
+        *("errors", "fetch/sources", "runtime/progress", "backbones/registry", "losses/registry", "training/registry"),
         *(f"project/{name}" for name in ("code", "layout", "manifest", "params", "section", "settings_file")),
         *(f"{path.parent.name}/settings" for path in (ROOT / "lss").glob("*/settings.py")),
     )

@@ -17,9 +17,13 @@ from lss.project import layout
 from lss.project.params import Params
 from lss.project.published import published
 from lss.runtime.seeding import derive_seed
+from lss.training.registry import TASKS as TASK_RECORDS
+from lss.training.registry import task_names, task_record
 from lss.training.settings import TrainParams
 
-TASKS = ("classification", "segmentation", "report")
+TASKS = tuple(task_names())
+CASE_TASKS = tuple(record.name for record in TASK_RECORDS if record.evaluated)
+"""Tasks of which the stage evaluate makes a table of cases."""
 
 
 class Run(NamedTuple):
@@ -33,14 +37,16 @@ class Run(NamedTuple):
 def model_runs(train: TrainParams) -> list[Run]:
     """Return all models of these settings, segmentation before report, which builds on it; baselines last."""
     of_backbones = [
-        Run(backbone, task, loss)
-        for backbone in train.backbones
-        for task in TASKS
-        for loss in getattr(train, task).losses
+        Run(backbone, task, loss) for backbone in train.backbones for task in TASKS for loss in train.of(task).losses
     ]
     return of_backbones + [
         Run(baseline, "segmentation", loss) for baseline in train.baselines for loss in train.segmentation.losses
     ]
+
+
+def evaluated_runs(train: TrainParams) -> list[Run]:
+    """Return the models of these settings that the stage evaluate compares."""
+    return [run for run in model_runs(train) if run.task in CASE_TASKS]
 
 
 class Trial(NamedTuple):
@@ -106,10 +112,8 @@ def training_settings(train: TrainParams, run: Run) -> dict[str, Any]:
     here.
     """
     of_other_losses = unread_settings(run.task, run.loss)
-    unread = {"backbones", "baselines", "seeds", *TASKS, *of_other_losses}
-    if run.task == "report":  # its images are the shards' own, its grade head has a weight of its own
-        unread |= {"augment", "grade_weight"}
-    own = getattr(train, run.task).model_dump(mode="json", exclude={"losses", *of_other_losses})
+    unread = {"backbones", "baselines", "seeds", *TASKS, *task_record(run.task).unread, *of_other_losses}
+    own = train.of(run.task).model_dump(mode="json", exclude={"losses", *of_other_losses})
     return train.model_dump(mode="json", exclude=unread) | {run.task: own}
 
 
@@ -117,7 +121,7 @@ def prediction_settings(predict: PredictParams, task: str) -> dict[str, Any]:
     """Return what the predictions of a task read of the predict section, as JSON values: its settings
     are of reports.
     """
-    return predict.model_dump(mode="json") if task == "report" else {}
+    return predict.model_dump(mode="json") if task_record(task).predicts == "report" else {}
 
 
 class Arm(NamedTuple):
@@ -159,9 +163,10 @@ def arm_settings(train: TrainParams, arm: Arm, losses: list[MaskLoss] | list[str
     return settings
 
 
-def segmentation_run(train: TrainParams, backbone: str) -> Run:
-    """Return the segmentation model from whose mask `backbone`'s report is written: the first loss listed."""
-    return Run(backbone, "segmentation", train.segmentation.losses[0])
+def base_run(train: TrainParams, run: Run) -> Run | None:
+    """Return the model that `run` builds on, as a report on a mask: that of the first loss listed; None for none."""
+    task = task_record(run.task).builds_on
+    return Run(run.backbone, task, train.of(task).losses[0]) if task else None
 
 
 def manifest_settings(manifest: str, facts: dict[str, Any], params: Params) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from lss.evaluation.measures import find
 from lss.evaluation.summary import RESEARCH_ONLY
 from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, estimate, first, in_order, listed, printed
 from lss.reporting.names import COHORTS, LOSSES, METRIC_LABELS, SOURCES, STRATA, model_name, spell_out
+from lss.training.registry import task_record
 
 LICENCES = {
     "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224": "MIT; its card: for research",
@@ -19,11 +20,6 @@ LICENCES = {
 }
 """Of the published weights, by their id on the hub."""
 
-_TASKS = {
-    "classification": "grade of stenosis (A, B&C, D) of a slice",
-    "segmentation": "mask of the compressed region on a slice",
-    "report": "written report on a slice, from the image and a predicted mask",
-}
 _TRAINING = ("batch_size", "micro_batch_size", "schedule", "gradient_clip", "bf16", "prompt", "queries", "grade_weight",
              "fusion", "heads", "d_shared", "mask_size", "resample_grid", "qlora")  # fmt: skip
 _Named = tuple[str, str]
@@ -69,7 +65,8 @@ def model_card(trained: Manifest, manifests: list[Manifest], statistics: dict[st
     return Card(
         f"Model card: {title}",
         [
-            ("Model", [("Backbone", model_name(backbone)), ("Task", _TASKS[task]), ("Loss", LOSSES.get(loss, loss)),
+            ("Model", [("Backbone", model_name(backbone)), ("Task", task_record(task).description),
+                       ("Loss", LOSSES.get(loss, loss)),
                        *_weights(backbone, facts.get("weights"), manifests),
                        *_unused(facts),
                        *listed(facts, ("parameters", "trained_parameters")),

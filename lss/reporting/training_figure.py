@@ -11,13 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from lss.reporting.names import LOSSES, model_name
 from lss.reporting.plot_data import Course
 from lss.reporting.style import MODEL_COLOURS, MODEL_LINES
-
-VALIDATION = {
-    "classification": "validation: probability\nof the true grade,\nmean of grades",
-    "segmentation": "validation: Dice,\npooled over all pixels",
-    "report": "validation: mean of\nright reports\nand likelihood",
-}
-"""Task to what its validation score is, by which the best epoch is chosen (`Task.validate`)."""
+from lss.training.registry import task_record
 
 
 def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
@@ -40,7 +34,7 @@ def draw_training(courses: dict[tuple[str, str, str], Course]) -> Figure:
         for model, course in courses.items():
             if model[1:] == (task, loss):
                 _draw_course(axes, course, looks[model[0]], model_name(model[0]))
-        for panel, label in zip(axes, ("training loss", VALIDATION[task], "β, weight of misses",
+        for panel, label in zip(axes, ("training loss", task_record(task).score, "β, weight of misses",
                                        "FN / (FN + FP)"), strict=True):  # fmt: skip
             panel.set(xlabel="epoch", ylabel=label)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))

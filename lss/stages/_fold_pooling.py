@@ -38,14 +38,14 @@ from lss.project.models import Run, Trial
 from lss.runtime.progress import progress
 from lss.stages._evaluation_inputs import TrainingPart, read_cases
 from lss.storage.io import read_parquet, write_json
-from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION
+from lss.storage.schemas import PREDICTIONS, SEGMENTATION
 from lss.storage.shards import ShardReader
+from lss.training.registry import task_record
 
 Rows = list[dict[str, Any]]
 Masks = list[NDArray[np.bool_]]
 NO_FOLDS: dict[str, Any] = {"about": {"folds": 1, "repeats": 1}, "measures": []}
 """What is left where one fold was trained from one seed."""
-_SCHEMAS = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "report": REPORT}
 
 
 class Fold(NamedTuple):
@@ -164,7 +164,7 @@ def _pool(
 
 
 def _read_predictions(path: Path, model: Run, cases: TestCases) -> Rows:
-    return aligned(read_parquet(path, _SCHEMAS[model.task]).to_pylist(), cases.keys, str(path))
+    return aligned(read_parquet(path, PREDICTIONS[task_record(model.task).predicts]).to_pylist(), cases.keys, str(path))
 
 
 def _mask_size(predictions: dict[tuple[Trial, Run], Path]) -> tuple[int, int]:

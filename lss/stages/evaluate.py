@@ -44,12 +44,12 @@ from lss.stages._evaluation_reports import evaluate_texts, reports_of_baselines
 from lss.stages._fold_pooling import NO_FOLDS
 from lss.stages._fold_pooling import pool_folds as pool_folds  # for `lss evaluate --folds`
 from lss.storage.io import read_json, read_parquet, write_json, write_parquet
-from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION
+from lss.storage.schemas import PREDICTIONS
 from lss.tools.kept_runs import kept_files, read_kept
+from lss.training.registry import task_record
 
 Run = tuple[str, str, str]
 Rows = list[dict[str, Any]]
-_SCHEMAS = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "report": REPORT}
 
 
 def run(
@@ -87,7 +87,10 @@ def run(
     """
     started = datetime.now(UTC)
     other = read_kept(kept_run) if kept_run else None
-    tables = {model: read_parquet(path, _SCHEMAS[model[1]]).to_pylist() for model, path in predictions.items()}
+    tables = {
+        model: read_parquet(path, PREDICTIONS[task_record(model[1]).predicts]).to_pylist()
+        for model, path in predictions.items()
+    }
     segmenters = [model for model in predictions if model[1] == "segmentation"]
     if not segmenters:
         raise LssError("evaluate: predictions: there is no segmentation model. See train.segmentation.losses.")

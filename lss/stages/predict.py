@@ -26,10 +26,9 @@ from lss.runtime.progress import progress
 from lss.runtime.settings import ExecutionParams
 from lss.runtime.torch_setup import resolve_device, set_deterministic
 from lss.storage.io import write_parquet
-from lss.storage.schemas import CLASSIFICATION, REPORT, SEGMENTATION
+from lss.storage.schemas import PREDICTIONS
 from lss.training.data import BatchLoader, Samples
-
-SCHEMAS = {"classification": CLASSIFICATION, "segmentation": SEGMENTATION, "report": REPORT}
+from lss.training.registry import task_record
 
 
 def run(
@@ -71,7 +70,7 @@ def run(
             batch.rows, bundle.predict(batch, writing=params, seed=seed, exchange=EXCHANGES), strict=True
         )
     ]
-    write_parquet(predictions, rows, SCHEMAS[card.task])
+    write_parquet(predictions, rows, PREDICTIONS[task_record(card.task).predicts])
     write_manifest(
         manifest,
         "predict",
@@ -88,7 +87,7 @@ def run(
             "device": str(bundle.device),
             "execution": execution.model_dump(mode="json"),
             "leak": card.leak,
-            **({"origins": _origins(rows)} if card.task == "report" else {}),
+            **({"origins": _origins(rows)} if task_record(card.task).predicts == "report" else {}),
         },
     )
 

@@ -232,3 +232,6 @@ REPORT = pa.schema(
         ("left_out", pa.list_(pa.string())),  # sentences removed from the report: see predict.unsupported
     ]
 )
+
+PREDICTIONS = {"grade": CLASSIFICATION, "mask": SEGMENTATION, "report": REPORT}
+"""By the kind of what a task predicts, see `lss.training.registry.TaskRecord.predicts`."""

@@ -50,7 +50,7 @@ def _total(needs: list[tuple[str, Need]], params: Params, images: tuple[int, int
     """Return hours of all trainings, one after the other: each once per loss, fold and seed, all epochs."""
     flops, count, repeats = 0.0, 0, len(trials(params))
     for task, need in needs:
-        section = getattr(params.train, task)
+        section = params.train.of(task)
         flops += need.flops(*(images or (1000, 0)), section.epochs) * len(section.losses) * repeats
         count += len(section.losses) * repeats
     per = "" if images else " per 1,000 training images, validation left out"
@@ -80,7 +80,7 @@ def _cost_cells(
     size = params.train.batch_size
     batch = need.largest_batch(card * GIB, size)
     per_image = need.flops(1, 0, 1) / 1e12
-    seconds = need.flops(*images, getattr(params.train, task).epochs) / (tflops * 1e12) if images else None
+    seconds = need.flops(*images, params.train.of(task).epochs) / (tflops * 1e12) if images else None
     return [
         *(f"{need.peak_bytes(count) / GIB:.2f}" for count in divisors(size)),
         f"{batch} x {size // batch}" if batch else "does not fit",

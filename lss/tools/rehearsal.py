@@ -14,6 +14,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ from lss.model.report_generator import ReportGenerator
 from lss.project import layout
 from lss.project.params import Params
 from lss.tools.need import Step
-from lss.training import classification_task, report_task, segmentation_task
+from lss.training import classification_task, segmentation_task
+from lss.training.registry import task_record
 from lss.training.task import Setup
 
 Network = ClassificationNetwork | SegmentationNetwork | ReportGenerator
@@ -46,11 +48,7 @@ TOWERS: tuple[Tower, ...] = ("vision", "language")
 SMALL = 10_000_000
 """Parameters of a backbone whose tensors are made in earnest."""
 CPU, META = torch.device("cpu"), torch.device("meta")
-BUILD: dict[str, Callable[[Setup], Network]] = {
-    "classification": classification_task.build_network,
-    "segmentation": segmentation_task.build_network,
-    "report": report_task.build_network,
-}
+
 # the CPU's kernel of attention is not in torch's list
 _ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention
 FLOPS = {
@@ -99,11 +97,17 @@ def build(backbone: Backbone, task: str, params: Params) -> Network:
     backbone.prompt_embeddings = lambda prompts: torch.zeros(len(prompts), backbone.text_width, device=CPU)  # type: ignore[method-assign]
     backbone.set_gradient_checkpointing(params.execution.gradient_checkpointing)
     with META:
-        return BUILD[task](_setup(backbone, task, params, META))
+        return build_network(task, _setup(backbone, task, params, META))
+
+
+def build_network(task: str, setup: Setup) -> Network:
+    """Return the untrained network of a task."""
+    network: Network = import_module(task_record(task).builder.partition(":")[0]).build_network(setup)
+    return network
 
 
 def _setup(backbone: Backbone, task: str, params: Params, device: torch.device) -> Setup:
-    loss = getattr(params.train, task).losses[0]
+    loss = params.train.of(task).losses[0]
     return Setup(backbone, params.train, loss, 0, device, None, Path(), params.execution)
 
 
@@ -115,7 +119,7 @@ def rehearse(backbone: Backbone, task: str, params: Params, images: int) -> dict
     they may get, with all that is kept of the tokens before. `backbone` is an empty one, and stays as it is.
     """
     one, two = (rehearse_layers(count, backbone, task, params, images) for count in (1, 2))
-    of_task: Tower = "language" if task == "report" else "vision"
+    of_task: Tower = "language" if task_record(task).predicts == "report" else "vision"
     tower: dict[str, Tower] = {"learn": of_task, "validate": of_task, "write": of_task, "look": "vision"}
     more = {key: len(backbone.layers(tower[key])) - 1 for key in one}
     return {key: one[key] + (two[key] + one[key] * -1) * more[key] for key in one}

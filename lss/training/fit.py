@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from lss.training.checkpoints import Progress, fingerprint
 from lss.training.data import BatchLoader, Subsets, change_by_epoch
 from lss.training.loop import LoopSettings, train
 from lss.training.parallel import join
-from lss.training.segmentation_task import build as build_segmentation
+from lss.training.registry import task_record
 from lss.training.segmentation_task import build_unet
 from lss.training.settings import TrainParams
 from lss.training.task import Setup, Task
@@ -91,6 +92,7 @@ def fit(
     set_deterministic(execution.threads, device)
     torch.manual_seed(seed)
 
+    record = task_record(model.task)
     published: dict[int, int] = {}
     quantised: dict[str, dict[str, Any]] = {}
     if weights is None:
@@ -111,9 +113,9 @@ def fit(
         if processes.main:
             print(_describe(quantised), file=sys.stderr)
         setup = Setup(backbone, params, model.loss, seed, device, segmentation, weights, execution)
-        task = _build_task(model.task, setup)
+        task = _build_task(record.builder, setup)
         if execution.compile:
-            writes = model.task == "report" and backbone.language_model is not None
+            writes = record.predicts == "report" and backbone.language_model is not None
             backbone.compile_layers(("vision", "language") if writes else ("vision",))
     added = [part for part in task.module.parameters() if id(part) not in published]
     if execution.sharding == "fsdp" and processes.world_size > 1:
@@ -121,10 +123,10 @@ def fit(
     if not processes.main:  # from here on dropout differs; all have built the same weights
         torch.manual_seed(derive_seed(seed, "process", processes.rank))
 
-    of_task = getattr(params, model.task)
+    of_task = params.of(model.task)
     sizes = (image_size, params.mask_size)
     # the report task looks at each sample once and keeps what it saw: its images are the shards' own
-    change = None if model.task == "report" else change_by_epoch(params.augment, seed)
+    change = None if "augment" in record.unread else change_by_epoch(params.augment, seed)
     course = train(
         task,
         BatchLoader(data.samples("train", *sizes, change), params.micro_batch_size, seed, execution.workers),
@@ -202,14 +204,8 @@ def _describe(quantised: dict[str, dict[str, Any]]) -> str:
     return f"In 4 bits (NF4): {'; '.join(towers) or 'nothing'}."
 
 
-def _build_task(task: str, setup: Setup) -> Task:
-    """Return the task of that name; imported here, since each pulls in more than the others need."""
-    if task == "classification":
-        from lss.training.classification_task import build as build_classification
-
-        return build_classification(setup)
-    if task == "segmentation":
-        return build_segmentation(setup)
-    from lss.training.report_task import build as build_report
-
-    return build_report(setup)
+def _build_task(builder: str, setup: Setup) -> Task:
+    """Return the task that `module:function` makes; imported here, since each needs more than the others."""
+    module, _, function = builder.partition(":")
+    task: Task = getattr(import_module(module), function)(setup)
+    return task

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from lss.backbones.settings import Backbone, QloraParams
 from lss.imaging.settings import AugmentParams
-from lss.losses.settings import GradeLoss, MaskLoss, PidParams, ReportLoss
+from lss.losses.registry import loss_names
+from lss.losses.settings import PidParams
 from lss.model.settings import UNET_SMALLEST, Fusion, PromptMode, Queries
-from lss.project.section import Count, Names, Positive, Section
+from lss.project.section import Count, Names, Positive, Section, named
+from lss.training.registry import TASKS
 
 
-class ClassificationParams(Section):
-    """Training of the grade head."""
+class PlainTaskParams(Section):
+    """Training of a task with one learning rate, such as that of the grade head."""
 
-    losses: Names[GradeLoss]
+    losses: Names[str]
     epochs: Count
     patience: Count
     learning_rate: Positive
@@ -26,7 +29,7 @@ class ClassificationParams(Section):
 class SegmentationParams(Section):
     """Training of the mask decoder."""
 
-    losses: Names[MaskLoss]
+    losses: Names[str]
     epochs: Count
     patience: Count
     encoder_learning_rate: Positive
@@ -37,7 +40,7 @@ class SegmentationParams(Section):
 class ReportParams(Section):
     """Training of the report generator."""
 
-    losses: Names[ReportLoss]
+    losses: Names[str]
     focal_gamma: Annotated[float, Field(ge=0)]
     epochs: Count
     patience: Count
@@ -50,7 +53,10 @@ class ReportParams(Section):
     train_token_embeddings: bool
 
 
-class TrainParams(Section):
+TaskParams = PlainTaskParams | SegmentationParams | ReportParams
+
+
+class TrainSection(Section):
     """One training per backbone, task and loss."""
 
     backbones: Names[Backbone]
@@ -73,12 +79,18 @@ class TrainParams(Section):
     qlora: QloraParams
     gamma: Positive
     pid: PidParams
-    classification: ClassificationParams
-    segmentation: SegmentationParams
-    report: ReportParams
+    if TYPE_CHECKING:  # a sub-section of every task is added below
+        classification: PlainTaskParams
+        segmentation: SegmentationParams
+        report: ReportParams
+
+    def of(self, task: str) -> TaskParams:
+        """Return the sub-section of a task."""
+        settings: TaskParams = getattr(self, task)
+        return settings
 
     @model_validator(mode="after")
-    def _fits_together(self) -> TrainParams:
+    def _fits_together(self) -> TrainSection:
         if not self.backbones:
             raise ValueError("backbones must name at least one backbone")
         if self.batch_size % self.micro_batch_size:
@@ -92,3 +104,18 @@ class TrainParams(Section):
         if not self.segmentation.losses:
             raise ValueError("segmentation.losses must name at least one loss: the report is written from its mask")
         return self
+
+
+def _sub_section(task: str) -> type[TaskParams]:
+    """Return the section of a task, whose losses are those of its records in `lss.losses.registry`."""
+    sections: dict[str, type[TaskParams]] = {"segmentation": SegmentationParams, "report": ReportParams}
+    losses = Names[Annotated[str, named(partial(loss_names, task))]]
+    return create_model(f"{task.title()}Params", __base__=sections.get(task, PlainTaskParams), losses=(losses, ...))
+
+
+if TYPE_CHECKING:
+    TrainParams = TrainSection
+else:  # and a sub-section for every task
+    TrainParams = create_model(
+        "TrainParams", __base__=TrainSection, **{record.name: (_sub_section(record.name), ...) for record in TASKS}
+    )

@@ -19,14 +19,15 @@ from lss.project.models import Run, training_settings
 from lss.project.params import Params, load_params
 from lss.stages import predict, train, weights
 from lss.storage.io import write_parquet
-from lss.storage.schemas import SHARD
+from lss.storage.schemas import PREDICTIONS, SHARD
+from lss.training.registry import task_record
 
 RUNS = {"classification": "cross_entropy", "segmentation": "pid_tversky", "report": "focal"}
 
 
 def settings(project_root: Path) -> Params:
     params = load_params(project_root / "params.yaml")
-    tasks = {task: getattr(params.train, task).model_copy(update={"epochs": 1}) for task in RUNS}
+    tasks = {task: params.train.of(task).model_copy(update={"epochs": 1}) for task in RUNS}
     tasks["report"] = tasks["report"].model_copy(update={"max_tokens": 24})
     return params.model_copy(update={"train": params.train.model_copy(update={"mask_size": 32, **tasks})})
 
@@ -116,7 +117,9 @@ def test_predictions_are_those_of_the_stage(chain: Path, project_root: Path, tas
         bundle.batch([bundle.prepare(as_read("t0"))]), writing=params, seed=3, exchange=predict.EXCHANGES
     )
     own = predict.prediction_row(stage | {"report": stage.get("reference")}, result)
-    write_parquet(chain / "own.parquet", [own], predict.SCHEMAS[task])  # in the precision of the table
+    write_parquet(
+        chain / "own.parquet", [own], PREDICTIONS[task_record(task).predicts]
+    )  # in the precision of the table
     assert rows_of(chain / "own.parquet") == [stage]
 
 

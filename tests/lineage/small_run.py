@@ -12,7 +12,7 @@ import yaml
 
 from lss.project import layout
 from lss.project.manifest import write_manifest
-from lss.project.models import manifest_settings, manifests_by_stage, model_runs, segmentation_run
+from lss.project.models import base_run, manifest_settings, manifests_by_stage, model_runs
 from lss.project.outside import hash_of_all, list_files
 from lss.project.params import Params, load_params
 
@@ -89,8 +89,8 @@ def _models(params: Params) -> None:
         names, name = run._asdict(), "-".join(run)
         shards = [layout.SHARD.format(subset=subset, batch=b) for subset in ("train", "val") for b in BATCHES]
         weights = layout.WEIGHTS_READY.format(backbone=run.backbone)
-        built_on = segmentation_run(params.train, run.backbone)._asdict()
-        below = [p.format(**built_on) for p in (layout.MODEL_CONFIG, layout.MODEL_WEIGHTS)] * (run.task == "report")
+        base = base_run(params.train, run)
+        below = [p.format(**base._asdict()) for p in (layout.MODEL_CONFIG, layout.MODEL_WEIGHTS)] if base else []
         files = [pattern.format(**names) for pattern in (layout.MODEL_CONFIG, layout.MODEL_WEIGHTS, layout.EPOCHS)]
         _job(params, "train", f"train/{name}", [*shards, weights, *below], files, names)
         test = [layout.SHARD.format(subset="test", batch=b) for b in BATCHES]

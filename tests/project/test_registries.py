@@ -1,4 +1,4 @@
-"""What it takes to add a loss, a backbone, a table, a figure: files touched, counted on a copy of the package."""
+"""What it takes to add a loss, backbone, task, table or figure: files touched, counted on a copy of the package."""
 
 from __future__ import annotations
 
@@ -34,6 +34,17 @@ class Toy(BiomedClip):
     name = "toy"
 def write_toy(folder):
     write_biomedclip(folder)
+'''
+
+TOY_TASK = '''"""A toy: grades learnt by the Brier score."""
+from torch.nn.functional import one_hot
+from lss.training.classification_task import ClassificationTask, build_network
+class ToyTask(ClassificationTask):
+    def loss(self, batch):
+        probability_BG = self.module(batch.image_B1YX, batch.grade_B, batch.query_B3).logits.softmax(dim=-1)
+        return (probability_BG - one_hot(batch.grade_B, 3)).square().sum(dim=-1).mean()
+def build(setup):
+    return ToyTask(build_network(setup), setup)
 '''
 
 USE_LOSS = """
@@ -74,6 +85,43 @@ loaded = load_backbone("toy", folder, quantise=False, device=torch.device("cpu")
 assert loaded.name == "toy" and loaded.patch_tokens(torch.zeros(1, 3, 112, 112)).shape[0] == 1
 """
 
+
+USE_TASK = """
+import pathlib, sys, yaml
+sys.path += ["TESTS", "TESTS/stages"]
+from lss.project.models import Run, evaluated_runs, model_runs, training_settings
+from lss.project.params import check_params
+raw = yaml.safe_load(open("params.yaml"))
+raw["train"]["toy"] = {"losses": ["brier"], "epochs": 1, "patience": 1, "learning_rate": 1e-3, "weight_decay": 0.0}
+raw["train"]["mask_size"] = 32
+params = check_params(raw)
+model = Run("biomedclip", "toy", "brier")
+assert model in model_runs(params.train) and model not in evaluated_runs(params.train)
+settings = training_settings(params.train, model)
+assert settings["toy"]["epochs"] == 1 and not {"classification", "segmentation", "report", "gamma"} & settings.keys()
+assert "toy" not in training_settings(params.train, Run("biomedclip", "report", "focal"))
+assert not {"torch", "pandas"} & sys.modules.keys()  # as a plan of the workflow starts
+from lss.evaluation.vocabulary import TASKS
+from lss.inference.bundle import load_bundle
+from lss.inference.prediction import GradePrediction
+from lss.project.code import code_parts
+from lss.stages import predict, train, weights
+from imaging_study import study
+assert TASKS["toy"] == "toy grades" and "lss/training/toy_task.py" in code_parts("train").keys()
+folder = pathlib.Path("run")
+folder.mkdir()
+study(folder, params, params.shards)
+shards = {name: [folder / f"{name}-{batch}.parquet" for batch in ("00", "01")] for name in ("train", "val", "test")}
+weights.run(params.weights, 1, backbone="biomedclip", published=folder, folder=folder / "w", manifest=folder / "w.json")
+train.run(params.train, 3, execution=params.execution, backbone="biomedclip", task="toy", loss="brier",
+          weights=folder / "w", shards=shards, segmentation=None, folder=folder / "toy", state=folder / "state",
+          manifest=folder / "t.json")
+predict.run(params.predict, 3, execution=params.execution, model=folder / "toy", weights=folder / "w",
+            shards=shards["test"], predictions=folder / "toy.parquet", manifest=folder / "p.json")
+bundle = load_bundle(folder / "toy", weights=folder / "w", device="cpu")
+import pyarrow.parquet as pq
+assert bundle.card.task == "toy" and "p_BC" in pq.read_schema(folder / "toy.parquet").names
+"""
 
 TOY_TABLE = '''"""Table 14: a toy."""
 from lss.reporting.table_choice import models, select
@@ -127,36 +175,39 @@ assert {"lss/reporting/figures/figure40_toy.py"} <= code_parts("figures").keys()
 """
 
 
-def add(copy: Path, module: str, text: str, registry: str, after: str, record: str) -> list[str]:
-    """Add a module and its record to a copy of the package; the files that this touches."""
-    (copy / module).write_text(text)
-    lines = (copy / registry).read_text()
-    assert lines.count(after) == 1
-    (copy / registry).write_text(lines.replace(after, after + record))
-    return [module, registry]
+LOSS_REGISTRY, BACKBONE_REGISTRY = "lss/losses/registry.py", "lss/backbones/registry.py"
+TASK_REGISTRY = "lss/training/registry.py"
 
 
 @pytest.mark.parametrize(
-    ("module", "text", "registry", "after", "record", "use"),
+    ("module", "text", "records", "use"),
     [
-        ("lss/losses/toy.py", TOY_LOSS, "lss/losses/registry.py", "LOSSES = (\n",
-         '    LossRecord("segmentation", "toy", "toy loss", "lss.losses.toy:make"),\n', USE_LOSS),
-        ("lss/backbones/toy.py", TOY_BACKBONE, "lss/backbones/registry.py", "BACKBONES = (\n",
+        ("lss/losses/toy.py", TOY_LOSS, {LOSS_REGISTRY: ("LOSSES = (\n",
+         '    LossRecord("segmentation", "toy", "toy loss", "lss.losses.toy:make"),\n')}, USE_LOSS),
+        ("lss/backbones/toy.py", TOY_BACKBONE, {BACKBONE_REGISTRY: ("BACKBONES = (\n",
          '    BackboneRecord("toy", "Toy", "lss.backbones.toy:Toy", "lss.backbones.toy:write_toy",\n'
-         '                   licences={"toys/toy": "MIT"}),\n', USE_BACKBONE),
+         '                   licences={"toys/toy": "MIT"}),\n')}, USE_BACKBONE),
+        ("lss/training/toy_task.py", TOY_TASK, {TASK_REGISTRY: ("TASKS = (\n",
+         '    TaskRecord("toy", "toy grades", "toy grade", "score", "lss.training.toy_task:build", "grade"),\n'),
+         LOSS_REGISTRY: ("LOSSES = (\n", '    LossRecord("toy", "brier", "Brier score"),\n')}, USE_TASK),
     ],
-    ids=["loss", "backbone"],
+    ids=["loss", "backbone", "task"],
 )  # fmt: skip
-def test_one_module_and_one_record(
-    project_root: Path, tmp_path: Path, module: str, text: str, registry: str, after: str, record: str, use: str
+def test_one_module_and_its_records(
+    project_root: Path, tmp_path: Path, module: str, text: str, records: dict[str, tuple[str, str]], use: str
 ) -> None:
+    """A task names its losses too, so that it has a record in both registries."""
     shutil.copytree(project_root / "lss", tmp_path / "lss", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(project_root / "params.yaml", tmp_path)
-    touched = add(tmp_path, module, text, registry, after, record)
-    print(f"files touched: {', '.join(touched)}, and its test")
+    (tmp_path / module).write_text(text)
+    for registry, (after, record) in records.items():
+        lines = (tmp_path / registry).read_text()
+        assert lines.count(after) == 1
+        (tmp_path / registry).write_text(lines.replace(after, after + record))
+    print(f"files touched: {', '.join([module, *records])}, and its test")
+    use = use.replace("TESTS", str(project_root / "tests"))
     done = subprocess.run([sys.executable, "-c", use], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert len(touched) == 2
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,7 @@ def params(project_root: Path) -> Params:
 def model_folder(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Path:
     """Grader, masker and writer, trained for one epoch on five phantom patients: they read, whatever they say."""
     folder = tmp_path_factory.mktemp("models")
-    few = {
-        task: getattr(params.train, task).model_copy(update={"epochs": 1})
-        for task in ("classification", "segmentation")
-    }
+    few = {task: params.train.of(task).model_copy(update={"epochs": 1}) for task in ("classification", "segmentation")}
     few["report"] = params.train.report.model_copy(update={"epochs": 1, "max_tokens": 24, "decoder_width": 32})
     chosen = params.model_copy(update={"train": params.train.model_copy(update={"mask_size": 32, **few})})
     _shards(folder, chosen)

@@ -13,6 +13,7 @@ from lss.backbones.published import CONFIGURATIONS, write_configuration
 from lss.backbones.qlora import quantised_modules
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 from lss.errors import LssError
+from lss.project.models import TASKS
 from lss.project.params import load_params
 from lss.project.presets import apply_preset
 from lss.storage.io import write_json
@@ -20,7 +21,7 @@ from lss.tools import counting, kept_needs, plan
 from lss.tools.counting import OPTIMISER_BYTES, estimate, nf4_bytes, stored_bytes
 from lss.tools.need import CONTEXT_BYTES, GIB, Need, Step
 from lss.tools.plan import plan_text, shard_images
-from lss.tools.rehearsal import BUILD, build, empty_backbone
+from lss.tools.rehearsal import build, build_network, empty_backbone
 from lss.training.task import Setup
 
 CPU = torch.device("cpu")
@@ -66,7 +67,7 @@ def test_unknown_checkpoint(tmp_path):
         write_configuration("somebody/model", tmp_path)
 
 
-@pytest.mark.parametrize("task", BUILD)
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", NAMES)
 def test_counts_and_bytes_are_those_of_a_network_that_exists(name, task, params, tmp_path, monkeypatch):
     """Loaded in 4 bits through the published path, with the adapters and new parts that training adds."""
@@ -77,7 +78,9 @@ def test_counts_and_bytes_are_those_of_a_network_that_exists(name, task, params,
     backbone = load_backbone(name, tmp_path, quantise=True, device=CPU, dtype=torch.float32)
     published = {part: _count(part) for part in backbone.parameters()}
     four_bits = _in_four_bits(backbone)
-    real = BUILD[task](Setup(backbone, train, getattr(train, task).losses[0], 0, CPU, None, tmp_path, params.execution))
+    real = build_network(
+        task, Setup(backbone, train, train.of(task).losses[0], 0, CPU, None, tmp_path, params.execution)
+    )
     need = estimate(empty_backbone(name, params), task, params)
 
     added = [part for part in real.parameters() if part not in published]
@@ -132,7 +135,7 @@ def test_nf4_by_hand():
     assert nf4_bytes(65) == 33 + 2 + 4 + 4 * 273
 
 
-@pytest.mark.parametrize("task", BUILD)
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_papers_settings_fit_its_card(name, task, paper):
     train = paper.train
@@ -210,13 +213,13 @@ def test_the_text_has_two_rows_per_backbone_and_task(params, tmp_path, monkeypat
     monkeypatch.setattr(kept_needs, "_counts", dict)  # none come with the program
     one = params.model_copy(update={"train": params.train.model_copy(update={"backbones": ["smolvlm"]})})
     lines = plan_text(one, tflops=6.0).splitlines()
-    for task in BUILD:
+    for task in TASKS:
         counts, costs = (line.split() for line in lines if line.split()[:2] == ["smolvlm", task])
         assert counts[5] == "26"  # 4-bit layers
         # 0.6 GiB for CUDA, 2 per image, of 8 images 4 fit; 1,000 images of 3 TFLOP at 6 TFLOP/s take 500 s
         assert [float(value) for value in costs[2:6]] == pytest.approx([2.6, 4.6, 8.6, 16.6], abs=0.02)
         assert costs[6:] == ["4", "x", "2", "3", "8.3", "min"]
-    sections = [getattr(one.train, task) for task in BUILD]
+    sections = [getattr(one.train, task) for task in TASKS]
     epochs = sum(section.epochs * len(section.losses) for section in sections)  # of 500 s each
     total = f"All {sum(len(section.losses) for section in sections)} trainings, one after the other, all epochs: "
     assert lines[-1] == f"{total}{epochs * 500 / 3600:.3g} h per 1,000 training images, validation left out."

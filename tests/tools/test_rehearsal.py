@@ -9,7 +9,7 @@ from lss.backbones import load_backbone
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 from lss.project.params import load_params
 from lss.tools import rehearsal
-from lss.tools.rehearsal import BUILD, Counter, count_step, empty_backbone, passes, rehearse, rehearse_layers
+from lss.tools.rehearsal import Counter, build_network, count_step, empty_backbone, passes, rehearse, rehearse_layers
 from lss.training.task import Setup
 
 CPU = torch.device("cpu")
@@ -55,8 +55,8 @@ def test_a_step_takes_what_was_rehearsed(name, task, bf16, params, tmp_path, mon
     dtype = torch.bfloat16 if bf16 else torch.float32
     backbone = load_backbone(name, tmp_path, quantise=False, device=CPU, dtype=dtype)
     backbone.set_gradient_checkpointing(bf16)
-    loss = getattr(train, task).losses[0]
-    network = BUILD[task](Setup(backbone, train, loss, 0, CPU, None, tmp_path, execution)).train()
+    loss = train.of(task).losses[0]
+    network = build_network(task, Setup(backbone, train, loss, 0, CPU, None, tmp_path, execution)).train()
     for parameter in network.parameters():
         if parameter.requires_grad:
             parameter.grad = torch.zeros_like(parameter)

@@ -1,10 +1,9 @@
 # What rules read that depends on their wildcards, or is known only once a checkpoint is done.
 def segmentation_model(wildcards):
     """What the report task needs of the segmentation model; nothing for the other tasks."""
-    if wildcards.task != "report":
-        return []
-    run, trial = segmentation_run(PARAMS.train, wildcards.backbone), trial_of(PARAMS, wildcards)
-    return [of_trial(PARAMS, trial, path, **run._asdict()) for path in (layout.MODEL_CONFIG, layout.MODEL_WEIGHTS)]
+    run, trial = base_run(PARAMS.train, run_of(wildcards)), trial_of(PARAMS, wildcards)
+    paths = (layout.MODEL_CONFIG, layout.MODEL_WEIGHTS) if run else ()
+    return [of_trial(PARAMS, trial, path, **run._asdict()) for path in paths]
 
 
 def backbone_weights(wildcards):

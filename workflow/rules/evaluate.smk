@@ -4,7 +4,7 @@ POOLED = TRIALS if len(TRIALS) > 1 else []
 
 rule pool_folds:
     input:
-        predictions=[of_trial(PARAMS, trial, layout.PREDICTIONS, **run._asdict()) for trial in POOLED for run in RUNS],
+        predictions=[of_trial(PARAMS, trial, layout.PREDICTIONS, **run._asdict()) for trial in POOLED for run in EVALUATED],
         shards=[
             expand(fold_shard(PARAMS, fold), subset=["train", "test"], batch=BATCHES)
             for fold in dict.fromkeys(trial.fold for trial in POOLED)
@@ -27,16 +27,16 @@ rule pool_folds:
 # Metrics, intervals, tests, baselines, agreement.
 rule evaluate:
     input:
-        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
+        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in EVALUATED],
         shards=expand(layout.SHARD, subset=layout.SUBSETS, batch=BATCHES),
         truth=layout.TRUTH,
         folds=rules.pool_folds.output.comparison,
         manifests=[
             rules.cohort.output.manifest,
-            [rules.train.output.manifest.format(**run._asdict()) for run in RUNS],
+            [rules.train.output.manifest.format(**run._asdict()) for run in EVALUATED],
         ],
     output:
-        cases=expand(layout.CASES, task=TASKS),
+        cases=expand(layout.CASES, task=CASE_TASKS),
         metrics=report(layout.METRICS, category="Numbers"),
         statistics=layout.STATISTICS,
         manifest=layout.MANIFEST.format(name="evaluate"),

@@ -3,10 +3,10 @@ rule figures:
     input:
         statistics=layout.STATISTICS,
         ablation=layout.ABLATION,
-        cases=expand(layout.CASES, task=TASKS),
-        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
+        cases=expand(layout.CASES, task=CASE_TASKS),
+        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in EVALUATED],
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),
-        epochs=[layout.EPOCHS.format(**run._asdict()) for run in RUNS],
+        epochs=[layout.EPOCHS.format(**run._asdict()) for run in EVALUATED],
     output:
         png=[
             report(f"{stem}.png", category="Figures", caption=f"../report/figure{number}.rst",

@@ -5,15 +5,15 @@ rule page:
         ablation=layout.ABLATION,
         tables=[f"{stem}.csv" for stem in layout.TABLES.values()],
         figures=[f"{stem}{of}.png" for stem in layout.FIGURES.values() for of in ("", "_dark")],
-        cases=expand(layout.CASES, task=TASKS),
-        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
+        cases=expand(layout.CASES, task=CASE_TASKS),
+        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in EVALUATED],
         shards=expand(layout.SHARD, subset="test", batch=BATCHES),
         manifests=layout.of_first_trial(stage_manifests(PARAMS)),
     output:
         page=report(layout.PAGE, category="Page", caption="../report/page.rst"),
         cards=[
             report(path, category="Cards", caption="../report/card.rst")
-            for path in [layout.DATA_SHEET, *(layout.MODEL_CARD.format(**run._asdict()) for run in RUNS)]
+            for path in [layout.DATA_SHEET, *(layout.MODEL_CARD.format(**run._asdict()) for run in EVALUATED)]
         ],
         manifest=layout.MANIFEST.format(name="page"),
     params:
