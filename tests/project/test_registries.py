@@ -94,6 +94,7 @@ from lss.project.params import check_params
 raw = yaml.safe_load(open("params.yaml"))
 raw["train"]["toy"] = {"losses": ["brier"], "epochs": 1, "patience": 1, "learning_rate": 1e-3, "weight_decay": 0.0}
 raw["train"]["mask_size"] = 32
+yaml.safe_dump(raw, open("params.yaml", "w"))
 params = check_params(raw)
 model = Run("biomedclip", "toy", "brier")
 assert model in model_runs(params.train) and model not in evaluated_runs(params.train)

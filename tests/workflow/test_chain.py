@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import re
@@ -49,6 +50,82 @@ def test_afterwards_nothing_is_left_to_do(project: Path) -> None:
     for result in ("results/index.html", "results/metrics.json", "results/tables/table6_loss_ablation.md",
                    "results/figures/figure4_segmentation_cases.svg"):  # fmt: skip
         assert (project / result).stat().st_size > 0
+
+
+def walk(project: Path, start: set[str]) -> tuple[set[str], set[str]]:
+    """Walk from files through the manifests, without this program's own walker.
+
+    Returns the stages at which chains end, and what breaks them, in words.
+    """
+    manifests = {
+        path.relative_to(project).as_posix(): json.loads(path.read_text())
+        for path in project.glob("results/manifests/**/*.json")
+    }
+    maker = {output: name for name, manifest in manifests.items() for output in manifest["outputs"]}
+    maker |= {name: name for name in manifests}
+    ends, gaps, seen, waiting = set(), set(), set(start), list(start)
+    while waiting:
+        file = waiting.pop()
+        if file not in maker:
+            gaps.add(f"{file}: no manifest states it")
+            continue
+        manifest = manifests[maker[file]]
+        stated = manifest["outputs"].get(file, {}).get("sha256")
+        if stated is not None and sha256(project / file) != stated:
+            gaps.add(f"{file}: not as {maker[file]} states")
+        if not manifest["inputs"]:
+            ends.add(manifest["stage"])
+        for name, digest in manifest["inputs"].items():
+            if sha256(project / name) != digest:
+                gaps.add(f"{name}: not as {maker[file]} read it")
+            if name not in seen:
+                seen.add(name)
+                waiting.append(name)
+    return ends, gaps
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+
+
+def test_every_result_goes_back_to_the_raw_files(project: Path) -> None:
+    """No fold is pooled and no arm is trained, so that their chains end at these two stages."""
+    results = {path.relative_to(project).as_posix() for path in project.glob("results/**/*") if path.is_file()}
+    results = {path for path in results if Path(path).name != ".gitignore"}
+    assert {"results/index.html", "results/metrics.json", "results/tables/table2_segmentation.csv"} <= results
+    ends, gaps = walk(project, results)
+    assert gaps == set() and ends == {"cohort", "weights", "evaluate", "ablation"}
+    with (project / "data/private/cohort_files.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) > 100 and all(sha256(project / row["file"]) == row["sha256"] for row in rows)
+    raw = {path.relative_to(project).as_posix() for path in project.glob("data/raw/**/*") if path.is_file()}
+    assert raw == {row["file"] for row in rows}
+    listed = "".join(f"{row['sha256']} {row['file']}\n" for row in rows)
+    cohort = json.loads((project / "results/manifests/cohort.json").read_text())
+    assert cohort["facts"]["sha256"] == hashlib.sha256(listed.encode()).hexdigest()
+
+
+def test_verify_walks_the_same_chain_and_names_a_changed_shard(project: Path) -> None:
+    assert "every result goes back to the raw files" in run(project, "lss", "verify")
+    shard = project / "data/shards/train-01.parquet"
+    before = shard.read_bytes()
+    shard.chmod(0o644)
+    shard.write_bytes(before[:5000] + bytes([before[5000] ^ 1]) + before[5001:])
+    try:
+        text = run(project, "lss", "verify", check=False)
+        assert "BREAK  data/shards/train-01.parquet: was changed after it was made" in text
+        assert walk(project, {"results/metrics.json"})[1] >= {
+            "data/shards/train-01.parquet: not as results/manifests/shards/batch-01.json states"
+        }
+    finally:
+        shard.write_bytes(before)
+    assert "every result goes back to the raw files" in run(project, "lss", "verify")
+
+
+def test_a_row_of_table_2_ends_at_dicom_files(project: Path) -> None:
+    text = run(project, "lss", "why", "results/tables/table2_segmentation.csv", "--where", "backbone=smolvlm")
+    deepest = max(text.splitlines(), key=lambda line: len(line) - len(line.lstrip()))
+    assert re.match(r"\s+data/raw/phantom/\.\.\.  \d+ raw files \(\d+ \.ima, ", deepest)
 
 
 def test_loss_exponent_reruns_training_and_what_follows(project: Path) -> None:
