@@ -47,83 +47,6 @@ def build(setup):
     return ToyTask(build_network(setup), setup)
 '''
 
-USE_LOSS = """
-import yaml, torch
-from lss.losses.mask_losses import make_mask_loss
-from lss.project.models import Run, model_runs, training_settings
-from lss.project.params import check_params
-from lss.reporting.names import LOSSES
-raw = yaml.safe_load(open("params.yaml"))
-raw["train"]["segmentation"]["losses"] = ["toy", "pid_tversky"]
-params = check_params(raw)
-assert Run("biomedclip", "segmentation", "toy") in model_runs(params.train)
-assert not {"gamma", "pid"} & set(training_settings(params.train, Run("biomedclip", "segmentation", "toy")))
-assert make_mask_loss("toy", params.train)(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)) == 0.5
-assert LOSSES["toy"] == "toy loss"
-"""
-
-USE_BACKBONE = """
-import pathlib, torch, yaml
-import lss.runtime.torch_setup
-from lss.backbones import load_backbone
-from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
-from lss.fetch.sources import WEIGHT_LICENCES
-from lss.project.models import model_runs
-from lss.project.params import check_params
-from lss.reporting.names import BACKBONES
-raw = yaml.safe_load(open("params.yaml"))
-raw["train"]["backbones"] = ["toy"]
-raw["ablation"]["backbones"] = ["toy"]
-raw["weights"]["toy"] = {"hub_id": "toys/toy", "revision": "main", "folder": None, "companion": None}
-params = check_params(raw)
-assert {run.backbone for run in model_runs(params.train)} == {"toy"}
-assert params.weights.of("toy").hub_id == "toys/toy" and WEIGHT_LICENCES["toys/toy"] == "MIT"
-assert BACKBONES["toy"] == "Toy"
-folder = pathlib.Path("checkpoint")
-write_tiny_checkpoint("toy", folder, seed=1)
-loaded = load_backbone("toy", folder, quantise=False, device=torch.device("cpu"), dtype=torch.float32)
-assert loaded.name == "toy" and loaded.patch_tokens(torch.zeros(1, 3, 112, 112)).shape[0] == 1
-"""
-
-
-USE_TASK = """
-import pathlib, sys, yaml
-sys.path += ["TESTS", "TESTS/stages"]
-from lss.project.models import Run, evaluated_runs, model_runs, training_settings
-from lss.project.params import check_params
-raw = yaml.safe_load(open("params.yaml"))
-raw["train"]["toy"] = {"losses": ["brier"], "epochs": 1, "patience": 1, "learning_rate": 1e-3, "weight_decay": 0.0}
-raw["train"]["mask_size"] = 32
-yaml.safe_dump(raw, open("params.yaml", "w"))
-params = check_params(raw)
-model = Run("biomedclip", "toy", "brier")
-assert model in model_runs(params.train) and model not in evaluated_runs(params.train)
-settings = training_settings(params.train, model)
-assert settings["toy"]["epochs"] == 1 and not {"classification", "segmentation", "report", "gamma"} & settings.keys()
-assert "toy" not in training_settings(params.train, Run("biomedclip", "report", "focal"))
-assert not {"torch", "pandas"} & sys.modules.keys()  # as a plan of the workflow starts
-from lss.evaluation.vocabulary import TASKS
-from lss.inference.bundle import load_bundle
-from lss.inference.prediction import GradePrediction
-from lss.project.code import code_parts
-from lss.stages import predict, train, weights
-from imaging_study import study
-assert TASKS["toy"] == "toy grades" and "lss/training/toy_task.py" in code_parts("train").keys()
-folder = pathlib.Path("run")
-folder.mkdir()
-study(folder, params, params.shards)
-shards = {name: [folder / f"{name}-{batch}.parquet" for batch in ("00", "01")] for name in ("train", "val", "test")}
-weights.run(params.weights, 1, backbone="biomedclip", published=folder, folder=folder / "w", manifest=folder / "w.json")
-train.run(params.train, 3, execution=params.execution, backbone="biomedclip", task="toy", loss="brier",
-          weights=folder / "w", shards=shards, segmentation=None, folder=folder / "toy", state=folder / "state",
-          manifest=folder / "t.json")
-predict.run(params.predict, 3, execution=params.execution, model=folder / "toy", weights=folder / "w",
-            shards=shards["test"], predictions=folder / "toy.parquet", manifest=folder / "p.json")
-bundle = load_bundle(folder / "toy", weights=folder / "w", device="cpu")
-import pyarrow.parquet as pq
-assert bundle.card.task == "toy" and "p_BC" in pq.read_schema(folder / "toy.parquet").names
-"""
-
 TOY_TABLE = '''"""Table 14: a toy."""
 from lss.reporting.table_choice import models, select
 from lss.reporting.table_record import TableRecord
@@ -138,14 +61,67 @@ from lss.reporting.figure_record import FigureRecord
 FIGURE = FigureRecord("A toy.", "Its caption.", lambda drawn: Figure())
 '''
 
-USE_TABLE = """
-import sys
+LOSSES_PY, BACKBONES_PY, TASKS_PY = "lss/losses/registry.py", "lss/backbones/registry.py", "lss/training/registry.py"
+ADDED: dict[str, dict[str, str]] = {
+    "loss": {
+        "lss/losses/toy.py": TOY_LOSS,
+        LOSSES_PY: '    LossRecord("segmentation", "toy", "toy loss", "lss.losses.toy:make"),\n',
+    },
+    "backbone": {
+        "lss/backbones/toy.py": TOY_BACKBONE,
+        BACKBONES_PY: '    BackboneRecord("toy", "Toy", "lss.backbones.toy:Toy", "lss.backbones.toy:write_toy",\n'
+        '                   licences={"toys/toy": "MIT"}),\n',
+    },
+    "task": {
+        "lss/training/toy_task.py": TOY_TASK,
+        TASKS_PY: '    TaskRecord("toy", "toy grades", "toy grade", "score", "lss.training.toy_task:build", "grade"),\n',
+        LOSSES_PY: '    LossRecord("toy", "brier", "Brier score"),\n',
+    },
+    "table": {"lss/reporting/tables/table40_toy.py": TOY_TABLE, "workflow/report/table40.rst": "**A toy.**\n"},
+    "figure": {"lss/reporting/figures/figure40_toy.py": TOY_FIGURE, "workflow/report/figure40.rst": "**A toy.**\n"},
+}
+"""Files that an addition touches, beside its test and params.yaml: new ones, and what is put into a registry."""
+
+USE = """
+import pathlib, sys, yaml
 from lss.project import layout
 assert layout.TABLES[40] == "results/tables/table40_toy" and list(layout.TABLES)[-1] == 40
-assert not {"torch", "matplotlib", "lss.reporting.tables"} & sys.modules.keys()  # as a plan of the workflow starts
-from lss.project import layout
+assert layout.FIGURES[40] == "results/figures/figure40_toy" and list(layout.FIGURES)[-1] == 40
+
+raw = yaml.safe_load(open("params.yaml"))
+raw["weights"]["toy"] = {"hub_id": "toys/toy", "revision": "main", "folder": None, "companion": None}
+raw["train"]["toy"] = {"losses": ["brier"], "epochs": 1, "patience": 1, "learning_rate": 1e-3, "weight_decay": 0.0}
+raw["train"] |= {"backbones": ["toy"], "mask_size": 32}
+raw["train"]["segmentation"]["losses"] = ["toy", "pid_tversky"]
+raw["ablation"]["backbones"] = ["toy"]
+yaml.safe_dump(raw, open("params.yaml", "w"))
+from lss.project.models import Run, evaluated_runs, model_runs, training_settings
+from lss.project.params import load_params
+params = load_params()
+assert {run.backbone for run in model_runs(params.train)} == {"toy"} and params.weights.of("toy").hub_id == "toys/toy"
+assert Run("toy", "segmentation", "toy") in model_runs(params.train)
+assert not {"gamma", "pid"} & set(training_settings(params.train, Run("toy", "segmentation", "toy")))
+model = Run("toy", "toy", "brier")
+assert model in model_runs(params.train) and model not in evaluated_runs(params.train)
+settings = training_settings(params.train, model)
+assert settings["toy"]["epochs"] == 1 and not {"classification", "segmentation", "report", "gamma"} & settings.keys()
+assert "toy" not in training_settings(params.train, Run("toy", "report", "focal"))
+light = {"torch", "matplotlib", "lss.reporting.tables", "lss.reporting.figures"}
+assert not light & sys.modules.keys()  # as a plan of the workflow starts
+
+from lss.fetch.sources import WEIGHT_LICENCES
 from lss.project.code import code_parts
-from lss.reporting.page import render_page
+from lss.evaluation.vocabulary import TASKS
+from lss.reporting.names import BACKBONES, LOSSES
+assert LOSSES["toy"] == "toy loss" and BACKBONES["toy"] == "Toy" and TASKS["toy"] == "toy grades"
+assert WEIGHT_LICENCES["toys/toy"] == "MIT"
+added = {"lss/training/toy_task.py", "lss/losses/toy.py", "lss/backbones/toy.py"}
+assert added <= code_parts("train").keys() and not added & code_parts("tables").keys()
+assert {"lss/reporting/tables/table40_toy.py"} <= code_parts("tables").keys() & code_parts("page").keys()
+assert {"lss/reporting/figures/figure40_toy.py"} <= code_parts("figures").keys()
+
+from lss.reporting.figures import figure_records
+from lss.reporting.page import Picture, _figure
 from lss.reporting.results import Results
 from lss.reporting.table_text import to_csv, to_markdown
 from lss.reporting.tables import build_tables
@@ -157,81 +133,53 @@ about = {"confidence": 0.95, "interval": "BCa", "patients": 3, "phantom": True, 
 table = build_tables(Results({"about": about, "measures": [measure], "tests": []}))[40]
 assert "Table 40. A toy" in to_markdown(table, 3, []) and "0.500 (0.400" in to_markdown(table, 3, [])
 assert to_csv(table).splitlines()[1].startswith("SmolVLM,PID-Tversky,predicted mask")
-assert {"lss/reporting/tables/table40_toy.py"} <= code_parts("tables").keys() & code_parts("page").keys()
-"""
-
-USE_FIGURE = """
-import sys
-from lss.project import layout
-assert layout.FIGURES[40] == "results/figures/figure40_toy" and list(layout.FIGURES)[-1] == 40
-assert not {"torch", "matplotlib", "lss.reporting.figures"} & sys.modules.keys()  # as a plan of the workflow starts
-from lss.project import layout
-from lss.project.code import code_parts
-from lss.reporting.figures import figure_records
-from lss.reporting.page import Picture, _figure
 record = figure_records()[40]
 assert type(record.draw(None)).__name__ == "Figure"
 assert _figure(40, record, Picture("a", "b"))["title"] == "Figure 40. A toy."
-assert {"lss/reporting/figures/figure40_toy.py"} <= code_parts("figures").keys()
+
+sys.path += ["TESTS", "TESTS/stages"]
+from lss.stages import predict, train, weights
+import pyarrow.parquet as pq
+import torch
+from imaging_study import study
+from lss.inference.bundle import load_bundle
+from lss.losses.mask_losses import make_mask_loss
+assert make_mask_loss("toy", params.train)(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)) == 0.5
+folder = pathlib.Path("run")
+folder.mkdir()
+study(folder, params, params.shards)
+shards = {name: [folder / f"{name}-{batch}.parquet" for batch in ("00", "01")] for name in ("train", "val", "test")}
+weights.run(params.weights, 1, backbone="toy", published=folder, folder=folder / "w", manifest=folder / "w.json")
+train.run(params.train, 3, execution=params.execution, backbone="toy", task="toy", loss="brier",
+          weights=folder / "w", shards=shards, segmentation=None, folder=folder / "toy", state=folder / "state",
+          manifest=folder / "t.json")
+predict.run(params.predict, 3, execution=params.execution, model=folder / "toy", weights=folder / "w",
+            shards=shards["test"], predictions=folder / "toy.parquet", manifest=folder / "p.json")
+bundle = load_bundle(folder / "toy", weights=folder / "w", device="cpu")
+assert bundle.card.task == "toy" and "p_BC" in pq.read_schema(folder / "toy.parquet").names
 """
 
 
-LOSS_REGISTRY, BACKBONE_REGISTRY = "lss/losses/registry.py", "lss/backbones/registry.py"
-TASK_REGISTRY = "lss/training/registry.py"
-
-
-@pytest.mark.parametrize(
-    ("module", "text", "records", "use"),
-    [
-        ("lss/losses/toy.py", TOY_LOSS, {LOSS_REGISTRY: ("LOSSES = (\n",
-         '    LossRecord("segmentation", "toy", "toy loss", "lss.losses.toy:make"),\n')}, USE_LOSS),
-        ("lss/backbones/toy.py", TOY_BACKBONE, {BACKBONE_REGISTRY: ("BACKBONES = (\n",
-         '    BackboneRecord("toy", "Toy", "lss.backbones.toy:Toy", "lss.backbones.toy:write_toy",\n'
-         '                   licences={"toys/toy": "MIT"}),\n')}, USE_BACKBONE),
-        ("lss/training/toy_task.py", TOY_TASK, {TASK_REGISTRY: ("TASKS = (\n",
-         '    TaskRecord("toy", "toy grades", "toy grade", "score", "lss.training.toy_task:build", "grade"),\n'),
-         LOSS_REGISTRY: ("LOSSES = (\n", '    LossRecord("toy", "brier", "Brier score"),\n')}, USE_TASK),
-    ],
-    ids=["loss", "backbone", "task"],
-)  # fmt: skip
-def test_one_module_and_its_records(
-    project_root: Path, tmp_path: Path, module: str, text: str, records: dict[str, tuple[str, str]], use: str
-) -> None:
-    """A task names its losses too, so that it has a record in both registries."""
+def test_one_module_and_its_records(project_root: Path, tmp_path: Path) -> None:
+    """All are added to one copy of the package, and used in one process, since imports take most of the time."""
     shutil.copytree(project_root / "lss", tmp_path / "lss", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(project_root / "params.yaml", tmp_path)
-    (tmp_path / module).write_text(text)
-    for registry, (after, record) in records.items():
-        lines = (tmp_path / registry).read_text()
-        assert lines.count(after) == 1
-        (tmp_path / registry).write_text(lines.replace(after, after + record))
-    print(f"files touched: {', '.join([module, *records])}, and its test")
-    use = use.replace("TESTS", str(project_root / "tests"))
+    start = {LOSSES_PY: "LOSSES = (\n", BACKBONES_PY: "BACKBONES = (\n", TASKS_PY: "TASKS = (\n"}
+    for name, files in ADDED.items():
+        for file, text in files.items():
+            path = tmp_path / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if file in start:
+                before = path.read_text()
+                assert before.count(start[file]) == 1
+                text = before.replace(start[file], start[file] + text)
+            else:
+                assert not path.exists()
+            path.write_text(text)
+        print(f"a {name} touches {', '.join(files)}, and its test")
+    use = USE.replace("TESTS", str(project_root / "tests"))
     done = subprocess.run([sys.executable, "-c", use], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("module", "text", "report", "use"),
-    [
-        ("lss/reporting/tables/table40_toy.py", TOY_TABLE, "workflow/report/table40.rst", USE_TABLE),
-        ("lss/reporting/figures/figure40_toy.py", TOY_FIGURE, "workflow/report/figure40.rst", USE_FIGURE),
-    ],
-    ids=["table", "figure"],
-)
-def test_a_table_or_figure_is_one_module_and_its_text(
-    project_root: Path, tmp_path: Path, module: str, text: str, report: str, use: str
-) -> None:
-    shutil.copytree(project_root / "lss", tmp_path / "lss", ignore=shutil.ignore_patterns("__pycache__"))
-    before = {path for path in tmp_path.rglob("*") if path.is_file()}
-    (tmp_path / module).write_text(text)
-    (tmp_path / report).parent.mkdir(parents=True)
-    (tmp_path / report).write_text("**A toy.**\n")
-    touched = {path for path in tmp_path.rglob("*") if path.is_file()} - before
-    print(f"files touched: {len(touched)}, and its test")
-    done = subprocess.run([sys.executable, "-c", use], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert len(touched) == 2
 
 
 def test_a_tables_and_a_figures_number_is_taken_once(project_root: Path) -> None:
