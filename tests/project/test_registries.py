@@ -74,7 +74,7 @@ ADDED: dict[str, dict[str, str]] = {
     },
     "task": {
         "lss/training/toy_task.py": TOY_TASK,
-        TASKS_PY: '    TaskRecord("toy", "toy grades", "toy grade", "score", "lss.training.toy_task:build", "grade"),\n',
+        TASKS_PY: '    TaskRecord("toy", "toy grades", "grade", "score", "lss.training.toy_task:build", "grade"),\n',
         LOSSES_PY: '    LossRecord("toy", "brier", "Brier score"),\n',
     },
     "table": {"lss/reporting/tables/table40_toy.py": TOY_TABLE, "workflow/report/table40.rst": "**A toy.**\n"},
