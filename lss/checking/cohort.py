@@ -211,7 +211,9 @@ def _of_cohort(checked: Checked, lost: list[Row], params: Params, named: Callabl
 
 
 def _of_patients(rows: list[Row], cohort: CohortParams) -> list[Problem]:
-    """Return patients with a note or grade of whom no slice is worked on, or slices of several studies."""
+    """Return patients with a note or grade of whom no slice is worked on, and those whose slices are of several persons
+    or studies.
+    """
     of: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         of[row["patient"]].append(row)
@@ -222,6 +224,10 @@ def _of_patients(rows: list[Row], cohort: CohortParams) -> list[Problem]:
             listed = "; ".join(f"{count} x {why}" for why, count in reasons.most_common())
             remedy = "Bring the series that shall be worked on; or name plane, weighting or level in a table."
             problems.append(_look("no slice of a patient", listed, cohort, remedy, where, patient))
+        if len(people := {row["person_key"] for row in own} - {None}) > 1:
+            detail = f"the headers of its files hold {len(people)} PatientIDs"
+            remedy = "Are files of another person among them? Each person needs a folder, and a row in the table."
+            problems.append(_look("several persons, one patient", detail, cohort, remedy, where, patient))
         studies = {row["study_key"] for row in own if row["reason"] is None}
         if len(studies) > 1:
             detail = f"slices of {len(studies)} studies take the grades of one note or row"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lss.checking.problems import Problem, Weight
 from lss.cohorts import open_cohort
-from lss.cohorts.base import Cohort
+from lss.cohorts.base import Cohort, patient_number
 from lss.cohorts.lss_dataset import IMAGES as LSS_IMAGES
 from lss.cohorts.needed_files import all_missing_files
 from lss.cohorts.rsna import IMAGES as RSNA_IMAGES
@@ -16,6 +16,9 @@ from lss.cohorts.spreadsheets import TABLES, plain, read_cells
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
 from lss.notes.grade_file import NOTE_COLUMNS, PATIENT_COLUMNS
+
+MIN_NOTE_LENGTH = 20
+"""Mean number of signs in the filled cells of a column of notes."""
 
 GRADE_COLUMNS = ("grade", "stenosis grade", "stenosis", "severity")
 _UNREAD_TABLES = (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
@@ -104,7 +107,7 @@ def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, lis
         settings = settings.model_copy(update={"table": candidates[0]})
     path = root / str(settings.table)
     try:
-        header = (read_cells(path) or [[]])[0]
+        header, *cells = read_cells(path) or [[]]
     except LssError as error:
         unread = _stop(
             "table cannot be read", str(error), "cohort.folder.table", "See the detail.", str(settings.table)
@@ -118,6 +121,7 @@ def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, lis
         if setting == "note_column" and settings.grade_column:
             continue  # where grades are given there need be no notes
         guess = next((names[usual] for usual in _USUAL.get(setting, ()) if usual in names), None)
+        guess = guess or _by_content(setting, header, cells, root)
         listed = ", ".join(header) or "none"
         mend = f"cohort.folder.{setting}: {guess or ('null' if setting != 'patient_column' else '...')}"
         detail = f"no column {column!r}; its columns: {listed}"
@@ -134,6 +138,23 @@ def _usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, lis
         problems.append(_stop("no notes or grades", detail, mend, "Name the column of one.", str(settings.table)))
         settings = settings.model_copy(update={"grade_column": grade})
     return settings, problems
+
+
+def _by_content(setting: str, header: list[str], cells: list[list[str]], root: Path) -> str | None:
+    """Return the column of a table in any language: of patients, by the names of folders and files; of notes, by the
+    length of its cells. None where none fits, and for other columns.
+    """
+    columns = {name: [row[index] for row in cells if len(row) > index] for index, name in enumerate(header) if name}
+    if setting == "patient_column":
+        known = {patient_number(entry.stem if entry.is_file() else entry.name) for entry in root.iterdir()}
+        shares = {name: len(known & set(map(patient_number, filter(None, own)))) for name, own in columns.items()}
+    elif setting == "note_column":
+        lengths = {name: sum(map(len, own)) / max(1, len(list(filter(None, own)))) for name, own in columns.items()}
+        shares = {name: int(length) for name, length in lengths.items() if length >= MIN_NOTE_LENGTH}
+    else:
+        return None
+    best = max(shares, key=lambda name: shares[name], default=None)
+    return best if best is not None and shares[best] else None
 
 
 def _usable_slices(root: Path, settings: FolderParams) -> tuple[FolderParams, list[Problem]]:

@@ -3,7 +3,7 @@
 The patient of a file (`patient_of`): the outermost folder below the root, or the file's stem where the files lie flat;
 a flat DICOM file, or one of a patient's disc that is the root itself, belongs to its header's PatientID. Where there is
 a table, its patient column decides: the first of path, folders (from outside in), stem, and stem without a trailing
-number that stands in the column.
+number that stands in the column; and for a file on a disc, which may hold several patients, its header's PatientID.
 """
 
 from __future__ import annotations
@@ -146,8 +146,10 @@ class FolderDataset:
                 continue
             patient = patients[file]
             of_nobody = "/" not in file or is_on_disc(file, self._discs & {""})
-            if of_nobody and patient not in self._rows and not file.lower().endswith(PICTURES + VOLUMES):
-                patient = self._patient_of_header(file) or patient
+            asked = patient not in self._rows and not file.lower().endswith(PICTURES + VOLUMES)
+            if asked and (of_nobody or is_on_disc(file, self._discs)):
+                person = self._patient_of_header(file)
+                patient = person if person and (of_nobody or person in self._rows) else patient
             files[patient].append(file)
         return dict(files)
 

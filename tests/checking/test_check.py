@@ -115,9 +115,8 @@ def test_every_problem_of_a_folder_is_named_at_once_with_what_mends_it(settings:
     assert status == 1
     named = {row["kind"]: row for row in rows}
     assert named["table not named"]["mend"] == "cohort.folder.table: list.csv"
-    assert named["column missing"]["mend"] == "cohort.folder.note_column: null"
+    assert named["column missing"]["mend"] == "cohort.folder.note_column: Befund"
     assert "'Befund'" in named["column missing"]["detail"] or "Befund" in named["column missing"]["detail"]
-    assert named["no notes or grades"]["mend"].startswith("cohort.folder.grade_column")
     assert named["missing pixel spacing"]["mend"] == "ingest.assumed_spacing_mm"
     assert (named["missing pixel spacing"]["patient"], named["missing pixel spacing"]["file"]) == ("3", "0003/u/1.dcm")
     assert named["weighting unknown"]["mend"] == "cohort.folder.slices, column weighting"
@@ -303,3 +302,18 @@ def test_a_table_of_an_older_format_is_named(settings: Params, tmp_path: Path) -
     (tmp_path / "raw/befund.xls").write_bytes(b"\xd0\xcf\x11\xe0")
     (problem,) = [p for p in check_cohort(settings, tmp_path / "raw").problems if p.kind == "no notes or grades"]
     assert "befund.xls cannot be read: save it as .xlsx" in problem.detail
+
+
+def test_columns_in_any_language_are_known_by_what_they_hold(settings: Params, tmp_path: Path) -> None:
+    root = archive(tmp_path / "raw", 6)
+    for patient in (root / "01_MRI_Data").iterdir():
+        patient.rename(root / patient.name)
+    (root / "01_MRI_Data").rmdir()
+    (root / "Radiologists Report.xlsx").unlink()
+    notes = [list(NOTES.values())[n % 3] for n in range(1, 7)]
+    (root / "liste.csv").write_text("nr;tarih;hasta;rapor\n" + "".join(
+        f"{n + 90};2021-03-0{n};{n};{note}\n" for n, note in enumerate(notes, start=1)))  # fmt: skip
+    result = check_cohort(settings, root)
+    mends = {problem.mend for problem in result.problems}
+    assert {"cohort.folder.patient_column: hasta", "cohort.folder.note_column: rapor"} <= mends
+    assert {row["note_grade"] for row in result.rows} == {"A", "BC", "D"}

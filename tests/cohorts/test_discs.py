@@ -65,6 +65,24 @@ def test_a_disc_gives_its_slices_and_names_the_rest(tmp_path: Path, place: str, 
     assert len(reader.orphans()) == len(VIEWER) + 1 + directory
 
 
+def test_a_disc_of_several_patients_gives_each_his_own(tmp_path: Path) -> None:
+    """Its folder is nobody's; who is on it, the table and the headers say. Without a table it stays one folder's."""
+    for number in (7, 8):
+        write_disc(tmp_path / f"{number}", number, 2)
+    (tmp_path / "CD 2021").mkdir()
+    for number in (7, 8):
+        (tmp_path / f"{number}").rename(tmp_path / "CD 2021" / f"burnt{number}")
+    (tmp_path / "grades.csv").write_text("patient_id,grade\nPID7,A\nPID8,D\n")
+    settings = PARAMS.model_copy(update={"table": "grades.csv", "grade_column": "grade"})
+    reader = FolderDataset(tmp_path, settings)
+    assert reader.patients() == ["PID7", "PID8"]
+    for patient, grade in (("PID7", "A"), ("PID8", "D")):
+        record = reader.read_patient(patient)
+        assert {item.person for item in record.slices} == {patient} and len(record.slices) == 2
+        assert record.grading is not None and record.grading.grade == grade
+    assert FolderDataset(tmp_path, PARAMS).patients() == ["CD 2021"]
+
+
 def test_parts_of_a_viewer_without_its_disc_are_known_by_name_or_first_bytes(tmp_path: Path) -> None:
     write_dicom(tmp_path / "P1/1")
     for name, data in {
