@@ -183,7 +183,7 @@ def _sentences(tokens: list[Token]) -> list[tuple[list[Token], bool]]:
                 continue
             if token.levels and current and _starts_level_heading(tokens, index):
                 close(False)
-            if current or token.role is not Word.MARK or token.text == "(":  # bullets are dropped
+            if current or token.role is not Word.MARK or token.text in ("(", "?"):  # bullets are dropped
                 current.append(token)
     close(True)
     return sentences

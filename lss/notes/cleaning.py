@@ -10,6 +10,8 @@ import unicodedata
 
 _LINE_BREAKS = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
+_HYPHENS = re.compile(r"[\u2010-\u2012\u2212\ufe58\ufe63\uff0d]")
+
 _STROKE = r"[./\\\u2044\u2010-\u2015\u2212-]"  # dots, slashes, hyphens, dashes
 _BETWEEN = rf"[ ]?{_STROKE}[ ]?"
 _GAP = rf"[ ]?[,]?[ ]?{_STROKE}?[ ]?"  # between a month's name and the numbers beside it
@@ -69,9 +71,9 @@ def clean_note(text: str) -> str:
 
 def tidy(text: str) -> str:
     """Return a note's text in NFC with one kind of line break, no control characters and single
-    blanks; dates are kept.
+    blanks; dates are kept. Signs that look like a hyphen and are none become one: "L4\u2212L5" names a level.
     """
-    text = _LINE_BREAKS.sub("\n", text)
+    text = _HYPHENS.sub("-", _LINE_BREAKS.sub("\n", text))
     if not text.replace("\n", "").replace("\t", "").isprintable():  # else there is no such character; ten times as fast
         text = "".join(character for character in text if character == "\n" or not _is_control(character))
     return "\n".join(" ".join(line.split()) for line in unicodedata.normalize("NFC", text).split("\n"))

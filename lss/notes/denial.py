@@ -9,6 +9,8 @@ _RESOLVED = (
     "resolved",
     "disappeared",
     "been decompressed",
+    "now decompressed",
+    "ruled out",
     "been removed",
     "been relieved",
     "was removed",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 
 from lss.notes.lexicon import is_known_word
@@ -45,9 +45,9 @@ _CODE = re.compile(r"(?<![\w])[^\W_]*\d[\w]*(?:[./_-]\w+)*")
 _MAIL = re.compile(r"[\w.+-]+ ?@ ?[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)\S+", re.IGNORECASE)
 _INTRODUCED_ID = re.compile(
     r"\b((?:patient(?:'s)?|medical record|file|case|accession|record|study|exam(?:ination)?|national|social security"
-    r"|insurance|hospital|chart|folder|reg(?:istration)?|pat|mrn|ssn|nhs|mr|id|ref(?:erence)?)"
+    r"|insurance|hosp(?:ital)?|visit|chart|folder|reg(?:istration)?|pat|mrn|ssn|nhs|mr|id|ref(?:erence)?)"
     r"(?:[ ]?(?:id|no|nr|num(?:ber)?|code|#))*[.]?[ ]?[:#=]?|(?:id|no|nr|mrn|ssn)[.]?[ ]?[:#=])"
-    r"[ ]?(?![ltscd]\d{1,2}\b)(?=[\w/-]{0,12}\d{3}|[\w/-]{2,12}\d)[\w/-]+",
+    r"[ ]?(?![ltscd]\d{1,2}\b)(?=[\w/-]{0,12}\d{3}|[\w/-]{2,12}\d)[\w/-]+(?:[ ]\d{3,4}(?![\w.,]))*",
     re.IGNORECASE,
 )
 _LONG_NUMBER = re.compile(r"(?<![\w.,])\d{6,}(?![\w]|[.,]\d)")
@@ -82,7 +82,7 @@ _INTRODUCED_NAME = re.compile(
 )
 
 
-def blank_identifiers(note: str, known: Iterable[str] = ()) -> str:
+def blank_identifiers(note: str, known: Collection[str] = ()) -> str:
     """Return the note with names, ids, phones and mail addresses blanked; idempotent.
 
     Args:
@@ -114,12 +114,15 @@ def _titled(match: re.Match[str], sure: bool) -> str:
     return f"{match[1]}{NAME}{' ' if end < len(match[2]) else ''}{match[2][end:]}"
 
 
-def _blank_known(note: str, known: Iterable[str]) -> str:
+def _blank_known(note: str, known: Collection[str]) -> str:
     words, codes, runs = _parts(known)
+    spellings = _spellings(known)
     if not (words or codes or runs):
         return note
     for run in sorted(runs, key=len, reverse=True):  # of scripts without blanks
         note = note.replace(run, NAME)
+    for spelt in sorted(spellings, key=len, reverse=True):
+        note = re.sub(rf"(?<!\w){spelt}(?!\w)", NUMBER, note, flags=re.IGNORECASE)
     note = _CODE.sub(lambda match: NUMBER if _plain(match[0]) in codes else match[0], note)
     own = [match for match in _OPEN_WORD.finditer(note) if _fold(match[0]) in words]
     sure = {match.span() for match in own if _is_name(_fold(match[0]))}
@@ -153,6 +156,16 @@ def _parts(known: Iterable[str]) -> tuple[set[str], set[str], set[str]]:
         whole = "".join(character for character in value.split("=")[-1] if _without_blanks(character))
         runs |= {whole} if len(whole) > 1 else set()
     return words - _GENERIC, codes, runs
+
+
+def _spellings(known: Iterable[str]) -> set[str]:
+    """Return patterns of ids whose letters and digits are parted otherwise than in header or table, or not at all."""
+    parts = (re.findall(r"\d+|[^\W\d_]+", part) for value in known for part in re.split(r"[\s^=,;\\]+", value))
+    return {
+        r"[ ._/-]?".join(map(re.escape, runs))
+        for runs in parts
+        if len(runs) > 1 and len("".join(runs)) >= SHORTEST_ID and any(run.isdecimal() for run in runs)
+    }
 
 
 def _is_name(word: str) -> bool:

@@ -161,6 +161,8 @@ PHRASES = {
     "no longer": Word.DENIAL,
     "negative for": Word.DENIAL,
     "been decompressed": Word.DENIAL,
+    "now decompressed": Word.DENIAL,
+    "ruled out": Word.DENIAL,
     "been removed": Word.DENIAL,
     "been relieved": Word.DENIAL,
     "was removed": Word.DENIAL,

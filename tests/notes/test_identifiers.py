@@ -12,7 +12,7 @@ from lss.notes.grading import grade_note
 from lss.notes.identifiers import blank_identifiers
 
 PEOPLE = ("Mustermann^Erika", "Müller-Al Rawi^Jürgen", "Canal^Low", "PID-5551234", "Irbid Hospital",
-          "Wang^XiaoDong=王^小東", "Hauptstr. 5", "7")  # fmt: skip
+          "Wang^XiaoDong=王^小東", "Hauptstr. 5", "7", "RAW-PATIENT-7")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,8 @@ PEOPLE = ("Mustermann^Erika", "Müller-Al Rawi^Jürgen", "Canal^Low", "PID-55512
         ("seen by Mueller? no, by MULLER", "seen by Mueller? no, by [name]"),  # another spelling is another word
         ("Mr Al-Rawi at Irbid Hospital", "Mr [name] at [name] Hospital"),
         ("患者王小東 L4-L5 stenosis", "患者[name] L4-L5 stenosis"),
-        ("patient pid5551234, PID 5551234", "patient [id], PID [id]"),
+        ("patient pid5551234, PID 5551234", "patient [id], [id]"),
+        ("raw patient 7: RAW_PATIENT.7 and rawpatient7", "[id]: [id] and [id]"),
         ("the canal is low at L5", "the canal is low at L5"),  # a name that is a word of notes
         ("7 mm, 7 slices", "7 mm, 7 slices"),  # an id that is any number
     ],
@@ -42,6 +43,7 @@ def test_what_header_and_table_know_is_blanked(note: str, expected: str) -> None
         ("Patient name: Ann Lee-Smith\nFindings: normal", "Patient name: [name]\nFindings: normal"),
         ("Signed by Prof. A. B. Stone", "Signed by [name]"),
         ("MRN: 0042, ID 17-X3, file no. 55512", "MRN: [id], ID [id], file no. [id]"),
+        ("NHS 943 476 5919. Hosp No 77/12345, visit 5567", "NHS [id]. Hosp No [id], visit [id]"),
         ("accession ACC99421 of 1234567", "accession [id] of [id]"),
         ("tel +962 79 555 1234 or (079) 555-1234", "tel [phone] or [phone]"),
         ("call 555-123-4567; 00962 79 5551234", "call [phone]; [phone]"),

@@ -210,7 +210,13 @@ LANGUAGE = [
     ("Thecal sac is compressed at L4-L5 and largely compressed at L5-S1.", "D", "L4-L5:BC;L5-S1:D"),
 ]
 
-ALL = GRADE_A + GRADE_BC + GRADE_D + NO_GRADE + DENIAL_SCOPE + LEVELS + REGIONS + LANGUAGE
+SPELLING_AND_QUESTIONS = [
+    ("L4\u2212L5: severe canal stenosis. L5\u2011S1: no canal stenosis.", "D", "L4-L5:D;L5-S1:A"),
+    ("?severe stenosis at L4/5", None, ""),
+    ("L4-L5: severe canal stenosis ruled out.", "A", "L4-L5:A"),
+]
+
+ALL = SPELLING_AND_QUESTIONS + GRADE_A + GRADE_BC + GRADE_D + NO_GRADE + DENIAL_SCOPE + LEVELS + REGIONS + LANGUAGE
 
 
 @pytest.mark.parametrize(("note", "grade", "levels"), ALL)
