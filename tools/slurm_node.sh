@@ -3,7 +3,7 @@
 #
 #   sudo tools/slurm_node.sh start     start munge, slurmctld and slurmd (Debian: apt-get install slurm-wlm munge)
 #   snakemake --profile profiles/slurm --slurm-no-account --default-resources slurm_partition=main -- all
-#   sudo tools/slurm_node.sh status    node and queue
+#   sudo tools/slurm_node.sh status    node, queue, and the jobs that have ended
 #   sudo tools/slurm_node.sh stop      stop them, and take the configuration away again
 #
 # It writes /etc/slurm/slurm.conf (a path in SLURM_CONF would not reach the jobs), and refuses where there is one of
@@ -54,8 +54,11 @@ SlurmdPidFile=$STATE/slurmd.pid
 SlurmctldLogFile=$STATE/slurmctld.log
 SlurmdLogFile=$STATE/slurmd.log
 MinJobAge=300
+JobCompType=jobcomp/filetxt
+JobCompLoc=$STATE/jobs.txt
 KillWait=5
 SchedulerParameters=sched_interval=5
+EnforcePartLimits=ALL
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$cores RealMemory=$memory State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
 EOF
@@ -107,6 +110,6 @@ stop() {
 case "${1:-}" in
 start) start ;;
 stop) stop ;;
-status) sinfo && squeue ;;
+status) sinfo && squeue && cat "$STATE/jobs.txt" ;;
 *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -152,10 +153,42 @@ def _record(root: Path, params: Params, current: set[str]) -> None:
 
 
 class FailedJob(NamedTuple):
-    """A job of the workflow that failed: its name in words, and its log if it has one."""
+    """A job of the workflow that failed: its name in words, its log if it has one, and Slurm's where it ran there."""
 
     name: str
     log: str | None
+    slurm_log: str | None = None
+
+
+SLURM_LOGS = Path(".snakemake/slurm_logs")
+"""Where Snakemake's executor for Slurm keeps what the jobs that failed have printed, Slurm's own words among it."""
+
+
+def failed_jobs(jobs: Iterable[Any]) -> list[FailedJob]:
+    """Return what there is to say of Snakemake's failed jobs; of a group, of those of its jobs that were begun and are
+    not done (of all of them where none was begun).
+    """
+    result = []
+    for job in sorted(jobs, key=str):
+        parts = sorted(job.jobs, key=str) if job.is_group() else [job]
+        begun = [
+            part
+            for part in parts
+            if any(Path(file).is_file() for file in part.log) and not all(Path(file).exists() for file in part.output)
+        ]
+        kind = "group" if job.is_group() else "rule"
+        folder = "" if job.is_group() else "_".join(job.wildcards).replace("/", "_")
+        logs = (SLURM_LOGS / f"{kind}_{job.name}" / folder).glob("*.log")
+        slurm_log = max(logs, key=lambda path: path.stat().st_mtime, default=None)
+        result += [
+            FailedJob(
+                " ".join([part.rule.name, *part.wildcards]),
+                next(iter(part.log), None),
+                str(slurm_log) if slurm_log else None,
+            )
+            for part in begun or parts
+        ]
+    return result
 
 
 def stopped(failed: Iterable[FailedJob], unfinished: int) -> None:
@@ -169,8 +202,12 @@ def stopped(failed: Iterable[FailedJob], unfinished: int) -> None:
         print(f"\nFAILED  {job.name}", file=sys.stderr)
         for line in last_lines(job.log):
             print(f"    {line}", file=sys.stderr)
-        if job.log:
+        if job.log and Path(job.log).is_file():
             print(f"  all of it: {job.log}", file=sys.stderr)
+        for line in slurm_lines(job.slurm_log):
+            print(f"    {line}", file=sys.stderr)
+        if job.slurm_log:
+            print(f"  on its node: {job.slurm_log}", file=sys.stderr)
     if failed:
         print(
             f"\n{unfinished} job(s) are left to do. Mend the causes above, then give the same command again: what is "
@@ -193,6 +230,17 @@ def last_lines(log: str | None, count: int = 12) -> list[str]:
         return []
     lines = [line.split("\r")[-1].rstrip() for line in text.split("\n")]
     return [line for line in lines if line][-count:]
+
+
+def slurm_lines(log: str | None) -> list[str]:
+    """Return what Slurm itself says in a job's log: over its time, its memory, cancelled; each line once."""
+    try:
+        text = Path(log or "").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return list(
+        dict.fromkeys(re.findall(r"^(?:slurmstepd|srun): (?:error: )?(?!Job step aborted).+$", text, flags=re.M))
+    )
 
 
 def require_workflow(root: Path) -> None:

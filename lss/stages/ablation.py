@@ -92,7 +92,7 @@ def train_arm(
             weights=weights,
             segmentation=None,
             state=state / loss,
-            key=training_key("train", params, own_seed, model, weights, shards, processes=execution.processes),
+            key=training_key("train", params, own_seed, model, weights, shards),
             epochs_csv=state / loss / "epochs.csv",
         )
         samples = data.samples("test", fitted.image_size, params.mask_size)

@@ -71,7 +71,7 @@ def run(
         weights=weights,
         segmentation=segmentation,
         state=state,
-        key=training_key("train", params, own_seed, model, weights, shards, segmentation, execution.processes),
+        key=training_key("train", params, own_seed, model, weights, shards, segmentation),
         epochs_csv=folder / "epochs.csv",
         events=events,
     )

@@ -88,19 +88,19 @@ def save_checkpoint(
     optimiser: torch.optim.Optimizer,
     best: dict[str, Tensor],
     progress: Progress,
-    own_states: list[dict[str, Any]],
+    states: str,
 ) -> None:
     """Write the one checkpoint of `folder`, in place of the last.
 
     `settings` is the `fingerprint` of what the training depends on; `best` the tensors of the best epoch;
-    `own_states` JSON values of each process that trains: its task's state, its random states.
+    `states` JSON values beside the tensors: the task's, and of each process that trains its counts and random states.
     """
     tensors = {f"model/{name}": tensor for name, tensor in trained_tensors(module).items()}
     tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{key}": value for key, value in state.items()}
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    header = {"settings": settings, "progress": json.dumps(asdict(progress)), "own_states": json.dumps(own_states)}
+    header = {"settings": settings, "progress": json.dumps(asdict(progress)), "states": states}
     header["sha256"] = _digest(header, tensors)
     with atomic_path(folder / NAME) as temporary:
         save_file(tensors, temporary, metadata=header)
@@ -111,8 +111,8 @@ def load_checkpoint(
     settings: str,
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
-) -> tuple[Progress, dict[str, Tensor], list[dict[str, Any]]] | None:
-    """Restore module and optimiser; returns progress, best tensors and the states of each process' own.
+) -> tuple[Progress, dict[str, Tensor], dict[str, Any]] | None:
+    """Restore module and optimiser; returns progress, best tensors and the JSON values beside them.
 
     None, with a line on stderr that says why, when there is no usable checkpoint of these settings.
     """
@@ -146,7 +146,7 @@ def load_checkpoint(
         state["state"].setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict(state)
     progress = Progress(**json.loads(header["progress"]))
-    return progress, _below(tensors, "best/"), json.loads(header["own_states"])
+    return progress, _below(tensors, "best/"), json.loads(header["states"])
 
 
 def _digest(header: dict[str, str], tensors: dict[str, Tensor]) -> str:

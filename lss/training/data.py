@@ -25,6 +25,7 @@ from lss.runtime.memory import memory_limit
 from lss.runtime.seeding import derive_seed
 from lss.storage.schemas import SHARD
 from lss.storage.shards import ShardReader, decode_image, decode_mask, epoch_order
+from lss.training.notice import ignore
 
 CACHE_BYTES = memory_limit() // 8
 """Decoded samples are kept when all of them take at most so much memory: an eighth of what there is."""
@@ -171,6 +172,7 @@ class BatchLoader:
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # its own, so that looping draws nothing from torch's
+            worker_init_fn=ignore,
         )
 
     def __len__(self) -> int:

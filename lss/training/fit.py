@@ -175,7 +175,6 @@ def training_key(
     weights: Path | None,
     shards: dict[str, list[Path]],
     segmentation: Path | None = None,
-    processes: int = 1,
 ) -> str:
     """Fingerprint of everything a trained model depends on: settings, data, weights, this program's code, libraries.
 
@@ -183,7 +182,6 @@ def training_key(
         stage: whose code counts.
         params, seed, model, weights, segmentation: as of `fit`.
         shards: paths by subset, `train` and `val`.
-        processes: of the execution section alone these count, since a checkpoint holds a state of each of them.
     """
     settings = training_settings(params, model)
     files = [*shards["train"], *shards["val"]]
@@ -192,7 +190,7 @@ def training_key(
     if segmentation is not None:
         files += model_files(segmentation)
     hashes = [sha256_file(path) for path in files]
-    return fingerprint([settings, processes, seed, model, hashes, code_hash(stage), installed(stage)])
+    return fingerprint([settings, seed, model, hashes, code_hash(stage), installed(stage)])
 
 
 def _describe(quantised: dict[str, dict[str, Any]]) -> str:

@@ -21,6 +21,7 @@ def launch(processes: int, arguments: list[str]) -> None:
     Raises LssError when one of them fails; the others are stopped then.
     """
     from accelerate.commands.launch import launch_command, launch_command_parser
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     settings = {
@@ -33,6 +34,8 @@ def launch(processes: int, arguments: list[str]) -> None:
     options = ["--multi_gpu", *(f"--{name}={value}" for name, value in settings.items())]
     try:
         launch_command(launch_command_parser().parse_args([*options, "--module", "lss.cli", *arguments]))
+    except SignalException as error:  # handed on to the processes, which have ended
+        raise SystemExit(128 + error.sigval) from error
     except ChildFailedError as error:
         rank = min(error.failures)
         raise LssError(f"Process {rank} of the training failed; its messages are above.") from error

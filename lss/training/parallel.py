@@ -83,6 +83,10 @@ class Processes:
         """Return JSON value of rank 0. All must call it."""
         return self.gather(value)[0]
 
+    def any_of(self, *flags: bool) -> list[bool]:
+        """Return of each flag whether it holds in any process. All must call it."""
+        return [any(values) for values in zip(*self.gather(flags), strict=True)]
+
     def shard(self, task: Task) -> None:
         """Let each process hold a part of every tower layer's frozen weights; a layer is put together to be used.
 
@@ -124,10 +128,10 @@ def uncounted(task: Task, wanted: bool = True) -> Iterator[None]:
     In an epoch's last round some processes may have no micro-batch left. They get the round's first once more, since a
     sharded layer is put together by all of them or none, and give it the weight 0.
     """
-    before = copy.deepcopy(task.state()) if wanted else None
+    before = [copy.deepcopy(task.counts())] if wanted else None
     yield
     if before is not None:
-        task.load_state(before)
+        task.load_counts(before)
 
 
 def join(world_size: int, device: str) -> Processes:

@@ -94,6 +94,7 @@ class ReportTask(Task):
         self._calibrated: Thresholds | None = None
         self._unreached: list[str] = []  # grades that the calibrated thresholds give to no image
         self._cut: dict[str, int] = {"train": 0, "val": 0}  # reports longer than max_tokens
+        self._cut_here = 0  # of the first epoch's reports that this process has seen
 
     @property
     def known(self) -> Container[str]:
@@ -111,7 +112,7 @@ class ReportTask(Task):
         """Return loss of the reports, each stating the area of the mask that was predicted, and of the finding head."""
         evidence = self._look(batch)
         if self._calibrated is None:  # the first epoch
-            self._cut["train"] += sum(map(self.module.is_cut, batch.report))
+            self._cut_here += sum(map(self.module.is_cut, batch.report))
         words = self._loss(evidence, batch.report, batch.grade_B, self.gamma, self.settings.grade_weight)
         # without a weight: the finding head shares no parameter with the rest, and AdamW's steps have no scale
         return words + self.module.finding_loss(evidence, batch.report)
@@ -193,14 +194,18 @@ class ReportTask(Task):
         if self.settings.thresholds == "calibrated":
             self.module.encoder.set_thresholds(self._calibrated)
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self) -> int:
         """Return how many reports of the first epoch were cut."""
-        return {"cut": self._cut["train"]}
+        return self._cut_here
 
-    def end_epoch(self, counts: list[dict[str, Any]]) -> dict[str, float]:
-        """Add up what the processes counted in the first epoch."""
-        if self._calibrated is None:
-            self._cut["train"] = sum(of_one["cut"] for of_one in counts)
+    def load_counts(self, counts: list[int]) -> None:
+        """Go on from the sum of what some processes counted."""
+        self._cut_here = sum(counts)
+
+    def end_epoch(self, counts: list[int]) -> dict[str, float]:
+        """Add up what the processes counted in the first epoch; there is nothing to add in a later one."""
+        self._cut["train"] += sum(counts)
+        self._cut_here = 0
         return {}
 
     def facts(self) -> dict[str, Any]:
@@ -215,7 +220,7 @@ class ReportTask(Task):
         return {"area_thresholds": areas, "reports_cut": self._cut}
 
     def state(self) -> dict[str, Any]:
-        """Return what the first epoch has gathered so far, or what came of it."""
+        """Return what came of the first epoch."""
         return {"calibrated": self._calibrated, "unreached": self._unreached, "cut": self._cut}
 
     def load_state(self, state: dict[str, Any]) -> None:

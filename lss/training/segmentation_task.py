@@ -109,6 +109,10 @@ class SegmentationTask(Task):
         """Return pixels of false positives and false negatives."""
         return self._errors.tolist()
 
+    def load_counts(self, counts: list[list[int]]) -> None:
+        """Go on from the sum of some processes' pixels."""
+        self._errors.copy_(torch.tensor([sum(errors) for errors in zip(*counts, strict=True)] or [0, 0]))
+
     def end_epoch(self, counts: list[list[int]]) -> dict[str, float]:
         """Let the loss adapt to the pixel errors of the epoch; columns are the weights that were in use."""
         columns = self.mask_loss.columns()
@@ -122,13 +126,12 @@ class SegmentationTask(Task):
         return {"errors_counted": "epoch_end" if self.recounts else "running"} if self.mask_loss.adaptive else {}
 
     def state(self) -> dict[str, Any]:
-        """Return the controller and counts."""
-        return {"loss": self.mask_loss.state_dict(), "errors": self._errors.tolist()}
+        """Return the controller."""
+        return {"loss": self.mask_loss.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore what `state` gave."""
         self.mask_loss.load_state_dict(state["loss"])
-        self._errors.copy_(torch.tensor(state["errors"]))
 
 
 def image_dice(predicted_B1YX: Tensor, true_B1YX: Tensor) -> Tensor:

@@ -81,6 +81,9 @@ class Task:
     def counts(self) -> Any:
         """Return JSON value of what this process has counted in the epoch."""
 
+    def load_counts(self, counts: list[Any]) -> None:
+        """Go on counting from the sum of what `counts` gave in some processes; of none, from the beginning."""
+
     def end_epoch(self, counts: list[Any]) -> dict[str, float]:
         """Adapt the loss after an epoch's last step, return columns for epochs.csv, and reset the counts.
 
@@ -105,7 +108,7 @@ class Task:
         return {}
 
     def state(self) -> dict[str, Any]:
-        """Return JSON values a checkpoint keeps beside weights and optimiser: controller, counts of the epoch."""
+        """Return JSON values a checkpoint keeps beside weights, optimiser and counts, the same in every process."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:

@@ -73,9 +73,9 @@ CASES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "progress of another kind": (lambda whole: with_header(whole, lambda h: h.update(progress="[1]")), "was changed"),
     "a later epoch": (lambda whole: with_header(whole, lambda h: h.update(
         progress=h["progress"].replace('"epoch": 2', '"epoch": 1'))), "was changed"),
-    "states of no process": (lambda whole: with_header(whole, lambda h: h.update(own_states="[]")), "was changed"),
+    "states of no process": (lambda whole: with_header(whole, lambda h: h.update(states="{}")), "was changed"),
     "random states of text": (lambda whole: with_header(whole, lambda h: h.update(
-        own_states='[{"task": {}, "random": {"cpu": "zz"}}]')), "was changed"),
+        states='{"task": {}, "processes": [{"counts": null, "random": {"cpu": "zz"}}]}')), "was changed"),
 }  # fmt: skip
 
 

@@ -203,6 +203,65 @@ def test_goes_on_exactly_from_any_step(tmp_path, at_step):
     assert (tmp_path / "whole/epochs.csv").read_bytes() == (tmp_path / "cut/epochs.csv").read_bytes()
 
 
+class Noticed(ToyTask):
+    """Gets SIGTERM in a step, in a batch of the count at an epoch's end, or in one of the validation."""
+
+    def __init__(self, place, call, **options):
+        super().__init__(**options)
+        self.place, self.left = place, call
+
+    def notice(self, place):
+        if place == self.place:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def loss(self, batch):
+        self.notice("step")
+        return super().loss(batch)
+
+    def count(self, batch):
+        self.notice("count")
+        super().count(batch)
+
+    def validate(self, batches):
+        def seen():
+            for batch in batches:
+                self.notice("validation")
+                yield batch
+
+        return super().validate(seen())
+
+
+# of 6 steps, 6 batches to count and 3 to validate in each epoch: where the checkpoint has to be
+@pytest.mark.parametrize(
+    ("place", "call", "at"),
+    [("step", 3, (0, 3)), ("step", 6, (0, 6)), ("count", 8, (1, 6)), ("count", 12, (1, 6)), ("validation", 4, (1, 6)),
+     ("validation", 6, (2, 0))],
+)  # fmt: skip
+def test_sigterm_leaves_a_checkpoint_of_its_moment(tmp_path, capsys, place, call, at):
+    """Without the notice a checkpoint would be written at the ends of epochs alone."""
+    seldom = {"checkpoint_seconds": 1e9}
+    whole, course = run(tmp_path / "whole", ToyTask(recounts=True), **seldom)
+    with pytest.raises(SystemExit) as left:
+        run(tmp_path / "cut", Noticed(place, call, recounts=True), **seldom)
+    assert left.value.code == 143
+    assert f"Stopped by SIGTERM at epoch {at[0] + 1}, step {at[1]}" in capsys.readouterr().err
+    with safe_open(tmp_path / "cut/state" / NAME, "pt") as file:
+        progress = Progress(**json.loads(file.metadata()["progress"]))
+    assert (progress.epoch, progress.step) == at
+    torch.manual_seed(99)
+    resumed, resumed_course = run(tmp_path / "cut", ToyTask(recounts=True), **seldom)
+    assert same(whole, resumed) and course == resumed_course
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_sigterm_in_the_last_validation_ends_the_training_as_always(tmp_path):
+    whole, course = run(tmp_path / "whole", epochs=1)
+    noticed, noticed_course = run(tmp_path / "late", Noticed("validation", 3), epochs=1)
+    assert same(whole, noticed) and course == noticed_course
+
+
 def test_tensorboard_shows_each_epoch_once_after_a_resume(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

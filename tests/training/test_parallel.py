@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from processes import run_in_processes
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from toy_task import ToyBatches, ToyTask
 
 from lss.errors import LssError
 from lss.storage.io import read_json, write_json
-from lss.training.checkpoints import trained_tensors
+from lss.training.checkpoints import NAME, trained_tensors
 from lss.training.loop import LoopSettings, train
 from lss.training.parallel import Processes, join
 
@@ -55,22 +59,28 @@ def course(folder: Path, task, micro_batch: int, accumulate: int, processes: Pro
     save_file({name: tensor.clone() for name, tensor in trained_tensors(task.module).items()}, folder / f"{rank}.st")
 
 
-def of_two(
-    folder: Path, micro_batch: int, accumulate: int, interrupt: int | None, options: dict, scores: list | None
+def of_several(
+    count: int,
+    folder: Path,
+    micro_batch: int,
+    accumulate: int,
+    interrupt: int | None,
+    options: dict,
+    scores: list | None,
 ) -> None:
-    """In each of two processes."""
+    """In each of `count` processes."""
     torch.set_num_threads(1)
     task = ToyTask(**options) if interrupt is None else InterruptedTask(interrupt, **options)
     task.scores = scores
-    processes = join(2, "cpu")
+    processes = join(count, "cpu")
     torch.manual_seed(processes.rank)
     course(folder, task, micro_batch, accumulate, processes)
     processes.end()
 
 
-def two(folder: Path, micro_batch: int, accumulate: int, interrupt=None, scores=None, **options) -> list:
+def two(folder: Path, micro_batch: int, accumulate: int, interrupt=None, scores=None, count=2, **options) -> list:
     folder.mkdir(exist_ok=True)
-    return run_in_processes(2, of_two, folder, micro_batch, accumulate, interrupt, options, scores)
+    return run_in_processes(count, of_several, count, folder, micro_batch, accumulate, interrupt, options, scores)
 
 
 # 24 samples: 3 full steps; or 5 micro-batches, the last of 4 samples, in steps of 2, 2 and 1: one process has none;
@@ -110,6 +120,57 @@ def test_two_processes_go_on_exactly(tmp_path, interrupt):
     assert two(tmp_path / "cut", 5, 2, dropout=0.2) == [0, 0]
     for name in ("history-0.json", "0.st", "1.st", "epochs.csv"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
+
+
+# interrupted in the second epoch after its first step: of 2, 2 and 1 micro-batches, or of 4 and 4
+@pytest.mark.parametrize(
+    ("before", "after", "interrupt", "micro_batch", "accumulate"),
+    [(2, 1, 4, 5, 2), (1, 2, 7, 5, 2), (4, 2, 3, 3, 4)],
+)
+def test_goes_on_with_another_number_of_processes(tmp_path, before, after, interrupt, micro_batch, accumulate):
+    """The course of one process: the same samples in every step, the same counts; weights but for rounding."""
+    options, scores = {"dropout": 0.0, "batch_norm": False}, [0.1, 0.2, 0.3, 0.4]
+    assert two(tmp_path / "one", micro_batch, accumulate, scores=list(scores), count=1, **options) == [0]
+    cut = tmp_path / "cut"
+    assert two(cut, micro_batch, accumulate, interrupt, scores=list(scores), count=before, **options) == [1] * before
+    with safe_open(cut / "state" / NAME, "pt") as file:
+        header = file.metadata()
+    progress, states = json.loads(header["progress"]), json.loads(header["states"])
+    assert (progress["epoch"], progress["step"]) == (1, 1) and len(states["processes"]) == before
+    assert sum(map(sum, (of_one["counts"] for of_one in states["processes"]))) > 0
+    assert two(cut, micro_batch, accumulate, scores=scores[1:], count=after, **options) == [0] * after
+    expected, result = (read_json(tmp_path / name / "history-0.json") for name in ("one", "cut"))
+    assert len(result) == 4
+    for one, other in zip(expected, result, strict=True):
+        assert other == pytest.approx(one, rel=1e-4)
+        assert (other["fp"], other["fn"], other["beta"]) == (one["fp"], one["fn"], one["beta"])
+    weights, again = load_file(tmp_path / "one/0.st"), load_file(cut / "0.st")
+    for name, weight in weights.items():
+        torch.testing.assert_close(again[name], weight, rtol=1e-4, atol=1e-5)
+
+
+def terminated(folder: Path) -> None:
+    """In each of two processes; the second alone gets SIGTERM, in its second step."""
+
+    class Noticed(ToyTask):
+        steps = 0
+
+        def loss(self, batch):
+            self.steps += 1
+            if self.steps == 2 and processes.rank == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().loss(batch)
+
+    torch.set_num_threads(1)
+    processes = join(2, "cpu")
+    course(folder, Noticed(), 4, 2, processes)
+
+
+def test_sigterm_to_one_process_stops_all_with_a_checkpoint(tmp_path):
+    assert run_in_processes(2, terminated, tmp_path) == [143, 143]
+    with safe_open(tmp_path / "state" / NAME, "pt") as file:
+        progress = json.loads(file.metadata()["progress"])
+    assert (progress["epoch"], progress["step"]) == (0, 2)
 
 
 def test_a_process_that_was_not_started_as_one_of_several_is_refused(monkeypatch):

@@ -84,6 +84,9 @@ class ToyTask(Task):
     def counts(self):
         return self.errors
 
+    def load_counts(self, counts):
+        self.errors = [sum(column) for column in zip(*counts, strict=True)] or [0, 0]
+
     def end_epoch(self, counts):
         errors = [sum(column) for column in zip(*counts, strict=True)]
         columns = self.mask_loss.columns() | {"fp": errors[0], "fn": errors[1]}
@@ -92,8 +95,7 @@ class ToyTask(Task):
         return columns
 
     def state(self):
-        return {"loss": self.mask_loss.state_dict(), "errors": self.errors}
+        return {"loss": self.mask_loss.state_dict()}
 
     def load_state(self, state):
         self.mask_loss.load_state_dict(state["loss"])
-        self.errors = list(state["errors"])

@@ -19,9 +19,10 @@ rule ablation_arm:
     conda: "../envs/lss.yaml"
     threads: PARAMS.execution.threads
     resources: **resources_of("ablation_arm")
+    # SIGTERM: see rule train
     shell:
-        "lss ablation --backbone {wildcards.backbone} --fusion {wildcards.fusion} --repeat {wildcards.repeat}"
-        " 2>&1 | tee {log}"
+        "trap : TERM; lss ablation --backbone {wildcards.backbone} --fusion {wildcards.fusion}"
+        " --repeat {wildcards.repeat} 2>&1 | (trap '' TERM; tee {log})"
 
 
 rule ablation:

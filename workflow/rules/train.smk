@@ -18,7 +18,8 @@ rule train:
     conda: "../envs/lss.yaml"
     threads: PARAMS.execution.threads * PARAMS.execution.processes
     resources: **resources_of("train")
-    shell: "lss train {params.of} 2>&1 | tee {log}"
+    # SIGTERM gives notice of a coming end: the training writes a checkpoint, the shell and tee outlast it
+    shell: "trap : TERM; lss train {params.of} 2>&1 | (trap '' TERM; tee {log})"
 
 
 # The same on another fold, or from other initial weights.
