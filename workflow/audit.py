@@ -1,13 +1,16 @@
 """Supply chain of this environment: licences of what is installed, and known vulnerabilities of what is pinned.
 
-    python workflow/audit.py              licences, then vulnerabilities (needs the network)
+    python workflow/audit.py              licences, then vulnerabilities, then sbom.json (needs the network)
     python workflow/audit.py --licences   licences alone
 
-Ends with 1 where a licence is unknown, forbids use, or binds what is linked with it, or where a vulnerability is known.
+Ends with 1 where a licence is unknown, forbids use, or binds what is linked with it, or where a vulnerability is known,
+and with 3 where something could not be looked at. sbom.json is the bill of materials of this environment in CycloneDX's
+format: every installed package with version and licence.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -17,6 +20,8 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 PINS = Path(__file__).parent.parent / "requirements.txt"
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+BILL = Path("sbom.json")
 
 FREE = re.compile(
     r"MIT|BSD|Apache|ISC|PSF|Python Software Foundation|Mozilla|MPL|Unlicense|Public Domain|CC0|ZPL|Zope|HPND|0BSD|Zlib"
@@ -103,6 +108,25 @@ def vulnerabilities() -> int:
     return 3
 
 
+def bill(path: Path) -> int:
+    """Write the bill of materials of this environment to `path`; 0, or 3 where its program cannot be fetched."""
+    tool = [str(Path(sys.executable).parent / "uv"), "tool", "run", "--from", "cyclonedx-bom==7.5.0", "cyclonedx-py"]
+    options = ["--output-reproducible", "--output-format", "JSON", "--pyproject", str(PROJECT)]
+    path.unlink(missing_ok=True)  # an older one would be taken for this one's
+    done = subprocess.run(
+        [*tool, "environment", *options, "--output-file", str(path), sys.executable], text=True, capture_output=True
+    )
+    if done.returncode or not path.is_file():
+        print(
+            f"audit: {path} was NOT written: cyclonedx-bom cannot be fetched or does not run. It needs the network. "
+            "What it said last: " + (done.stderr.strip().splitlines() or ["nothing"])[-1],
+            file=sys.stderr,
+        )
+        return 3
+    print(f"{path}: {len(json.loads(path.read_text(encoding='utf-8'))['components'])} packages")
+    return 0
+
+
 def main() -> int:
     """Print what is found; the exit code."""
     groups, doubtful = judge(installed(distributions()))
@@ -112,7 +136,8 @@ def main() -> int:
         print(f"audit: {name}: its licence wants a look (KNOWN in {Path(__file__).name})", file=sys.stderr)
     if "--licences" in sys.argv[1:]:
         return bool(doubtful)
-    return vulnerabilities() or bool(doubtful)
+    codes = [vulnerabilities(), bill(BILL), int(bool(doubtful))]
+    return next((code for code in codes if code), 0)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,17 @@ def find_programs() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 
+def share_folder_with_pods() -> None:
+    """Let Snakemake's executor for Kubernetes, where it is installed, believe `--shared-fs-usage`.
+
+    It takes it that pods share nothing: all files would be uploaded to a store, and downloaded under other names, which
+    no verb of `lss` knows. Pods of profiles/kubernetes have this folder on a volume. Other executors are as they were.
+    """
+    if plugin := sys.modules.get("snakemake_executor_plugin_kubernetes"):
+        for name in ("implies_no_shared_fs", "job_deploy_sources", "auto_deploy_default_storage_provider"):
+            object.__setattr__(plugin.common_settings, name, False)
+
+
 def warm_up(params: Params, rules: list[str]) -> None:
     """Start the process that imports once what many of the due jobs import, where that is worth its own time.
 

@@ -102,7 +102,7 @@ def test_what_a_training_depends_on(study, monkeypatch, project_root):
         return training_key("train", settings.train, 1, model, folder / "biomedclip", shards)
 
     before = key(params(project_root))
-    assert key(params(project_root, execution__workers=3, execution__processes=2, execution__compile=True)) == before
+    assert key(params(project_root, execution__workers=3, execution__compile=True)) == before
     assert key(params(project_root, report__epochs=3, classification__learning_rate=0.5)) == before
     assert key(params(project_root, segmentation__decoder_learning_rate=0.5)) != before
     assert key(params(project_root, gamma=0.5)) != before

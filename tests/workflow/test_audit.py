@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib.metadata import Distribution, distributions
@@ -75,6 +76,37 @@ def test_a_skipped_audit_is_no_pass(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     assert audit.vulnerabilities() == expected
     assert ("NOT looked at" in capsys.readouterr().err) == (expected == 3)
+
+
+def program(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a program in uv's place."""
+    (folder / "uv").write_text(f"#!/bin/bash\n{text}\n")
+    (folder / "uv").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+
+
+def test_a_bill_that_could_not_be_written_is_none(
+    audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sbom.json").write_text("an older one")
+    program(tmp_path, "echo no network >&2; exit 2", monkeypatch)
+    assert audit.bill(tmp_path / "sbom.json") == 3
+    assert not (tmp_path / "sbom.json").exists()
+    error = capsys.readouterr().err
+    assert "sbom.json was NOT written" in error and error.strip().endswith("no network")
+
+
+def test_the_bill_is_asked_of_this_environment(
+    audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program in its place that writes down what it was asked for, where it was asked to write."""
+    text = """out=; for word in "$@"; do [ "$before" = --output-file ] && out=$word; before=$word; done
+        printf '{"components": [], "asked": "%s"}' "$*" > "$out" """
+    program(tmp_path, text, monkeypatch)
+    assert audit.bill(tmp_path / "sbom.json") == 0
+    asked = json.loads((tmp_path / "sbom.json").read_text())["asked"].split()
+    assert asked[:2] == ["tool", "run"] and asked[-1] == str(tmp_path / "python")
+    assert "sbom.json: 0 packages" in capsys.readouterr().out
 
 
 def test_the_script_lists_licences_offline(project_root: Path) -> None:
