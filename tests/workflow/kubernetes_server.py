@@ -1,4 +1,4 @@
-"""A stand-in for a Kubernetes cluster: it answers what Snakemake's executor asks, and runs a job's command right here."""
+"""A stand-in for a Kubernetes cluster: it answers what Snakemake's executor asks, and runs a job's command here."""
 
 from __future__ import annotations
 

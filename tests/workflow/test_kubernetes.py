@@ -23,7 +23,8 @@ def test_a_job_runs_in_a_pod_on_the_shared_folder(project_root: Path, tmp_path: 
     with cluster(tmp_path, of_pod) as pods:
         done = subprocess.run(
             ["snakemake", "--profile", "profiles/kubernetes", "--precommand", f"cd {copy}",
-             "--container-image", "lss:cpu", "--kubernetes-persistent-volumes", "lss-project:/project", "--latency-wait", "5", "--retries", "0", "--",
+             "--container-image", "lss:cpu", "--kubernetes-persistent-volumes", "lss-project:/project",
+             "--latency-wait", "5", "--retries", "0", "--",
              "data/interim/cohort.json"],
             cwd=copy, capture_output=True, text=True, env=here,
         )  # fmt: skip
