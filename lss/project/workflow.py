@@ -249,9 +249,7 @@ def slurm_lines(log: str | None) -> list[str]:
         text = Path(log or "").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    return list(
-        dict.fromkeys(re.findall(r"^(?:slurmstepd|srun): (?:error: )?(?!Job step aborted).+$", text, flags=re.M))
-    )
+    return list(dict.fromkeys(re.findall(r"^slurmstepd(?:-\S+)?: error: (.+)$", text, flags=re.M)))
 
 
 def require_workflow(root: Path) -> None:

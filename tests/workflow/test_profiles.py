@@ -47,7 +47,7 @@ def without_gpu(names: set[str], planned: dict[str, dict[str, str]]) -> bool:
     return all(planned[name]["gpu"] == "0" for name in names)
 
 
-@pytest.mark.parametrize("profile", ["gpu", "slurm"])
+@pytest.mark.parametrize("profile", ["gpu", "slurm", "kubernetes"])
 def test_every_profile_plans_the_default_with_the_numbers_of_the_table(copy: Path, profile: str) -> None:
     numbers = yaml.safe_load((copy / RESOURCES).read_text())
     planned = plan(copy, profile)
