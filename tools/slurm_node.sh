@@ -2,7 +2,7 @@
 # A Slurm cluster of this machine alone, on loopback, to try profiles/slurm without a cluster.
 #
 #   sudo tools/slurm_node.sh start     start munge, slurmctld and slurmd (Debian: apt-get install slurm-wlm munge)
-#   snakemake --profile profiles/slurm --slurm-no-account --default-resources slurm_partition=main -- all
+#   snakemake --profile profiles/slurm --max-threads 2 --default-resources slurm_partition=main -- all
 #   sudo tools/slurm_node.sh status    node, queue, and the jobs that have ended
 #   sudo tools/slurm_node.sh stop      stop them, and take the configuration away again
 #
