@@ -22,6 +22,8 @@ import pytest
 sys.path.append(str(Path(__file__).parent.parent / "workflow"))
 from project_copy import environment, make_copy, run
 
+from lss.training.checkpoints import NAME
+
 pytestmark = pytest.mark.cluster
 
 SLURM = ["snakemake", "--profile", "profiles/slurm", "--default-resources", "slurm_partition=main",
@@ -51,10 +53,10 @@ def slurm(project_root: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def source(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small project; two epochs for masks and reports, so that there is something to go on from."""
+    """A small project; four epochs for masks and reports, so that there is something to stop and to go on from."""
     copy = make_copy(project_root, tmp_path_factory.mktemp("cluster") / "local")
     before, after = (copy / "params.yaml").read_text().split("  segmentation:\n    losses")
-    (copy / "params.yaml").write_text(f"{before}  segmentation:\n    losses{after.replace('epochs: 1', 'epochs: 2')}")
+    (copy / "params.yaml").write_text(f"{before}  segmentation:\n    losses{after.replace('epochs: 1', 'epochs: 4')}")
     run(copy, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-am", "epochs")
     return copy
 
@@ -88,9 +90,8 @@ class Meddler(threading.Thread):
                         self.done["node"] = task
 
     def _trains(self, task: str) -> bool:
-        """Whether its log shows a step of the first epoch."""
-        logs = list((self.project / "logs/train").glob(f"smolvlm-{task}-*.log"))
-        return any(re.search(r"epoch 1:.* [1-9]\d*/\d+", log.read_text(errors="replace")) for log in logs)
+        """Whether its first epoch has left a checkpoint."""
+        return bool(list(self.project.glob(f".lss-state/smolvlm/{task}-*/{NAME}")))
 
 
 def results(project: Path) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from lss.project import layout
 from lss.project.params import load_params
 from lss.stages import weights
 from lss.storage.io import read_json
+from lss.training.checkpoints import NAME
 
 pytestmark = pytest.mark.slow
 
@@ -40,10 +43,12 @@ def project(tmp_path, project_root):
     return tmp_path
 
 
+COMMAND = [sys.executable, "-m", "lss.cli", "train", "--backbone", "biomedclip", "--task", "classification",
+           "--loss", "cross_entropy"]  # fmt: skip
+
+
 def lss_train(project: Path) -> subprocess.CompletedProcess:
-    names = ["--backbone", "biomedclip", "--task", "classification", "--loss", "cross_entropy"]
-    command = [sys.executable, "-m", "lss.cli", "train", *names]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True)
+    return subprocess.run(COMMAND, cwd=project, capture_output=True, text=True)
 
 
 def test_two_processes_leave_one_model(project):
@@ -56,6 +61,24 @@ def test_two_processes_leave_one_model(project):
     manifest = read_json(project / layout.MANIFEST.format(name="train/biomedclip-classification-cross_entropy"))
     assert manifest["facts"]["execution"]["processes"] == 2
     assert done.stderr.count("epochs: 100%") == 1  # one of them talks
+
+
+def test_notice_reaches_the_processes_and_one_alone_goes_on(project):
+    """SIGTERM to the command itself: it ends as if the signal had ended it, with a checkpoint of the running step."""
+    text = (project / "params.yaml").read_text().replace("epochs: 1", "epochs: 30")
+    (project / "params.yaml").write_text(text)
+    log = project / "log"
+    with log.open("w") as file:
+        training = subprocess.Popen(COMMAND, cwd=project, stdout=file, stderr=file)
+        while training.poll() is None and not list(project.glob(f".lss-state/**/{NAME}")):  # of the first epoch
+            time.sleep(0.1)
+        training.terminate()
+        assert training.wait(120) == 143, log.read_text()
+    (stopped,) = re.findall(r"Stopped by SIGTERM at (epoch \d+, step \d+), with a checkpoint", log.read_text())
+    (project / "params.yaml").write_text(text.replace("processes: 2", "processes: 1"))
+    done = lss_train(project)
+    assert done.returncode == 0, done.stderr
+    assert f"Resuming at {stopped}." in done.stderr
 
 
 def test_a_mistake_is_reported_by_the_process_and_by_the_command(project):
