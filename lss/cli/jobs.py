@@ -19,6 +19,7 @@ from lss.project.models import (
     evaluated_runs,
     fold_shard,
     model_runs,
+    of_cohort,
     of_trial,
     trials,
 )
@@ -34,16 +35,28 @@ Loss = Annotated[str, typer.Option(help="A loss listed under the task in params.
 Fold = Annotated[int | None, typer.Option(help="The fold that is tested, with split.fold: all; else the first.")]
 Repeat = Annotated[int, typer.Option(help="Which initial weights: 1, 2, ... (as many as train.seeds).")]
 
+External = Annotated[str | None, typer.Option(help="Label of an external cohort; else the cohort trained on.")]
 
-def settings_of_job(job: str) -> Params:
-    """Return the settings; LssError where they are wrong, or name something that `job` needs and that is not there."""
+
+def settings_of_job(job: str, external: str | None = None) -> Params:
+    """Return the settings, with the external cohort of that label in the place of the one trained on.
+
+    Raises LssError where they are wrong, or name something that `job` needs and that is not there.
+    """
     params = load_params()
-    require(params, {job})
-    return params
+    require(params, {f"external_{job}" if external and job in ("cohort", "ingest") else job})
+    return of_cohort(params, external)
 
 
-def manifest(stage: str, *wildcards: str) -> Path:
-    """Return the path of the manifest of a stage, or of its job for these wildcards."""
+def place(pattern: str, external: str | None) -> str:
+    """Return the pattern of what a stage leaves of the external cohort of that label, or of the one trained on."""
+    return pattern if external is None else layout.of_external(pattern, external)
+
+
+def manifest(stage: str, *wildcards: str, external: str | None = None) -> Path:
+    """Return the path of the manifest of a stage, or of its job for these wildcards, or an external cohort."""
+    if external is not None:
+        stage = f"{stage}/external/{external}"
     return Path(layout.MANIFEST.format(name="/".join([stage, "-".join(wildcards)] if wildcards else [stage])))
 
 

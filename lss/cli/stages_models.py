@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lss.cli import app, jobs
+from lss.errors import LssError
 from lss.project import layout
 from lss.project.models import Run, Trial, trial_seed
 from lss.project.params import Params
@@ -86,9 +87,14 @@ def _train(params: Params, model: Run, trial: Trial) -> None:
 
 @app.command(rich_help_panel=jobs.PANEL)
 def predict(
-    backbone: jobs.Backbone, task: jobs.Task, loss: jobs.Loss, fold: jobs.Fold = None, repeat: jobs.Repeat = 1
+    backbone: jobs.Backbone,
+    task: jobs.Task,
+    loss: jobs.Loss,
+    fold: jobs.Fold = None,
+    repeat: jobs.Repeat = 1,
+    external: jobs.External = None,
 ) -> None:
-    """Apply a trained model to the test part.
+    """Apply a trained model to the test part, or to an external cohort.
 
     **Reads** the model's folder, its backbone's weights, `data/shards/test-*.parquet`.
 
@@ -98,16 +104,26 @@ def predict(
     """
     from lss.stages import predict as stage
 
-    params = jobs.settings_of_job("predict")
+    params = jobs.settings_of_job("predict", external)
     model, trial = jobs.model(params, backbone, task, loss), jobs.trial(params, fold, repeat)
+    if external and trial != jobs.trial(params, None, 1):
+        raise LssError(f"--external {external}: only the models of the first fold and seed are tested on it.")
     jobs.claim_gpus(params, "predict")
+    if external:
+        shards = jobs.of_batches(params, jobs.place(layout.SHARD, external).replace("{subset}", "test"))
+        predictions = Path(jobs.place(layout.PREDICTIONS, external).format(**model._asdict()))
+        manifest = jobs.manifest("predict", *model, external=external)
+    else:
+        shards = jobs.shards(params, "test", fold=trial.fold)["test"]
+        predictions = jobs.of_model(params, trial, layout.PREDICTIONS, model)
+        manifest = jobs.model_manifest(params, trial, "predict", model)
     stage.run(
         params.predict,
         trial_seed(params.seed, trial.repeat),
         execution=params.execution,
         model=jobs.of_model(params, trial, layout.MODEL, model),
         weights=jobs.weights(model.backbone),
-        shards=jobs.shards(params, "test", fold=trial.fold)["test"],
-        predictions=jobs.of_model(params, trial, layout.PREDICTIONS, model),
-        manifest=jobs.model_manifest(params, trial, "predict", model),
+        shards=shards,
+        predictions=predictions,
+        manifest=manifest,
     )

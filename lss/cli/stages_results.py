@@ -19,6 +19,9 @@ def evaluate(
     folds: Annotated[
         bool, typer.Option("--folds", help="Pool all folds and repeats instead (split.fold: all, train.seeds).")
     ] = False,
+    externals: Annotated[
+        bool, typer.Option("--externals", help="Measure external cohorts beside the test part instead (external).")
+    ] = False,
 ) -> None:
     """Score all predictions: metrics with bootstrap intervals by patient, tests, baselines, agreement.
 
@@ -31,12 +34,18 @@ def evaluate(
     With `--folds` **reads** the predictions of all folds and repeats and their shards, and **writes**
     `results/cross_validation.json`: measures over patients who were each tested once, by models that had not seen
     them, with intervals that know of the folds.
+
+    With `--externals` **reads** the predictions on the test part and on all external cohorts and their shards, and
+    **writes** `results/cases/external.json`: the same measures of each, with intervals.
     """
     from lss.stages import evaluate as stage
 
     params = jobs.settings_of_job("evaluate")
     if folds:
         _pool_folds(params)
+        return
+    if externals:
+        _compare_external(params)
         return
     stage.run(
         params.evaluate,
@@ -49,6 +58,7 @@ def evaluate(
         statistics=Path(layout.STATISTICS),
         kept_run=jobs.kept_run(params),
         folds=Path(layout.CROSS_VALIDATION),
+        external=Path(layout.EXTERNAL) if params.external else None,
         manifest=jobs.manifest("evaluate"),
         manifests=[jobs.manifest("cohort"), *(jobs.manifest("train", *run) for run in evaluated_runs(params.train))],
     )
@@ -71,6 +81,27 @@ def _pool_folds(params: Params) -> None:
         truth=Path(layout.TRUTH),
         comparison=Path(layout.CROSS_VALIDATION),
         manifest=jobs.manifest("evaluate", "folds"),
+    )
+
+
+def _compare_external(params: Params) -> None:
+    from lss.stages.evaluate import TEST_PART, compare_external
+
+    runs = model_runs(params.train)
+    predictions = {TEST_PART: {run: Path(layout.PREDICTIONS.format(**run._asdict())) for run in runs}}
+    shards = {TEST_PART: jobs.shards(params, "train", "test")}
+    for label in (external.label for external in params.external):
+        of_label = {run: Path(layout.of_external(layout.PREDICTIONS, label).format(**run._asdict())) for run in runs}
+        predictions[label] = of_label
+        test = jobs.of_batches(params, layout.of_external(layout.SHARD, label).replace("{subset}", "test"))
+        shards[label] = {"train": shards[TEST_PART]["train"], "test": test}
+    compare_external(
+        params.evaluate,
+        params.seed,
+        predictions=predictions,
+        shards=shards,
+        comparison=Path(layout.EXTERNAL),
+        manifest=jobs.manifest("evaluate", "external"),
     )
 
 

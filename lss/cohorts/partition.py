@@ -176,7 +176,11 @@ def note_hash(note: str | None) -> str | None:
     return hashlib.sha256(plain.encode()).hexdigest() if len(plain) >= MIN_NOTE else None
 
 
-def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
+IN_ONE_SUBSET = "Name both patients in split.file, in one subset"
+"""What mends one person in two subsets."""
+
+
+def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int, remedy: str = IN_ONE_SUBSET) -> None:
     """Raise LssError when a patient, a person, a study, an image or its neighbour is in two subsets.
 
     Args:
@@ -184,6 +188,7 @@ def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
             orientation and spacing; those with subset unused are not looked at. Where all folds are trained the subset
             is the fold: whoever stands in one of them never stands in another.
         duplicate_bits: distance of perceptual hashes, of 256 bits, up to which two images are looked at closely.
+        remedy: what to do, for the message.
     """
     used = [row for row in rows if row["subset"] != UNUSED]
     kinds = (
@@ -198,13 +203,12 @@ def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
             if other["subset"] != row["subset"]:
                 raise LssError(
                     f"split: {what} {row[column]} is in {other['subset']} (patient {other['patient_key']}) and "
-                    f"in {row['subset']} (patient {row['patient_key']}). Name both patients in split.file, in "
-                    "one subset."
+                    f"in {row['subset']} (patient {row['patient_key']}). {remedy}."
                 )
     parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in used:
         parts[row["subset"]].append(row)
-    names = sorted(parts, key=lambda name: SUBSETS.index(name) if name in SUBSETS else int(name.split()[-1]))
+    names = sorted(parts, key=lambda name: (SUBSETS.index(name) if name in SUBSETS else len(SUBSETS), len(name), name))
     for index, first in enumerate(names):
         for second in names[index + 1 :]:
             thumbnails = [[row["thumbnail"] for row in parts[name]] for name in (first, second)]
@@ -213,15 +217,13 @@ def check_leakage(rows: list[dict[str, Any]], duplicate_bits: int) -> None:
                 raise LssError(
                     f"split: {len(copies)} pair(s) of near-identical images in {first} and {second}, such as "
                     f"{a['slice_key']} of patient {a['patient_key']} and {b['slice_key']} of patient "
-                    f"{b['patient_key']}. Is it one person under two numbers? Name both in split.file, in "
-                    "one subset, or lower split.duplicate_bits."
+                    f"{b['patient_key']}. Is it one person under two numbers? {remedy}, or lower split.duplicate_bits."
                 )
     for first_row, second_row in neighbours(used):
         raise LssError(
             f"split: slice {first_row['slice_key']} of patient {first_row['patient_key']} in {first_row['subset']} and "
             f"slice {second_row['slice_key']} of patient {second_row['patient_key']} in {second_row['subset']} lie in "
-            "one series, by their place and their likeness. Is it one person under two numbers? Name both in "
-            "split.file, in one subset."
+            f"one series, by their place and their likeness. Is it one person under two numbers? {remedy}."
         )
 
 

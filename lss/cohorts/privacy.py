@@ -60,51 +60,82 @@ PEOPLE = (
 WHITELIST = REPLACED + MATCHED + PLAIN
 
 
+_UNIQUE = re.compile(r"\d+(\.\d+){3,}(#\d+)?")
+"""A unique id of DICOM; of a file with several slices with the slice's number."""
+
+
+def _number(raw: str) -> str | None:
+    """Return the one number in an id, without leading zeros; None where there is none, or more, or a long one."""
+    numbers = re.findall(r"\d+", raw)
+    number = numbers[0].lstrip("0") if len(numbers) == 1 else ""
+    return number if 0 < len(number) <= 5 else None
+
+
 @dataclass(frozen=True)
 class Pseudonyms:
     """Keyed hashes (HMAC-SHA256) of raw ids: the same id gives the same pseudonym, nobody without the key can
     tell which, not even by trying all ids.
+
+    Attributes:
+        key: the secret.
+        cohort: label of an external cohort; "" for the one trained on. Ids that are an archive's own (numbers of
+            patients, paths) give other pseudonyms in each cohort; DICOM's unique ids give the same everywhere, so that
+            the split's gate sees an image that stands in two.
     """
 
     key: bytes
+    cohort: str = ""
 
     def patient(self, raw: str) -> str:
         """Return the pseudonym of a patient: "P" and 12 hexadecimal digits."""
-        return "P" + self._digest("patient", raw, 12)
+        return "P" + self._digest("patient", self._own(raw), 12)
 
     def study(self, raw: str) -> str:
         """Return the pseudonym of a study: "ST" and 12 hexadecimal digits."""
-        return "ST" + self._digest("study", raw, 12)
+        return "ST" + self._digest("study", self._own(raw), 12)
 
     def series(self, raw: str) -> str:
         """Return the pseudonym of a series: "SE" and 12 hexadecimal digits."""
-        return "SE" + self._digest("series", raw, 12)
+        return "SE" + self._digest("series", self._own(raw), 12)
 
     def image(self, raw: str) -> str:
         """Return the pseudonym of an image's unique id: "IM" and 16 hexadecimal digits."""
-        return "IM" + self._digest("image", raw, 16)
+        return "IM" + self._digest("image", self._own(raw), 16)
 
     def slice(self, patient: str, image: str) -> str:
         """Return the pseudonym of a patient's image: "SL" and 16 digits, unique even where two
         patients hold one image.
         """
-        return "SL" + self._digest("slice", f"{patient}\x1f{image}", 16)
+        return "SL" + self._digest("slice", self._named(f"{patient}\x1f{image}"), 16)
 
-    def person(self, raw: str) -> str | None:
-        """Return the pseudonym of a header's PatientID: "PE" and 12 hexadecimal digits; None where it is empty."""
+    def person(self, raw: str, patient: str = "") -> str | None:
+        """Return the pseudonym of a header's PatientID: "PE" and 12 hexadecimal digits; None where it is empty.
+
+        A number of up to five digits that is the one of `patient` (his id in the archive) is the archive's own
+        numbering, and another person's in another archive.
+        """
         parts = re.findall(r"[^\W_]+", raw.casefold())
         if "".join(parts) in NOBODY:
             return None
         # one person's id may be typed in other letters, with other signs between, or without leading zeros
-        return "PE" + self._digest("person", patient_number(" ".join(parts)), 12)
+        text = patient_number(" ".join(parts))
+        number = _number(raw)
+        return "PE" + self._digest("person", self._named(text) if number and number == _number(patient) else text, 12)
 
     def file(self, raw: str) -> str:
         """Return the pseudonym of a path or of a table's row: "F" and 16 hexadecimal digits."""
-        return "F" + self._digest("file", raw, 16)
+        return "F" + self._digest("file", self._named(raw), 16)
 
     def source(self, sha256: str) -> str:
         """Return a keyed hash of a source file's SHA-256, 64 hexadecimal digits: useless without the key."""
         return self._digest("source", sha256, 64)
+
+    def _own(self, raw: str) -> str:
+        return raw if _UNIQUE.fullmatch(raw) else self._named(raw)
+
+    def _named(self, raw: str) -> str:
+        """Return an archive's own id with the name of the cohort."""
+        return f"{self.cohort}\x1f{raw}" if self.cohort else raw
 
     def _digest(self, kind: str, raw: str, digits: int) -> str:
         text = f"{kind}\x1f{raw}".encode("utf-8", "surrogateescape")  # a name on disk need not be UTF-8
@@ -131,8 +162,9 @@ def add_pseudonyms(table: Path, column: str, names: Pseudonyms) -> list[dict[str
     return rows
 
 
-def pseudonyms(key_file: Path | None, seed: int) -> Pseudonyms:
-    """Return pseudonyms with the secret in `key_file`, or with a key derived from `seed` where there is none.
+def pseudonyms(key_file: Path | None, seed: int, cohort: str = "") -> Pseudonyms:
+    """Return pseudonyms with the secret in `key_file`, or with a key derived from `seed` where there is none; of the
+    external cohort whose label is `cohort`, or of the one trained on.
 
     A key from the public seed keeps the keys apart from the ids, no more: whoever has params.yaml can try all
     patient numbers. For data of real patients name a key file.
@@ -140,7 +172,7 @@ def pseudonyms(key_file: Path | None, seed: int) -> Pseudonyms:
     Raises LssError when the file cannot be read or holds less than 16 bytes.
     """
     if key_file is None:
-        return Pseudonyms(derive_seed(seed, "pseudonyms").to_bytes(8, "big"))
+        return Pseudonyms(derive_seed(seed, "pseudonyms").to_bytes(8, "big"), cohort)
     try:
         key = key_file.read_bytes().strip()
     except OSError as error:
@@ -150,4 +182,4 @@ def pseudonyms(key_file: Path | None, seed: int) -> Pseudonyms:
         ) from error
     if len(key) < 16:
         raise LssError(f"{key_file}: ingest.pseudonym_key_file holds {len(key)} bytes; a key needs 16 or more.")
-    return Pseudonyms(key)
+    return Pseudonyms(key, cohort)

@@ -35,6 +35,35 @@ class CohortParams(Section):
     folder: FolderParams
 
 
+class ExternalParams(Section):
+    """A cohort that trained models are tested on and none is trained on."""
+
+    label: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+    name: Literal["phantom", "lss", "rsna", "folder"]
+    root: Path
+    phantom: PhantomParams = PhantomParams(patients=48, unusual=0.0)
+    folder: FolderParams = FolderParams(
+        table=None,
+        patient_column="patient_id",
+        note_column="note",
+        grade_column=None,
+        plane_column=None,
+        weighting_column=None,
+    )
+
+    def as_cohort(self, batches: int) -> CohortParams:
+        """Return the section `cohort` that its stages read, with so many batches of patients."""
+        return CohortParams(
+            name=self.name,
+            root=self.root,
+            batches=batches,
+            caveat=None,
+            experts=None,
+            phantom=self.phantom,
+            folder=self.folder,
+        )
+
+
 def reading_settings(cohort: CohortParams) -> dict[str, Any]:
     """Return what ingest reads of the section `cohort`, as JSON values: not how the phantom is made, and no caveat."""
     return cohort.model_dump(mode="json", exclude={"phantom", "caveat", "experts"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,14 @@ def command_of(manifest: str) -> str:
     'lss predict --backbone unet --task segmentation --loss focal_tversky --fold 1 --repeat 2'
     >>> command_of("results/manifests/evaluate/folds.json")
     'lss evaluate --folds'
+    >>> command_of("results/manifests/ingest/external/rsna/batch-00.json")
+    'lss ingest --batch 00 --external rsna'
+    >>> command_of("results/manifests/split/external/rsna.json")
+    'lss split --external rsna'
     """
+    if label := layout.external_of(manifest):
+        of_training = command_of(re.sub(rf"/external/{label}\b", "", manifest))
+        return f"{of_training} --external {label}"
     stage, *names = Path(manifest).relative_to(layout.MANIFESTS).with_suffix("").parts
     options = {
         "weights": ("backbone",),
@@ -68,8 +76,8 @@ def command_of(manifest: str) -> str:
     }
     if not names or names == ["comparison"]:
         return f"lss {stage}"
-    if names == ["folds"]:
-        return f"lss {stage} --folds"
+    if names in (["folds"], ["external"]):
+        return f"lss {stage} --{'folds' if names == ['folds'] else 'externals'}"
     *trial, name = names
     values = name.split("-") if stage in options else [name.removeprefix("batch-")]
     given = [*zip(options.get(stage, ("batch",)), values, strict=True), *(part.split("-") for part in trial)]

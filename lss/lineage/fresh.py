@@ -14,7 +14,7 @@ from lss.lineage.hashes import Hashes
 from lss.lineage.records import Record, read_record
 from lss.project import layout
 from lss.project.code import code_parts
-from lss.project.models import manifest_settings
+from lss.project.models import manifest_settings, of_cohort
 from lss.project.outside import hash_of_all, list_files
 from lss.project.params import Params
 from lss.project.published import private_paths
@@ -54,9 +54,12 @@ def _difference(record: Record, params: Params, hashes: Hashes, root: Path) -> s
             return f"made with other settings of {section}"
     if record.code != code_parts(record.stage):
         return "made by other code"
-    if record.stage == "cohort" and params.cohort.root.is_dir():
-        if hash_of_all(list_files(params.cohort, root / layout.PRIVATE_FILES)) != record.facts.get("sha256"):
-            return f"the raw files in {params.cohort.root} were changed since"
+    label = layout.external_of(record.manifest)
+    cohort = of_cohort(params, label).cohort
+    if record.stage == "cohort" and cohort.root.is_dir():
+        listing = layout.of_external(layout.PRIVATE_FILES, label) if label else layout.PRIVATE_FILES
+        if hash_of_all(list_files(cohort, root / listing)) != record.facts.get("sha256"):
+            return f"the raw files in {cohort.root} were changed since"
     for path, stated in {**record.inputs, **record.outputs}.items():
         if hashes.of(path) != stated:
             return f"{path} {'is missing' if hashes.of(path) is None else 'was changed since'}"

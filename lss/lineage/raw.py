@@ -58,6 +58,7 @@ def is_outside(path: str, params: Params) -> bool:
     weights = params.weights
     folders = [
         str(params.cohort.root),
+        *(str(external.root) for external in params.external),
         layout.PUBLISHED.format(backbone="").rstrip("/"),
         layout.KEPT.format(name="").rstrip("/"),
         *(str(checkpoint.folder) for checkpoint in map(weights.of, backbone_names())

@@ -154,10 +154,13 @@ def _record_breaks(record: Record, chain: Chain, hashes: Hashes, params: Params)
         yield Break(dependency, what, record.manifest, None, None, made_by, f"{again}.")
 
 
+_OF_WHAT_IS_THERE = ("ablation/comparison", "evaluate/folds", "evaluate/external")
+
+
 def unstated(record: Record) -> list[str]:
     """Return files and folders that the record's stage depends on, and none of which is among its inputs."""
-    if record.manifest in (layout.MANIFEST.format(name=name) for name in ("ablation/comparison", "evaluate/folds")):
-        return []  # the first reads what the stage's other jobs made, the second only what there is to pool
+    if record.manifest in (layout.MANIFEST.format(name=name) for name in _OF_WHAT_IS_THERE):
+        return []  # the first reads what the stage's other jobs made, the others only what there is to pool
     lacking = []
     for dependency in dvc_stages()[record.stage].get("deps", ()):
         if dependency.startswith(("lss/", "workflow/")) or _needless(record, dependency):

@@ -76,6 +76,10 @@ def _missing_inputs(params: Params) -> list[Lack]:
         missing.append(
             Lack(("cohort", "ingest"), f"cohort '{cohort.name}' in {cohort.root}/: {lack}", COHORT_REMEDY[cohort.name])
         )
+    for external in params.external:
+        if external.name != "phantom" and (lack := missing_files(external.as_cohort(1))):
+            where = f"external cohort '{external.label}' in {external.root}/: {lack}"
+            missing.append(Lack(("external_cohort", "external_ingest"), where, COHORT_REMEDY[external.name]))
     if key is not None and not key.is_file():
         missing.append(
             Lack(

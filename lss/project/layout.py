@@ -48,6 +48,12 @@ PRIVATE_FILES = "data/private/cohort_files.csv"  # every raw file with size and 
 CHECK = "data/private/check"  # + .csv and .html; written by hand: lss check
 PRIVATE_REJECTS = "data/private/rejects/batch-{batch}.csv"  # what the keys of the table of rejects stand for
 
+# of an external cohort: in the folders of the stages too, a folder with its label (of_external); but for
+EXTERNAL_FILES = "data/interim/cohort/external/{external}/files.json"  # COHORT_FILES
+EXTERNAL_TRUTH = "data/interim/cohort/external/{external}/truth.parquet"  # TRUTH, which nothing reads
+EXTERNAL_SPLIT = "data/interim/split/external/{external}/split.parquet"  # SPLIT
+EXTERNAL_ALL_REJECTS = "data/interim/split/external/{external}/rejects.parquet"  # ALL_REJECTS
+
 # models
 PUBLISHED = "data/weights/{backbone}"  # where a user or `lss fetch weights` puts a published checkpoint
 WEIGHTS = "data/interim/weights/{backbone}"  # the checkpoint in use: a folder in the published format
@@ -64,6 +70,7 @@ TRAINING_STATE = ".lss-state/{backbone}/{task}-{loss}"  # rolling checkpoints; n
 # results
 PREDICTIONS = "results/predictions/{backbone}/{task}-{loss}.parquet"
 CROSS_VALIDATION = "results/cross_validation.json"  # all folds and repeats pooled
+EXTERNAL = "results/cases/external.json"  # external cohorts beside the test part; not made where there are none
 CASES = "results/cases/{task}.parquet"  # one row per image and model, with its scores
 METRICS = "results/metrics.json"
 ABLATION_CASES = "results/ablation/{backbone}/{fusion}-{repeat}.parquet"  # one row per image and loss
@@ -100,13 +107,38 @@ def of_trial(pattern: str) -> str:
     return pattern.replace("{backbone}", "fold-{fold}/repeat-{repeat}/{backbone}", 1)
 
 
+def of_external(pattern: str, label: str = "{external}") -> str:
+    """Return the pattern of what a stage leaves of an external cohort, beside that of the cohort trained on.
+
+    >>> of_external(SLICES, "rsna")
+    'data/interim/slices/external/rsna/batch-{batch}.parquet'
+    >>> of_external(PREDICTIONS)
+    'results/predictions/external/{external}/{backbone}/{task}-{loss}.parquet'
+    """
+    if pattern == PREDICTIONS:
+        return pattern.replace("{backbone}", f"external/{label}/{{backbone}}")
+    folder, _, name = pattern.rpartition("/")
+    return f"{folder}/external/{label}/{name}"
+
+
+def external_of(manifest: str) -> str | None:
+    """Return the label of the external cohort that a manifest is of; None for the cohort trained on.
+
+    >>> external_of("results/manifests/ingest/external/rsna/batch-00.json"), external_of("results/manifests/split.json")
+    ('rsna', None)
+    """
+    found = re.match(rf"{MANIFESTS}/\w+/external/(\w+)[/.]", manifest)
+    return found[1] if found else None
+
+
 def of_first_trial(manifests: list[str]) -> list[str]:
-    """Return those manifests that are not of another fold or repeat: what tables, figures and page are of.
+    """Return those manifests that are of the cohort trained on, and not of another fold or repeat: what tables, figures
+    and page are of.
 
     >>> of_first_trial(["results/manifests/train/a.json", "results/manifests/train/fold-1/repeat-1/a.json"])
     ['results/manifests/train/a.json']
     """
-    return [manifest for manifest in manifests if "/fold-" not in manifest]
+    return [manifest for manifest in manifests if "/fold-" not in manifest and not external_of(manifest)]
 
 
 def batch_names(count: int) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from lss.cohorts.settings import ALL, reading_settings
+from lss.errors import LssError
 from lss.evaluation.settings import AblationParams
 from lss.inference.settings import PredictParams
 from lss.losses.registry import unread_settings
@@ -79,6 +80,20 @@ def of_trial(params: Params, trial: Trial, pattern: str, **names: str) -> str:
 def fold_shard(params: Params, fold: int) -> str:
     """Pattern in `layout` of the shards where a fold is tested."""
     return layout.FOLD_SHARD.replace("{fold}", str(fold)) if fold in further_folds(params) else layout.SHARD
+
+
+def of_cohort(params: Params, label: str | None) -> Params:
+    """Return the settings with the external cohort of that name in the place of the cohort trained on.
+
+    Raises LssError where the settings list no such one.
+    """
+    if label is None:
+        return params
+    for external in params.external:
+        if external.label == label:
+            return params.model_copy(update={"cohort": external.as_cohort(params.cohort.batches)})
+    known = ", ".join(external.label for external in params.external) or "none"
+    raise LssError(f"--external {label}: there is no such cohort. The labels of `external` in params.yaml: {known}.")
 
 
 def options_of(wildcards: Mapping[str, str]) -> str:
@@ -178,6 +193,7 @@ def manifest_settings(manifest: str, facts: dict[str, Any], params: Params) -> d
         params: the settings.
     """
     stage = stage_of_manifest(manifest)
+    params = of_cohort(params, layout.external_of(manifest))
     if stage == "ingest":
         sections = {"cohort": reading_settings(params.cohort), "ingest": params.ingest.model_dump(mode="json")}
     elif stage == "train":
@@ -216,6 +232,12 @@ def stage_manifests(params: Params) -> list[str]:
         for run in model_runs(params.train)
     ]
     shards = [f"fold-{fold}/{batch}" for fold in further_folds(params) for batch in batches]
+    data = ("ingest", "denoise", "pseudo_mask", "shards")
+    external = []
+    for cohort in params.external:
+        external += [f"{stage}/external/{cohort.label}" for stage in ("cohort", "split")]
+        external += [f"{stage}/external/{cohort.label}/{batch}" for stage in data for batch in batches]
+        external += [f"predict/external/{cohort.label}/{'-'.join(run)}" for run in model_runs(params.train)]
     arms = ["-".join(map(str, arm)) for arm in ablation_arms(params.ablation)]
     names = [
         "cohort",
@@ -225,7 +247,9 @@ def stage_manifests(params: Params) -> list[str]:
         *(f"shards/{batch}" for batch in shards),
         *(f"weights/{backbone}" for backbone in params.train.backbones),
         *(f"{stage}/{model}" for stage in ("train", "predict") for model in models),
+        *external,
         "evaluate/folds",
+        *(["evaluate/external"] if external else []),
         "evaluate",
         *(f"ablation/{arm}" for arm in (*arms, "comparison")),
         "tables",

@@ -29,9 +29,9 @@ _NONE = "none named"
 
 
 def recorded(path: Path) -> dict[str, str]:
-    """Return state by stage (cohort, ingest, split) as it stands in `path`."""
+    """Return state by stage (cohort, ingest, split), and of the external cohorts, as it stands in `path`."""
     states = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return {stage: str(states.get(stage, "not seen yet")) for stage in ("cohort", "ingest", "split")}
+    return {name: str(states.get(name, "not seen yet")) for name in ("cohort", "ingest", "split", "external")}
 
 
 def look(params: Params, path: Path, listing: Path, *, read: bool = True) -> dict[str, str]:
@@ -50,6 +50,7 @@ def look(params: Params, path: Path, listing: Path, *, read: bool = True) -> dic
         "cohort": _archive(params.cohort, listing, read),
         "ingest": _key(params),
         "split": _file(params.split.file),
+        "external": _external(params, listing, read),
     }
     return {stage: before[stage] if value is None else value for stage, value in now.items()}
 
@@ -136,6 +137,17 @@ def _archive(cohort: CohortParams, listing: Path, read: bool) -> str | None:
     return (
         f"{unread} raw file(s) not read yet" if unread else _with_tables(hash_of_all(_beside(cohort, listed)), cohort)
     )
+
+
+def _external(params: Params, listing: Path, read: bool) -> str | None:
+    """Return one state of all external cohorts: what is read from their archives, by which settings and key."""
+    if not params.external:
+        return _NONE
+    parts: list[Any] = [_key(params)]
+    for external in params.external:
+        own = listing.parent / "external" / external.label / listing.name
+        parts += [external.model_dump(mode="json", exclude={"root"}), _archive(external.as_cohort(1), own, read)]
+    return None if None in parts else hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _with_tables(state: str, cohort: CohortParams) -> str:

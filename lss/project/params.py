@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from lss.backbones.settings import WeightParams
-from lss.cohorts.settings import CohortParams, IngestParams, SplitParams
+from lss.cohorts.settings import CohortParams, ExternalParams, IngestParams, SplitParams
 from lss.errors import LssError
 from lss.evaluation.settings import AblationParams, EvaluateParams
 from lss.imaging.settings import DenoiseParams, PseudoMaskParams, ShardParams
@@ -34,6 +34,7 @@ class Params(Section):
     seed: Annotated[int, Field(ge=0)]
     execution: ExecutionParams
     cohort: CohortParams
+    external: list[ExternalParams] = Field(default=[])  # settings written before version 0.4 lack it
     ingest: IngestParams
     split: SplitParams
     denoise: DenoiseParams
@@ -70,6 +71,15 @@ class Params(Section):
         patients = self.cohort.phantom.patients
         if self.cohort.name == "phantom" and self.split.folds is not None and self.split.folds > patients:
             raise ValueError(f"split.folds ({self.split.folds}) must not exceed cohort.phantom.patients ({patients})")
+        labels = [external.label for external in self.external]
+        if twice := {label for label in labels if labels.count(label) > 1}:
+            raise ValueError(f"external: the label {min(twice)} is given twice. Each cohort needs one of its own")
+        roots = [root.resolve() for root in (self.cohort.root, *(external.root for external in self.external))]
+        if len(set(roots)) < len(roots):
+            raise ValueError(
+                "external: two cohorts lie in one folder (root). An external cohort must not be the one that is "
+                "trained on, nor stand twice"
+            )
         return self
 
 

@@ -39,6 +39,9 @@ def private_paths(settings: dict[str, Any]) -> dict[str, str]:
     for name, value in settings.items():
         if isinstance(value, dict):
             private |= private_paths(value)
+        elif isinstance(value, list):  # of sections, as external cohorts are
+            private |= {hidden: path for part in value if isinstance(part, dict)
+                        for hidden, path in private_paths(part).items()}  # fmt: skip
         elif name in PRIVATE and value not in (None, layout.PHANTOM):
             private[_hidden(value)] = str(value)
     return private
@@ -47,6 +50,8 @@ def private_paths(settings: dict[str, Any]) -> dict[str, str]:
 def _public(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return published(value)
+    if isinstance(value, list):
+        return [published(part) if isinstance(part, dict) else part for part in value]
     if name not in PRIVATE or value in (None, layout.PHANTOM):
         return value
     return _hidden(value)

@@ -94,7 +94,8 @@ def finish(root: Path, params: Params, current: set[str]) -> None:
 
     Raises LssError where DVC must not record what was made, or could not.
     """
-    (root / layout.PHANTOM).mkdir(parents=True, exist_ok=True)  # an output for DVC, which knows no optional ones
+    for optional in (layout.PHANTOM, f"{layout.MANIFESTS}/cohort", f"{layout.MANIFESTS}/split"):
+        (root / optional).mkdir(parents=True, exist_ok=True)  # an output for DVC, which knows no optional ones
     if stage := stage_of_dvc():
         if edited_settings(root, params, stage):
             raise LssError(

@@ -32,3 +32,9 @@ class Results(NamedTuple):
         """What was pooled over folds and seeds (results/cross_validation.json); no measures where nothing was."""
         folds: dict[str, Any] = self.statistics.get("folds", {"about": {}, "measures": []})
         return folds
+
+    @property
+    def external(self) -> dict[str, Any]:
+        """External cohorts beside the test part (results/cases/external.json); no measures where there are none."""
+        external: dict[str, Any] = self.statistics.get("external", {"about": {}, "measures": []})
+        return external

@@ -98,11 +98,11 @@ def _first_copies(shards: list[Path], columns: list[str]) -> Rows:
     return [row for row in reader.iterate(range(len(reader))) if row["copy"] == 1]
 
 
-def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_empty: bool) -> TestCases:
+def read_cases(shards: list[Path], truth: Path | None, size: tuple[int, int], grade_a_empty: bool) -> TestCases:
     """Return the test part with its references in the size of the predicted masks.
 
     Args:
-        truth: table of the phantom's truth, joined by the source file's hash; may have no rows.
+        truth: table of the phantom's truth, joined by the source file's hash; may have no rows, or be None.
         grade_a_empty: pseudo-masks of grade A are empty, and so are the true masks then.
 
     Raises LssError where there is no slice.
@@ -110,7 +110,7 @@ def read_cases(shards: list[Path], truth: Path, size: tuple[int, int], grade_a_e
     columns = ["slice_key", "patient_key", "level", "level_named", "grade", "report", "mask", "row_spacing_mm",
                "column_spacing_mm", "source_sha256", "crop_row", "crop_column"]  # fmt: skip
     known = {row["source_sha256"]: row for row in read_parquet(truth, TRUTH).select(
-        ["source_sha256", "grade", "canal_mask"]).to_pylist()}  # fmt: skip
+        ["source_sha256", "grade", "canal_mask"]).to_pylist()} if truth else {}  # fmt: skip
     test = TestCases(*([] for _ in fields(TestCases)))
     for row in _originals(shards, columns):
         mask = decode_mask(row["mask"]["bytes"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,8 +119,8 @@ def _pool(
     truth: Path,
 ) -> dict[str, Any]:
     """Return what was pooled, and the measures."""
-    size = _mask_size(predictions)
-    by_fold = {fold: _read_fold(of_fold, truth, size) for fold, of_fold in shards.items()}
+    size = mask_size((model, path) for (_, model), path in predictions.items())
+    by_fold = {fold: read_fold(of_fold, truth, size) for fold, of_fold in shards.items()}
     cases = TestCases(*([value for fold in by_fold.values() for value in getattr(fold.cases, field.name)]
                         for field in fields(TestCases)))  # fmt: skip
     repeats = sorted({trial.repeat for trial, _ in predictions})
@@ -131,7 +131,7 @@ def _pool(
     discs = disc_part(cases, PatientBootstrap(cases.patients, *draws, "percentile"))
     resampled = {"image": (bootstrap, folds)}
     if discs:
-        resampled["disc"] = _of_discs(folds, discs, len(repeats), draws)
+        resampled["disc"] = of_discs(folds, discs, len(repeats), draws)
     measures: Rows = []
     models = list(dict.fromkeys(model for _, model in predictions))
     for model in progress(models, "pool folds", unit="model"):
@@ -139,11 +139,11 @@ def _pool(
             [
                 row
                 for fold, of_fold in by_fold.items()
-                for row in _read_predictions(predictions[Trial(fold, repeat), model], model, of_fold.cases)
+                for row in read_predictions(predictions[Trial(fold, repeat), model], model, of_fold.cases)
             ]
             for repeat in repeats
         ]
-        for unit, own, table in _QUOTIENTS[model.task](answers, cases, list(by_fold.values()), discs):
+        for unit, own, table in QUOTIENTS[model.task](answers, cases, list(by_fold.values()), discs):
             for source, quotients in (
                 ("model", own),
                 ("table", table),
@@ -163,17 +163,26 @@ def _pool(
     return {"about": about, "measures": measures}
 
 
-def _read_predictions(path: Path, model: Run, cases: TestCases) -> Rows:
+def read_predictions(path: Path, model: Run, cases: TestCases) -> Rows:
+    """Return a model's predictions in the order of the cases. Raises LssError where they are of other cases."""
     return aligned(read_parquet(path, PREDICTIONS[task_record(model.task).predicts]).to_pylist(), cases.keys, str(path))
 
 
-def _mask_size(predictions: dict[tuple[Trial, Run], Path]) -> tuple[int, int]:
-    path = next(path for (_, model), path in predictions.items() if model.task == "segmentation")
+def mask_size(predictions: Iterable[tuple[Run, Path]]) -> tuple[int, int]:
+    """Return rows and columns of the predicted masks."""
+    path = next(path for model, path in predictions if model.task == "segmentation")
     rows, columns = decode_mask(read_parquet(path, SEGMENTATION, columns=["mask"])["mask"][0].as_py()["bytes"]).shape
     return rows, columns
 
 
-def _read_fold(shards: dict[str, list[Path]], truth: Path, size: tuple[int, int]) -> Fold:
+def read_fold(shards: dict[str, list[Path]], truth: Path | None, size: tuple[int, int]) -> Fold:
+    """Return a test part, and what tables made from the training part answer on it.
+
+    Args:
+        shards: paths of the subsets train and test.
+        truth: true masks and grades of the phantom; None where they are not asked for.
+        size: of the predicted masks.
+    """
     train = TrainingPart(shards["train"])
     cases = read_cases(shards["test"], truth, size, train.grade_a_empty)
     grades = most_frequent_by(train.grades, train.levels, cases.levels)
@@ -268,14 +277,14 @@ def _finding_scores(texts: list[str], cases: TestCases) -> NDArray[np.float64]:
     return score_findings(texts, cases.reports, cases.levels)["finding_score"]
 
 
-_QUOTIENTS: dict[str, Callable[[list[Rows], TestCases, list[Fold], DiscPart | None], Compared]] = {
+QUOTIENTS: dict[str, Callable[[list[Rows], TestCases, list[Fold], DiscPart | None], Compared]] = {
     "classification": _classification,
     "segmentation": _segmentation,
     "report": _report,
 }
 
 
-def _of_discs(
+def of_discs(
     folds: Folds, discs: DiscPart, repeats: int, draws: tuple[int, float, int]
 ) -> tuple[CrossedBootstrap, Folds]:
     """Return folds and bootstrap of the discs, by the first slice of each."""

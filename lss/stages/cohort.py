@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +20,7 @@ from lss.cohorts import open_cohort
 from lss.cohorts.batches import batch_states
 from lss.cohorts.file_tree import FolderTree
 from lss.cohorts.needed_files import missing_files
-from lss.cohorts.privacy import pseudonyms
+from lss.cohorts.privacy import Pseudonyms, pseudonyms
 from lss.cohorts.settings import CohortParams, IngestParams
 from lss.errors import LssError
 from lss.fetch.sources import COHORT_REMEDY
@@ -31,6 +31,7 @@ from lss.project.layout import batch_names
 from lss.project.manifest import write_manifest
 from lss.project.outside import hash_of_all, list_files
 from lss.runtime.progress import progress
+from lss.runtime.seeding import derive_seed
 from lss.runtime.workers import end_with_parent
 from lss.storage import schemas
 from lss.storage.io import atomic_folder, parquet_writer, write_json
@@ -50,6 +51,7 @@ def run(
     truth: Path,
     manifest: Path,
     processes: int | None = None,
+    external: str | None = None,
 ) -> None:
     """Run the stage.
 
@@ -63,12 +65,14 @@ def run(
         truth: the phantom's true masks and grades (`lss.storage.schemas.TRUTH`); an empty table for other cohorts.
         manifest: the stage's manifest.
         processes: how many draw the phantom; None for as many as there are cores.
+        external: label, where `params` is an external cohort; a phantom's patients are then others.
 
     Raises LssError when the files of a real cohort are missing; it says how to get them.
     """
     started = datetime.now(UTC)
     if params.name == "phantom":
-        facts = _make_phantom(params.root, params.phantom, seed, truth, processes)
+        drawn_from = derive_seed(seed, "external", external) if external else seed
+        facts = _make_phantom(params.root, params.phantom, drawn_from, truth, processes)
     else:
         _check_presence(params)
         with parquet_writer(truth, schemas.TRUTH):
@@ -86,7 +90,8 @@ def run(
         "sha256": hash_of_all(listed),
     }
     write_json(files, summary)
-    for batch, state in _states(params, ingest, seed, listed, len(states)).items():
+    names = partial(pseudonyms, ingest.pseudonym_key_file, seed, external or "")
+    for batch, state in _states(params, ingest, names, listed, len(states)).items():
         write_json(states[batch], {"batch": batch, **state})
     write_manifest(
         manifest,
@@ -148,13 +153,16 @@ def _write_patients(
 
 
 def _states(
-    params: CohortParams, ingest: IngestParams, seed: int, listed: list[dict[str, Any]], batches: int
+    params: CohortParams,
+    ingest: IngestParams,
+    names: Callable[[], Pseudonyms],
+    listed: list[dict[str, Any]],
+    batches: int,
 ) -> dict[str, dict[str, Any]]:
     """Return what each batch is read from. Of a cohort that cannot be read every batch has the state of the whole."""
     try:
         reader = open_cohort(params, ingest, unread=[])
-        names = pseudonyms(ingest.pseudonym_key_file, seed)
-        return batch_states(reader, names, {row["file"]: row["sha256"] for row in listed}, batches)
+        return batch_states(reader, names(), {row["file"]: row["sha256"] for row in listed}, batches)
     except LssError:  # which the stage ingest raises again, and says more of
         return {batch: {"patients": None, "sha256": hash_of_all(listed)} for batch in batch_names(batches)}
 

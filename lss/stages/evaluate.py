@@ -41,6 +41,8 @@ from lss.stages._evaluation_inputs import (
     validation_slices,
 )
 from lss.stages._evaluation_reports import evaluate_texts, reports_of_baselines
+from lss.stages._external_comparison import TEST_PART as TEST_PART  # for `lss evaluate --externals`
+from lss.stages._external_comparison import compare_external as compare_external
 from lss.stages._fold_pooling import NO_FOLDS
 from lss.stages._fold_pooling import pool_folds as pool_folds  # for `lss evaluate --folds`
 from lss.storage.io import read_json, read_parquet, write_json, write_parquet
@@ -66,6 +68,7 @@ def run(
     manifests: Sequence[Path] = (),
     kept_run: Path | None = None,
     folds: Path | None = None,
+    external: Path | None = None,
 ) -> None:
     """Score all predictions: per-case tables, measures with intervals, curves, tests.
 
@@ -82,6 +85,7 @@ def run(
         manifests: of the stages cohort and train, for caveats (weights, leak) and the report models' area thresholds.
         kept_run: folder of the run to compare with (`lss.tools.kept_runs`), or None.
         folds: what `pool_folds` left, for the table of all folds; None where nothing was pooled.
+        external: what `compare_external` left, for the table of external cohorts; None where there are none.
 
     Raises LssError on missing or foreign files, ImpossibleMetricsError where numbers contradict each other.
     """
@@ -135,6 +139,7 @@ def run(
             "empty_masks": findings.empty_masks,
             "comparison": comparison,
             "folds": read_json(folds) if folds else NO_FOLDS,
+            **({"external": read_json(external)} if external else {}),
         },
     )
     write_manifest(
@@ -147,6 +152,7 @@ def run(
             *manifests,
             *(kept_files(kept_run) if kept_run else ()),
             *([folds] if folds else []),
+            *([external] if external else []),
         ],
         outputs=[*cases.values(), metrics, statistics],
         params=params.model_dump(mode="json"),

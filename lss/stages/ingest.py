@@ -38,6 +38,7 @@ def run(
     rejects: Path,
     private: Path,
     manifest: Path,
+    external: str | None = None,
 ) -> None:
     """Read the patients of `batch` and write their slices and what could not be used.
 
@@ -52,6 +53,7 @@ def run(
         rejects: output, table `lss.storage.schemas.REJECTS`.
         private: output, a CSV for the owner of the data: the names that the keys of `rejects` stand for.
         manifest: output.
+        external: label, where `cohort` is an external one.
 
     Raises:
         LssError: when the cohort as a whole cannot be read; a single file's fault ends in `rejects`.
@@ -59,7 +61,7 @@ def run(
     from lss.notes.doubt import doubtful_words
 
     started = datetime.now(UTC)
-    names = pseudonyms(params.pseudonym_key_file, seed)
+    names = pseudonyms(params.pseudonym_key_file, seed, external or "")
     reader = open_cohort(cohort, params)
     patients = patients_of_batch(reader, names, batch, cohort.batches)
     counts: Counter[str] = Counter()
@@ -100,7 +102,8 @@ def run(
         print(f"  left out: {count} x {reason}", file=sys.stderr)
     if lost:
         print(f"  their names, which identify patients, stand in {private}", file=sys.stderr)
-    state = Path(layout.COHORT_BATCH.format(batch=batch))
+    pattern = layout.of_external(layout.COHORT_BATCH, external) if external else layout.COHORT_BATCH
+    state = Path(pattern.format(batch=batch))
     write_manifest(
         manifest,
         "ingest",
@@ -161,7 +164,7 @@ def slice_row(
         "study_key": names.study(item.study),
         "series_key": names.series(item.series),
         "image_key": names.image(item.image),
-        "person_key": names.person(item.person),
+        "person_key": names.person(item.person, patient),
         "cohort": cohort,
         "plane": item.plane,
         "plane_reason": item.plane_reason,

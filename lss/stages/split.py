@@ -32,9 +32,10 @@ from lss.errors import LssError
 from lss.imaging.balance import balance_plan
 from lss.imaging.perceptual_hash import perceptual_hash
 from lss.imaging.same_image import thumbnail
-from lss.project.layout import PRIVATE_REJECTS, SUBSETS
+from lss.project.layout import PRIVATE_REJECTS, SUBSETS, of_external
 from lss.project.manifest import write_manifest
 from lss.runtime.progress import progress
+from lss.stages._slices import read_split
 from lss.storage.io import read_parquet, write_parquet
 from lss.storage.parquet_files import TableReader
 from lss.storage.schemas import REJECTS, SLICES, SPLIT, SPLIT_BATCH, USED
@@ -116,6 +117,85 @@ def run(
         manifest,
         "split",
         inputs=[*slices, *rejects, *([params.file] if params.file else [])],
+        outputs=[split, *parts, *used, all_rejects],
+        params=params.model_dump(mode="json"),
+        seed=seed,
+        started=started,
+        facts=facts,
+    )
+
+
+def deal_external(
+    params: SplitParams,
+    seed: int,
+    *,
+    label: str,
+    slices: list[Path],
+    rejects: list[Path],
+    training_split: Path,
+    training_slices: list[Path],
+    split: Path,
+    parts: list[Path],
+    used: list[Path],
+    all_rejects: Path,
+    manifest: Path,
+) -> None:
+    """Put every slice of an external cohort into test or unused, unless somebody of it stands in the other cohort too.
+
+    Args:
+        params: which plane and weighting, the bounds of the checks; subsets are not drawn.
+        seed: of params.yaml; recorded only.
+        label: of the cohort.
+        slices, rejects, split, parts, used, all_rejects, manifest: as of `run`, of the external cohort.
+        training_split: the split of the cohort that is trained on.
+        training_slices: its slice tables, of all batches in order.
+
+    Raises:
+        LssError: too few files usable, nothing to work on, or a patient, a study or an image that both cohorts hold.
+    """
+    started = datetime.now(UTC)
+    batches = [_read_slices(path, params) for path in slices]
+    rows = [row for batch in batches for row in batch]
+    _check_unique(rows)
+    lost = _concatenate(rejects, drop_shared_images(rows), all_rejects)
+    named = Path(of_external(PRIVATE_REJECTS, label)).parent
+    check_usable(rows, lost, params.min_usable_share, str(all_rejects), str(named))
+    for row in rows:
+        row |= {"subset": UNUSED if row["reason"] else "test", "fold": None, "copies": None}
+    if all(row["subset"] == UNUSED for row in rows):
+        unused = Counter(row["reason"] for row in rows)
+        listed = "; ".join(f"{count} x {reason}" for reason, count in sorted(unused.items()))
+        raise LssError(
+            f"split: external cohort {label}: no slice is left to test on ({listed}). split.plane, split.weighting and "
+            "the settings of ingest hold for every cohort."
+        )
+    known = read_split(training_split)
+    own = [row for path in training_slices for row in _read_slices(path, params)]
+    own = [row | {"subset": "the cohort trained on"} for row in own if known.get(row["slice_key"], UNUSED) != UNUSED]
+    tested = [row | {"subset": f"the external cohort {label}"} for row in rows if row["subset"] != UNUSED]
+    person_of = persons([*own, *tested])
+    for row in (*own, *tested):
+        row["person"] = person_of[row["patient_key"]]
+    check_leakage([*own, *tested], params.duplicate_bits, "Take the patient out of one of the two archives")
+    write_parquet(split, rows, SPLIT)
+    for batch, part, use in zip(batches, parts, used, strict=True):
+        write_parquet(part, batch, SPLIT_BATCH)
+        states = [UNUSED if row["subset"] == UNUSED else "used" for row in batch]
+        write_parquet(use, [row | {"subset": state} for row, state in zip(batch, states, strict=True)], USED)
+    reasons = Counter(row["reason"] for row in rows if row["subset"] == UNUSED)
+    facts = {
+        "external": label,
+        "slices": len(rows),
+        "used": len(tested),
+        "patients": len({row["patient_key"] for row in tested}),
+        "unused": dict(sorted(reasons.items())),
+        "rejects": dict(sorted(Counter(row["reason"] for row in lost).items())),
+    }
+    print(f"split: {label}: {len(tested)} of {len(rows)} slices, {facts['patients']} patients", file=sys.stderr)
+    write_manifest(
+        manifest,
+        "split",
+        inputs=[*slices, *rejects, training_split, *training_slices],
         outputs=[split, *parts, *used, all_rejects],
         params=params.model_dump(mode="json"),
         seed=seed,

@@ -22,7 +22,7 @@ from lss.errors import LssError
 from lss.project import layout
 from lss.project.code import code_parts, dvc_stages
 from lss.project.models import manifest_settings, stage_manifests, stage_of_manifest
-from lss.project.outside import recorded
+from lss.project.outside import look, recorded
 from lss.project.params import Params
 from lss.project.published import published
 from lss.project.resources import uses_gpu
@@ -42,7 +42,7 @@ _OUTSIDE = {
     "ingest": "the pseudonyms' key (ingest.pseudonym_key_file)",
     "split": "the table of split.file",
 }
-_FIRST = ("ablation_arm", "pool_folds")
+_FIRST = ("ablation_arm", "pool_folds", "compare_external")
 """Rules whose results the other rule of their stage reads."""
 _OF_BATCHES = ("ingest", "denoise", "pseudo_mask", "shards")
 
@@ -68,8 +68,8 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """Its rule, where those of another fold or seed are the same."""
-        return self.rule.removeprefix("trial_").removeprefix("fold_")
+        """Its rule, where those of another fold, seed or cohort are the same."""
+        return self.rule.removeprefix("trial_").removeprefix("fold_").removeprefix("external_")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ def changes_text(root: Path, params: Params, cores: int) -> str:
         return "Nothing to run: the results are up to date with params.yaml and with this code."
     manifests = _manifests(root, params)
     changes = (
-        [*setting_changes(manifests, params), *code_changes(manifests), *outside_changes(root)] if manifests else []
+        [*setting_changes(manifests, params), *code_changes(manifests), *outside_changes(root, params)]
+        if manifests
+        else []
     )
     groups: dict[tuple[Job, ...], list[str]] = {}
     for change in changes:
@@ -145,6 +147,8 @@ def setting_changes(manifests: dict[str, dict[str, Any]], params: Params) -> lis
     for path, manifest in manifests.items():
         sections = manifest_settings(path, manifest.get("facts", {}), params)
         then = manifest["params"] if manifest["stage"] == "ingest" else {next(iter(sections)): manifest["params"]}
+        if layout.external_of(path):  # its own settings are compared as one (`outside_changes`)
+            then, sections = ({name: of[name] for name in of if name != "cohort"} for of in (then, sections))
         was, is_now = _flat({"seed": manifest["seed"], **then}), _flat({"seed": now["seed"], **sections})
         for name in was.keys() | is_now.keys():
             if was.get(name, "absent") != is_now.get(name, "absent"):
@@ -181,10 +185,14 @@ def code_changes(manifests: dict[str, dict[str, Any]]) -> list[Change]:
     return [Change(f"{part}: changed", frozenset(stages)) for part, stages in sorted(readers.items())]
 
 
-def outside_changes(root: Path) -> list[Change]:
-    """Return files of the user's own that differ from those of the last complete run."""
+def outside_changes(root: Path, params: Params) -> list[Change]:
+    """Return files of the user's own, and external cohorts, that differ from those of the last complete run."""
     before, now = _locked(root), recorded(root / layout.OUTSIDE)
-    return [
+    was = before.get("cohort", {}).get("params", {}).get(layout.OUTSIDE, {}).get("external")
+    is_now = look(params, root / layout.OUTSIDE, root / layout.PRIVATE_FILES, read=False)["external"]
+    stages = frozenset({"cohort", "ingest", "split", "predict", "evaluate"})
+    external = [Change("the external cohorts (external): changed", stages)] if was not in (None, is_now) else []
+    return external + [
         Change(f"{what}: changed", frozenset({stage}))
         for stage, what in _OUTSIDE.items()
         if stage in before and before[stage]["params"].get(layout.OUTSIDE, {}).get(stage, now[stage]) != now[stage]

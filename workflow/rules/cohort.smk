@@ -19,3 +19,28 @@ checkpoint cohort:
     threads: 8
     resources: **resources_of("cohort")
     shell: "lss cohort --threads {threads} 2>&1 | tee {log}"
+
+
+# An external cohort: no checkpoint, since it is not read again but as a whole. Its phantom's files are no outputs, as
+# those of an archive are none.
+rule external_cohort:
+    output:
+        files=layout.EXTERNAL_FILES,
+        states=expand(layout.of_external(layout.COHORT_BATCH), batch=BATCHES, allow_missing=True),
+        truth=layout.EXTERNAL_TRUTH,
+        manifest=layout.MANIFEST.format(name="cohort/external/{external}"),
+    params:
+        code=code_hash("cohort"),
+        outside=OUTSIDE["external"],
+        seed=config["seed"],
+    log: "logs/cohort/external-{external}.log",
+    conda: "../envs/lss.yaml"
+    threads: 8
+    resources: **resources_of("cohort")
+    shell: "lss cohort --external {wildcards.external} --threads {threads} 2>&1 | tee {log}"
+
+
+rule cohort_all:
+    input:
+        rules.cohort.output.manifest,
+        [rules.external_cohort.output.manifest.format(external=cohort.label) for cohort in PARAMS.external],

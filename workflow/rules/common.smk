@@ -1,4 +1,15 @@
 # What rules read that depends on their wildcards, or is known only once a checkpoint is done.
+def cohort_of(wildcards):
+    """The section `cohort` of a job: of an external cohort its own."""
+    return of_cohort(PARAMS, dict(wildcards.items()).get("external")).cohort
+
+
+def of_externals(pattern, **names):
+    """All files of the external cohorts of this pattern, by batch, or by the names given."""
+    names = names or {"batch": BATCHES}
+    return [path for cohort in PARAMS.external for path in expand(layout.of_external(pattern, cohort.label), **names)]
+
+
 def segmentation_model(wildcards):
     """What the report task needs of the segmentation model; nothing for the other tasks."""
     run, trial = base_run(PARAMS.train, run_of(wildcards)), trial_of(PARAMS, wildcards)

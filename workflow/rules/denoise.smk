@@ -9,12 +9,26 @@ rule denoise:
     params:
         code=code_hash("denoise"),
         settings=config["denoise"],
+        of=options_of,
     log: "logs/denoise/{batch}.log",
     conda: "../envs/lss.yaml"
     threads: 1
     resources: **resources_of("denoise")
-    shell: "lss denoise --batch {wildcards.batch} 2>&1 | tee {log}"
+    shell: "lss denoise {params.of} 2>&1 | tee {log}"
+
+
+# The same of an external cohort.
+use rule denoise as external_denoise with:
+    input:
+        slices=layout.of_external(layout.SLICES),
+        split=layout.of_external(layout.USED),
+    output:
+        denoised=layout.of_external(layout.DENOISED),
+        manifest=layout.of_external(layout.MANIFEST.format(name="denoise/batch-{batch}")),
+    log: "logs/denoise/external-{external}-{batch}.log"
 
 
 rule denoise_all:
-    input: expand(rules.denoise.output, batch=BATCHES),
+    input:
+        expand(rules.denoise.output, batch=BATCHES),
+        of_externals(layout.MANIFEST.format(name="denoise/batch-{batch}")),

@@ -24,6 +24,28 @@ rule pool_folds:
     shell: "lss evaluate --folds 2>&1 | tee {log}"
 
 
+# External cohorts beside the test part. Not asked for where there are none.
+rule compare_external:
+    input:
+        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
+        external=[path for run in RUNS for path in of_externals(layout.PREDICTIONS, **run._asdict())],
+        shards=expand(layout.SHARD, subset=["train", "test"], batch=BATCHES),
+        external_shards=of_externals(layout.SHARD, subset="test", batch=BATCHES),
+    output:
+        comparison=layout.EXTERNAL,
+        manifest=layout.MANIFEST.format(name="evaluate/external"),
+    params:
+        code=code_hash("evaluate"),
+        outside=OUTSIDE["external"],  # which cohorts there are
+        settings=config["evaluate"],
+        seed=config["seed"],
+    log: "logs/evaluate/external.log"
+    conda: "../envs/lss.yaml"
+    threads: 1
+    resources: **resources_of("compare_external")
+    shell: "lss evaluate --externals 2>&1 | tee {log}"
+
+
 # Metrics, intervals, tests, baselines, agreement.
 rule evaluate:
     input:
@@ -31,6 +53,7 @@ rule evaluate:
         shards=expand(layout.SHARD, subset=layout.SUBSETS, batch=BATCHES),
         truth=layout.TRUTH,
         folds=rules.pool_folds.output.comparison,
+        external=[layout.EXTERNAL] if PARAMS.external else [],
         manifests=[
             rules.cohort.output.manifest,
             [rules.train.output.manifest.format(**run._asdict()) for run in EVALUATED],

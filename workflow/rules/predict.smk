@@ -33,7 +33,21 @@ use rule predict as trial_predict with:
     log: "logs/predict/fold-{fold}-repeat-{repeat}/{backbone}-{task}-{loss}.log"
 
 
+# The same on an external cohort.
+use rule predict as external_predict with:
+    input:
+        shards=expand(layout.of_external(layout.SHARD), subset="test", batch=BATCHES, allow_missing=True),
+        backbone=backbone_weights,
+        config=layout.MODEL_CONFIG,
+        weights=layout.MODEL_WEIGHTS,
+    output:
+        predictions=layout.of_external(layout.PREDICTIONS),
+        manifest=layout.of_external(layout.MANIFEST.format(name=f"predict/{layout.MODEL_NAME}")),
+    log: "logs/predict/external-{external}/{backbone}-{task}-{loss}.log"
+
+
 rule predict_all:
     input:
+        [path for run in RUNS for path in of_externals(layout.PREDICTIONS, **run._asdict())],
         [expand(rules.predict.output, **run._asdict()) for run in RUNS],
         [expand(rules.trial_predict.output, **trial._asdict(), **run._asdict()) for trial in TRIALS[1:] for run in RUNS],

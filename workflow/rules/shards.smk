@@ -28,7 +28,21 @@ use rule shards as fold_shards with:
     log: "logs/shards/fold-{fold}-{batch}.log"
 
 
+# An external cohort's test part, which is all of it.
+use rule shards as external_shards with:
+    input:
+        slices=layout.of_external(layout.SLICES),
+        split=layout.of_external(layout.SPLIT_BATCH),
+        denoised=layout.of_external(layout.DENOISED),
+        masks=layout.of_external(layout.PSEUDO_MASKS),
+    output:
+        shards=layout.of_external(layout.SHARD).replace("{subset}", "test"),
+        manifest=layout.of_external(layout.MANIFEST.format(name="shards/batch-{batch}")),
+    log: "logs/shards/external-{external}-{batch}.log"
+
+
 rule shards_all:
     input:
         expand(rules.shards.output, batch=BATCHES),
         expand(rules.fold_shards.output, batch=BATCHES, fold=further_folds(PARAMS)),
+        of_externals(layout.MANIFEST.format(name="shards/batch-{batch}")),

@@ -1,0 +1,126 @@
+"""A further half of the stage evaluate: external cohorts, which no model was trained on, beside the test part."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lss.domain.grades import GRADES
+from lss.evaluation.ablation import CrossedBootstrap
+from lss.evaluation.cases import TestCases
+from lss.evaluation.cross_validation import Folds, Quotient, System, measure
+from lss.evaluation.disc_pooling import disc_part
+from lss.evaluation.grades import Answers, answers_of_head, answers_of_text
+from lss.evaluation.measures import rounded
+from lss.evaluation.settings import EvaluateParams
+from lss.metrics.bootstrap import PatientBootstrap
+from lss.metrics.classification import cohen_kappa, one_hot_confusion
+from lss.project.manifest import write_manifest
+from lss.project.models import Run
+from lss.runtime.progress import progress
+from lss.stages._fold_pooling import QUOTIENTS, Rows, mask_size, of_discs, read_fold, read_predictions
+from lss.storage.io import write_json
+
+TEST_PART = "test part"
+"""Name of the part of the cohort trained on that no training has seen."""
+_KEPT = ("task", "backbone", "loss", "source", "unit", "metric", "stratum", "value", "low", "high", "n", "patients",
+         "interval")  # fmt: skip
+
+
+def compare_external(
+    params: EvaluateParams,
+    seed: int,
+    *,
+    predictions: dict[str, dict[Run, Path]],
+    shards: dict[str, dict[str, list[Path]]],
+    comparison: Path,
+    manifest: Path,
+) -> None:
+    """Measure the same models on the test part and on every external cohort, each beside a table that sees no image.
+
+    Args:
+        params: the evaluate section, for draws and confidence of the intervals.
+        seed: of params.yaml; of the bootstrap.
+        predictions: by cohort (`TEST_PART` or a label) table per model.
+        shards: by cohort, paths of the subsets train (the same for all) and test.
+        comparison: gets `about` and `measures`, as JSON without times. A measure is a row of
+            `lss.evaluation.cross_validation.measure` without what is of trainings, with its cohort.
+        manifest: gets the stage's manifest.
+
+    Raises LssError on missing or foreign files.
+    """
+    started = datetime.now(UTC)
+    draws = params.bootstrap_draws, params.confidence, seed
+    measures: Rows = []
+    cohorts: dict[str, dict[str, int]] = {}
+    for cohort, of_models in progress(predictions.items(), "external cohorts", len(predictions), "cohort"):
+        part = read_fold(shards[cohort], None, mask_size(of_models.items()))
+        cases = part.cases
+        cohorts[cohort] = {"patients": len(set(cases.patients)), "images": len(cases)}
+        folds = Folds(cases.patients, np.zeros(len(cases), dtype=np.intp), [part.train_patients])
+        bootstrap = PatientBootstrap(cases.patients, *draws, "percentile")
+        discs = disc_part(cases, bootstrap)
+        resampled = {"image": (CrossedBootstrap(cases.patients, 1, *draws), folds)}
+        if discs:
+            resampled["disc"] = of_discs(folds, discs, 1, draws)
+        for model, path in of_models.items():
+            rows = read_predictions(path, model, cases)
+            for unit, own, table in QUOTIENTS[model.task]([rows], cases, [part], discs):
+                compared: dict[str, list[Quotient]] = {
+                    "model": own,
+                    "table": table,
+                    "difference": [mine.minus(other) for mine, other in zip(own, table, strict=True)],
+                }
+                for source, quotients in compared.items():
+                    system = System(model.task, model.backbone, model.loss, source, unit)
+                    found = [measure(system, of, *resampled[unit], params.confidence) for of in quotients]
+                    measures += [{"cohort": cohort} | {name: row[name] for name in _KEPT} for row in found]
+            if model.task == "classification":
+                measures += _kappas(cohort, model, rows, cases, part.grades, bootstrap)
+    about = {
+        "cohorts": cohorts,
+        "confidence": params.confidence,
+        "interval": f"percentile bootstrap over patients, {params.bootstrap_draws} draws",
+    }
+    write_json(comparison, {"about": about, "measures": measures})
+    inputs = [path for of_models in predictions.values() for path in of_models.values()]
+    inputs += [path for subsets in shards.values() for paths in subsets.values() for path in paths]
+    write_manifest(
+        manifest,
+        "evaluate",
+        inputs=list(dict.fromkeys(inputs)),
+        outputs=[comparison],
+        params=params.model_dump(mode="json"),
+        seed=seed,
+        started=started,
+        facts={"cohorts": cohorts, "measures": len(measures)},
+    )
+
+
+def _kappas(
+    cohort: str, model: Run, rows: Rows, cases: TestCases, grades: list[str], bootstrap: PatientBootstrap
+) -> Rows:
+    """Return Cohen's kappa, unweighted, of the model, of the table of the level, and their difference."""
+    head = answers_of_head(np.array([[row[f"p_{grade}"] for grade in GRADES] for row in rows], dtype=np.float64))
+    sums_SP = [_confusions(answers, cases, bootstrap) for answers in (head, answers_of_text([*grades]))]
+
+    def statistics(weights_DP: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        own, table = (cohen_kappa(np.tensordot(weights_DP, of, axes=1)) for of in sums_SP)
+        return {"model": own, "table": table, "difference": own - table}
+
+    found: list[dict[str, Any]] = []
+    for source, estimate in bootstrap.estimates(statistics).items():
+        of: dict[str, Any] = {"cohort": cohort, **model._asdict(), "source": source, "unit": "image"}
+        of |= {"metric": "kappa", "stratum": "all", "n": estimate.n, "patients": estimate.patients}
+        values = {name: rounded(getattr(estimate, name)) for name in ("value", "low", "high")}
+        found.append(of | values | {"interval": estimate.interval})
+    return found
+
+
+def _confusions(answers: Answers, cases: TestCases, bootstrap: PatientBootstrap) -> NDArray[np.float64]:
+    """Return each patient's confusion matrix [true][answered, last: none]."""
+    return bootstrap.per_patient(one_hot_confusion(cases.classes, answers.classes, len(GRADES)))
