@@ -11,7 +11,8 @@ from lss.metrics.bootstrap import NO_INTERVAL
 from lss.reporting.table_rows import Table
 
 _HEADINGS = {"model": "Model", "metric": "Metric", "loss": "Loss", "system": "System", "stratum": "Images",
-             "reference": "Reference", "family": "Compared", "first": "First", "second": "Second"}  # fmt: skip
+             "reference": "Reference", "cohort": "Cohort",
+             "family": "Compared", "first": "First", "second": "Second"}  # fmt: skip
 _SHORT_TESTS = {"McNemar, exact": "McNemar, exact", "McNemar, chi-squared with continuity correction": "McNemar",
                 "Wilcoxon signed-rank, zeros by Pratt": "Wilcoxon"}  # fmt: skip
 DASH = "–"

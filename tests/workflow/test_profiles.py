@@ -51,7 +51,7 @@ def without_gpu(names: set[str], planned: dict[str, dict[str, str]]) -> bool:
 def test_every_profile_plans_the_default_with_the_numbers_of_the_table(copy: Path, profile: str) -> None:
     numbers = yaml.safe_load((copy / RESOURCES).read_text())
     planned = plan(copy, profile)
-    assert planned.keys() - {"all"} == numbers.keys() - {"ablation_arm"}
+    assert planned.keys() - {"all"} == numbers.keys() - {"ablation_arm", "compare_external"}
     for rule, asked in planned.items():
         if rule != "all":
             stated = numbers[rule]

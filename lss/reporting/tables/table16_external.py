@@ -65,7 +65,7 @@ def _row(measure: dict[str, Any], results: Results) -> dict[str, Any]:
 
 TABLE = TableRecord(
     "External cohorts beside the test part",
-    ("loss", "cohort", "system", "reference", "stratum", "metric"),
+    ("loss", "system", "reference", "stratum", "metric", "cohort"),
     notes,
     rows=rows,
 )
