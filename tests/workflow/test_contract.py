@@ -19,6 +19,8 @@ from lss.project.params import Params, load_params
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
+EXTERNAL_ROOT = f"{layout.PHANTOM}-b"
+
 
 def verbs(params: Params) -> dict[str, list[str]]:
     """Arguments of `lss` for every job of the chain, in order, by the manifest that it writes."""
@@ -40,6 +42,19 @@ def verbs(params: Params) -> dict[str, list[str]]:
                 of_trial = ["--fold", str(trial.fold), "--repeat", str(trial.repeat)]
                 where = f"{stage}/fold-{trial.fold}/repeat-{trial.repeat}"
                 result[f"{where}/{'-'.join(of)}"] = [stage, *options, *of_trial]
+    for label in (external.label for external in params.external):
+        option = ["--external", label]
+        result[f"cohort/external/{label}"] = ["cohort", "--threads", "1", *option]
+        result |= {f"ingest/external/{label}/batch-{batch}": ["ingest", *option, "--batch", batch] for batch in batches}
+        result[f"split/external/{label}"] = ["split", *option]
+        for stage in ("denoise", "pseudo_mask", "shards"):
+            of_stage = {f"{stage}/external/{label}/batch-{b}": [stage, *option, "--batch", b] for b in batches}
+            result |= of_stage
+        for of in model_runs(params.train):
+            options = ["--backbone", of.backbone, "--task", of.task, "--loss", of.loss]
+            result[f"predict/external/{label}/{'-'.join(of)}"] = ["predict", *options, *option]
+    if params.external:
+        result["evaluate/external"] = ["evaluate", "--externals"]
     for arm in ablation_arms(params.ablation):
         options = ["--backbone", arm.backbone, "--fusion", arm.fusion, "--repeat", str(arm.repeat)]
         result[f"ablation/{'-'.join(map(str, arm))}"] = ["ablation", *options]
@@ -83,10 +98,11 @@ class Finished:
             written = {path for path, state in after.items() if before.get(path) != state}
             self.read[manifest] = public(read, folder)
             if manifest.startswith(f"{layout.MANIFESTS}/ingest/"):
-                assert any(folder / layout.PHANTOM in path.parents for path in read)
-                self.read[manifest].add(
-                    layout.COHORT_BATCH.format(batch=arguments[-1])
-                )  # in the place of the raw files
+                label = layout.external_of(manifest)
+                root = folder / (EXTERNAL_ROOT if label else layout.PHANTOM)
+                assert any(root in path.parents for path in read)
+                state = layout.of_external(layout.COHORT_BATCH, label) if label else layout.COHORT_BATCH
+                self.read[manifest].add(state.format(batch=arguments[-1]))  # in the place of the raw files
             self.wrote[manifest] = public(written, folder) - {manifest}
 
 
@@ -95,7 +111,8 @@ def finished(project_root: Path, tmp_path_factory: pytest.TempPathFactory):
     folder = make_copy(project_root, tmp_path_factory.mktemp("contract") / "copy")
     text = (folder / "params.yaml").read_text()
     losses = "dice_cross_entropy, tversky, focal_tversky, pid_tversky_wide, pid_tversky_low"
-    edits = {"patients: 15": "patients: 9", "folds: null": "folds: 3", "  fold: 0": "  fold: all",
+    external = f"{{label: b, name: phantom, root: {EXTERNAL_ROOT}, phantom: {{patients: 3, unusual: 0.0}}}}"
+    edits = {"patients: 15": "patients: 9", "external: []": f"external: [{external}]", "folds: null": "folds: 3", "  fold: 0": "  fold: all",
              "repeats: 0": "repeats: 1",
              "  backbones: [biomedclip]": "  backbones: [smolvlm]",
              "  fusions: [spatial, broadcast, none, learned, shuffled, empty]": "  fusions: [none]",
