@@ -112,7 +112,8 @@ def finished(project_root: Path, tmp_path_factory: pytest.TempPathFactory):
     text = (folder / "params.yaml").read_text()
     losses = "dice_cross_entropy, tversky, focal_tversky, pid_tversky_wide, pid_tversky_low"
     external = f"{{label: b, name: phantom, root: {EXTERNAL_ROOT}, phantom: {{patients: 3, unusual: 0.0}}}}"
-    edits = {"patients: 15": "patients: 9", "external: []": f"external: [{external}]", "folds: null": "folds: 3", "  fold: 0": "  fold: all",
+    edits = {"patients: 15": "patients: 9", "external: []": f"external: [{external}]",
+             "folds: null": "folds: 3", "  fold: 0": "  fold: all",
              "repeats: 0": "repeats: 1",
              "  backbones: [biomedclip]": "  backbones: [smolvlm]",
              "  fusions: [spatial, broadcast, none, learned, shuffled, empty]": "  fusions: [none]",
