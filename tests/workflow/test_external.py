@@ -53,7 +53,8 @@ def test_the_chain_with_an_external_cohort_is_whole_and_has_nothing_left_to_do(p
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(text.replace("{patients: 6,", "{patients: 7,"))
     try:
-        assert "the external cohorts (external): changed: external_cohort" in run(project, "lss", "changes")
+        said = run(project, "lss", "changes")
+        assert "the external cohorts (external): changed: cohort, 2 x ingest, split" in said and "training" not in said
         assert not {"train", "ingest", "split"} & planned(project)
     finally:
         (project / "params.yaml").write_text(text)
