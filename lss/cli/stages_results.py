@@ -87,7 +87,7 @@ def _pool_folds(params: Params) -> None:
 def _compare_external(params: Params) -> None:
     from lss.stages.evaluate import TEST_PART, compare_external
 
-    runs = model_runs(params.train)
+    runs = evaluated_runs(params.train)
     predictions = {TEST_PART: {run: Path(layout.PREDICTIONS.format(**run._asdict())) for run in runs}}
     shards = {TEST_PART: jobs.shards(params, "train", "test")}
     for label in (external.label for external in params.external):

@@ -237,7 +237,7 @@ def stage_manifests(params: Params) -> list[str]:
     for cohort in params.external:
         external += [f"{stage}/external/{cohort.label}" for stage in ("cohort", "split")]
         external += [f"{stage}/external/{cohort.label}/{batch}" for stage in data for batch in batches]
-        external += [f"predict/external/{cohort.label}/{'-'.join(run)}" for run in model_runs(params.train)]
+        external += [f"predict/external/{cohort.label}/{'-'.join(run)}" for run in evaluated_runs(params.train)]
     arms = ["-".join(map(str, arm)) for arm in ablation_arms(params.ablation)]
     names = [
         "cohort",

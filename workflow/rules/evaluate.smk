@@ -27,8 +27,8 @@ rule pool_folds:
 # External cohorts beside the test part. Not asked for where there are none.
 rule compare_external:
     input:
-        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in RUNS],
-        external=[path for run in RUNS for path in of_externals(layout.PREDICTIONS, **run._asdict())],
+        predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in EVALUATED],
+        external=[path for run in EVALUATED for path in of_externals(layout.PREDICTIONS, **run._asdict())],
         shards=expand(layout.SHARD, subset=["train", "test"], batch=BATCHES),
         external_shards=of_externals(layout.SHARD, subset="test", batch=BATCHES),
     output:

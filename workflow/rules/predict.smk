@@ -48,6 +48,6 @@ use rule predict as external_predict with:
 
 rule predict_all:
     input:
-        [path for run in RUNS for path in of_externals(layout.PREDICTIONS, **run._asdict())],
+        [path for run in EVALUATED for path in of_externals(layout.PREDICTIONS, **run._asdict())],
         [expand(rules.predict.output, **run._asdict()) for run in RUNS],
         [expand(rules.trial_predict.output, **trial._asdict(), **run._asdict()) for trial in TRIALS[1:] for run in RUNS],
