@@ -16,12 +16,15 @@ from typing import Any
 
 from project_copy import SMALL
 
+PRELOADED = [
+    "lss.cli", "lss.stages.ingest", "lss.stages.train", "lss.stages.predict", "lss.stages.evaluate", "lss.stages.page",
+    "lss.stages.figures", "lss.training.report_task", "lss.training.segmentation_task", "lss.backbones.smolvlm",
+    "lss.phantom.archive",
+]  # fmt: skip
+"""Modules that the processes in which stages run have imported before."""
+
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(
-    ["lss.cli", "lss.stages.ingest", "lss.stages.train", "lss.stages.predict", "lss.stages.evaluate", "lss.stages.page",
-     "lss.stages.figures", "lss.training.report_task", "lss.training.segmentation_task", "lss.backbones.smolvlm",
-     "lss.phantom.archive"]
-)  # fmt: skip
+SERVER.set_forkserver_preload(PRELOADED)
 
 TIMES = {"finished", "seconds", "process_seconds"}
 """Of a manifest: they differ from run to run."""

@@ -5,13 +5,17 @@ Nothing half made passes for whole, and the same command once more ends with the
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from killed_stages import STAGES, AtMoment, digests, run, small_settings, strays, timed
+from small_disk import TMPFS
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -77,6 +81,31 @@ def test_killed_and_run_again(stage: str, undisturbed: tuple[Path, dict[str, lis
     assert not strays(project)
     assert killed >= KILLS / 2
     print(f"{stage}: {killed} kills, {len(after)} files")
+
+
+def test_a_full_disk_and_one_that_can_only_be_read(
+    undisturbed: tuple[Path, dict[str, list[float]]], tmp_path: Path
+) -> None:
+    """Every stage on a disk with 8 KB left, some on one that is read-only: cause and remedy, then the same bytes."""
+    root, _ = undisturbed
+    alone = ["unshare", "--user", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, *TMPFS], capture_output=True).returncode:
+        pytest.skip("needs `unshare` with disks of its own")
+    jobs = {}
+    for kind, stages in (("full", list(STAGES)), ("read-only", ["ingest", "train", "page"])):
+        for stage in stages:
+            folder = str(root / "before" / stage / "project")
+            jobs[f"{kind}-{stage}"] = {"folder": folder, "verbs": STAGES[stage][:1], "kind": kind, "bytes": 8192}
+    (tmp_path / "jobs.json").write_text(json.dumps(jobs))
+    script = str(Path(__file__).with_name("small_disk.py"))
+    subprocess.run([*alone, sys.executable, script, str(tmp_path / "jobs.json")], check=True)
+    whole = digests(root / "after")
+    for name, result in json.loads((tmp_path / "results.json").read_text()).items():
+        cause = "this disk can only be read" if name.startswith("read-only") else "no space left on the disk"
+        assert result["codes"] == [2] and cause in result["said"] and "Traceback" not in result["said"], (name, result)
+        assert result["again"] == [0] and result["strays"] == [], (name, result["log"])
+        assert {file: hashed for file, hashed in result["digests"].items() if whole[file] != hashed} == {}, name
+    print(f"{len(jobs)} disks")
 
 
 def digests_of_finished(project: Path) -> dict[str, str]:

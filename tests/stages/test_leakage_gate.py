@@ -112,6 +112,18 @@ def test_neighbouring_slices_of_one_block_under_two_ids(tmp_path: Path) -> None:
     planted(tmp_path, lambda rows: plant(rows, alike=False))  # one protocol, two patients
 
 
+def test_a_patient_id_that_differs_in_its_letters_alone(tmp_path: Path) -> None:
+    names = Pseudonyms(b"0" * 16)
+
+    def plant(rows: list[dict[str, Any]]) -> None:
+        for patient, raw in (("P0", "PID-007x"), ("P11", "pid 007X")):
+            for row in of(rows, patient):
+                row["person_key"] = names.person(raw)
+
+    with pytest.raises(LssError, match="a person, by the headers' PatientID or the note: P0 is in train"):
+        planted(tmp_path, plant)
+
+
 def test_an_id_in_other_letters_is_the_same_person() -> None:
     names = Pseudonyms(b"0" * 16)
     assert len({names.person(raw) for raw in ("PID-007x", "pid-007X", " Pid 007x", "PID_007X ")}) == 1

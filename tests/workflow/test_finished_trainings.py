@@ -165,6 +165,19 @@ def test_beside_dvc_snakemake_is_refused_and_an_edit_is_not_recorded_for_what_it
     assert clips(project) == {0.5} and begun(project) == Counter(MODELS)
 
 
+def test_of_two_dvc_repro_the_second_is_refused_and_nothing_is_lost(project: Path) -> None:
+    running = up_to_report(project, *REPRO)
+    before = models(project)
+    output = run(project, *REPRO, check=False)
+    assert "lock" in output, output
+    assert models(project) == before and begun(project) == Counter(MODELS)
+    (project / "wait-report").unlink()
+    output = running.communicate()[0]
+    assert running.returncode == 0, output
+    assert models(project).keys() == MODELS and before.items() <= models(project).items()
+    assert begun(project) == Counter(MODELS)
+
+
 def test_a_failed_training_costs_the_finished_ones_nothing_and_a_forged_one_is_not_recorded(project: Path) -> None:
     write(project / "fail-report")
     assert "failed to reproduce" in run(project, *REPRO, check=False)
