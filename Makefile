@@ -33,7 +33,7 @@ test-all: setup      ## every test but those of `make faults`
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs
 
 faults: setup        ## kill every stage twenty times, run the chain in other places: half an hour
-	$(BIN)/pytest -m faults
+	$(BIN)/pytest -m faults -s
 
 fuzz: setup          ## 10,000 mutations of every kind of input (COUNT=100000 for more), each read or refused: an hour
 	LSS_FUZZ=$(COUNT) $(BIN)/pytest -m fuzz -s

@@ -32,7 +32,9 @@ MAX_CELLS = 5_000_000
 _MARK_REMEDY = "A quotation mark in it opens a cell that no other closes there: remove it, or write it twice."
 _OF_PEOPLE = re.compile(
     r"name|nom\b|surname|(?<![a-z])id(?![a-z])|patient|mrn|accession|birth|dob|geb|phone|tel|mobile|mail|address|adresse"
-    r"|doctor|physician|radiologist|surgeon|refer|hospital|institution|clinic\b|insurance|ssn|record",
+    r"|doctor|physician|radiologist|surgeon|refer|hospital|institution|clinic\b|insurance|ssn|record|street|city|town"
+    r"|contact|stra(?:ß|ss)e|anschrift|wohnort|arzt|ärzt|klinik|krankenhaus|praxis|versicher|kasse|apellido|nombre"
+    r"|direcci|m[ée]decin|m[ée]dico\b|h[ôo]pital",
     re.IGNORECASE,
 )
 """Words in names of columns that identify a patient, or those who treat them."""

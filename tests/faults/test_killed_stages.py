@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -70,16 +71,22 @@ def test_killed_and_run_again(stage: str, undisturbed: tuple[Path, dict[str, lis
             killed, share = killed + 1, share - 1
             result = digests_of_finished(project)
             assert {name: hashed for name, hashed in result.items() if whole.get(name) != hashed} == {}
-        for _ in range(share):
-            number = draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-            killed += run(project, verb, after=(draw.uniform(0, duration), number)) != 0
+        attempts, left = 0, share
+        while left > 0:
+            attempts += 1
+            assert attempts <= 4 * KILLS, "it ends before it is killed"
+            signal_number, began = draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]), time.monotonic()
+            if run(project, verb, after=(draw.uniform(0, duration), signal_number)) == 0:
+                duration = min(duration, time.monotonic() - began)  # it was timed on a busier machine
+                continue
+            killed, left = killed + 1, left - 1
             result = digests_of_finished(project)
             assert {name: hashed for name, hashed in result.items() if whole.get(name) != hashed} == {}
         timed(project, verb)
     after = digests(project)
     assert {name: hashed for name, hashed in after.items() if whole[name] != hashed} == {}
     assert not strays(project)
-    assert killed >= KILLS / 2
+    assert killed >= KILLS
     print(f"{stage}: {killed} kills, {len(after)} files")
 
 

@@ -49,7 +49,7 @@ CANARIES: dict[str, list[str]] = {
     "private tag": ["Geheimnisvoll"],
     "free text of a header": ["Flurberger", "Dorfmuelleritz", "Haselmausig"],
     "phone, mail, web": ["079-5553127", "5553127", "+49 761 8842", "zorbenthal.example", "tamsi@"],
-    "cell of the table": ["Ringelnatzig", "Tannhaeuserweg", "AOK-99120037", "99120037"],
+    "cell of the table": ["Ringelnatzig", "Kieselbronn", "Tannhaeuserweg", "AOK-99120037", "99120037"],
     "file or folder": ["QXTQZ", "Schmidtkehr", "Handschriftlich"],
     "zip": ["Quorfink", "Bolsewin", "Kommentarius"],
     "picture": ["Pixelmannig", "Exifeld"],
@@ -92,12 +92,13 @@ def note_of(number: int) -> str:
     level = {"A": "L3-L4, L4-L5 and L5-S1: no significant compression.",
              "BC": "L4-L5: moderate spinal canal stenosis. L3-L4 and L5-S1: no significant compression.",
              "D": "L4-L5: severe spinal canal stenosis. L3-L4 and L5-S1: no significant compression."}  # fmt: skip
+    by_header = "" if number in (PICTURES, VOLUME) else "formerly Krautenhofer, Praxis Zorbenthal. "
     return (
         f"{family}, {given}, born 11.06.1913. MRI of 23.08.1947 for Dr. Vornhagel (Tel. 079-5553127, "
         f"tamsi@zorbenthal.example, www.zorbenthal.example/q). {level[GRADES[number]]} "
         f"{given} {family} was seen before; {family.upper()} {given.upper()}, MRN 66204913, KRZ-8830417-{number}, "
-        f"ACC-7730915. {given[0]}. {family}, insured as AOK-99120037, Tannhaeuserweg 5, formerly Krautenhofer. "
-        f"Came with {REMAINS}. Reported by Prof. Ulbrichtsen, Praxis Zorbenthal; operator: Drosselhuber, "
+        f"ACC-7730915. {given[0]}. {family}, insured as AOK-99120037, Tannhaeuserweg 5, copy to Kieselbronn. "
+        f"{by_header}Came with {REMAINS}. Reported by Prof. Ulbrichtsen; operator: Drosselhuber, "
         "phone +49 761 8842 17. Dated Aug 23, 1947."
     )
 
@@ -201,13 +202,13 @@ def _write_faults(root: Path) -> None:
 def _write_tables(root: Path) -> None:
     with (root / TABLE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["patient_id", "note", "Name", "Birth date", "Address", "Phone", "Insurance no", "Remark"])
+        writer.writerow(["patient_id", "note", "Name", "Geburtsdatum", "Anschrift", "Phone", "Versicherung", "Remark", "Hausarzt"])
         for number, name in enumerate(NAMES):
             cells = [folder_of(number), note_of(number), name.replace("^", " "), "11.06.1913", "Tannhaeuserweg 5",
-                     "079-5553127", "AOK-99120037", "Ringelnatzig"]  # fmt: skip
+                     "079-5553127", "AOK-99120037", "Ringelnatzig", "Kieselbronn"]  # fmt: skip
             writer.writerow(cells)
-        writer.writerow(["Splitmannig_Bolsewin", note_of(0), "Quorfink", "", "", "", "", ""])  # without images
-        writer.writerow([folder_of(0), "second row of Ringelnatzig", "Quorfink", "", "", "", "", ""])
+        writer.writerow(["Splitmannig_Bolsewin", note_of(0), "Quorfink", "", "", "", "", "", ""])  # without images
+        writer.writerow([folder_of(0), "second row of Ringelnatzig", "Quorfink", "", "", "", "", "", ""])
     with (root / SLICES).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "weighting", "level", "comment"])
