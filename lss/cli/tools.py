@@ -145,7 +145,9 @@ def check(
     print_checked(checked, params.cohort)
     write_csv(f"{output}.csv", [problem.row() for problem in checked.problems], COLUMNS, mode=OWNER_ONLY)
     write_text(f"{output}.html", sheet.html(checked, summary(checked)), mode=OWNER_ONLY)
-    typer.echo(f"{output}.csv names every file, {output}.html shows the slices. Keep both, and these lines, from others.")
+    typer.echo(
+        f"{output}.csv names every file, {output}.html shows the slices. Keep both, and these lines, from others."
+    )
     if not checked.is_clean:
         raise typer.Exit(1)
 

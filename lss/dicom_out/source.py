@@ -1,4 +1,4 @@
-"""The source images of an object: whole headers, since patient, study and geometry are taken from them."""
+"""The source images of an object: of their headers what patient, study and geometry are taken from."""
 
 from __future__ import annotations
 
@@ -6,11 +6,25 @@ from dataclasses import dataclass
 
 import highdicom as hd
 import numpy as np
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from lss.cohorts.dicom_header import read_closed
+from lss.cohorts.privacy import PLAIN, REPLACED
 from lss.errors import LssError
+
+TYPE_2 = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+    "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+"""Attributes by which an archive files an object with its patient and study: empty where unknown, but present."""
+
+KEPT = frozenset(
+    (*PLAIN, *REPLACED, *TYPE_2, "SpecificCharacterSet", "IssuerOfPatientID", "SliceThickness", "SpacingBetweenSlices",
+     "SeriesNumber", "PositionReferenceIndicator")
+)  # fmt: skip
+"""What objects may take from their source images: nothing else that a header says of people, places or devices."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,7 @@ def read_source(data: bytes, frame: int | None = None) -> SourceImage:
 
 
 def read_source_header(data: bytes) -> Dataset:
-    """Return the whole header of a DICOM file, for the `SourceImage` of each of its frames.
+    """Return what is `KEPT` of the header of a DICOM file, for the `SourceImage` of each of its frames.
 
     Raises LssError for a file without what an object has to refer to.
     """
@@ -82,9 +96,11 @@ def read_source_header(data: bytes) -> Dataset:
             if name not in header]  # fmt: skip
     if lack:
         raise LssError(f"no DICOM objects can refer to an image without {', '.join(lack)}")
-    for name in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-                 "AccessionNumber", "ReferringPhysicianName"):  # fmt: skip
-        if name not in header:  # of type 2: empty where unknown, but present
+    for tag in list(header.keys()):
+        if keyword_for_tag(tag) not in KEPT:
+            del header[tag]
+    for name in TYPE_2:
+        if name not in header:
             setattr(header, name, "")
     if not getattr(header.file_meta, "TransferSyntaxUID", None):
         header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 
 from lss.phantom.archive import IMAGES, Plan, write_patient
 
-ROOT = "data/raw/Praxis Zorbenthal"
+ROOT = "data/raw/Archiv Hollerstauden"
 TABLE = "Liste Wendelborn.csv"
 SLICES = "Ebenen Krummbeck.csv"
 STUDY = "Quorfink_Bolsewin.zip"
@@ -35,9 +35,28 @@ PICTURES, VOLUME = 6, 7
 """Places in NAMES of the patient whose slices are PNG files, and of the one whose slices are a NIfTI volume."""
 
 CANARIES: dict[str, list[str]] = {
-    "name of a patient": ["Quixwobble", "Tamsindra", "Größwünschel", "Jörglinde", "Vandrazzi", "Mirobella", "Zurrigan",
-                          "Flavienne", "Plenkowitz", "Abrazin", "Torvaldine", "Xanderup", "Wilbrecht", "Yttergaard",
-                          "Solveiga", "Zmijewczak", "Bronimir", "Groesswuenschel", "Joerglinde", "Grosswunschel"],
+    "name of a patient": [
+        "Quixwobble",
+        "Tamsindra",
+        "Größwünschel",
+        "Jörglinde",
+        "Vandrazzi",
+        "Mirobella",
+        "Zurrigan",
+        "Flavienne",
+        "Plenkowitz",
+        "Abrazin",
+        "Torvaldine",
+        "Xanderup",
+        "Wilbrecht",
+        "Yttergaard",
+        "Solveiga",
+        "Zmijewczak",
+        "Bronimir",
+        "Groesswuenschel",
+        "Joerglinde",
+        "Grosswunschel",
+    ],
     "id of a patient": ["KRZ-8830417", "KRZ8830417", "8830417", "OPQ-5519372", "5519372", "66204913"],
     "another name": ["Mellingvoss", "Krautenhofer"],
     "birth date": ["19130611", "1913-06-11", "11.06.1913", "06/11/1913", "June 11, 1913"],
@@ -58,8 +77,8 @@ CANARIES: dict[str, list[str]] = {
 }
 """Kind of identifier to what is searched for."""
 
-SETTINGS = ["Wendelborn", "Krummbeck"]
-"""What the names of the user's own tables hold: they stand in params.yaml, and nowhere else."""
+SETTINGS = ["Hollerstauden", "Wendelborn", "Krummbeck"]
+"""What the names of the cohort's folder and tables hold: they stand in params.yaml, and in records of it."""
 
 REMAINS = "Ottokarina"
 """A name in a note that nothing announces and neither header nor table knows: it stays, as docs/reliability.md says."""
@@ -73,7 +92,8 @@ def header_of(number: int) -> dict[str, Any]:
     item.ReasonForTheRequestedProcedure = "Frau Flurberger, Tel. 079-5553127"
     return {
         "PatientName": NAMES[number], "PatientID": f"KRZ-8830417-{number}", "PatientBirthDate": "19130611",
-        "OtherPatientIDs": "OPQ-5519372", "OtherPatientNames": "Mellingvoss^Ada", "PatientBirthName": "Krautenhofer^Eva",
+        "OtherPatientIDs": "OPQ-5519372", "OtherPatientNames": "Mellingvoss^Ada",
+        "PatientBirthName": "Krautenhofer^Eva",
         "PatientAddress": "Tannhaeuserweg 5", "PatientTelephoneNumbers": "079-5553127", "PatientComments": "Flurberger",
         "AdditionalPatientHistory": "fell at Dorfmuelleritz", "InstitutionName": "Praxis Zorbenthal",
         "InstitutionAddress": "Hufeisengasse 7", "ReferringPhysicianName": "Vornhagel^Kunibert",
@@ -118,14 +138,18 @@ def plant(project: Path) -> None:
     for number, name in enumerate(NAMES):
         patient = root / folder_of(number)
         files = sorted((made / IMAGES / f"{number + 1:04d}").rglob("*.ima"))
-        axial, sagittal = ([file for file in files if plane in file.parent.name] for plane in ("T2_TSE_TRA", "T2_TSE_SAG"))
+        axial, sagittal = (
+            [file for file in files if plane in file.parent.name] for plane in ("T2_TSE_TRA", "T2_TSE_SAG")
+        )
         if number == PICTURES:
             _write_pictures(axial, patient / "axial_t2_Schmidtkehr")
         elif number == VOLUME:
             _write_volume(axial, patient / "axial_t2_QXTQZ.nii.gz")
         else:
-            for file in [*axial[::2], *sagittal[2:5]]:
-                _rewrite(file, patient / f"LWS_19470823_031757/{file.parent.name}_Schmidtkehr/QXTQZ_{file.name}", number)
+            for file in [*axial[::3], sagittal[3]]:
+                _rewrite(
+                    file, patient / f"LWS_19470823_031757/{file.parent.name}_Schmidtkehr/QXTQZ_{file.name}", number
+                )
         assert name and any(patient.rglob("*")), name
     _write_faults(root)
     _write_tables(root)
@@ -161,7 +185,7 @@ def _rewrite(file: Path, target: Path, number: int, **more: Any) -> None:
 def _write_pictures(files: list[Path], folder: Path) -> None:
     """PNG slices with text chunks and EXIF."""
     folder.mkdir(parents=True)
-    for file in files:
+    for file in files[::2]:
         pixels = pydicom.dcmread(file).pixel_array.astype(float)
         texts = PngImagePlugin.PngInfo()
         texts.add_text("Author", "Pixelmannig, Yttergaard Solveiga")
@@ -174,11 +198,11 @@ def _write_pictures(files: list[Path], folder: Path) -> None:
 
 def _write_volume(files: list[Path], target: Path) -> None:
     """The slices of one block as a NIfTI volume whose header names people."""
-    slices = np.stack([pydicom.dcmread(file).pixel_array.T[::-1, ::-1] for file in files[:6]], axis=-1)
+    slices = np.stack([pydicom.dcmread(file).pixel_array.T[::-1, ::-1] for file in files[:4]], axis=-1)
     volume = nibabel.Nifti1Image(slices.astype(np.int16), np.diag([0.6875, 0.6875, 4.4, 1.0]))
     volume.header["descrip"], volume.header["aux_file"] = b"Voxelmannig 19130611", b"Auxfeldig"
     volume.header["intent_name"], volume.header["db_name"] = b"Intentfeld", b"Voxelmannig"
-    comment = nibabel.nifti1.Nifti1Extension("comment", "Voxelmannig, Zmijewczak".encode())
+    comment = nibabel.nifti1.Nifti1Extension("comment", b"Voxelmannig, Zmijewczak")
     volume.header.extensions.append(comment)
     target.parent.mkdir(parents=True)
     target.write_bytes(gzip.compress(volume.to_bytes(), mtime=0))
@@ -202,7 +226,9 @@ def _write_faults(root: Path) -> None:
 def _write_tables(root: Path) -> None:
     with (root / TABLE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["patient_id", "note", "Name", "Geburtsdatum", "Anschrift", "Phone", "Versicherung", "Remark", "Hausarzt"])
+        writer.writerow(
+            ["patient_id", "note", "Name", "Geburtsdatum", "Anschrift", "Phone", "Versicherung", "Remark", "Hausarzt"]
+        )
         for number, name in enumerate(NAMES):
             cells = [folder_of(number), note_of(number), name.replace("^", " "), "11.06.1913", "Tannhaeuserweg 5",
                      "079-5553127", "AOK-99120037", "Ringelnatzig", "Kieselbronn"]  # fmt: skip
