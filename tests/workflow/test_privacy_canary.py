@@ -83,8 +83,7 @@ def project(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         command("lss", *words.split())
     model = "results/models/smolvlm"
     command("lss", "read", str(copy.parent / STUDY), "--output", "reading", "--model", model)
-    command("lss", "read", str(copy / ROOT / folder_of(1)), "--output", "none", "--model", model, check=False)
-    command("lss", "read", str(copy / ROOT), "--output", "none", "--model", model, check=False)  # several patients
+    command("lss", "read", str(copy / ROOT), "--output", "refused", "--model", model, check=False)  # of several
     return copy
 
 
