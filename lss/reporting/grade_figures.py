@@ -43,6 +43,13 @@ def draw_grades(statistics: dict[str, Any], sources: tuple[str, ...]) -> Figure:
     return figure
 
 
+def letters_on(ground: tuple[float, float, float, float]) -> str:
+    """Return black or white, whichever has more contrast on a colour (WCAG 2 relative luminance), RGBA in [0, 1]."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in ground[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
+
+
 def draw_confusion(axes: Axes, confusion: np.ndarray, title: str) -> None:
     """Draw counts, shaded by the share of the row; answers "none" are shown where there are any.
 
@@ -53,11 +60,12 @@ def draw_confusion(axes: Axes, confusion: np.ndarray, title: str) -> None:
     columns = [*labels, "none"] if confusion[:, -1].any() else labels
     counts = confusion[:, : len(columns)]
     shares = counts / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap=colormaps["Blues"], vmin=0, vmax=1)
+    blues = colormaps["Blues"]
+    axes.imshow(shares, cmap=blues, vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         share = shares[row, column]
         axes.text(column, row, f"{count}\n{share:.0%}", ha="center", va="center",
-                  color="white" if share > 0.55 else "black")  # fmt: skip
+                  color=letters_on(blues(share)))  # fmt: skip
     axes.set(title=title, xlabel="predicted grade", ylabel="grade of the note")
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(labels)), labels)

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from lss.domain.grades import GRADE_LABELS
 from lss.evaluation.summary import RESEARCH_ONLY
@@ -45,6 +46,18 @@ class Picture(NamedTuple):
     dark: str
 
 
+def with_code(text: str) -> Markup:
+    """Return the text for HTML, what stands between backticks as code.
+
+    >>> str(with_code("a < b, `lss plan`"))
+    'a &lt; b, <code>lss plan</code>'
+    """
+    parts = [escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # a backtick without a second one is itself
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
+
+
 def render_page(
     *,
     title: str,
@@ -73,6 +86,7 @@ def render_page(
         loader=PackageLoader("lss.reporting"), autoescape=select_autoescape(["j2"]), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters["with_code"] = with_code
     templates = files("lss.reporting").joinpath("templates")
     return environment.get_template("page.html.j2").render(
         title=title,

@@ -142,8 +142,8 @@ def value_cell(
     interval = f"({method})" if method in NO_INTERVAL else ""
     if low is not None:
         fewer = max(digits - 1, min(digits, _LEAST_DIGITS))
-        interval = f"({low:.{fewer}f}{DASH if low >= 0 else ' to '}{high:.{fewer}f})"
-    return Cell(f"{value:.{digits}f}", interval, sort=value)
+        interval = f"({low:z.{fewer}f}{DASH if low >= 0 else ' to '}{high:z.{fewer}f})"
+    return Cell(f"{value:z.{digits}f}", interval, sort=value)  # z: no minus before a zero
 
 
 def wins_cell(test: dict[str, Any]) -> Cell:

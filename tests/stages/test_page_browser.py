@@ -36,6 +36,16 @@ def test_nothing_is_wider_than_the_window(browser: Browser) -> None:
     assert browser.run("return document.documentElement.scrollWidth") <= browser.width
 
 
+def test_figures_are_legible_and_captions_whole_at_any_width(browser: Browser) -> None:
+    """Figures are shown at the size for which their letters are at least 9 pixels high; a phone scrolls sideways."""
+    widths = browser.run("return [...document.querySelectorAll('figure .enlarge img')].filter(i => i.checkVisibility())"
+                         ".map(i => [i.getBoundingClientRect().width, i.naturalWidth])")  # fmt: skip
+    assert widths and all(shown >= min(1000, natural) for shown, natural in widths)
+    right = browser.run("return Math.max(...[...document.querySelectorAll('.scroll caption, figcaption')]"
+                        ".map(e => e.getBoundingClientRect().right))")  # fmt: skip
+    assert right <= browser.width
+
+
 def test_colours_follow_the_system_and_the_button(browser: Browser) -> None:
     def background() -> str:
         return browser.run("return getComputedStyle(document.body).backgroundColor")
