@@ -28,7 +28,7 @@ from lss.domain.grades import GRADES
 from lss.inference.bundle import Bundle
 from lss.inference.preparation import PreparedSlice, SliceImage
 from lss.measures.outline import find_sac
-from lss.measures.sac import measure_sac
+from lss.measures.sac import error_at, measure_sac
 from lss.metrics.bootstrap import Estimate, PatientBootstrap
 from lss.notes.findings import CANAL, CONTACT, ROOT, SAC, read_findings
 from lss.notes.grading import grade_report
@@ -95,7 +95,7 @@ def answers(prepared: list[PreparedSlice], models: Models, writing: Any) -> list
 
 def _answer(one: PreparedSlice, grade: Any, mask: Any, written: Any, models: Models) -> dict[str, Any]:
     outline = find_sac(one.denoised.image, one.region, one.source.spacing_mm) if one.region.found else None
-    measured = measure_sac(outline.mask, one.source.spacing_mm) if outline else None
+    measured = measure_sac(outline.mask, one.source.spacing_mm, error_at(outline.brightness)) if outline else None
     calibration = models.grader.calibration
     raw = np.array([[grade.probabilities[name] for name in GRADES]])
     [chances] = calibration.probabilities(raw) if calibration else raw

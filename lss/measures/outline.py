@@ -9,7 +9,7 @@ is better than a wrong one: a compressed sac without fluid, or a slice whose can
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -50,12 +50,15 @@ MIN_AREA_MM2, MAX_AREA_MM2 = 20.0, 420.0
 
 @dataclass(frozen=True)
 class SacOutline:
-    """The sac on a slice: `mask` (rows, columns) bool, and how round and how clear its outline is."""
+    """The sac on a slice: `mask` (rows, columns) bool, how round and how clear its outline is, its grey `level`, and its
+    `brightness`: that level in those of the brightest hundredth of the slice.
+    """
 
     mask: NDArray[np.bool_]
     roundness: float
     clarity: float
     level: float
+    brightness: float = 1.0
 
 
 def find_sac(image: NDArray[np.uint16], region: Roi, spacing_mm: tuple[float, float]) -> SacOutline | None:
@@ -77,7 +80,8 @@ def find_sac(image: NDArray[np.uint16], region: Roi, spacing_mm: tuple[float, fl
             centre = float(rows.mean()), float(columns.mean())
         if outline is not None and _credible(outline, centre, region, spacing_mm, bright):
             outlines.append(outline)
-    return max(outlines, key=lambda o: o.level * o.clarity * o.roundness**2, default=None)
+    best = max(outlines, key=lambda o: o.level * o.clarity * o.roundness**2, default=None)
+    return replace(best, brightness=best.level / max(bright, 1e-6)) if best else None
 
 
 def _credible(

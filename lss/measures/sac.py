@@ -1,9 +1,10 @@
 """Cross-sectional area and anteroposterior diameter of the thecal sac on an axial slice, with intervals.
 
-The uncertainty of a mask is one length: how far its wall may stand from the true one, `WALL_MM`, the 95th percentile
-over phantom slices of the area's error per length of the outline (`benchmarks/measures.py`, which also says how far
-it falls short on other patients). Area and diameter get
-their intervals from it: a wall displaced by w changes the area by w times the perimeter, the diameter by 2 w.
+How far an outline may stand from the true one depends on how bright the sac is: one full of fluid has a clear wall, one
+crowded with roots has not. So bias and half width of the intervals are set by brightness, in `ERRORS`, from the errors on
+phantom patients (`benchmarks/measures.py --fit`): the bias is the median, the half width the 95 % quantile over
+patients, each of weight one, of the errors relative to their spread in that group. No grade and no model is used, so
+they belong to no model's files. They hold for slices like the phantom's.
 """
 
 from __future__ import annotations
@@ -16,11 +17,38 @@ from skimage.measure import perimeter_crofton
 
 Mask = NDArray[np.bool_]
 
-WALL_MM = 1.1
-"""Displacement of the wall within which the area of 95 % of phantom slices lies, mm, after `BIAS_MM`."""
 
-BIAS_MM = -0.32
-"""Mean displacement of the wall on phantom slices, mm; positive where masks are too large."""
+@dataclass(frozen=True)
+class OutlineError:
+    """How far outlines stand from the true sac, mm.
+
+    Attributes:
+        wall_bias, wall_half: mean displacement of the wall outwards, taken off the area, and the half width about it that
+            holds 95 % (a wall displaced by w changes the area by w times its length).
+        depth_bias, depth_half: the same of the diameter.
+    """
+
+    wall_bias: float
+    wall_half: float
+    depth_bias: float
+    depth_half: float
+
+
+ERRORS = (
+    (0.9, OutlineError(-0.24, 1.01, -0.64, 4.16)),
+    (0.75, OutlineError(-0.07, 2.03, -0.17, 5.20)),
+    (0.0, OutlineError(0.80, 3.51, 1.72, 5.00)),
+)
+"""Least brightness of a group (`lss.measures.outline.SacOutline.brightness`), and its error."""
+
+EXACT = OutlineError(0.0, 0.0, 0.0, 0.0)
+"""Of a mask that is taken for the truth."""
+
+
+def error_at(brightness: float) -> OutlineError:
+    """Return the error of outlines of sacs of that brightness."""
+    return next((error for least, error in ERRORS if brightness >= least), ERRORS[-1][1])
+
 
 BAND_MM = 2.0
 """The diameter is the mean over columns this far from the middle: single pixels at the wall do not decide."""
@@ -47,9 +75,7 @@ class SacMeasure:
     ends_22: NDArray[np.float64]
 
 
-def measure_sac(
-    mask: Mask, spacing_mm: tuple[float, float], wall_mm: float = WALL_MM, bias_mm: float = BIAS_MM
-) -> SacMeasure | None:
+def measure_sac(mask: Mask, spacing_mm: tuple[float, float], error: OutlineError) -> SacMeasure | None:
     """Measure a mask (rows, columns) of the sac; None where it is empty.
 
     The diameter runs along the columns of the slice, front to back, through the sac's middle.
@@ -57,8 +83,7 @@ def measure_sac(
     Args:
         mask: bool, anterior side up.
         spacing_mm: between rows, between columns.
-        wall_mm: 95 % of walls stand within this of the true one, mm.
-        bias_mm: mean displacement of the wall outwards; taken off the values, mm.
+        error: of the outline; its bias is taken off, its half widths make the intervals.
     """
     if not mask.any():
         return None
@@ -66,7 +91,7 @@ def measure_sac(
     pixels = float(mask.sum())
     # Crofton's perimeter counts pixels: of round shapes the mean of both spacings serves
     outline_mm = float(perimeter_crofton(mask, directions=4)) * float(np.sqrt(down_mm * right_mm))
-    area = max(pixels * down_mm * right_mm - bias_mm * outline_mm, 0.0)
+    area = max(pixels * down_mm * right_mm - error.wall_bias * outline_mm, 0.0)
     columns = np.nonzero(mask)[1]
     middle = float(columns.mean())
     band = [c for c in range(mask.shape[1]) if abs(c - middle) * right_mm <= BAND_MM and mask[:, c].any()]
@@ -74,10 +99,10 @@ def measure_sac(
     fronts = [float(np.flatnonzero(mask[:, c])[0]) - 0.5 for c in band]
     backs = [float(np.flatnonzero(mask[:, c])[-1]) + 0.5 for c in band]
     front, back = float(np.mean(fronts)), float(np.mean(backs))
-    depth = max((back - front) * down_mm - 2 * bias_mm, 0.0)
+    depth = max((back - front) * down_mm - error.depth_bias, 0.0)
     return SacMeasure(
-        _interval(area, wall_mm * outline_mm),
-        _interval(depth, 2 * wall_mm),
+        _interval(area, error.wall_half * outline_mm),
+        _interval(depth, error.depth_half),
         np.array([[front, middle], [back, middle]]),
     )
 

@@ -24,7 +24,7 @@ from lss.levels.axial import SliceLevel, compare_levels
 from lss.levels.spine import Spine, find_spine
 from lss.measures.cutoffs import obliquity
 from lss.measures.outline import SacOutline, find_sac
-from lss.measures.sac import SacMeasure, measure_sac
+from lss.measures.sac import SacMeasure, error_at, measure_sac
 from lss.model.familiarity import MAX_BEYOND
 from lss.notes.report_consistency import check_report
 from lss.read.ground import Statement, ground_of
@@ -232,7 +232,7 @@ def _prepare(one: SliceReading, preparation: Preparation, spine: Spine | None) -
         find_sac(one.prepared.denoised.image, one.prepared.region, spacing) if one.prepared.region.detected else None
     )
     if one.sac is not None:
-        one.measure = measure_sac(one.sac.mask, spacing)
+        one.measure = measure_sac(one.sac.mask, spacing, error_at(one.sac.brightness))
     if spine is not None and geometry is not None and spine.discs:
         nearest = min(
             spine.discs, key=lambda disc: float(np.abs((disc.centre_3 - geometry.centre_3) @ geometry.normal_3))

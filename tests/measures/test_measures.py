@@ -9,7 +9,7 @@ from lss.imaging.roi import Roi
 from lss.measures import cutoffs, outline, sac
 from lss.measures.cutoffs import AREA_CUTOFFS, DIAMETER_CUTOFFS, Cutoff, change, crossed, obliquity
 from lss.measures.outline import find_sac
-from lss.measures.sac import Interval, measure_sac
+from lss.measures.sac import EXACT, Interval, OutlineError, error_at, measure_sac
 from lss.runtime.seeding import generator
 
 SHAPE, SPACING = (160, 180), (0.5, 0.5)
@@ -45,7 +45,7 @@ def picture(sac_level: float, fat_level: float, half_height: float, half_width: 
 def test_area_and_diameter_of_a_rectangle(spacing: tuple[float, float]) -> None:
     mask = np.zeros((50, 60), bool)
     mask[10:30, 15:45] = True
-    result = measure_sac(mask, spacing, wall_mm=0.5, bias_mm=0.0)
+    result = measure_sac(mask, spacing, OutlineError(0.0, 0.5, 0.0, 1.0))
     assert result is not None
     assert result.area_mm2.value == pytest.approx(20 * 30 * spacing[0] * spacing[1])
     assert result.diameter_mm.value == pytest.approx(20 * spacing[0])
@@ -56,7 +56,7 @@ def test_area_and_diameter_of_a_rectangle(spacing: tuple[float, float]) -> None:
 
 def test_interval_of_a_circle_is_that_of_the_next_larger_and_smaller() -> None:
     """A wall displaced by w makes a circle of radius r + w: its area grows by about w times the outline."""
-    result = measure_sac(ellipse(80, 90, 10, 10), SPACING, wall_mm=0.5, bias_mm=0.0)
+    result = measure_sac(ellipse(80, 90, 10, 10), SPACING, OutlineError(0.0, 0.5, 0.0, 1.0))
     assert result is not None
     assert result.area_mm2.value == pytest.approx(np.pi * 100, rel=0.01)
     assert result.area_mm2.high == pytest.approx(np.pi * 10.5**2, rel=0.02)
@@ -65,11 +65,11 @@ def test_interval_of_a_circle_is_that_of_the_next_larger_and_smaller() -> None:
 
 def test_bias_is_taken_off_and_an_empty_mask_has_no_measure() -> None:
     mask = ellipse(80, 90, 10, 10)
-    plain, moved = (measure_sac(mask, SPACING, 0.5, bias) for bias in (0.0, -0.5))
+    plain, moved = (measure_sac(mask, SPACING, OutlineError(bias, 0.5, 2 * bias, 1.0)) for bias in (0.0, -0.5))
     assert plain is not None and moved is not None
     assert moved.area_mm2.value == pytest.approx(np.pi * 10.5**2, rel=0.02)
     assert moved.diameter_mm.value == pytest.approx(plain.diameter_mm.value + 1)
-    assert measure_sac(np.zeros((5, 5), bool), SPACING) is None
+    assert measure_sac(np.zeros((5, 5), bool), SPACING, EXACT) is None
 
 
 @pytest.mark.parametrize(("half_height", "half_width"), [(5.0, 7.0), (7.0, 9.0), (8.0, 10.0)])
@@ -130,5 +130,7 @@ def test_change_adds_the_errors_of_both_studies() -> None:
 
 
 def test_constants_are_where_the_benchmark_put_them() -> None:
-    assert 0 < sac.WALL_MM < 2 and abs(sac.BIAS_MM) < 1
+    bright, middling, dark = (error_at(brightness) for brightness in (1.0, 0.8, 0.3))
+    assert 0 < bright.wall_half < middling.wall_half < dark.wall_half  # a sac without fluid has no clear wall
+    assert sac.ERRORS[-1][0] == 0.0
     assert outline.MIN_AREA_MM2 < 28 and cutoffs.OBLIQUE_DEGREES == 15
