@@ -135,8 +135,8 @@ def print_tables(rows: list[dict[str, Any]]) -> None:
     wall = [(error.wall_bias, error.wall_half) for error in errors]
     depth = [(error.depth_bias, error.depth_half) for error in errors]
     print(f"{len(rows)} slices of {len({row['patient'] for row in rows})} phantom patients\n")
-    print("| measure | slices | bias (95 % interval) | limits of agreement | half width, median | truth within interval "
-          "(95 % interval) | limits of the rival |")  # fmt: skip
+    print("| measure | slices | bias (95 % interval) | limits of agreement | half width, median | truth within "
+          "interval (95 % interval) | limits of the rival |")  # fmt: skip
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     area_bias, area_half = (np.array([of[i] for of in wall])[one.group] * one.length for i in (0, 1))
     depth_bias, depth_half = (np.array([of[i] for of in depth])[one.group] for i in (0, 1))

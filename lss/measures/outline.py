@@ -50,8 +50,8 @@ MIN_AREA_MM2, MAX_AREA_MM2 = 20.0, 420.0
 
 @dataclass(frozen=True)
 class SacOutline:
-    """The sac on a slice: `mask` (rows, columns) bool, how round and how clear its outline is, its grey `level`, and its
-    `brightness`: that level in those of the brightest hundredth of the slice.
+    """The sac on a slice: `mask` (rows, columns) bool, how round and how clear its outline is, its grey `level`, and
+    its `brightness`: that level in those of the brightest hundredth of the slice.
     """
 
     mask: NDArray[np.bool_]

@@ -1,7 +1,7 @@
 """Cross-sectional area and anteroposterior diameter of the thecal sac on an axial slice, with intervals.
 
-How far an outline may stand from the true one depends on how bright the sac is: one full of fluid has a clear wall, one
-crowded with roots has not. So bias and half width of the intervals are set by brightness, in `ERRORS`, from the errors on
+How far an outline may stand from the true one depends on how bright the sac is: one full of fluid has a clear wall,
+one crowded with roots has not. So bias and half width of the intervals are set by brightness, in `ERRORS`, from errors on
 phantom patients (`benchmarks/measures.py --fit`): the bias is the median, the half width the 95 % quantile over
 patients, each of weight one, of the errors relative to their spread in that group. No grade and no model is used, so
 they belong to no model's files. They hold for slices like the phantom's.
@@ -23,8 +23,8 @@ class OutlineError:
     """How far outlines stand from the true sac, mm.
 
     Attributes:
-        wall_bias, wall_half: mean displacement of the wall outwards, taken off the area, and the half width about it that
-            holds 95 % (a wall displaced by w changes the area by w times its length).
+        wall_bias, wall_half: mean displacement of the wall outwards, taken off the area, and the half width about
+            it that holds 95 % (a wall displaced by w changes the area by w times its length).
         depth_bias, depth_half: the same of the diameter.
     """
 
