@@ -1,8 +1,8 @@
 """Cross-sectional area and anteroposterior diameter of the thecal sac on an axial slice, with intervals.
 
 How far an outline may stand from the true one depends on how bright the sac is: one full of fluid has a clear wall,
-one crowded with roots has not. So bias and half width of the intervals are set by brightness, in `ERRORS`, from errors on
-phantom patients (`benchmarks/measures.py --fit`): the bias is the median, the half width the 95 % quantile over
+one crowded with roots has not. So bias and half width of the intervals are set by brightness, in `ERRORS`, from errors
+on phantom patients (`benchmarks/measures.py --fit`): the bias is the median, the half width the 95 % quantile over
 patients, each of weight one, of the errors relative to their spread in that group. No grade and no model is used, so
 they belong to no model's files. They hold for slices like the phantom's.
 """
