@@ -265,12 +265,12 @@ def _calibrated(folder: Path) -> list[Path]:
     """Manifests of trainings that state how sure their grades are, and nothing else."""
     even = Prevalence(np.full(3, 1 / 3), np.full(3, 1 / 3))
     calibration = Calibration(1.0, even, {0.8: 0.6, 0.9: 0.8, 0.95: np.inf}, 0.4, 10, 40).to_json()
-    found = []
+    manifests = []
     for backbone in BACKBONES:
         facts = {"backbone": backbone, "task": "classification", "loss": "cross_entropy", "calibration": calibration}
-        found.append(folder / f"calibrated-{backbone}.json")
-        write_json(found[-1], {"stage": "train", "params": {}, "facts": facts | {"weights": {}, "leak": False}})
-    return found
+        manifests.append(folder / f"calibrated-{backbone}.json")
+        write_json(manifests[-1], {"stage": "train", "params": {}, "facts": facts | {"weights": {}, "leak": False}})
+    return manifests
 
 
 def draw_figures(

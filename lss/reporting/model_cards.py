@@ -7,18 +7,10 @@ from typing import Any
 from lss.domain.grades import GRADES
 from lss.evaluation.measures import find
 from lss.evaluation.summary import RESEARCH_ONLY
+from lss.fetch.sources import WEIGHT_LICENCES
 from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, estimate, first, in_order, listed, printed
 from lss.reporting.names import COHORTS, LOSSES, METRIC_LABELS, SOURCES, STRATA, model_name, spell_out
 from lss.training.registry import task_record
-
-LICENCES = {
-    "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224": "MIT; its card: for research",
-    "HuggingFaceTB/SmolVLM-256M-Instruct": "Apache 2.0",
-    "HuggingFaceTB/SmolVLM-500M-Instruct": "Apache 2.0",
-    "HuggingFaceTB/SmolVLM-Instruct": "Apache 2.0",
-    "microsoft/llava-med-v1.5-mistral-7b": "that of Mistral; its card: research only",
-}
-"""Of the published weights, by their id on the hub."""
 
 _TRAINING = ("batch_size", "micro_batch_size", "schedule", "gradient_clip", "bf16", "prompt", "queries", "grade_weight",
              "fusion", "heads", "d_shared", "mask_size", "resample_grid", "qlora")  # fmt: skip
@@ -100,7 +92,7 @@ def _weights(backbone: str, weights: dict[str, Any] | None, manifests: list[Mani
     else:
         named = [("Weights", printed(source)), ("Id on the hub", printed(settings.get("hub_id"))),
                  ("Revision", printed(settings.get("revision")))]  # fmt: skip
-        licence = LICENCES.get(settings.get("hub_id", ""), NOT_STATED) if not settings.get("folder") else NOT_STATED
+        licence = WEIGHT_LICENCES.get(settings.get("hub_id", ""), NOT_STATED) if not settings.get("folder") else NOT_STATED
     return [*named, ("Licence of the weights", licence), *((f"Weights, {name}", text) for name, text in listed(more))]
 
 

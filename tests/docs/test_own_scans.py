@@ -65,9 +65,9 @@ def listed(tree: str) -> set[str]:
         if many := re.fullmatch(r"(\d+)/ \.\.\. (\d+)/", above):
             folders = [f"{number:02d}/" for number in range(int(many[1]), int(many[2]) + 1)]
         names = [name]
-        if several := re.fullmatch(r"(.*/)(\d+)(\.\w+) \.\.\. (\d+)\.\w+", name):
-            numbers = range(int(several[2]), int(several[4]) + 1)
-            names = [f"{several[1]}{number}{several[3]}" for number in numbers]
+        if series := re.fullmatch(r"(.*/)(\d+)(\.\w+) \.\.\. (\d+)\.\w+", name):
+            numbers = range(int(series[2]), int(series[4]) + 1)
+            names = [f"{series[1]}{number}{series[3]}" for number in numbers]
         files |= {folder + one for folder in folders for one in names}
     return files
 

@@ -70,13 +70,13 @@ def test_grades_are_scored_as_scikit_learn_scores_them():
     true_N, answered_RN = random.integers(0, 3, 36), random.integers(0, 3, (2, 36))
     bootstrap = CrossedBootstrap(PATIENTS, 2, 100, 0.95, 1, strata=FOLD)
     rows = [measure(SYSTEM, of, bootstrap, FOLDS, 0.95) for of in grade_quotients(answered_RN, true_N, GRADES)]
-    found = {(row["metric"], row["stratum"]): row for row in rows}
+    by_measure = {(row["metric"], row["stratum"]): row for row in rows}
     for key, score in ((("accuracy", "all"), accuracy_score), (("accuracy", "balanced"), balanced_accuracy_score)):
         of_repeats = [score(true_N, answered_N) for answered_N in answered_RN]
-        assert found[key]["value"] == pytest.approx(np.mean(of_repeats), abs=1e-6)
-        assert found[key]["sd_repeats"] == pytest.approx(np.std(of_repeats, ddof=1), abs=1e-6)
+        assert by_measure[key]["value"] == pytest.approx(np.mean(of_repeats), abs=1e-6)
+        assert by_measure[key]["sd_repeats"] == pytest.approx(np.std(of_repeats, ddof=1), abs=1e-6)
     recalls = np.mean([recall_score(true_N, answered_N, average=None) for answered_N in answered_RN], axis=0)
-    assert [found["recall", grade]["value"] for grade in GRADES] == pytest.approx(recalls, abs=1e-6)
+    assert [by_measure["recall", grade]["value"] for grade in GRADES] == pytest.approx(recalls, abs=1e-6)
 
 
 def test_a_grade_that_does_not_occur_has_no_row():

@@ -38,10 +38,10 @@ HALF = Estimate(0.5, 0.4, 0.6, 9, 3, 0.0, "bca")
         ),
     ],
 )
-def test_a_misspelt_name_is_refused_with_the_nearest(ask: Callable[[list[Measure]], Any], said: str) -> None:
+def test_a_misspelt_name_is_refused_with_the_nearest(ask: Callable[[list[Measure]], Any], message: str) -> None:
     with pytest.raises(LssError) as refused:
         ask([measure(OF_MASKS, "dice", "all", HALF)])
-    assert said in str(refused.value) and "lss/evaluation/vocabulary.py" in str(refused.value)
+    assert message in str(refused.value) and "lss/evaluation/vocabulary.py" in str(refused.value)
 
 
 def test_a_right_name_is_found() -> None:

@@ -63,14 +63,14 @@ def run(name: str, target: Target, numbers: range) -> Outcome:
     while start < numbers.stop:
         with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
             folder = Path(place)
-            said = _in_a_child(lambda: _batch(name, target, range(start, numbers.stop), folder), folder)  # noqa: B023
-        ends.update(said["ends"])
-        findings |= {int(number): what for number, what in said["findings"].items()}
-        most = max(most, said["mib"])
-        if said["ended"]:
+            result = _in_a_child(lambda: _batch(name, target, range(start, numbers.stop), folder), folder)  # noqa: B023
+        ends.update(result["ends"])
+        findings |= {int(number): what for number, what in result["findings"].items()}
+        most = max(most, result["mib"])
+        if result["ended"]:
             break
-        findings.setdefault(said["number"], f"the process died: {said['how']}")
-        start = said["number"] + 1
+        findings.setdefault(result["number"], f"the process died: {result['how']}")
+        start = result["number"] + 1
     return Outcome(ends, findings, most)
 
 
@@ -83,10 +83,10 @@ def _in_a_child(batch: Callable[[], None], folder: Path) -> dict[str, Any]:
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
-    said = json.loads((folder / "said.json").read_text())
+    result = json.loads((folder / "said.json").read_text())
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     how = f"over {SECONDS} s" if number == signal.SIGALRM else signal.Signals(number).name if number else "it ended"
-    return {"how": how, **said}
+    return {"how": how, **result}
 
 
 def _batch(name: str, target: Target, numbers: range, folder: Path) -> None:
@@ -107,8 +107,8 @@ def _batch(name: str, target: Target, numbers: range, folder: Path) -> None:
     before = start = _peak_mib()
 
     def tell(number: int, ended: bool) -> None:
-        said = {"ends": ends, "findings": findings, "mib": before - start, "number": number, "ended": ended}
-        os.pwrite(tally, (text := json.dumps(said).encode()), 0)
+        tallied = {"ends": ends, "findings": findings, "mib": before - start, "number": number, "ended": ended}
+        os.pwrite(tally, (text := json.dumps(tallied).encode()), 0)
         os.ftruncate(tally, len(text))
 
     for number in numbers:

@@ -56,25 +56,25 @@ def any_bytes(data: bytes, draw: Draw, seeds: Sequence[bytes] = ()) -> bytes:
     """One change that knows no format; half of them fall into the first 400 bytes, where headers are."""
     place = draw.randrange(min(len(data), draw.choice((400, len(data)))) or 1) if data else 0
     length = draw.choice((1, 2, 4, 8, 16, 64, 300))
-    way = draw.randrange(9)
-    if way == 0 and data:
+    kind = draw.randrange(9)
+    if kind == 0 and data:
         return data[:place] + bytes([data[place] ^ (1 << draw.randrange(8))]) + data[place + 1 :]
-    if way == 1:
+    if kind == 1:
         return data[:place]
-    if way == 2:
+    if kind == 2:
         return data[:place] + data[place + length :]
-    if way == 3:
+    if kind == 3:
         return data[: place + length] + data[place:]
-    if way == 4:  # a length, a count or an offset
+    if kind == 4:  # a length, a count or an offset
         layout = draw.choice(("<H", ">H", "<I", ">I", "<Q", ">Q"))
         size = struct.calcsize(layout)
         return data[:place] + struct.pack(layout, draw.choice(_NUMBERS) % 2 ** (8 * size)) + data[place + size :]
-    if way == 5:
+    if kind == 5:
         return data[:place] + draw.choice(TOKENS) + data[place:]
-    if way == 6:
+    if kind == 6:
         token = draw.choice(TOKENS)
         return data[:place] + token + data[place + len(token) :]
-    if way == 7:
+    if kind == 7:
         other = draw.choice(seeds) if seeds else data
         start = draw.randrange(len(other) or 1)
         return data[:place] + other[start : start + length] + data[place + length :]
@@ -91,14 +91,14 @@ def dicom_element(data: bytes, draw: Draw) -> bytes:
             sets += [item for element in file if element.VR == "SQ" for item in element.value]
             within = draw.choice([one for one in sets if len(one)])
             tag = draw.choice(list(within.keys()))
-            way = draw.randrange(5)
-            if way == 0:
+            kind = draw.randrange(5)
+            if kind == 0:
                 del within[tag]
-            elif way == 1:
+            elif kind == 1:
                 within.add(DataElement(tag, draw.choice(_REPRESENTATIONS), draw.choice(_VALUES), validation_mode=0))
-            elif way == 2:
+            elif kind == 2:
                 within.add(DataElement(tag, within[tag].VR, draw.choice(_VALUES), validation_mode=0))
-            elif way == 3:
+            elif kind == 3:
                 other = within[draw.choice(list(within.keys()))]
                 within.add(DataElement(tag, within[tag].VR, other.value, validation_mode=0))
             else:
@@ -127,13 +127,13 @@ def repacked_zip(data: bytes, draw: Draw) -> bytes:
     place = draw.randrange(len(parts) or 1)
     if parts:
         name, content = parts[place]
-        way = draw.randrange(4)
-        if way == 0:
+        kind = draw.randrange(4)
+        if kind == 0:
             parts[place] = (
                 any_bytes(name.encode(), draw).decode("utf-8", "replace").replace("\0", "")[:200] or "x",
                 content,
             )
-        elif way == 1:
+        elif kind == 1:
             parts.append((name, any_bytes(content, draw)))
         else:
             parts[place] = name, any_bytes(content, draw)
@@ -187,14 +187,14 @@ def text_line(data: bytes, draw: Draw) -> bytes:
     """A line of a text removed, doubled, moved, indented or with another value."""
     lines = data.split(b"\n")
     place, other = draw.randrange(len(lines)), draw.randrange(len(lines))
-    way = draw.randrange(5)
-    if way == 0:
+    kind = draw.randrange(5)
+    if kind == 0:
         del lines[place]
-    elif way == 1:
+    elif kind == 1:
         lines.insert(other, lines[place])
-    elif way == 2:
+    elif kind == 2:
         lines[place], lines[other] = lines[other], lines[place]
-    elif way == 3:
+    elif kind == 3:
         lines[place] = b" " * draw.randrange(1, 9) + lines[place]
     else:
         head, sign, _ = lines[place].partition(draw.choice((b":", b",", b" ")))

@@ -384,8 +384,8 @@ def _ingest(data: bytes, folder: Path) -> str:
     rows = pq.read_table(out / "slices.parquet").drop_columns(["pixels"]).to_pylist()
     lost = pq.read_table(out / "rejects.parquet").to_pylist()
     assert len({row["patient_key"] for row in rows}) >= 1
-    said = (json.dumps([rows, lost]) + (out / "manifest.json").read_text()).lower()
-    assert not [name for name in NAMED if name in said], said
+    text = (json.dumps([rows, lost]) + (out / "manifest.json").read_text()).lower()
+    assert not [name for name in NAMED if name in text], text
     assert len(rows) >= 2 or [row for row in lost if "note" not in row["reason"]], "a file was dropped silently"
     return "read" if len(rows) >= 2 else "reject"
 

@@ -79,11 +79,11 @@ def link(path: Path, to: str) -> Path:
     return path
 
 
-def beside(put_there: Callable[[Path], object]) -> Callable[[Path], Path]:
+def beside(add: Callable[[Path], object]) -> Callable[[Path], Path]:
     """The whole study with something put into its folder."""
 
     def write(folder: Path) -> Path:
-        put_there(whole(folder))
+        add(whole(folder))
         return folder
 
     return write
@@ -181,17 +181,17 @@ def bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize("name", READ)
 def test_a_study_with_something_hostile_in_it_is_read(name: str, bounded: Path) -> None:
-    write, said = READ[name]
+    write, pattern = READ[name]
     study: Study = open_study(write(bounded))
     assert [item.instance for item in study.axial] == [3, 2, 1]
-    told = sorted({f"{reject.reason}: {reject.detail}" for reject in study.rejects})
-    assert re.search(said, "\n".join(told)), told
+    reasons = sorted({f"{reject.reason}: {reject.detail}" for reject in study.rejects})
+    assert re.search(pattern, "\n".join(reasons)), reasons
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_study_is_refused(name: str, bounded: Path) -> None:
-    write, said = REFUSED[name]
-    with pytest.raises(LssError, match=said):
+    write, pattern = REFUSED[name]
+    with pytest.raises(LssError, match=pattern):
         open_study(write(bounded))
 
 

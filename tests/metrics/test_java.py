@@ -79,11 +79,11 @@ def test_java_runs_in_english_and_utf_8_whatever_the_system_says(monkeypatch: py
         }
 
     assert settings([java_executable()]) == HOSTILE, "without the options it would be otherwise"
-    said = settings(java_command())
-    assert {name: said.pop(name) for name in ("user.language", "user.country")} == {
+    properties = settings(java_command())
+    assert {name: properties.pop(name) for name in ("user.language", "user.country")} == {
         "user.language": "en", "user.country": "US"
     }  # fmt: skip
-    assert said and set(said.values()) == {"UTF-8"}
+    assert properties and set(properties.values()) == {"UTF-8"}
 
 
 def test_meteor_lowers_letters_as_english_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,10 +102,10 @@ def test_no_output_depends_on_the_grades_of_the_batch(image, kind, prompt):
 
 def test_the_oracle_sees_the_grade(image):
     oracle = ClassificationNetwork(PatchBackbone(), config(prompt="oracle")).eval()
-    messages, told_other = oracle(image, GRADE), oracle(image, torch.tensor([2, 2, 2]))
+    messages, with_other_grades = oracle(image, GRADE), oracle(image, torch.tensor([2, 2, 2]))
     assert messages.attention_BHKN.shape[2] == 1 and messages.grade_logits is None
-    assert not torch.allclose(messages.attention_BHKN[0], told_other.attention_BHKN[0])
-    assert torch.equal(messages.attention_BHKN[2], told_other.attention_BHKN[2])
+    assert not torch.allclose(messages.attention_BHKN[0], with_other_grades.attention_BHKN[0])
+    assert torch.equal(messages.attention_BHKN[2], with_other_grades.attention_BHKN[2])
 
 
 def test_a_head_that_is_sure_of_a_grade_asks_what_the_oracle_asks(image):

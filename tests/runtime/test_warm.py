@@ -84,8 +84,8 @@ def fork(tmp_path: Path) -> tuple[int, int]:
 
 def test_the_fork_stands_for_the_command(command: Command, tmp_path: Path) -> None:
     done = command("some", "words")
-    said = done.communicate()[1]
-    assert said == f"{tmp_path / 'job'} of the job False some words\n" and done.returncode == 7
+    printed = done.communicate()[1]
+    assert printed == f"{tmp_path / 'job'} of the job False some words\n" and done.returncode == 7
     own, parent = fork(tmp_path)
     assert own != done.pid and parent == command.served.pid  # type: ignore[attr-defined]
 

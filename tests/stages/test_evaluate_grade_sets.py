@@ -39,20 +39,20 @@ def test_coverage_and_size_by_level_and_grade(evaluated: Evaluated, percent: str
             "all": np.ones(len(grade), bool), "BC": (grade == "BC").to_numpy(), "L4-L5": level == "L4-L5",
         }.items():  # fmt: skip
             for metric, values in (("covered", covered), ("set_size", sizes)):
-                found = find(evaluated.statistics["measures"], task="sets", backbone=backbone, source="grade_sets",
+                row = find(evaluated.statistics["measures"], task="sets", backbone=backbone, source="grade_sets",
                              metric=f"{metric}_{percent}", stratum=stratum)  # fmt: skip
-                assert found is not None and found["n"] == among.sum()
-                assert found["value"] == pytest.approx(values[among].mean(), abs=1e-6)
+                assert row is not None and row["n"] == among.sum()
+                assert row["value"] == pytest.approx(values[among].mean(), abs=1e-6)
 
 
 def test_rivals_are_measured_beside_them(evaluated: Evaluated) -> None:
     cases = pq.read_table(evaluated.cases["classification"]).to_pandas()
 
     def value(backbone: str, source: str, metric: str) -> float:
-        found = find(evaluated.statistics["measures"], task="sets", backbone=backbone, source=source, metric=metric,
+        row = find(evaluated.statistics["measures"], task="sets", backbone=backbone, source=source, metric=metric,
                      stratum="all")  # fmt: skip
-        assert found is not None
-        return found["value"]
+        assert row is not None
+        return row["value"]
 
     for backbone, rows in cases.groupby("backbone"):
         discs = rows.groupby(["patient_key", "level"])
@@ -75,10 +75,10 @@ def test_shares_are_counted_over_discs_and_an_unknown_level_has_none() -> None:
     patients = ["P1", "P1", "P1", "P2", "P3", "P3"]
     levels = ["L4-L5", "L4-L5", "L5-S1", "L4-L5", "L4-L5", None]
     train = (patients, levels, np.array([0, 1, 2, 0, 2, 2]))
-    found = level_shares(train, (patients, levels, train[2]))
+    shares = level_shares(train, (patients, levels, train[2]))
     # discs at L4-L5: B&C (the worse of two slices), A, D; one is added to each
-    np.testing.assert_allclose(found.shares["L4-L5"], [2 / 6, 2 / 6, 2 / 6])
-    np.testing.assert_allclose(found.shares["L5-S1"], [1 / 4, 1 / 4, 2 / 4])
-    assert found.thresholds[0.9] == np.inf  # three patients
+    np.testing.assert_allclose(shares.shares["L4-L5"], [2 / 6, 2 / 6, 2 / 6])
+    np.testing.assert_allclose(shares.shares["L5-S1"], [1 / 4, 1 / 4, 2 / 4])
+    assert shares.thresholds[0.9] == np.inf  # three patients
     nothing = level_shares(train, (["P1"], [None], np.array([0])))
     assert set(nothing.thresholds.values()) == {np.inf}

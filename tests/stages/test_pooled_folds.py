@@ -44,14 +44,14 @@ def run(folder, predictions, shards, truth):
     return json.loads((folder / "pooled.json").read_text())
 
 
-def row_of(found, **key):
-    (row,) = [row for row in found["measures"] if all(row[name] == value for name, value in key.items())]
+def row_of(comparison, **key):
+    (row,) = [row for row in comparison["measures"] if all(row[name] == value for name, value in key.items())]
     return row
 
 
 def test_every_patient_of_both_folds_counts_once(pooled):
-    predictions, _, _, found = pooled
-    assert found["about"] | {"interval": "", "interval_of_trainings": ""} == {
+    predictions, _, _, comparison = pooled
+    assert comparison["about"] | {"interval": "", "interval_of_trainings": ""} == {
         "folds": 2, "repeats": 2, "images": 48, "patients": 12, "confidence": 0.95,
         "interval": "", "interval_of_trainings": "",
     }  # fmt: skip
@@ -61,7 +61,7 @@ def test_every_patient_of_both_folds_counts_once(pooled):
          for row in pq.read_table(predictions[Trial(fold, repeat), model]).to_pylist()]
         for repeat in (1, 2)
     ]  # fmt: skip
-    row = row_of(found, backbone="biomedclip", task="classification", source="model", unit="image",
+    row = row_of(comparison, backbone="biomedclip", task="classification", source="model", unit="image",
                  metric="accuracy", stratum="all")  # fmt: skip
     assert row["value"] == pytest.approx(np.mean(right), abs=1e-6)
     assert row["sd_repeats"] == pytest.approx(np.std(np.mean(right, axis=1), ddof=1), abs=1e-6)
@@ -70,12 +70,12 @@ def test_every_patient_of_both_folds_counts_once(pooled):
 
 
 def test_models_are_held_against_a_table_of_the_level_alone(pooled):
-    _, _, _, found = pooled
+    _, _, _, comparison = pooled
     for task, metric, stratum in (("classification", "accuracy", "all"), ("segmentation", "dice", "true_mask"),
                                   ("report", "finding_score", "all")):  # fmt: skip
         rows = {
-            source: row_of(found, backbone="biomedclip", loss=_first_loss(task), task=task, source=source, unit="image",
-                           metric=metric, stratum=stratum)
+            source: row_of(comparison, backbone="biomedclip", loss=_first_loss(task), task=task, source=source,
+                           unit="image", metric=metric, stratum=stratum)
             for source in ("model", "table", "difference")
         }  # fmt: skip
         assert rows["difference"]["value"] == pytest.approx(rows["model"]["value"] - rows["table"]["value"], abs=2e-6)
@@ -88,8 +88,8 @@ def _first_loss(task):
 
 
 def test_discs_are_pooled_over_their_slices(pooled):
-    _, _, _, found = pooled
-    row = row_of(found, backbone="biomedclip", task="classification", source="model", unit="disc",
+    _, _, _, comparison = pooled
+    row = row_of(comparison, backbone="biomedclip", task="classification", source="model", unit="disc",
                  metric="accuracy", stratum="all")  # fmt: skip
     assert (row["n"], row["patients"]) == (48, 12)  # four slices of a patient, each of another disc
 
@@ -103,8 +103,8 @@ def test_predictions_of_another_fold_are_refused(pooled, tmp_path):
 
 
 def test_one_training_leaves_nothing_to_pool(tmp_path):
-    found = run(tmp_path, {}, {}, tmp_path / "none.parquet")
-    assert found == {"about": {"folds": 1, "repeats": 1}, "measures": []}
+    comparison = run(tmp_path, {}, {}, tmp_path / "none.parquet")
+    assert comparison == {"about": {"folds": 1, "repeats": 1}, "measures": []}
     assert json.loads((tmp_path / "manifest.json").read_text())["inputs"] == {}
 
 
@@ -114,8 +114,8 @@ def test_the_commonest_mask_is_the_one_with_the_highest_mean_dice():
     centre[4:8, 4:8] = True
     masks = np.stack([np.roll(centre, tuple(random.integers(-1, 2, 2)), axis=(0, 1)) for _ in range(20)])
     with_empty = np.concatenate([masks, np.zeros((5, 12, 12), dtype=bool)])
-    found = commonest_mask(with_empty)
-    dice = [2 * (found & mask).sum() / (found.sum() + mask.sum()) for mask in masks]
+    common = commonest_mask(with_empty)
+    dice = [2 * (common & mask).sum() / (common.sum() + mask.sum()) for mask in masks]
     for share in (0.25, 0.35, 0.55, 0.75):
         other = masks.mean(axis=0) >= share
         assert (
@@ -128,9 +128,9 @@ ABOUT = {"phantom": True, "cohort": "phantom", "weights": {"biomedclip": "tiny"}
 
 
 def test_the_table_has_every_measure_and_its_mean_over_trainings(pooled):
-    _, _, _, found = pooled
-    table = TABLE.build(15, Results({"about": ABOUT, "folds": found, "measures": []}))
-    assert len(table.rows) == 2 * len(found["measures"])
+    _, _, _, comparison = pooled
+    table = TABLE.build(15, Results({"about": ABOUT, "folds": comparison, "measures": []}))
+    assert len(table.rows) == 2 * len(comparison["measures"])
     of_discs = [row for row in table.rows if row["model"] == "BiomedCLIP" and row["stratum"] == "discs, D"]
     assert [row["metric"] for row in of_discs if row["system"] == "model"] == ["Recall", "Recall, of trainings"]
     assert "12 patients, 48 images, 2 folds, 2 seeds" in table.notes[0]

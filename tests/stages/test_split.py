@@ -139,14 +139,14 @@ def test_folds_through_the_stage_test_every_patient_once(tmp_path: Path) -> None
 
 def test_where_all_folds_are_trained_the_table_is_of_the_first_and_names_everybodys_fold(tmp_path: Path) -> None:
     rows = cohort(["A", "BC"] * 6)
-    found = run(tmp_path, rows, folds=4, fold="all")
+    dealt = run(tmp_path, rows, folds=4, fold="all")
     first = run(tmp_path, rows, folds=4, fold=0)
-    assert [row["subset"] for row in found] == [row["subset"] for row in first]
+    assert [row["subset"] for row in dealt] == [row["subset"] for row in first]
     run(tmp_path, rows, folds=4, fold="all")
     together = parts(tmp_path)
     for fold in range(4):
         alone = {row["slice_key"]: row["subset"] for row in run(tmp_path, rows, folds=4, fold=fold)}
-        assert alone == {row["slice_key"]: subset_in_fold(row["fold"], 4, fold) for row in found}
+        assert alone == {row["slice_key"]: subset_in_fold(row["fold"], 4, fold) for row in dealt}
         for row, own in zip(together, parts(tmp_path), strict=True):
             assert (row["subset_by_fold"][fold], row["copies_by_fold"][fold]) == (own["subset"], own["copies"])
             assert own["subset_by_fold"] is None

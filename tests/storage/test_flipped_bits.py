@@ -70,11 +70,11 @@ def test_no_flipped_bit_changes_what_is_read(name: str, tmp_path: Path) -> None:
     data, whole = path.read_bytes(), read_parquet(path, schema)
     assert whole.equals(pq.read_table(path)) and whole.num_rows == 12  # other readers see nothing of the seal
     caught = same = 0
-    ways = [lambda: read_parquet(path, schema).to_pylist(), lambda: list(iterate_rows(path, schema.names))]
+    readers = [lambda: read_parquet(path, schema).to_pylist(), lambda: list(iterate_rows(path, schema.names))]
     if schema is SHARD:
-        ways.append(lambda: list(ShardReader([path]).iterate(range(12))))
+        readers.append(lambda: list(ShardReader([path]).iterate(range(12))))
     for _ in flipped(data, path, iter(np.random.default_rng(1).integers(0, 8 * len(data), 150).tolist())):
-        for read in ways:
+        for read in readers:
             try:
                 assert read() == whole.to_pylist()
                 same += 1

@@ -29,14 +29,14 @@ def hashes(folder: Path, *parts: str) -> dict[str, str]:
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def batches_run(said: str) -> dict[str, set[str]]:
+def batches_run(output: str) -> dict[str, set[str]]:
     """Batches by rule, of the jobs that Snakemake started."""
-    found: dict[str, set[str]] = {}
+    batches: dict[str, set[str]] = {}
     for rule, batch in re.findall(
-        r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    wildcards: batch=(\d+)", said, flags=re.M
+        r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    wildcards: batch=(\d+)", output, flags=re.M
     ):
-        found.setdefault(rule, set()).add(batch)
-    return found
+        batches.setdefault(rule, set()).add(batch)
+    return batches
 
 
 def keys(folder: Path) -> dict[str, str]:
@@ -53,11 +53,11 @@ def test_one_more_patient_makes_one_batch_anew(project_root: Path, tmp_path: Pat
 
     text = (grown / "params.yaml").read_text()
     (grown / "params.yaml").write_text(text.replace("patients: 12", "patients: 13"))
-    said = run(grown, "snakemake", "--cores", "2", "shards_all")
+    output = run(grown, "snakemake", "--cores", "2", "shards_all")
     after = keys(grown)
     (new,) = after.keys() - before.keys()
     assert {key: after[key] for key in before} == before  # nobody changed batches
-    ran = batches_run(said)
+    ran = batches_run(output)
     assert ran["ingest"] == ran["denoise"] == ran["pseudo_mask"] == {after[new]}
     changed = {name for name, digest in hashes(grown, *MADE).items() if old[name] != digest}
     assert changed and all(name.endswith(f"batch-{after[new]}.parquet") for name in changed)
