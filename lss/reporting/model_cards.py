@@ -92,7 +92,8 @@ def _weights(backbone: str, weights: dict[str, Any] | None, manifests: list[Mani
     else:
         named = [("Weights", printed(source)), ("Id on the hub", printed(settings.get("hub_id"))),
                  ("Revision", printed(settings.get("revision")))]  # fmt: skip
-        licence = WEIGHT_LICENCES.get(settings.get("hub_id", ""), NOT_STATED) if not settings.get("folder") else NOT_STATED
+        hub_id = "" if settings.get("folder") else settings.get("hub_id", "")
+        licence = WEIGHT_LICENCES.get(hub_id, NOT_STATED)
     return [*named, ("Licence of the weights", licence), *((f"Weights, {name}", text) for name, text in listed(more))]
 
 

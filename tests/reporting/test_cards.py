@@ -68,7 +68,7 @@ def card(manifests: list[dict[str, Any]]) -> str:
     "fact",
     ["# Model card: SmolVLM, segmentation, PID-Tversky", "**Weights**: published",
      "**Id on the hub**: HuggingFaceTB/SmolVLM-256M-Instruct", "**Revision**: deadbeef", "a/b: c0ffee",
-     "**Licence of the weights**: Apache 2.0", "**Parameters**: 256,484,001", "**Trained parameters**: 777,001",
+     "**Licence of the weights**: Apache-2.0", "**Parameters**: 256,484,001", "**Trained parameters**: 777,001",
      "**Quantised**: vision: (layers: 72)",
      "**Tensors of the weights not used**: vision_model.encoder.layers.\\* (16)",
      "**Epochs run**: 29", "**Epochs, as set**: 30", "**Best epoch**: 23",
