@@ -195,7 +195,7 @@ DICOM = {
     "zeros": (bytes(4096), "not DICOM"),
     "text": (b"Mustermann" * 200, "not DICOM"),
     "pickle": (b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR.", "not DICOM"),
-    "joblib": (gzipped(b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR."), "not DICOM"),
+    "joblib": (gzipped(b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR."), "packed archive"),
     "numpy object array": (b"\x93NUMPY\x01\x00F\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "not DICOM"),
     "cut in the header": (dicom()[:300], "truncated file|broken DICOM|no image|not DICOM"),
     "cut in the pixels": (dicom()[:-500], "truncated file"),
@@ -270,7 +270,7 @@ ZIP = {
     "a symbolic link": (link_entry, "unsafe zip entry"),
     "a bomb": (lambda z: z.writestr("01_MRI_Data/0002/s/t2/1.ima", bytes(200 * 2**20)), "zip bomb"),
     "two entries of one name": (lambda z: [z.writestr("01_MRI_Data/0002/s/t2/1.ima", b"x") for _ in "ab"], "duplicate zip entry"),
-    "an archive in the archive": (lambda z: z.writestr("01_MRI_Data/0002/s/t2/1.zip", b"PK\x03\x04"), "not DICOM"),
+    "an archive in the archive": (lambda z: z.writestr("01_MRI_Data/0002/s/t2/1.zip", b"PK\x03\x04"), "packed archive"),
 }  # fmt: skip
 TABLE = {
     "stray mark": ('patient_id,note\ngood,"a\nbad,b\n', "line 2: is no row of a CSV table"),
@@ -279,7 +279,7 @@ TABLE = {
     "two columns of one name": ("patient_id,note,Note\ngood,a,b\n", "several columns are called"),
     "no such column": ("id,text\ngood,a\n", "no column 'patient_id', 'note'"),
     "Latin-1": ("patient_id,note\ngood,ménisque\n".encode("latin-1"), "is not UTF-8"),
-    "zeros": (bytes(4000), "no column|is no CSV table"),
+    "zeros": (bytes(4000), "holds bytes of value 0"),
     "a cell of a megabyte": ("patient_id,note\ngood," + "a" * 2**20 + "\n", "is no CSV table|is no row"),
     "a row twice": ("patient_id,note\ngood,a\ngood,b\n", "duplicate row"),
     "no patient": ("patient_id,note\n,a\ngood,b\n", "row without a patient"),

@@ -116,7 +116,7 @@ READ: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a link in the archive": (lambda f: packed(f, link_entry), "unsafe zip entry"),
     "a bomb in the archive": (lambda f: packed(f, lambda z: z.writestr("t2/z", bytes(200 << 20))), "zip bomb"),
     "one name twice": (lambda f: packed(f, lambda z: z.writestr("t2_tra/1", b"x")), "duplicate zip entry"),
-    "an archive in the archive": (lambda f: packed(f, lambda z: z.writestr("t2/a.zip", b"PK\3\4")), "not DICOM"),
+    "an archive in the archive": (lambda f: packed(f, lambda z: z.writestr("t2/a.zip", b"PK\3\4")), "packed archive"),
     "a deflated bomb": (beside(lambda f: put(f / "t2_tra/bomb", deflated_bomb())), "file too large"),
     "a volume that unpacks to gigabytes": (beside(lambda f: put(f / "v.nii.gz", bomb_volume())), "broken NIfTI"),
     "a frame at which a decoder ends": (beside(lambda f: put(f / "j", codestream(without_a_piece))), "decompressed"),
