@@ -124,8 +124,12 @@ def draw_notes(plans: list[Plan], without_images: list[int], seed: int) -> dict[
 
 def write_patient(plan: Plan, root: Path, seed: int) -> list[dict[str, Any]]:
     """Write all files of a patient below `root`; returns its rows of `lss.storage.schemas.TRUTH`."""
+    return write_anatomy(draw_patient(plan.number, plan.grades, seed, plan.anatomy), plan, root, seed)
+
+
+def write_anatomy(patient: Patient, plan: Plan, root: Path, seed: int) -> list[dict[str, Any]]:
+    """Write all files of a patient whose anatomy was drawn before, and perhaps altered since; as `write_patient`."""
     cv2.setNumThreads(1)  # patients are what runs in parallel
-    patient = draw_patient(plan.number, plan.grades, seed, plan.anatomy)
     return _Writer(patient, plan, root, seed).write()
 
 

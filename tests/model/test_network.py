@@ -2,58 +2,12 @@
 
 import pytest
 import torch
-from torch import nn
+from patch_backbone import PatchBackbone, config
 
-from lss.backbones.base import Backbone
 from lss.domain.grades import LEVELS
-from lss.model.network import ClassificationNetwork, NetworkConfig, SegmentationNetwork
+from lss.model.network import ClassificationNetwork, SegmentationNetwork
 from lss.model.prompt_bank import PromptBank, prompt_queries
 from lss.notes.prompts import GRADE_PROMPTS, TEST_WORDING, prompt_text
-
-
-class PatchBackbone(Backbone):
-    """Patch embedding as vision tower; the text tower counts how often it is asked."""
-
-    name = "patches"
-
-    def __init__(self):
-        super().__init__()
-        self.model = nn.Conv2d(3, 12, 8, stride=8)
-        self.image_size, self.grid, self.width, self.text_width = 32, (4, 4), 12, 6
-        self.mean, self.std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-        self.asked = 0
-        self.requires_grad_(False)
-
-    @classmethod
-    def load(cls, folder, *, quantise, device, dtype):
-        return cls()
-
-    def patch_tokens(self, image_B3HW):
-        return self.model(image_B3HW).flatten(2).transpose(1, 2)
-
-    def prompt_embeddings(self, prompts):
-        self.asked += 1
-        return torch.randn(len(prompts), 6, generator=torch.Generator().manual_seed(1))
-
-    def set_gradient_checkpointing(self, enabled):
-        pass
-
-
-def config(**changes):
-    return NetworkConfig(
-        **(
-            {
-                "d_shared": 16,
-                "heads": 8,
-                "fusion": "spatial",
-                "prompt": "bank",
-                "queries": "text",
-                "resample_grid": None,
-                "mask_size": 40,
-            }
-            | changes
-        )
-    )
 
 
 @pytest.fixture
