@@ -25,6 +25,10 @@ def read(
         bool,
         typer.Option("--reports/--no-reports", help="Write reports; without them a long stack is read in seconds."),
     ] = True,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Add maps of where each disc's grade comes from, and whether to believe them."),
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     spacing: Annotated[
         float | None, typer.Option(min=0.1, max=5, help="Pixel spacing of PNG or TIFF slices, mm, which state none.")
@@ -44,6 +48,13 @@ def read(
 
     params = load_params()
     settings = Settings(
-        params.predict, params.execution.predict_batch_size, params.seed, device, spacing, datetime.now(), reports
+        params.predict,
+        params.execution.predict_batch_size,
+        params.seed,
+        device,
+        spacing,
+        datetime.now(),
+        reports,
+        explain,
     )
     typer.echo(read_study(study, output, model, settings, prior=prior, overwrite=overwrite))

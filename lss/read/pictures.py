@@ -32,7 +32,7 @@ def overlay(one: SliceReading) -> RGB:
         raise ValueError(f"slice {one.number} was not prepared")
     spacing = one.item.row_spacing_mm, one.item.column_spacing_mm
     centre = one.prepared.canal.row, one.prepared.canal.column
-    picture = _cut(_grey(one.item.pixels), centre, spacing, cv2.INTER_LINEAR)
+    picture = _cut(grey(one.item.pixels), centre, spacing, cv2.INTER_LINEAR)
     drawn = np.repeat(picture[..., None], 3, axis=2)
     for mask, colour in ((one.mask, MASK), (one.sac.mask if one.sac else None, SAC)):
         if mask is not None and mask.any():
@@ -51,7 +51,7 @@ def sagittal_picture(spine: Spine, slices: list[RawSlice], readings: list[SliceR
     if item is None:
         return None
     image, plane = upright(item)
-    picture = cv2.resize(_grey(image.astype(np.uint16)), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
+    picture = cv2.resize(grey(image.astype(np.uint16)), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
     drawn: RGB = np.repeat(picture[..., None], 3, axis=2)
     for one in readings:
         if one.item.geometry is not None:
@@ -89,7 +89,8 @@ def _trace(
     return first, last
 
 
-def _grey(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+def grey(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return stored values as grey levels: 0 at the 1st, 255 at the 99.5th percentile."""
     values = pixels.astype(np.float32)
     low, high = np.percentile(values, (1, 99.5))
     return (np.clip((values - low) / max(float(high - low), 1.0), 0, 1) * 255).round().astype(np.uint8)

@@ -16,6 +16,7 @@ from lss.errors import LssError
 from lss.inference.settings import PredictParams
 from lss.read.dicom_objects import dicom_objects
 from lss.read.document import study_document
+from lss.read.explained import explain
 from lss.read.models import Models, load_models
 from lss.read.page import study_page
 from lss.read.pictures import overlay, sagittal_picture
@@ -43,6 +44,7 @@ class Settings:
         assumed_spacing_mm: pixel spacing of pictures, which have none.
         timestamp: date and time in the DICOM objects.
         reports: whether reports are written, which takes most of the time of a long stack.
+        explain: whether maps are made of where each disc's grade comes from.
     """
 
     writing: PredictParams
@@ -52,6 +54,7 @@ class Settings:
     assumed_spacing_mm: float | None
     timestamp: datetime
     reports: bool = True
+    explain: bool = False
 
 
 def read_study(
@@ -123,18 +126,23 @@ def write_reading(
     objects = dicom_objects(reading, study_document(reading, models, before, {}), by)
     kinds = {f"dicom/{name}": kind for name, (kind, _) in objects.items()}
     document = study_document(reading, models, before, kinds)
+    explained = explain(reading, models) if settings.explain else None
+    if explained is not None:
+        document["explanations"] = explained.document
     with atomic_folder(output) as folder:
         write_text(folder / "README.txt", IDENTIFIES)
         (folder / "overlays").mkdir()
         for one in reading.slices:
             if one.prepared is not None:
                 _save(overlay(one), folder / "overlays" / f"slice-{one.number:03d}.png")
+        for file, picture in (explained.pictures if explained else {}).items():
+            _save(picture, folder / file)
         sagittal = None
         if reading.spine is not None:
-            picture = sagittal_picture(reading.spine, reading.study.slices, reading.slices)
-            if picture is not None:
+            drawn = sagittal_picture(reading.spine, reading.study.slices, reading.slices)
+            if drawn is not None:
                 sagittal = "overlays/sagittal.png"
-                _save(picture, folder / sagittal)
+                _save(drawn, folder / sagittal)
         if objects:
             (folder / "dicom").mkdir()
         for name, (_, dataset) in objects.items():
