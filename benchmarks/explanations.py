@@ -71,11 +71,12 @@ def images_of(subset: str, size: int, truth: Path | None) -> list[dict[str, Any]
 
 
 def narrowest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One slice of each disc: that of the smallest true canal."""
+    """One slice of each disc: that of the smallest true canal, without a truth the middle one."""
     discs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         discs.setdefault((row["patient_key"], row["level"]), []).append(row)
-    return [min(own, key=lambda row: row["canal"].sum()) for own in discs.values()]
+    known = all(row["canal"] is not None for row in rows)
+    return [min(own, key=lambda row: row["canal"].sum()) if known else own[len(own) // 2] for own in discs.values()]
 
 
 def query_of(level: str | None) -> torch.Tensor:
@@ -152,7 +153,7 @@ def score(row: dict[str, Any], networks: dict[str, Any]) -> tuple[list[dict[str,
         rows.append({
             "patient": row["patient_key"], "slice": row["slice_key"], "method": name, "grade": GRADES[grade],
             "deletion": deletion, "insertion": insertion, "road": scores.road(row["image"], own, probability),
-            "inside": scores.share_inside(own, row["canal"]), "canal": float(row["canal"].mean()),
+            "inside": np.nan if row["canal"] is None else scores.share_inside(own, row["canal"]),
             "repeated": scores.similarity(own, again),
             "randomised": scores.similarity(own, random[0]) if random else np.nan,
         })  # fmt: skip
