@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -133,14 +132,14 @@ def record_of(judged: Sequence[Judged], made: dict[str, Any]) -> dict[str, Any]:
     return {**made, "tests": list(TESTS), "methods": methods}
 
 
-def load_record(models: Path) -> dict[str, Any]:
-    """Return the scoreboard of the models in a folder; where they have none, that of the default run's, shipped.
+def load_record(models: Path) -> dict[str, Any] | None:
+    """Return the scoreboard of the models in a folder; None where they were not tested.
 
     Raises LssError where the file beside the models is no such record.
     """
     own = models / RECORD
     if not own.is_file():
-        return dict(read_json(Path(str(files("lss.explanations").joinpath("scoreboard.json")))))
+        return None
     record = read_json(own)
     try:
         known = {"model": record["model"], "methods": [one["name"] for one in record["methods"]]}
@@ -152,8 +151,13 @@ def load_record(models: Path) -> dict[str, Any]:
     return dict(record)
 
 
-def verdict(record: dict[str, Any], model: str) -> str:
+def verdict(record: dict[str, Any] | None, model: str) -> str:
     """Return in words how far the maps of `model` (`lss.read.models.Models.name`) can be believed."""
+    if record is None:
+        return (
+            "No map can be taken for the reason of the grade: those of this model were not tested. "
+            "`python benchmarks/explanations.py` tests them."
+        )
     faithful = [LABELS[one["name"]] for one in record["methods"] if len(one["passed"]) == len(record["tests"])]
     measured = f"on {record['patients']} patients ({record['cohort']})"
     if record["model"] != model:

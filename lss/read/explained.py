@@ -40,11 +40,11 @@ def explain(reading: Reading, models: Models, *, shown: bool = True) -> Explanat
     Raises LssError where the scoreboard beside the models cannot be read.
     """
     record = load_record(models.folder)
-    passed = {method["name"]: method["passed"] for method in record["methods"]}
+    passed = {method["name"]: method["passed"] for method in record["methods"]} if record else {}
     alike = models.masker.preparation == models.grader.preparation
     methods = methods_of(models.grader.network, models.masker.network if alike else None)  # type: ignore[arg-type]
     names = sorted(methods, key=lambda name: [*passed, name].index(name))
-    tested = record["model"] == models.name
+    tested = record is not None and record["model"] == models.name
     maps: list[dict[str, Any]] = []
     prompts: list[dict[str, Any]] = []
     pictures: dict[str, RGB] = {}

@@ -82,7 +82,7 @@ def test_a_picture_is_grey_where_the_map_is_0(reading: Reading) -> None:
 
 def test_models_that_were_not_tested_are_said_to_be_so(reading: Reading, models: Models) -> None:
     found = explain(reading, models, shown=False)
-    assert "the maps of this one were not tested" in found.document["verdict"]
+    assert "those of this model were not tested" in found.document["verdict"]
     assert all(row["passed"] is None for row in found.document["maps"])
 
 
