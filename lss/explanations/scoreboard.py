@@ -142,12 +142,14 @@ def load_record(models: Path) -> dict[str, Any] | None:
         return None
     record = read_json(own)
     try:
-        known = {"model": record["model"], "methods": [one["name"] for one in record["methods"]]}
-        _ = [one["passed"] for one in record["methods"]], record["tests"], record["patients"]
+        names = [method["name"] for method in record["methods"] if isinstance(method["passed"], list)]
+        _ = record["model"], record["tests"], record["patients"], record["cohort"]
     except (KeyError, TypeError) as error:
         raise LssError(f"{own}: is no scoreboard of explanations ({error}). Make it anew, or remove it.") from error
-    if unknown := set(known["methods"]) - set(LABELS):
+    if unknown := set(names) - set(LABELS):
         raise LssError(f"{own}: methods: {', '.join(sorted(unknown))} are not known to this version. Make it anew.")
+    if not names:
+        raise LssError(f"{own}: methods: none was tested. Make it anew, or remove it.")
     return dict(record)
 
 

@@ -117,7 +117,12 @@ def test_models_have_their_own_record_or_none(tmp_path: Path, judged: list[score
     write_json(tmp_path / scoreboard.RECORD, record(judged))
     assert scoreboard.load_record(tmp_path) == record(judged)
     unknown = record(judged) | {"methods": [{"name": "magic", "passed": []}]}
-    for content, complaint in (({"methods": []}, "no scoreboard"), ([], "no scoreboard"), (unknown, "magic")):
+    for content, complaint in (
+        (record(judged) | {"methods": []}, "none was tested"),
+        ({"model": 1}, "no scoreboard"),
+        ([], "no scoreboard"),
+        (unknown, "magic"),
+    ):
         write_json(tmp_path / scoreboard.RECORD, content)
         with pytest.raises(LssError, match=complaint):
             scoreboard.load_record(tmp_path)
