@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/explanations.py [--models results/models/biomedclip] [--cohort TEXT]
                                                         [--output FOLDER] [--record FILE]
 
-Images: of each disc of the test part the slice with the smallest true canal (the middle one without a truth). The grade
+Images: of each test patient the slice with the smallest true canal (the middle one without a truth). The grade
 explained is the one that the model finds most probable. Scores and tests: `lss/explanations/scores.py` and
 `scoreboard.py`. For the planted shortcut the model is trained on, on marked images of the training part whose grade is
 that of the mark and of nothing else; how often it then names the mark's grade, with marks and without, stands first.
@@ -71,12 +71,12 @@ def images_of(subset: str, size: int, truth: Path | None) -> list[dict[str, Any]
 
 
 def narrowest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One slice of each disc: that of the smallest true canal, without a truth the middle one."""
-    discs: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    """One slice of each patient: that of the smallest true canal, without a truth the middle one."""
+    patients: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        discs.setdefault((row["patient_key"], row["level"]), []).append(row)
+        patients.setdefault(row["patient_key"], []).append(row)
     known = all(row["canal"] is not None for row in rows)
-    return [min(own, key=lambda row: row["canal"].sum()) if known else own[len(own) // 2] for own in discs.values()]
+    return [min(own, key=lambda row: row["canal"].sum()) if known else own[len(own) // 2] for own in patients.values()]
 
 
 def query_of(level: str | None) -> torch.Tensor:
