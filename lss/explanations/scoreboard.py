@@ -93,10 +93,10 @@ def judge(rows: Sequence[dict[str, Any]], draws: int = 2000, seed: int = 1) -> l
         return bootstrap.means({score: of for score, of in columns.items() if not np.isnan(of).any()})
 
     rivals = [name for name in names if name in RIVALS]
-    strongest = {
-        score: max(rivals, key=lambda name, score=score, sign=sign: sign * column(name, score).mean())
-        for score, sign in _BETTER.items()
-    }
+    strongest = {}
+    for score, sign in _BETTER.items():
+        means = {name: sign * float(column(name, score).mean()) for name in rivals}
+        strongest[score] = max(means, key=means.__getitem__)
 
     def differences(name: str) -> dict[str, Estimate]:
         of = {s: sign * (column(name, s) - column(strongest[s], s)) for s, sign in _BETTER.items()}
