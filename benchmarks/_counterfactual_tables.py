@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import factorial
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from lss.metrics.bootstrap import Estimate, PatientBootstrap
-from lss.runtime.seeding import generator
 
 Floats = NDArray[np.float64]
 
@@ -30,8 +30,6 @@ STAYS = {
     "level": "level named by the report",
 }
 """What should stay; its column says whether it is another than at the step before."""
-
-SHUFFLES = 500
 
 
 def shown(values: Iterable[float], digits: int) -> Floats:
@@ -57,6 +55,19 @@ def monotone(values: Floats, sign: int) -> float:
     return float(known.size >= 3 and (np.diff(known) >= 0).all() and known[-1] > known[0])
 
 
+def monotone_by_chance(values: Floats) -> float:
+    """How probable `monotone` is to be 1 for the same answers in an order drawn at random.
+
+    >>> [monotone_by_chance(np.array(values)) for values in ([0, 1, 2], [0, 0, 1], [1, 1, 1])]
+    [0.16666666666666666, 0.3333333333333333, 0.0]
+    """
+    known = values[~np.isnan(values)]
+    times = np.unique(known, return_counts=True)[1]
+    if known.size < 3 or times.size < 2:
+        return 0.0
+    return float(np.prod([factorial(int(count)) for count in times])) / factorial(known.size)
+
+
 def change(values: Floats) -> float:
     """The last known value less the first."""
     known = values[~np.isnan(values)]
@@ -78,14 +89,12 @@ def table(rows: pd.DataFrame) -> list[str]:
     own = {kind: dict(list(of.groupby("patient"))) for kind, of in rows.groupby("series")}
     for name, (sign, digits, label) in FOLLOWS.items():
         series = {kind: [shown(own[kind][one][name], digits) for one in patients] for kind in ("narrowing", "noise")}
-        draw = generator(1, "counterfactual", "shuffled", name)
-        shuffled = [[draw.permutation(values) for _ in range(SHUFFLES)] for values in series["narrowing"]]
-        for measure, of in (
-            ("Spearman with the narrowing", lambda values, sign=sign: correlation(values, sign)),
-            ("patients whose answer is monotone", lambda values, sign=sign: monotone(values, sign)),
+        for measure, of, chance in (
+            ("Spearman with the narrowing", lambda values, sign=sign: correlation(values, sign), lambda _: 0.0),
+            ("patients whose answer is monotone", lambda values, sign=sign: monotone(values, sign), monotone_by_chance),
         ):
             scores = {kind: np.array([of(values) for values in series[kind]]) for kind in series}
-            scores["shuffled"] = np.array([np.mean([of(values) for values in many]) for many in shuffled])
+            scores["shuffled"] = np.array([chance(values) for values in series["narrowing"]])
             rival = max(("noise", "shuffled"), key=lambda kind: float(scores[kind].mean()))
             cells = [*scores.values(), scores["narrowing"] - scores[rival]]
             lines.append(f"| {label} | {measure} | " + " | ".join(text(bootstrap.mean(of)) for of in cells) + " |")

@@ -1,0 +1,52 @@
+"""Writes the tables of docs/explanations.md from the rows in docs/data, which the benchmarks wrote.
+
+    python benchmarks/published_tables.py
+
+`counterfactual.csv` and `counterfactual_discs.csv` are `benchmarks/counterfactual.py`'s. A test
+(`tests/docs/test_published_tables.py`) holds the page to them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from lss.storage.io import write_text
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from _counterfactual_tables import other_discs
+from _counterfactual_tables import table as counterfactual_table
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PAGE = ROOT / "docs/explanations.md"
+DATA = ROOT / "docs/data"
+
+
+def counterfactual() -> list[str]:
+    """The counterfactual's table, and what became of the other discs."""
+    rows = pd.read_csv(DATA / "counterfactual.csv")
+    discs = pd.read_csv(DATA / "counterfactual_discs.csv")
+    return [*counterfactual_table(rows), "", other_discs(discs)]
+
+
+TABLES = {"counterfactual": counterfactual}
+
+
+def filled(page: str) -> str:
+    """The page with every table between its marks written anew."""
+    for name, table in TABLES.items():
+        marks = f"<!-- {name}: benchmarks/published_tables.py -->", "<!-- end -->"
+        pattern = re.compile(re.escape(marks[0]) + ".*?" + re.escape(marks[1]), re.DOTALL)
+        text = "\n".join([marks[0], "", *table(), "", marks[1]])
+        page, count = pattern.subn(lambda _, text=text: text, page)
+        if count != 1:
+            raise SystemExit(f"{PAGE}: has {count} places for the table {name}, needs one")
+    return page
+
+
+if __name__ == "__main__":
+    write_text(PAGE, filled(PAGE.read_text(encoding="utf-8")))
