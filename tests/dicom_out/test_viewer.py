@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).parent.parent))
 
 import webdriver
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PACKAGES = {
     "@cornerstonejs/core": "5.14.0", "@cornerstonejs/adapters": "5.14.0", "dcmjs": "0.52.2", "esbuild": "0.28.2",
@@ -106,7 +106,7 @@ def test_label_map_lies_on_the_same_pixels_of_the_same_slices(page: Path) -> Non
 
 
 def test_a_block_opens_on_its_own_slices_and_not_on_the_whole_series(page: Path) -> None:
-    """Two blocks of different tilt in one series: the library compares with the series' first image, as the docs say."""
+    """Two blocks of different tilt in one series: the library compares with its first image, as the docs say."""
     first = [source_bytes(index) for index in range(3)]
     second = [source_bytes(index + 10, degrees=-5.0) for index in range(3)]
     made = segmentation(sources_of(second), {"sac": discs(7)}, 2, BY)
