@@ -186,7 +186,7 @@ def failed_jobs(jobs: Iterable[Any]) -> list[FailedJob]:
         begun = [
             part
             for part in parts
-            if any(Path(file).is_file() for file in part.log) and not all(Path(file).exists() for file in part.output)
+            if any(_written(file) for file in part.log) and not all(Path(file).exists() for file in part.output)
         ]
         kind = "group" if job.is_group() else "rule"
         folder = "" if job.is_group() else "_".join(job.wildcards).replace("/", "_")
@@ -214,7 +214,7 @@ def stopped(failed: Iterable[FailedJob], unfinished: int) -> None:
         print(f"\nFAILED  {job.name}", file=sys.stderr)
         for line in last_lines(job.log):
             print(f"    {line}", file=sys.stderr)
-        if job.log and Path(job.log).is_file():
+        if _written(job.log):
             print(f"  all of it: {job.log}", file=sys.stderr)
         for line in slurm_lines(job.slurm_log):
             print(f"    {line}", file=sys.stderr)
@@ -242,6 +242,11 @@ def last_lines(log: str | None, count: int = 12) -> list[str]:
         return []
     lines = [line.split("\r")[-1].rstrip() for line in text.split("\n")]
     return [line for line in lines if line][-count:]
+
+
+def _written(log: str | None) -> bool:
+    """Return whether a job wrote something into its log; Snakemake makes an empty one for a job that never began."""
+    return log is not None and Path(log).is_file() and Path(log).stat().st_size > 0
 
 
 def slurm_lines(log: str | None) -> list[str]:

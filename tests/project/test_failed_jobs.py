@@ -32,7 +32,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_of_a_group_the_job_that_was_begun_and_not_finished_is_named() -> None:
     parts = [job("denoise", batch, output=f"denoised-{batch}") for batch in ("00", "01", "02")]
     for batch in ("00", "01"):
-        write(f"logs/denoise/{batch}.log")
+        write(f"logs/denoise/{batch}.log", "denoise")
+    write("logs/denoise/02.log")  # Snakemake's own, of a job that never began
     write("denoised-00")
     write(".snakemake/slurm_logs/group_images_images/7.log")
     group = SimpleNamespace(name="images_images", jobs=parts, is_group=lambda: True)
