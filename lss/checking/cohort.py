@@ -13,7 +13,8 @@ from lss.checking.opening import open_for_check
 from lss.checking.problems import Problem, Weight, mended_by, of_reject
 from lss.cohorts.base import Cohort, RawSlice, Reject
 from lss.cohorts.contrast import NO_ANATOMY
-from lss.cohorts.partition import UNUSED, drop_shared_images, note_hash, persons
+from lss.cohorts.leakage import drop_shared_images, note_hash, persons
+from lss.cohorts.partition import UNUSED
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
 from lss.cohorts.settings import CohortParams
 from lss.domain.grades import GRADES

@@ -27,7 +27,7 @@ ALIKE, ALIKE_OF_FEW_BITS = 0.9, 0.8
 """Correlation of local structure from which on two images are one."""
 
 ALIKE_IN_PLACE = 0.6
-"""The same for slices that also lie in one plane's frame (`lss.cohorts.partition`): neighbours of one series."""
+"""The same for slices that also lie in one plane's frame (`lss.cohorts.leakage`): neighbours of one series."""
 
 MAX_CANDIDATES = 50_000
 """Pairs looked at closely, those of the fewest bits first: about a minute."""

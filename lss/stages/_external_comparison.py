@@ -77,8 +77,8 @@ def compare_external(
                 }
                 for source, quotients in compared.items():
                     system = System(model.task, model.backbone, model.loss, source, unit)
-                    found = [measure(system, of, *resampled[unit], params.confidence) for of in quotients]
-                    measures += [{"cohort": cohort} | {name: row[name] for name in _KEPT} for row in found]
+                    rows_of = [measure(system, of, *resampled[unit], params.confidence) for of in quotients]
+                    measures += [{"cohort": cohort} | {name: row[name] for name in _KEPT} for row in rows_of]
             if model.task == "classification":
                 measures += _kappas(cohort, model, rows, cases, part.grades, bootstrap)
     about = {
@@ -112,13 +112,13 @@ def _kappas(
         own, table = (cohen_kappa(np.tensordot(weights_DP, of, axes=1)) for of in sums_SP)
         return {"model": own, "table": table, "difference": own - table}
 
-    found: list[dict[str, Any]] = []
+    kappas: list[dict[str, Any]] = []
     for source, estimate in bootstrap.estimates(statistics).items():
         of: dict[str, Any] = {"cohort": cohort, **model._asdict(), "source": source, "unit": "image"}
         of |= {"metric": "kappa", "stratum": "all", "n": estimate.n, "patients": estimate.patients}
         values = {name: rounded(getattr(estimate, name)) for name in ("value", "low", "high")}
-        found.append(of | values | {"interval": estimate.interval})
-    return found
+        kappas.append(of | values | {"interval": estimate.interval})
+    return kappas
 
 
 def _confusions(answers: Answers, cases: TestCases, bootstrap: PatientBootstrap) -> NDArray[np.float64]:

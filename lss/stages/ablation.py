@@ -1,4 +1,7 @@
-"""Stage ablation: mask losses, fusions and a plain U-Net compared on the same shards, over several repeats."""
+"""Stage ablation: mask losses, fusions and a plain U-Net compared on the same shards, over several repeats.
+
+Which files it reads and writes: `workflow/rules/ablation.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

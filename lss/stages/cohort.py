@@ -1,4 +1,7 @@
-"""Stage `cohort`: make the phantom archive, or check that a real one is in place; hash all raw files."""
+"""Stage `cohort`: make the phantom archive, or check that a real one is in place; hash all raw files.
+
+Which files it reads and writes: `workflow/rules/cohort.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stage denoise: non-local means on the slices in use."""
+"""Stage denoise: non-local means on the slices in use.
+
+Which files it reads and writes: `workflow/rules/denoise.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stage evaluate: score all predictions of the test part."""
+"""Stage evaluate: score all predictions of the test part.
+
+Which files it reads and writes: `workflow/rules/evaluate.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stage figures: figures 2-6 of the paper, and our own; the training curves also for `dvc plots`."""
+"""Stage figures: figures 2-6 of the paper, and our own; the training curves also for `dvc plots`.
+
+Which files it reads and writes: `workflow/rules/figures.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

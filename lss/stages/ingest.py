@@ -1,4 +1,7 @@
-"""Stage ingest: raw files of one batch of patients to the slice table, without identifiers."""
+"""Stage ingest: raw files of one batch of patients to the slice table, without identifiers.
+
+Which files it reads and writes: `workflow/rules/ingest.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stage page: everything on one self-contained HTML page; model cards and data sheet."""
+"""Stage page: everything on one self-contained HTML page; model cards and data sheet.
+
+Which files it reads and writes: `workflow/rules/page.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stage predict: a trained model on the test part."""
+"""Stage predict: a trained model on the test part.
+
+Which files it reads and writes: `workflow/rules/predict.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stage pseudo_mask: Algorithm 1 on the denoised slices, with the region of interest it was done in."""
+"""Stage pseudo_mask: Algorithm 1 on the denoised slices, with the region of interest it was done in.
+
+Which files it reads and writes: `workflow/rules/pseudo_mask.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

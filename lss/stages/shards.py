@@ -1,4 +1,7 @@
-"""Stage shards: field of view, balance, augmentation, reference text; one Parquet file per subset and batch."""
+"""Stage shards: field of view, balance, augmentation, reference text; one Parquet file per subset and batch.
+
+Which files it reads and writes: `workflow/rules/shards.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Leakage is a failure, not a warning: the stage ends with an error when a patient, a study or a near-identical
 image stands in two subsets.
+
+Which files it reads and writes: `workflow/rules/split.smk`; their names: `lss/project/layout.py`.
 """
 
 from __future__ import annotations
@@ -15,17 +17,8 @@ from typing import Any
 import numpy as np
 
 from lss.cohorts.base import NO_FAULT_OF_A_FILE
-from lss.cohorts.partition import (
-    UNUSED,
-    assign_stratified,
-    check_leakage,
-    deal_folds,
-    drop_shared_images,
-    note_hash,
-    persons,
-    read_split_file,
-    subset_in_fold,
-)
+from lss.cohorts.leakage import check_leakage, drop_shared_images, note_hash, persons
+from lss.cohorts.partition import UNUSED, assign_stratified, deal_folds, read_split_file, subset_in_fold
 from lss.cohorts.settings import ALL, SplitParams
 from lss.domain.grades import GRADE_LABELS, GRADES, worst
 from lss.errors import LssError

@@ -1,4 +1,7 @@
-"""Stage tables: tables 1-6 of the paper from the statistics, with its values beside, and those it has not."""
+"""Stage tables: tables 1-6 of the paper from the statistics, with its values beside, and those it has not.
+
+Which files it reads and writes: `workflow/rules/tables.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stage train: one backbone, one task, one loss."""
+"""Stage train: one backbone, one task, one loss.
+
+Which files it reads and writes: `workflow/rules/train.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stage `weights`: the checkpoint of one backbone, in its published format, in one folder. Uses no network."""
+"""Stage `weights`: the checkpoint of one backbone, in its published format, in one folder. Uses no network.
+
+Which files it reads and writes: `workflow/rules/weights.smk`; their names: `lss/project/layout.py`.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from dicom_files import smooth_pixels
 from PIL import Image
 from test_split import cohort, run, slice_row
 
-from lss.cohorts.partition import MIN_NOTE, note_hash
+from lss.cohorts.leakage import MIN_NOTE, note_hash
 from lss.cohorts.privacy import Pseudonyms
 from lss.errors import LssError
 from lss.project.params import load_params

@@ -14,7 +14,8 @@ from dicom_files import smooth_pixels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lss.cohorts.partition import assign_stratified, deal_folds, persons, subset_in_fold
+from lss.cohorts.leakage import persons
+from lss.cohorts.partition import assign_stratified, deal_folds, subset_in_fold
 from lss.cohorts.settings import FractionParams, SplitParams
 from lss.errors import LssError
 from lss.project.params import load_params
