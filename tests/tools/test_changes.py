@@ -158,15 +158,15 @@ def test_code_is_held_against_the_manifests(monkeypatch):
     assert code_changes({"old": {"stage": "train"}}) == []
 
 
-def test_files_are_held_against_the_lock(tmp_path):
+def test_files_are_held_against_the_lock(params, tmp_path):
     (tmp_path / "data").mkdir()
     outside = {"cohort": "a", "ingest": "b", "split": "c"}
     stages = {name: {"params": {layout.OUTSIDE: {name: value}}} for name, value in outside.items()}
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
     (tmp_path / layout.OUTSIDE).write_text(yaml.safe_dump(outside))
-    assert outside_changes(tmp_path) == []
+    assert outside_changes(tmp_path, params) == []
     (tmp_path / layout.OUTSIDE).write_text(yaml.safe_dump(outside | {"split": "other"}))
-    assert [(change.what, change.stages) for change in outside_changes(tmp_path)] == [
+    assert [(change.what, change.stages) for change in outside_changes(tmp_path, params)] == [
         ("the table of split.file: changed", {"split"})
     ]
 
