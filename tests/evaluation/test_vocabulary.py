@@ -22,7 +22,7 @@ HALF = Estimate(0.5, 0.4, 0.6, 9, 3, 0.0, "bca")
 
 
 @pytest.mark.parametrize(
-    ("ask", "said"),
+    ("ask", "message"),
     [
         (lambda rows: find(rows, metric="dise"), "metric 'dise'. Did you mean 'dice'"),
         (lambda rows: find(rows, stratum="non-empty"), "stratum 'non-empty'. Did you mean 'non_empty'"),
