@@ -47,7 +47,7 @@ _INTRODUCED_ID = re.compile(
     r"\b((?:patient(?:'s)?|medical record|file|case|accession|record|study|exam(?:ination)?|national|social security"
     r"|insurance|hosp(?:ital)?|visit|chart|folder|reg(?:istration)?|pat|mrn|ssn|nhs|mr|id|ref(?:erence)?)"
     r"(?:[ ]?(?:id|no|nr|num(?:ber)?|code|#))*[.]?[ ]?[:#=]?|(?:id|no|nr|mrn|ssn)[.]?[ ]?[:#=])"
-    r"[ ]?(?![ltscd]\d{1,2}\b)(?=[\w/-]{0,12}\d{3}|[\w/-]{2,12}\d)[\w/-]+(?:[ ]\d{3,4}(?![\w.,]))*",
+    r"[ ]?(?![ltscd]\d{1,2}\b)(?=[\w/-]{0,12}\d{3}|[\w/-]{2,12}\d)[\w/-]+(?:[ ]\d{3,4}(?!\w|[.,]\d))*",
     re.IGNORECASE,
 )
 _LONG_NUMBER = re.compile(r"(?<![\w.,])\d{6,}(?![\w]|[.,]\d)")
