@@ -32,7 +32,7 @@ test: setup
 test-all: setup      ## every test but those of `make faults`
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs
 
-faults: setup        ## kill every stage twenty times, run the chain in other places: half an hour
+faults: setup        ## kill every stage twenty times, run the chain in other places, privacy, remotes, external cohorts: an hour
 	$(BIN)/pytest -m faults -s
 
 fuzz: setup          ## 10,000 mutations of every kind of input (COUNT=100000 for more), each read or refused: an hour
