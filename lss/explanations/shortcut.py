@@ -50,9 +50,9 @@ def shown(importance: Map, grade: int, decoy: int) -> float:
     whole = float(importance.sum())
     if whole == 0:
         return 0.0
-    told, other = (importance[_around(row, right, importance.shape[0])].sum() for row, right in
+    telling, other = (importance[_around(row, right, importance.shape[0])].sum() for row, right in
                    ((grade, False), (decoy, True)))  # fmt: skip
-    return float(told - other) / whole
+    return float(telling - other) / whole
 
 
 def _around(row: int, right: bool, side: int) -> tuple[slice, slice]:

@@ -88,6 +88,10 @@ def verify(params: Params, root: Path = Path()) -> Verified:
         notes.append(f"{layout.PRIVATE_FILES} is not here: the chain ends at the one hash over all raw files.")
     elif not here:
         notes.append(f"{raw.root}/ is not here: the raw files were not read, their list was.")
+    notes += [
+        f"{external.root}/ (external cohort {external.label}): its raw files were not read, only the hash over them."
+        for external in params.external
+    ]
     return Verified(breaks, len(originals) + len(stated), len(originals), len(chain.records), notes)
 
 

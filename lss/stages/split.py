@@ -68,18 +68,13 @@ def run(
         LssError: too few files usable, nothing to work on, a wrong split file, or leakage between subsets.
     """
     started = datetime.now(UTC)
-    batches = [_read_slices(path, params) for path in slices]
+    batches, lost = _gather(slices, rejects, params, all_rejects, PRIVATE_REJECTS)
     rows = [row for batch in batches for row in batch]
-    _check_unique(rows)
-    lost = _concatenate(rejects, drop_shared_images(rows), all_rejects)
-    check_usable(rows, lost, params.min_usable_share, str(all_rejects), str(Path(PRIVATE_REJECTS).parent))
     reasons = Counter(row["reason"] for row in lost)
     usable = [row for row in rows if row["reason"] is None]
     if not usable:
-        unused = Counter(row["reason"] for row in rows)
-        listed = "; ".join(f"{count} x {reason}" for reason, count in sorted(unused.items()))
         raise LssError(
-            f"split: no slice is left to work on ({listed}). Check split.plane, split.weighting and the notes; "
+            f"split: no slice is left to work on ({_listed(rows)}). Check split.plane, split.weighting and the notes; "
             "slices of unknown disc take their patient's grade with ingest.unknown_level: note; "
             "`lss inspect` shows what the cohort holds."
         )
@@ -98,9 +93,7 @@ def run(
     by_fold = _by_fold(rows, params, seed)
     for batch, part, use in zip(batches, parts, used, strict=True):
         own = [row | {"copies": copies.get(row["slice_key"]), **by_fold.get(row["slice_key"], {})} for row in batch]
-        write_parquet(part, own, SPLIT_BATCH)
-        states = [UNUSED if row["subset"] == UNUSED else "used" for row in batch]
-        write_parquet(use, [row | {"subset": state} for row, state in zip(batch, states, strict=True)], USED)
+        _write_batch(own, part, use)
     facts = _facts(rows, reasons)
     for name, counted in (("train_slices", Counter(train.values())), ("train_copies", _by_grade(train, copies))):
         facts[f"{name}_of_cohort"] = {grade: counted[grade] for grade in GRADES}
@@ -147,20 +140,14 @@ def deal_external(
         LssError: too few files usable, nothing to work on, or a patient, a study or an image that both cohorts hold.
     """
     started = datetime.now(UTC)
-    batches = [_read_slices(path, params) for path in slices]
+    batches, lost = _gather(slices, rejects, params, all_rejects, of_external(PRIVATE_REJECTS, label))
     rows = [row for batch in batches for row in batch]
-    _check_unique(rows)
-    lost = _concatenate(rejects, drop_shared_images(rows), all_rejects)
-    named = Path(of_external(PRIVATE_REJECTS, label)).parent
-    check_usable(rows, lost, params.min_usable_share, str(all_rejects), str(named))
     for row in rows:
         row |= {"subset": UNUSED if row["reason"] else "test", "fold": None, "copies": None}
     if all(row["subset"] == UNUSED for row in rows):
-        unused = Counter(row["reason"] for row in rows)
-        listed = "; ".join(f"{count} x {reason}" for reason, count in sorted(unused.items()))
         raise LssError(
-            f"split: external cohort {label}: no slice is left to test on ({listed}). split.plane, split.weighting and "
-            "the settings of ingest hold for every cohort."
+            f"split: external cohort {label}: no slice is left to test on ({_listed(rows)}). split.plane, "
+            "split.weighting and the settings of ingest hold for every cohort."
         )
     known = read_split(training_split)
     own = [row for path in training_slices for row in _read_slices(path, params)]
@@ -172,9 +159,7 @@ def deal_external(
     check_leakage([*own, *tested], params.duplicate_bits, "Take the patient out of one of the two archives")
     write_parquet(split, rows, SPLIT)
     for batch, part, use in zip(batches, parts, used, strict=True):
-        write_parquet(part, batch, SPLIT_BATCH)
-        states = [UNUSED if row["subset"] == UNUSED else "used" for row in batch]
-        write_parquet(use, [row | {"subset": state} for row, state in zip(batch, states, strict=True)], USED)
+        _write_batch(batch, part, use)
     reasons = Counter(row["reason"] for row in rows if row["subset"] == UNUSED)
     facts = {
         "external": label,
@@ -195,6 +180,33 @@ def deal_external(
         started=started,
         facts=facts,
     )
+
+
+def _gather(
+    slices: list[Path], rejects: list[Path], params: SplitParams, all_rejects: Path, private_rejects: str
+) -> tuple[list[list[dict[str, Any]]], list[dict[str, Any]]]:
+    """Return the slices of all batches and all rejects, which are written to `all_rejects`.
+
+    Raises LssError where two slices have one key, or too few files can be used, naming the folder of `private_rejects`.
+    """
+    batches = [_read_slices(path, params) for path in slices]
+    rows = [row for batch in batches for row in batch]
+    _check_unique(rows)
+    lost = _concatenate(rejects, drop_shared_images(rows), all_rejects)
+    check_usable(rows, lost, params.min_usable_share, str(all_rejects), str(Path(private_rejects).parent))
+    return batches, lost
+
+
+def _listed(rows: list[dict[str, Any]]) -> str:
+    """Return why slices are unused, with their numbers."""
+    return "; ".join(f"{count} x {reason}" for reason, count in sorted(Counter(row["reason"] for row in rows).items()))
+
+
+def _write_batch(rows: list[dict[str, Any]], part: Path, use: Path) -> None:
+    """Write a batch's tables `SPLIT_BATCH` and `USED`."""
+    write_parquet(part, rows, SPLIT_BATCH)
+    states = [UNUSED if row["subset"] == UNUSED else "used" for row in rows]
+    write_parquet(use, [row | {"subset": state} for row, state in zip(rows, states, strict=True)], USED)
 
 
 def _apart(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from small_run import make_run
 from typer.testing import CliRunner, Result
 
 from lss.cli import app
+from lss.cohorts.settings import ExternalParams
 from lss.errors import LssError
 from lss.lineage.fresh import outdated
 from lss.lineage.verify import verify
@@ -109,6 +110,12 @@ def test_results_without_the_raw_files_say_where_the_chain_ends(run: Params) -> 
     assert verify(run).breaks == [] and "data/raw/phantom/ is not here" in verify(run).notes[0]
     shutil.rmtree("data/private")
     assert verify(run).breaks == [] and "the chain ends at the one hash over all raw files" in verify(run).notes[0]
+
+
+def test_raw_files_of_an_external_cohort_are_said_not_to_be_read(run: Params) -> None:
+    external = ExternalParams(label="clinic", name="folder", root=Path("data/raw/clinic"))
+    notes = verify(run.model_copy(update={"external": [external]})).notes
+    assert any("data/raw/clinic/ (external cohort clinic): its raw files were not read" in note for note in notes)
 
 
 def test_an_exchanged_list_of_raw_files_is_a_break(run: Params) -> None:

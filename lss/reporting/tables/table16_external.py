@@ -36,11 +36,13 @@ def notes(results: Results) -> list[str]:
 
 def rows(_: int, results: Results) -> list[dict[str, Any]]:
     """Return the long rows, none where there is no external cohort: a measure of all cohorts, one after the other."""
-    found = results.external["measures"]
+    measures = results.external["measures"]
     names = ("task", "backbone", "loss", "source", "unit", "metric", "stratum")
-    order = {key: place for place, key in enumerate(dict.fromkeys(tuple(of[name] for name in names) for of in found))}
-    found = sorted(found, key=lambda measure: order[tuple(measure[name] for name in names)])
-    return [_row(measure, results) for measure in found]
+    order = {
+        key: place for place, key in enumerate(dict.fromkeys(tuple(of[name] for name in names) for of in measures))
+    }
+    ordered = sorted(measures, key=lambda measure: order[tuple(measure[name] for name in names)])
+    return [_row(measure, results) for measure in ordered]
 
 
 def _row(measure: dict[str, Any], results: Results) -> dict[str, Any]:
