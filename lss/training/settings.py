@@ -110,7 +110,10 @@ def _sub_section(task: str) -> type[TaskParams]:
     """Return the section of a task, whose losses are those of its records in `lss.losses.registry`."""
     sections: dict[str, type[TaskParams]] = {"segmentation": SegmentationParams, "report": ReportParams}
     losses = Names[Annotated[str, named(partial(loss_names, task))]]
-    return create_model(f"{task.title()}Params", __base__=sections.get(task, PlainTaskParams), losses=(losses, ...))
+    name = f"{task.title()}Section"
+    section = create_model(name, __base__=sections.get(task, PlainTaskParams), losses=(losses, ...))
+    globals()[name] = section  # settings go to other processes, which look their class up by its name
+    return section
 
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from importlib import import_module
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from lss.imaging.pseudo_mask import steps
 from lss.imaging.roi import region_of_interest
 from lss.project.code import code_parts
 from lss.project.params import Params, check_params, load_params
+
+
+def test_settings_go_to_another_process(project_root: Path) -> None:
+    """As `multiprocessing` hands them on: stages deal work to processes."""
+    params = load_params(project_root / "params.yaml")
+    assert ForkingPickler.loads(ForkingPickler.dumps(params)) == params
 
 
 @pytest.mark.parametrize(

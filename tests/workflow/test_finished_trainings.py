@@ -59,8 +59,8 @@ def project(project_root: Path, tmp_path: Path) -> Path:
     copy = make_copy(project_root, tmp_path / "copy")
     rule = copy / "workflow/rules/train.smk"
     text = rule.read_text()
-    assert text.count('"lss train ') == 1
-    rule.write_text(text.replace('"lss train ', '"python training.py '))
+    assert text.count("; lss train ") == 1
+    rule.write_text(text.replace("; lss train ", "; python training.py "))
     (copy / "training.py").write_text(TRAINING)
     for name in [f"data/shards/{subset}-0{batch}.parquet" for subset in ("train", "val") for batch in (0, 1)]:
         write(copy / name)
