@@ -2,8 +2,9 @@
 
     python benchmarks/published_tables.py
 
-`counterfactual.csv` and `counterfactual_discs.csv` are `benchmarks/counterfactual.py`'s. A test
-(`tests/docs/test_published_tables.py`) holds the page to them.
+`explanations.csv` and `explanations.json` are `benchmarks/explanations.py`'s, `counterfactual.csv` and
+`counterfactual_discs.csv` are `benchmarks/counterfactual.py`'s. A test (`tests/docs/test_published_tables.py`) holds
+the page to them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lss.storage.io import write_text
+from lss.explanations import scoreboard
+from lss.storage.io import read_json, write_text
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from _counterfactual_tables import other_discs
@@ -24,6 +26,25 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PAGE = ROOT / "docs/explanations.md"
 DATA = ROOT / "docs/data"
+RECORD = DATA / "explanations.json"
+
+
+def judged() -> list[scoreboard.Judged]:
+    """The scoreboard over the published rows."""
+    return scoreboard.judge(pd.read_csv(DATA / "explanations.csv").to_dict("records"))
+
+
+def explanations() -> list[str]:
+    """The scoreboard's tables, what they were made from, and the verdict."""
+    record = read_json(RECORD)
+    marks = [f"{record[f'accuracy_{name}_marks']:.0%}" for name in ("with", "without")]
+    made = (
+        f"{record['images']} slices of {record['patients']} test patients ({record['cohort']}), "
+        f"model {record['model']}, trained at commit {record['commit']}; measured on {record['day']}. "
+        f"Trained on marks, the network names the mark's grade on {marks[0]} of the images with marks and on "
+        f"{marks[1]} of those without."
+    )
+    return [made, "", *scoreboard.table(judged()), "", f"**{scoreboard.verdict(record, record['model'])}**"]
 
 
 def counterfactual() -> list[str]:
@@ -33,7 +54,7 @@ def counterfactual() -> list[str]:
     return [*counterfactual_table(rows), "", other_discs(discs)]
 
 
-TABLES = {"counterfactual": counterfactual}
+TABLES = {"explanations": explanations, "counterfactual": counterfactual}
 
 
 def filled(page: str) -> str:
