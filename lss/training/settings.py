@@ -111,7 +111,7 @@ def _sub_section(task: str) -> type[TaskParams]:
     sections: dict[str, type[TaskParams]] = {"segmentation": SegmentationParams, "report": ReportParams}
     losses = Names[Annotated[str, named(partial(loss_names, task))]]
     name = f"{task.title()}Section"
-    section = create_model(name, __base__=sections.get(task, PlainTaskParams), losses=(losses, ...))
+    section: type[TaskParams] = create_model(name, __base__=sections.get(task, PlainTaskParams), losses=(losses, ...))
     globals()[name] = section  # settings go to other processes, which look their class up by its name
     return section
 
