@@ -10,6 +10,7 @@ import typer
 
 from lss.cli import app
 from lss.project import layout
+from lss.project.models import of_cohort
 from lss.project.params import load_params
 
 PANEL = "Tools"
@@ -122,6 +123,9 @@ def check(
     output: Annotated[Path, typer.Option(help="What to write, without ending: OUTPUT.csv and OUTPUT.html.")] = Path(
         layout.CHECK
     ),
+    external: Annotated[
+        str | None, typer.Option(help="Label of an external cohort: its entry takes the place of `cohort`.")
+    ] = None,
 ) -> None:
     """Name all problems of a cohort before anything runs, each with the setting or the table's column that mends it.
 
@@ -139,7 +143,7 @@ def check(
     from lss.checking.sheet import ContactSheet
     from lss.storage.io import OWNER_ONLY, write_csv, write_text
 
-    params = load_params()
+    params = of_cohort(load_params(), external)
     sheet = ContactSheet()
     checked = check_cohort(params, folder, see=sheet.add)
     print_checked(checked, params.cohort)

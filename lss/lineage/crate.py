@@ -121,9 +121,9 @@ class _Files:
         name = path if path in self._chain.makers else "a file from outside the project"
         return _entity(self._crate, f"#sha256-{digest}", "CreativeWork", name=name, identifier=f"sha256:{digest}")
 
-    def raw(self) -> Any:
-        """Return one entity for all raw files: their names may identify patients."""
-        facts = self._chain.records[layout.MANIFEST.format(name="cohort")].facts
+    def raw(self, cohort: Record) -> Any:
+        """Return one entity for all raw files of a cohort: their names may identify patients."""
+        facts = cohort.facts
         digest = facts["sha256"]
         return _entity(
             self._crate, f"#sha256-{digest}", "CreativeWork", name=f"{facts['files']} raw files of the cohort",
@@ -147,7 +147,7 @@ def _action(crate: ROCrate, record: Record, files: _Files, root: Path) -> Contex
     )  # fmt: skip
     inputs = [files.of(path, digest) for path, digest in record.inputs.items()]
     if record.stage == "cohort":
-        inputs = [files.raw()]
+        inputs = [files.raw(record)]
     return _entity(
         crate, f"#job-{record.manifest}", "CreateAction", name=command, instrument=tool,
         description=f"commit of the program: {record.commit or 'outside git'}",
@@ -160,11 +160,12 @@ def _action(crate: ROCrate, record: Record, files: _Files, root: Path) -> Contex
 def _whole_run(crate: ROCrate, chain: Chain, workflow: Any, files: _Files) -> ContextEntity:
     """Return the run of the workflow: from the raw files and the settings to what is shown."""
     finished = sorted(record.finished for record in chain.records.values())
+    raw = _distinct(files.raw(record) for record in chain.records.values() if record.stage == "cohort")
     shown = [(path, digest) for record in chain.records.values() if record.stage in _SHOWN
              for path, digest in record.outputs.items()]  # fmt: skip
     return _entity(
         crate, "#run", "CreateAction", name="run of the whole workflow", instrument=workflow, endTime=finished[-1],
-        object=[files.raw(), crate.dereference(layout.PARAMS)], result=_distinct(files.of(*file) for file in shown),
+        object=[*raw, crate.dereference(layout.PARAMS)], result=_distinct(files.of(*file) for file in shown),
         actionStatus="http://schema.org/CompletedActionStatus",
     )  # fmt: skip
 

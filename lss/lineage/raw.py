@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lss.backbones.registry import backbone_names
+from lss.cohorts.settings import CohortParams
 from lss.project import layout
 from lss.project.outside import hash_of_all, listed_files
 from lss.project.params import Params
@@ -29,26 +30,58 @@ class RawFiles:
     """The raw files of a cohort.
 
     Attributes:
+        name: of the cohort trained on "cohort", else the label of the external one.
+        phantom: whether this program draws them.
         root: the folder that they lie in.
+        here: whether that folder exists.
+        listing: the owner's list of them.
         files: by the owner's list; empty where it is not here, as with results that somebody handed on.
         digest: one SHA-256 over all, which the manifest of the stage cohort states; None without the list.
     """
 
+    name: str
+    phantom: bool
     root: str
+    here: bool
+    listing: str
     files: list[RawFile]
     digest: str | None
 
 
-def read_raw(params: Params, root: Path = Path()) -> RawFiles:
-    """Return the raw files that the run at `root` was made from, by the list that the stage cohort left."""
-    folder = str(params.cohort.root)
-    rows = listed_files(params.cohort, root / layout.PRIVATE_FILES)
+def read_raw(params: Params, root: Path = Path()) -> dict[str, RawFiles]:
+    """Return the raw files of the cohort trained on and of each external one, by the manifest of the job that listed
+    them.
+
+    Args:
+        params: the settings of the run.
+        root: the project's folder.
+    """
+    raw = {layout.MANIFEST.format(name="cohort"): _raw_files("cohort", params.cohort, layout.PRIVATE_FILES, root)}
+    for external in params.external:
+        listing = layout.of_external(layout.PRIVATE_FILES, external.label)
+        manifest = layout.MANIFEST.format(name=f"cohort/external/{external.label}")
+        raw[manifest] = _raw_files(external.label, external.as_cohort(params.cohort.batches), listing, root)
+    return raw
+
+
+def _raw_files(name: str, cohort: CohortParams, listing: str, root: Path) -> RawFiles:
+    """Return the raw files of a cohort by the list that its stage cohort left."""
+    folder = str(cohort.root)
+    rows = listed_files(cohort, root / listing)
     files = []
     for row in rows:
         inside = root / folder / row["file"]
         path = f"{folder}/{row['file']}" if inside.exists() or not (root / row["file"]).exists() else row["file"]
         files.append(RawFile(path, row["bytes"], row["sha256"]))
-    return RawFiles(folder, files, hash_of_all(rows) if rows else None)
+    return RawFiles(
+        name=name,
+        phantom=cohort.name == "phantom",
+        root=folder,
+        here=(root / folder).is_dir(),
+        listing=listing,
+        files=files,
+        digest=hash_of_all(rows) if rows else None,
+    )
 
 
 def is_outside(path: str, params: Params) -> bool:

@@ -73,47 +73,44 @@ def verify(params: Params, root: Path = Path()) -> Verified:
     """
     chain, raw = read_chain(params, root), read_raw(params, root)
     hashes = Hashes(root, private_paths(params.model_dump(mode="json")))
-    here = (root / raw.root).is_dir()
-    originals = [file.path for file in raw.files] if here else []
+    originals = [file.path for cohort in raw.values() if cohort.here for file in cohort.files]
     stated = {path: None for record in chain.records.values() for path in (*record.inputs, *record.outputs)}
     hashes.read([*originals, *stated], "hashing")
-    breaks = [*_raw_breaks(raw, chain, hashes, params, here)]
+    breaks = [found for manifest, cohort in raw.items() for found in _raw_breaks(cohort, chain, manifest, hashes)]
     for manifest in chain.order:
         if manifest in chain.missing:
             breaks.append(_no_manifest(manifest, chain.missing[manifest]))
         else:
             breaks += _record_breaks(chain.records[manifest], chain, hashes, params)
     notes = []
-    if raw.digest is None:
-        notes.append(f"{layout.PRIVATE_FILES} is not here: the chain ends at the one hash over all raw files.")
-    elif not here:
-        notes.append(f"{raw.root}/ is not here: the raw files were not read, their list was.")
-    notes += [
-        f"{external.root}/ (external cohort {external.label}): its raw files were not read, only the hash over them."
-        for external in params.external
-    ]
+    for cohort in raw.values():
+        if cohort.digest is None:
+            notes.append(f"{cohort.listing} is not here: the chain ends at the one hash over all raw files.")
+        elif not cohort.here:
+            notes.append(f"{cohort.root}/ is not here: the raw files were not read, their list was.")
     return Verified(breaks, len(originals) + len(stated), len(originals), len(chain.records), notes)
 
 
-def _raw_breaks(raw: RawFiles, chain: Chain, hashes: Hashes, params: Params, here: bool) -> Iterator[Break]:
-    """Yield raw files that are not those of the owner's list, or a list that is not that of the run."""
-    phantom = params.cohort.name == "phantom"
-    maker = "lss cohort (draws the phantom)" if phantom else "no stage: the archive is its owner's"
+def _raw_breaks(raw: RawFiles, chain: Chain, manifest: str, hashes: Hashes) -> Iterator[Break]:
+    """Yield raw files of a cohort that are not those of the owner's list, or a list that is not that of the run, which
+    the cohort's `manifest` states.
+    """
+    maker = f"{command_of(manifest)} (draws the phantom)" if raw.phantom else "no stage: the archive is its owner's"
     remedy = (
-        "`snakemake --cores 8 --forcerun cohort -- all` draws it anew."
-        if phantom
+        f"`snakemake --cores 8 --forcerun {manifest} -- all` draws it anew."
+        if raw.phantom
         else "Put the file back as it was; or, where the change is meant, run `snakemake --cores 8 all`."
     )
-    for file in raw.files if here else ():
+    for file in raw.files if raw.here else ():
         actual = hashes.of(file.path)
         if file.sha256 and actual != file.sha256:
             what = "cannot be read" if actual is None else "was changed since it was ingested"
-            yield Break(file.path, what, layout.PRIVATE_FILES, file.sha256, actual, maker, remedy)
-    cohort = chain.records.get(layout.MANIFEST.format(name="cohort"))
+            yield Break(file.path, what, raw.listing, file.sha256, actual, maker, remedy)
+    cohort = chain.records.get(manifest)
     if cohort and raw.digest and cohort.facts.get("sha256") != raw.digest:
         what = "is not the list of the raw files that the run was made from"
         remedy = "Run `snakemake --cores 8 all`: what has changed in the archive is made again."
-        yield Break(layout.PRIVATE_FILES, what, cohort.manifest, cohort.facts.get("sha256"), raw.digest, maker, remedy)
+        yield Break(raw.listing, what, cohort.manifest, cohort.facts.get("sha256"), raw.digest, maker, remedy)
 
 
 def _no_manifest(manifest: str, problem: str) -> Break:

@@ -15,7 +15,6 @@ from lss.lineage.chain import Chain, command_of
 from lss.lineage.raw import RawFiles
 from lss.lineage.records import Record
 from lss.lineage.rows import Scope
-from lss.project import layout
 from lss.storage.io import sha256_file
 
 FEW = 3
@@ -24,14 +23,14 @@ WIDTH = 120
 
 
 def why_text(
-    file: str, chain: Chain, raw: RawFiles, scope: Scope, *, all_files: bool = False, root: Path = Path()
+    file: str, chain: Chain, raw: dict[str, RawFiles], scope: Scope, *, all_files: bool = False, root: Path = Path()
 ) -> str:
     """Return the tree.
 
     Args:
         file: a result, or any file of the chain; its path from the project's folder `root`.
         chain: what the run's manifests state.
-        raw: its raw files.
+        raw: the raw files of its cohorts, by the manifest of the job that listed them.
         scope: which inputs the answer covers; `Scope()` for all of them.
         all_files: list every file, instead of number and SHA-256 where there are many.
 
@@ -48,7 +47,7 @@ def why_text(
 def _tree(
     files: list[str],
     chain: Chain,
-    raw: RawFiles,
+    raw: dict[str, RawFiles],
     scope: Scope,
     all_files: bool,
     depth: int,
@@ -73,7 +72,8 @@ def _tree(
         if known:
             continue
         if stage == "cohort":
-            yield from _raw(raw, records[0], all_files, depth + 1)
+            for record in records:
+                yield from _raw(raw[record.manifest], record, all_files, depth + 1)
             continue
         if stage == "weights":
             sources = ", ".join(sorted({record.facts.get("source", "unknown") for record in records}))
@@ -168,11 +168,11 @@ def _raw(raw: RawFiles, cohort: Record, all_files: bool, depth: int) -> Iterator
     what = f"{facts.get('files')} raw files ({_kinds(raw)}{facts.get('bytes', 0):,} bytes)"
     yield _line(depth, f"{raw.root}/...  {what}, {drawn}, sha256 over all {facts.get('sha256')}")
     if not raw.files:
-        yield _line(depth + 1, f"their names and hashes stand in {layout.PRIVATE_FILES}, which is not here")
+        yield _line(depth + 1, f"their names and hashes stand in {raw.listing}, which is not here")
     elif all_files:
         yield from (_line(depth + 1, f"{file.path}  sha256 {file.sha256 or 'could not be read'}") for file in raw.files)
     else:
-        yield _line(depth + 1, f"each of them: --files, or {layout.PRIVATE_FILES}")
+        yield _line(depth + 1, f"each of them: --files, or {raw.listing}")
 
 
 def _kinds(raw: RawFiles) -> str:

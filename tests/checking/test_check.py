@@ -49,8 +49,8 @@ def archive(root: Path, patients: int = 12) -> Path:
     return root
 
 
-def call(folder: Path) -> tuple[int, str, list[dict[str, str]]]:
-    result = CliRunner().invoke(app, ["check", str(folder)], catch_exceptions=False, env={"COLUMNS": "120"})
+def call(*arguments: str | Path) -> tuple[int, str, list[dict[str, str]]]:
+    result = CliRunner().invoke(app, ["check", *map(str, arguments)], catch_exceptions=False, env={"COLUMNS": "120"})
     table = Path("data/private/check.csv")
     with table.open(newline="", encoding="utf-8") as rows:
         return result.exit_code, result.stdout, list(csv.DictReader(rows))
@@ -67,6 +67,14 @@ def test_a_clean_cohort_ends_with_0_and_the_settings_to_run_it(settings: Params,
     assert "Nothing is to be mended" in shown and f"cohort.root: {tmp_path / 'raw'}" in shown.replace("\n", "")
     for name in ("check.csv", "check.html"):
         assert Path("data/private", name).stat().st_mode & 0o777 == 0o600
+
+
+def test_an_external_cohort_is_looked_at_by_its_own_entry(settings: Params, tmp_path: Path) -> None:
+    archive(tmp_path / "clinic", 9)
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("external: []", "external: [{label: clinic, name: lss, root: clinic}]"))
+    status, shown, rows = call("--external", "clinic")
+    assert (status, rows) == (0, []) and "9 patients, 9 studies" in " ".join(shown.split())
 
 
 def test_it_finds_what_ingest_and_split_find(settings: Params, tmp_path: Path) -> None:

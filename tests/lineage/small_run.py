@@ -7,9 +7,11 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from lss.cohorts.settings import ExternalParams
 from lss.project import layout
 from lss.project.manifest import write_manifest
 from lss.project.models import base_run, manifest_settings, manifests_by_stage, model_runs
@@ -72,11 +74,28 @@ def make_run(source: Path, folder: Path) -> Params:
     return params
 
 
+def add_external(params: Params, label: str) -> Params:
+    """Add two raw files of an external cohort, and the job that lists them, to the run; return its settings."""
+    external = ExternalParams(label=label, name="phantom", root=Path(f"data/raw/{label}"))
+    for number in (1, 2):
+        _write(f"{external.root}/000{number}/T2_0001.ima", f"pixels {number} of {label}")
+    listed = list_files(external.as_cohort(len(BATCHES)), Path(layout.of_external(layout.PRIVATE_FILES, label)))
+    files = layout.EXTERNAL_FILES.format(external=label)
+    summary = _summary("phantom", listed)
+    _write(files, json.dumps(summary))
+    params = params.model_copy(update={"external": [external]})
+    _job(params, "cohort", f"cohort/external/{label}", [], [files], summary)
+    return params
+
+
+def _summary(cohort: str, listed: list[dict[str, Any]]) -> dict[str, object]:
+    return {"cohort": cohort, "files": len(listed), "bytes": sum(row["bytes"] for row in listed),
+            "unreadable": 0, "sha256": hash_of_all(listed)}  # fmt: skip
+
+
 def _cohort(params: Params) -> None:
     _write(layout.TRUTH, "truth")
-    listed = list_files(params.cohort, Path(layout.PRIVATE_FILES))
-    summary = {"cohort": params.cohort.name, "files": len(listed), "bytes": sum(row["bytes"] for row in listed),
-               "unreadable": 0, "sha256": hash_of_all(listed)}  # fmt: skip
+    summary = _summary(params.cohort.name, list_files(params.cohort, Path(layout.PRIVATE_FILES)))
     _write(layout.COHORT_FILES, json.dumps(summary))
     states = [layout.COHORT_BATCH.format(batch=batch) for batch in BATCHES]
     for state in states:

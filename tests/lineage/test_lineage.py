@@ -8,14 +8,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_run import make_run
+from small_run import add_external, make_run
 from typer.testing import CliRunner, Result
 
 from lss.cli import app
-from lss.cohorts.settings import ExternalParams
 from lss.errors import LssError
+from lss.lineage.chain import read_chain
 from lss.lineage.fresh import outdated
-from lss.lineage.verify import verify
+from lss.lineage.raw import read_raw
+from lss.lineage.rows import Scope
+from lss.lineage.verify import Break, verify
+from lss.lineage.why import why_text
 from lss.project.models import manifests_by_stage
 from lss.project.params import Params
 
@@ -112,10 +115,24 @@ def test_results_without_the_raw_files_say_where_the_chain_ends(run: Params) -> 
     assert verify(run).breaks == [] and "the chain ends at the one hash over all raw files" in verify(run).notes[0]
 
 
-def test_raw_files_of_an_external_cohort_are_said_not_to_be_read(run: Params) -> None:
-    external = ExternalParams(label="clinic", name="folder", root=Path("data/raw/clinic"))
-    notes = verify(run.model_copy(update={"external": [external]})).notes
-    assert any("data/raw/clinic/ (external cohort clinic): its raw files were not read" in note for note in notes)
+def test_raw_files_of_an_external_cohort_are_read_too(run: Params) -> None:
+    params = add_external(run, "clinic")
+    raw, listing = "data/raw/clinic/0002/T2_0001.ima", "data/private/external/clinic/cohort_files.csv"
+
+    def changed() -> list[Break]:
+        return [found for found in verify(params).breaks if found.what != "there is no manifest"]  # of no later job
+
+    assert changed() == [] and verify(params).raw == 4
+    Path(raw).write_text("other pixels")
+    (found,) = changed()
+    assert (found.file, found.actual, found.stated_by) == (raw, sha256(raw), listing)
+    assert found.made_by.startswith("lss cohort --external clinic")
+    shutil.rmtree("data/raw/clinic")
+    assert changed() == [] and "data/raw/clinic/ is not here" in verify(params).notes[0]
+
+    listed = "data/interim/cohort/external/clinic/files.json"
+    text = why_text(listed, read_chain(params), read_raw(params), Scope(), all_files=True)
+    assert f"{raw}  sha256 " in text and RAW not in text
 
 
 def test_an_exchanged_list_of_raw_files_is_a_break(run: Params) -> None:

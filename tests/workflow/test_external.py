@@ -48,7 +48,9 @@ def project(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_the_chain_with_an_external_cohort_is_whole_and_has_nothing_left_to_do(project: Path) -> None:
     assert planned(project) == set()
     assert run(project, "dvc", "status", "--json").splitlines()[-1] == "{}"
-    assert "every result goes back to the raw files" in run(project, "lss", "verify")
+    raw = sum(file.is_file() for of in ("phantom", "phantom-b") for file in (project / "data/raw" / of).rglob("*"))
+    assert f"{raw} of them raw" in run(project, "lss", "verify")
+    assert "data/raw/phantom-b/" in run(project, "lss", "why", "results/tables/table16_external.csv")
     assert "Nothing to run" in run(project, "lss", "changes")
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(text.replace("{patients: 6,", "{patients: 7,"))
