@@ -1,7 +1,9 @@
 """Measurements as a TID 1500 report: one group per slice, each with the outline (SCOORD) that it was measured on.
 
-Viewers show no group without coordinates (OHIF#3390). Coordinates are (column, row) with the upper left corner of the
-first pixel at 0, so that its centre is at 0.5 (PS3.3 C.18.6.1.1).
+Viewers show no group without coordinates (OHIF#3390). cornerstone3D, the library of OHIF, looks for them below the
+number (TID 1501, TID 300), where a group of a planar region (TID 1410) may have none, and knows a group's kind by the
+opening of its tracking identifier. Coordinates are (column, row) with the upper left corner of the first pixel at 0, so
+that its centre is at 0.5 (PS3.3 C.18.6.1.1).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numpy as np
 from highdicom import sr
 from numpy.typing import NDArray
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 from skimage.measure import find_contours
 
 from lss import __version__
@@ -21,6 +24,9 @@ from lss.dicom_out.provenance import ALGORITHM, MANUFACTURER, MODEL, RESEARCH, P
 from lss.dicom_out.segmentation import SERIES
 from lss.dicom_out.source import SourceImage
 from lss.errors import LssError
+
+CLOSED, LINE = (f"Cornerstone3DTools@^0.1.0:{tool}" for tool in ("PlanarFreehandROI", "Length"))
+"""What a tracking identifier opens with by which cornerstone3D draws a closed outline, or a line."""
 
 
 @dataclass(frozen=True)
@@ -84,39 +90,48 @@ def measurement_report(measured: Sequence[Measured], by: Provenance) -> sr.Compr
     return report
 
 
-def _groups(item: Measured, index: int, by: Provenance) -> list[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
+def _groups(item: Measured, index: int, by: Provenance) -> list[sr.MeasurementsAndQualitativeEvaluations]:
     """Return the group of the sac's area and grade, and the group of its diameter."""
+    label = f"slice {index}, {item.level or 'level uncertain'}"
+    grade = [sr.QualitativeEvaluation(words.STENOSIS_GRADE, words.GRADES[item.grade])] if item.grade else None
+    area = _group(
+        item, sr.TrackingIdentifier(by.uid("tracking", index, "area"), f"{CLOSED}:Thecal sac, {label}"),
+        outline(item.mask), (words.AREA, item.area_mm2, codes.UCUM.SquareMillimeter), by, grade,
+    )  # fmt: skip
+    if item.diameter_mm is None or item.diameter_ends_22 is None:
+        return [area]
+    diameter = _group(
+        item, sr.TrackingIdentifier(by.uid("tracking", index, "diameter"), f"{LINE}:Sac front to back, {label}"),
+        np.asarray(item.diameter_ends_22)[:, ::-1] + 0.5,
+        (words.DIAMETER, item.diameter_mm, codes.UCUM.Millimeter), by,
+    )  # fmt: skip
+    return [area, diameter]
+
+
+def _group(
+    item: Measured,
+    tracking: sr.TrackingIdentifier,
+    points_n2: NDArray[np.float64],
+    measure: tuple[Code, float, Code],
+    by: Provenance,
+    evaluations: list[sr.QualitativeEvaluation] | None = None,
+) -> sr.MeasurementsAndQualitativeEvaluations:
+    """Return the group of one measure (what, value, unit), with the points (column, row) that it was measured on."""
     image = sr.SourceImageForRegion(
         item.source.data.SOPClassUID,
         item.source.data.SOPInstanceUID,
         [item.source.frame] if item.source.frame is not None else None,
     )
-    sites = [sr.FindingSite(words.DISC_LEVELS[item.level])] if item.level else [sr.FindingSite(words.LUMBAR_SPINE)]
-    label = f"slice {index}, {item.level or 'level uncertain'}"
-    algorithm = sr.AlgorithmIdentification(ALGORITHM, __version__, parameters=[f"model: {by.model}"])
-    grade = [sr.QualitativeEvaluation(words.STENOSIS_GRADE, words.GRADES[item.grade])] if item.grade else None
-    area = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(by.uid("tracking", index, "area"), f"Thecal sac, {label}"),
-        referenced_region=sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, outline(item.mask), image),
+    what, value, unit = measure
+    coordinates = sr.CoordinatesForMeasurement(sr.GraphicTypeValues.POLYLINE, points_n2, image)
+    return sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=tracking,
         finding_type=words.SPINAL_CANAL,
-        algorithm_id=algorithm,
-        finding_sites=sites,
-        measurements=[sr.Measurement(words.AREA, round(item.area_mm2, 1), codes.UCUM.SquareMillimeter)],
-        qualitative_evaluations=grade,
+        algorithm_id=sr.AlgorithmIdentification(ALGORITHM, __version__, parameters=[f"model: {by.model}"]),
+        finding_sites=[sr.FindingSite(words.DISC_LEVELS[item.level] if item.level else words.LUMBAR_SPINE)],
+        measurements=[sr.Measurement(what, round(value, 1), unit, referenced_coordinates=[coordinates])],
+        qualitative_evaluations=evaluations,
     )
-    if item.diameter_mm is None or item.diameter_ends_22 is None:
-        return [area]
-    diameter = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(by.uid("tracking", index, "diameter"), f"Sac front to back, {label}"),
-        referenced_region=sr.ImageRegion(
-            sr.GraphicTypeValues.POLYLINE, np.asarray(item.diameter_ends_22)[:, ::-1] + 0.5, image
-        ),
-        finding_type=words.SPINAL_CANAL,
-        algorithm_id=algorithm,
-        finding_sites=sites,
-        measurements=[sr.Measurement(words.DIAMETER, round(item.diameter_mm, 1), codes.UCUM.Millimeter)],
-    )  # fmt: skip
-    return [area, diameter]
 
 
 def outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -16,8 +16,9 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from test_dicom_out import BY, SHAPE, discs, source_bytes
+from test_dicom_out import BY, SHAPE, discs, measured, source_bytes
 
+from lss.dicom_out.report import measurement_report, outline
 from lss.dicom_out.segmentation import segmentation
 from lss.dicom_out.source import SourceImage, read_source
 
@@ -112,3 +113,28 @@ def test_a_block_opens_on_its_own_slices_and_not_on_the_whole_series(page: Path)
     made = segmentation(sources_of(second), {"sac": discs(7)}, 2, BY)
     assert in_viewer(page, "segmentation", second, made)["labels"] == ["Thecal sac"]
     assert "oblique to the acquisition plane" in in_viewer(page, "segmentation", first + second, made)["error"]
+
+
+def test_measurements_are_drawn_on_their_slices_with_their_numbers(page: Path) -> None:
+    """What the viewer's library makes of the report: outlines and lines, in mm of the patient by their header.
+
+    On square pixels: the library takes the spacing between rows along a row, and that between columns down a column.
+    """
+    files = [source_bytes(index, PixelSpacing=[0.6875, 0.6875]) for index in range(3)]
+    items = measured(sources_of(files))
+    found = in_viewer(page, "measurements", files, measurement_report(items, BY))
+    assert sorted(found) == ["Length", "PlanarFreehandROI"]
+    for data, item, area, line in zip(files, items, found["PlanarFreehandROI"], found["Length"], strict=True):
+        assert area["image"] == line["image"] == uid(data)
+        assert area["closed"] and area["stats"]["area"] == pytest.approx(item.area_mm2, abs=0.05)
+        assert line["stats"]["length"] == item.diameter_mm and line["stats"]["unit"] == "mm"
+        header = pydicom.dcmread(io.BytesIO(data))
+        corner, spacing = np.array(header.ImagePositionPatient, float), np.array(header.PixelSpacing, float)
+        row_3, column_3 = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
+        ends = np.asarray(item.diameter_ends_22)[:, ::-1] + 0.5
+        for one, points in ((area, outline(item.mask)[:-1]), (line, ends)):
+            x, y = (points - 0.5).T  # the position is that of the first pixel's centre
+            expected = corner + np.outer(x * spacing[1], row_3) + np.outer(y * spacing[0], column_3)
+            assert np.allclose(one["points"], expected, atol=1e-3)
+        assert area["finding"] == "Spinal canal structure"
+        assert area["site"] == ("Level of L4/L5 intervertebral disc" if item.level else "Lumbar spine structure")

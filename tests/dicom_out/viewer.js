@@ -1,6 +1,6 @@
 // Opens this project's DICOM objects with the library of a viewer (cornerstone3D): bundled and run by test_viewer.py.
 import { cache, metaData } from "@cornerstonejs/core";
-import { adaptersSEG } from "@cornerstonejs/adapters";
+import { adaptersSEG, adaptersSR } from "@cornerstonejs/adapters";
 import { data as dcmjsData } from "dcmjs";
 
 const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer;
@@ -82,3 +82,22 @@ async function opened(sources, object) {
   const labels = result.segMetadata.data.filter(Boolean).map((segment) => segment.SegmentLabel);
   return { layers, labels, overlapping: Boolean(result.overlappingSegments) };
 }
+
+// The measurements that the library makes of a report, by the name of its tool; points in mm of the patient.
+window.measurements = (sources, object) => {
+  const images = {};
+  for (const imageId of shown(sources)) images[`${imageId.replace("source:", "")}:1`] = imageId;
+  const state = adaptersSR.Cornerstone3D.MeasurementReport.generateToolState(naturalized(bytes(object)), images, metaData);
+  const found = {};
+  for (const [tool, list] of Object.entries(state)) {
+    found[tool] = list.map(({ annotation, finding, findingSites }) => ({
+      image: annotation.metadata.referencedImageId,
+      points: (annotation.data.contour ? annotation.data.contour.polyline : annotation.data.handles.points).map((p) => [...p]),
+      closed: annotation.data.contour ? annotation.data.contour.closed : null,
+      stats: Object.values(annotation.data.cachedStats)[0],
+      finding: finding.CodeMeaning,
+      site: findingSites[0].CodeMeaning,
+    }));
+  }
+  return found;
+};

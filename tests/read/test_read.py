@@ -85,7 +85,7 @@ def test_dicom_objects_hold_what_was_read(written: tuple[Path, dict[str, Any]], 
             assert np.array_equal(pixels[index, :, :, 0].astype(bool), sac)
             seen += 1
     assert seen == len(reading.slices)
-    groups = hd.sr.srread(output / "dicom/measurements.dcm").content.get_planar_roi_measurement_groups()
+    groups = hd.sr.srread(output / "dicom/measurements.dcm").content.get_image_measurement_groups()
     assert len(groups) == 2 * sum(one.measure is not None for one in reading.slices)
 
 
