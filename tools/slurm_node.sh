@@ -29,7 +29,7 @@ configure() {
     if [ -e "$CONF" ] && ! ours; then fail "$CONF is another's: this machine has a Slurm already"; fi
     mkdir -p /etc/slurm "$STATE"/{ctld,slurmd}
     local cores memory host
-    cores=$(nproc) host=$(hostname -s)
+    cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) host=$(hostname -s) # nproc obeys what OpenMP may use
     memory=$(awk '/MemTotal/ { print int($2 / 1024) - 512 }' /proc/meminfo)
     cat >"$CONF" <<EOF
 $MARK
