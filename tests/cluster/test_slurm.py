@@ -78,7 +78,7 @@ class Meddler(threading.Thread):
             for line in ask("squeue", "--noheader", "--states=R", "--format=%i %k").splitlines():
                 job, _, comment = line.partition(" ")
                 task = (re.findall(r"rule_train_wildcards_smolvlm_(segmentation|report)", comment) or [""])[0]
-                if task and task not in self.done and self._trains(task):
+                if task and task not in self.done.values() and self._trains(task):
                     if task == "report":
                         ask("scancel", "--signal=TERM", job)
                         self.done["notice"] = task
