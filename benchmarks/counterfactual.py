@@ -200,9 +200,9 @@ def main() -> None:
         draw(steps, title).savefig(args.output / "counterfactual.png", dpi=110)
     print(f"{models.name} ({models.weights}); {len(patients)} phantom patients, seeds {args.seeds}\n")
     print("\n".join(table(pd.read_csv(args.output / "counterfactual.csv"))))
-    print(
-        f"\n{other_discs(discs) if len(discs) else ''}\nwritten: {args.output}/counterfactual*.csv, counterfactual.png"
-    )
+    if discs:
+        print(f"\n{other_discs(pd.DataFrame(discs))}")
+    print(f"\nwritten: {args.output}/counterfactual*.csv, counterfactual.png")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from lss.domain.discs import Discs, disc_means
 from lss.domain.grades import GRADES
@@ -80,6 +79,8 @@ def fit_temperature(
     def loss(log_temperature: float) -> float:
         of_discs = disc_means(prevalence.correct(probabilities, float(np.exp(log_temperature))), discs)
         return float(weights_M @ log_loss(of_discs, classes))
+
+    from scipy.optimize import minimize_scalar  # a second, and a new patient needs no fit
 
     low, high = np.log(TEMPERATURES)
     return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 _SIDE = 7  # pixels of a window
 _FLATTEST = 0.10  # share of the windows taken as free of anatomy
@@ -45,5 +45,5 @@ def estimate_sigma(image: NDArray[np.float32]) -> float:
         tilt = np.asarray(cv2.sepFilter2D(values, cv2.CV_64F, along_columns, along_rows))
         variance = variance - np.square(tilt) * (steps @ steps) / _SIDE
     deviation = np.sqrt(np.maximum(variance[inside], 0) * _SIDE**2 / _FREEDOM)
-    expected = np.sqrt(chi2.ppf(_FLATTEST, _FREEDOM) / _FREEDOM)
+    expected = np.sqrt(2 * gammaincinv(_FREEDOM / 2, _FLATTEST) / _FREEDOM)  # scipy.stats takes a second to import
     return float(np.quantile(deviation, _FLATTEST) / expected)

@@ -29,7 +29,6 @@ class Cutoff:
 AREA_CUTOFFS = (
     Cutoff(75.0, "absolute stenosis", "Schonstrom 1985"),
     Cutoff(100.0, "relative stenosis", "Schonstrom 1985"),
-    Cutoff(130.0, "possible stenosis", "upper cut-off of later work"),
 )
 DIAMETER_CUTOFFS = (
     Cutoff(10.0, "absolute stenosis", "Verbiest 1975"),

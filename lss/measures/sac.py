@@ -41,6 +41,11 @@ ERRORS = (
 )
 """Least brightness of a group (`lss.measures.outline.SacOutline.brightness`), and its error."""
 
+VALID_FOR = (
+    "The intervals were set on phantom patients and held the truth on 94 % of the measured slices of new ones, by area "
+    "and by diameter; on patients they were never checked."
+)
+
 EXACT = OutlineError(0.0, 0.0, 0.0, 0.0)
 """Of a mask that is taken for the truth."""
 

@@ -20,7 +20,7 @@ from lss.measures.cutoffs import (
     change,
     crossed,
 )
-from lss.measures.sac import Interval
+from lss.measures.sac import VALID_FOR, Interval
 from lss.read.models import Models
 from lss.read.reading import DiscReading, Reading, SliceReading, look_first
 
@@ -49,6 +49,10 @@ def study_document(
         "schema_version": SCHEMA_VERSION,
         "research_only": RESEARCH_ONLY,
         "software": {"name": "lss", "version": __version__, "model": models.name, "weights": models.weights},
+        "study": {
+            "patient_id": next((one.item.person for one in reading.slices if one.item.person), None),
+            "study_instance_uid": reading.slices[0].item.study or None,
+        },
         "notes": [*reading.study.notes, *_not_judged(reading, models)],
         "spine": None if reading.spine is None else {
             "file": own_name(reading.spine.file),
@@ -56,6 +60,7 @@ def study_document(
             "doubts": list(reading.spine.doubts),
         },
         "certainty": _certainty(models.grader.calibration),
+        "intervals": VALID_FOR,
         "look_first": [place + 1 for place in look_first(reading.discs, models.grader.calibration)],
         "discs": [_disc(disc, before.get(disc.level) if disc.level else None) for disc in reading.discs],
         "slices": [_slice(one, reading) for one in reading.slices],
@@ -80,7 +85,12 @@ def _certainty(calibration: Calibration | None) -> dict[str, Any] | None:
     """Return the coverage that the sets of grades promise, and the number of patients on which they were fitted."""
     if calibration is None:
         return None
-    return {"coverage": SHOWN, "patients": calibration.patients, "temperature": round(calibration.temperature, 4)}
+    return {
+        "coverage": SHOWN,
+        "patients": calibration.patients,
+        "temperature": round(calibration.temperature, 4),
+        "fitted_on": "validation part of the cohort that the model was trained on, which its model.json does not name",
+    }
 
 
 def _disc(disc: DiscReading, before: DiscReading | None) -> dict[str, Any]:

@@ -65,8 +65,9 @@ def ground_of(
     statements = []
     if opening:
         against = [contradictions[kind] for kind in _NOT_MEASURED if kind in contradictions]
+        mask = "stenosis" if area_percent > 0 else None  # nothing is outlined of an empty one
         reason = " ".join(against) or f"the model's mask covers {area_percent:.1f} % of the region"
-        statements.append(Statement(opening, not against, "stenosis", "affected_area_percent", None, reason))
+        statements.append(Statement(opening, not against, mask, "affected_area_percent", None, reason))
     sentences = [text for text in re.split(r"(?<=\.)\s+", findings) if text.strip()]
     return [*statements, *(_finding(text, level, chances_F, sac) for text in sentences)]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lss.cohorts.base import RawSlice
-from lss.imaging.geometry import SlicePlane
+from lss.imaging.geometry import SlicePlane, edge_letters
 from lss.levels.spine import Spine, upright
 from lss.read.reading import SliceReading
 
@@ -22,12 +22,18 @@ LABEL = (255, 255, 255)
 SCALE = 3
 """Pixels of a picture per mm of a slice."""
 
+BAR_MM = 20
+"""Length of the bar in the corner of an axial picture."""
+
 ZOOM_MM = 110.0
 """Side of the part of an axial slice that is shown, about the canal."""
 
 
 def overlay(one: SliceReading) -> RGB:
-    """Return the slice about its canal with the outlines of the model's mask and of the measured sac, (n, n, 3)."""
+    """Return the slice about its canal with the outlines of the model's mask and of the measured sac, (n, n, 3).
+
+    With a bar of `BAR_MM` and, where the header states them, the letters of the patient's sides.
+    """
     if one.prepared is None:
         raise ValueError(f"slice {one.number} was not prepared")
     spacing = one.item.row_spacing_mm, one.item.column_spacing_mm
@@ -42,7 +48,19 @@ def overlay(one: SliceReading) -> RGB:
     if one.measure is not None:
         ends = [_point(end, centre, spacing) for end in one.measure.ends_22]
         cv2.line(drawn, ends[0], ends[1], SAC, 1, cv2.LINE_AA)
+    side = len(drawn)
+    cv2.line(drawn, (12, side - 12), (12 + BAR_MM * SCALE, side - 12), LABEL, 2)
+    geometry = one.item.geometry
+    letters = None if geometry is None else edge_letters([float(value) for value in geometry.orientation_6])
+    for letter, left in zip(letters or (), (8, side - 22), strict=False):
+        _write(drawn, letter, (left, side // 2))
     return drawn
+
+
+def _write(drawn: RGB, text: str, at: tuple[int, int], size: float = 0.5) -> None:
+    """Write white text with its lower left corner at a pixel (x, y); `size` 0.5 is 11 pixels high."""
+    for colour, thickness in (((0, 0, 0), 4), (LABEL, round(2 * size))):  # legible on bright fat too
+        cv2.putText(drawn, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)
 
 
 def sagittal_picture(spine: Spine, slices: list[RawSlice], readings: list[SliceReading]) -> RGB | None:
@@ -53,19 +71,23 @@ def sagittal_picture(spine: Spine, slices: list[RawSlice], readings: list[SliceR
     image, plane = upright(item)
     picture = cv2.resize(grey(image.astype(np.uint16)), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
     drawn: RGB = np.repeat(picture[..., None], 3, axis=2)
+    ends: dict[int, list[tuple[int, tuple[int, int]]]] = {}
     for one in readings:
         if one.item.geometry is not None:
             line = _trace(plane, one.item.geometry.centre_3, one.item.geometry.normal_3, image.shape)
             if line is not None:
                 cv2.line(drawn, line[0], line[1], LINE, 1, cv2.LINE_AA)
+                ends.setdefault(one.block, []).append((one.number, max(line)))
+    for own in ends.values():
+        numbers = f"{own[0][0]}-{own[-1][0]}" if len(own) > 1 else str(own[0][0])
+        right = min(max(end[0] for _, end in own) + 8, drawn.shape[1] - 100)  # the picture's width is some 900 pixels
+        _write(drawn, numbers, (right, own[len(own) // 2][1][1]), 0.9)
     for disc in spine.discs:
         row, column, _ = plane.from_patient(disc.centre_3[None])[0]
         at = round(column * SCALE), round(row * SCALE)
         cv2.circle(drawn, at, 4, DISC, -1, cv2.LINE_AA)
         if disc.level:
-            cv2.putText(
-                drawn, disc.level, (at[0] - 130, at[1] + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.5, LABEL, 1, cv2.LINE_AA
-            )
+            _write(drawn, disc.level, (at[0] - 200, at[1] + 10), 0.9)
     return drawn
 
 

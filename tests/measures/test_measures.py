@@ -103,7 +103,7 @@ def test_noise_and_blank_slices_have_no_sac(seed: int) -> None:
     [
         (Interval(60, 55, 65), AREA_CUTOFFS, "absolute stenosis", False),
         (Interval(74, 68, 80), AREA_CUTOFFS, "absolute stenosis", True),
-        (Interval(115, 108, 122), AREA_CUTOFFS, "possible stenosis", False),
+        (Interval(115, 108, 122), AREA_CUTOFFS, None, False),
         (Interval(200, 180, 220), AREA_CUTOFFS, None, False),
         (Interval(9.0, 8.5, 9.5), DIAMETER_CUTOFFS, "absolute stenosis", False),
         (Interval(11.5, 10.5, 12.5), DIAMETER_CUTOFFS, "relative stenosis", True),

@@ -40,6 +40,8 @@ def test_the_severity_sentence_stands_on_the_mask_and_its_area() -> None:
     )
     (other,) = ground(OPENING, chances(), area=12.0)
     assert not other.supported and "12" in other.reason
+    (empty,) = ground("No significant spinal canal stenosis, 0.0 % of the region is affected.", chances(), area=0.0)
+    assert empty.mask is None and empty.measurement == "affected_area_percent"  # there is no outline to look at
 
 
 def test_a_finding_stands_on_what_the_model_reads_from_the_image() -> None:

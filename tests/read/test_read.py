@@ -36,12 +36,15 @@ def written(
     return output, write_reading(reading, None, models, output, settings)
 
 
-def test_document_fits_its_schema_and_is_what_was_written(written: tuple[Path, dict[str, Any]]) -> None:
+def test_document_fits_its_schema_and_is_what_was_written(
+    written: tuple[Path, dict[str, Any]], reading: Reading
+) -> None:
     output, document = written
     stored = json.loads((output / "study.json").read_text())
     jsonschema.Draft202012Validator.check_schema(load_schema())
     jsonschema.validate(stored, load_schema())
     assert stored == document
+    assert "phantom" in stored["intervals"] and stored["study"]["study_instance_uid"] == reading.study.axial[0].study
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(stored | {"discs": [{"level": "L6-S1"}]}, load_schema())
 
