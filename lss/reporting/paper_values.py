@@ -38,6 +38,7 @@ def paper_values() -> dict[tuple[str, ...], PaperValue]:
     }
 
 
+@cache
 def impossible_in_paper() -> dict[tuple[str, ...], str]:
     """Return the paper's IoUs that no set of images can have beside its Dice: key to the reason."""
     impossible = {}

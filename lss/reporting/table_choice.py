@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from lss.evaluation.measures import Key, Measure, key_of, matches, names_of
 from lss.evaluation.vocabulary import check_names
@@ -16,8 +17,25 @@ REPORT_SYSTEMS = (
 )  # fmt: skip
 
 
+class FiledMeasures(list[Measure]):
+    """All measures of a run, filed once under their names; a table asks for thousands of them."""
+
+    @cached_property
+    def by_key(self) -> dict[tuple[str, ...], Measure]:
+        """The first measure under each key."""
+        return {key_of(row): row for row in reversed(self)}
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        """What the measures are of, each once, in their order."""
+        first: dict[tuple[str, ...], Key] = {}
+        for row in self:
+            first.setdefault(names_of(row), _key(row))
+        return list(first.values())
+
+
 def select(
-    measures: list[Measure], keys: list[Key], names: tuple[str, ...], strata: tuple[str, ...]
+    measures: FiledMeasures, keys: list[Key], names: tuple[str, ...], strata: tuple[str, ...]
 ) -> Iterator[Measure]:
     """Yield the measures of each key, all strata of a metric together; what was not measured is left out.
 
@@ -27,26 +45,21 @@ def select(
         check_names(metric=metric)
     for stratum in strata:
         check_names(stratum=stratum)
-    by_key = {key_of(row): row for row in reversed(measures)}  # the first of equals
     for key in keys:
         for metric in names:
             for stratum in strata:
-                row = by_key.get((*names_of(key), metric, stratum))
+                row = measures.by_key.get((*names_of(key), metric, stratum))
                 if row is not None:
                     yield row
 
 
-def models(measures: list[Measure], **key: str) -> list[Key]:
-    """Return the keys that occur, in their order, of those with the names given.
+def models(measures: FiledMeasures, **names: str) -> list[Key]:
+    """Return the keys that occur, in their order, of those with the names given (of `Key`).
 
     Raises LssError for a name that no measure can have.
     """
-    check_names(**key)
-    keys: dict[tuple[str, ...], Key] = {}
-    for row in measures:
-        if matches(row, key):
-            keys.setdefault(names_of(row), _key(row))
-    return list(keys.values())
+    check_names(**names)
+    return [key for key in measures.keys if matches(key, names)]
 
 
 def _key(row: Key) -> Key:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from lss.evaluation.measures import Measure
 from lss.metrics.bootstrap import FEWEST_PATIENTS
 from lss.reporting.results import Results
+from lss.reporting.table_choice import FiledMeasures
 from lss.reporting.table_rows import Table, measure_row
 
 
@@ -31,7 +32,7 @@ class TableRecord:
     title: str
     row_fields: tuple[str, ...]
     notes: Callable[[Results], list[str]]
-    choose: Callable[[list[Measure]], Iterator[Measure]] | None = None
+    choose: Callable[[FiledMeasures], Iterator[Measure]] | None = None
     rows: Callable[[int, Results], list[dict[str, Any]]] | None = None
     column_field: str = "model"
     section: Literal["tables", "ablation", "tests"] = "tables"
@@ -43,7 +44,7 @@ class TableRecord:
         if self.rows:
             rows = self.rows(number, results)
         else:
-            chosen = self.choose(results.statistics["measures"]) if self.choose else ()
+            chosen = self.choose(FiledMeasures(results.statistics["measures"])) if self.choose else ()
             rows = [measure_row(number, measure, results.about) for measure in chosen]
         return Table(
             number, self.title, self.notes(results), self.row_fields, self.column_field, rows, self.show_n, self.section

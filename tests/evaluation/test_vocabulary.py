@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from lss.errors import LssError
-from lss.evaluation.measures import KEY, Key, Measure, curve_name, find, key_of, measure
+from lss.evaluation.measures import KEY, Key, curve_name, find, key_of, measure
 from lss.evaluation.vocabulary import METRICS, REFERENCES, SOURCES, STRATA, TASKS, check_names
 from lss.metrics.bootstrap import Estimate
 from lss.reporting.model_cards import _RESULTS
-from lss.reporting.table_choice import models, select
+from lss.reporting.table_choice import FiledMeasures, models, select
 from lss.reporting.tables import table_records
 
 OF_MASKS: Key = {"task": "segmentation", "backbone": "b", "loss": "l", "source": "mask", "reference": "pseudo_mask"}
@@ -38,9 +38,9 @@ HALF = Estimate(0.5, 0.4, 0.6, 9, 3, 0.0, "bca")
         ),
     ],
 )
-def test_a_misspelt_name_is_refused_with_the_nearest(ask: Callable[[list[Measure]], Any], message: str) -> None:
+def test_a_misspelt_name_is_refused_with_the_nearest(ask: Callable[[FiledMeasures], Any], message: str) -> None:
     with pytest.raises(LssError) as refused:
-        ask([measure(OF_MASKS, "dice", "all", HALF)])
+        ask(FiledMeasures([measure(OF_MASKS, "dice", "all", HALF)]))
     assert message in str(refused.value) and "lss/evaluation/vocabulary.py" in str(refused.value)
 
 
@@ -48,8 +48,8 @@ def test_a_right_name_is_found() -> None:
     row = measure(OF_MASKS, "dice", "all", HALF)
     assert find([row], metric="dice", stratum="all") is row and find([row], metric="iou") is None
     assert tuple(row[name] for name in KEY) == key_of(row) and list(row)[: len(KEY)] == list(KEY)
-    assert models([row], task="segmentation") == [OF_MASKS]
-    assert list(select([row, row], [OF_MASKS], ("iou", "dice"), ("empty", "all"))) == [row]
+    assert models(FiledMeasures([row]), task="segmentation") == [OF_MASKS]
+    assert list(select(FiledMeasures([row, row]), [OF_MASKS], ("iou", "dice"), ("empty", "all"))) == [row]
 
 
 def test_what_cards_and_short_results_ask_for_can_be_measured() -> None:

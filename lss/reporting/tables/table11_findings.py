@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from lss.evaluation.measures import Measure
 from lss.notes.findings import STRUCTURES
-from lss.reporting.table_choice import REPORT_SYSTEMS, models, select
+from lss.reporting.table_choice import REPORT_SYSTEMS, FiledMeasures, models, select
 from lss.reporting.table_record import UNDEFINED, TableRecord, intervals
 
 
-def choose(measures: list[Measure]) -> Iterator[Measure]:
+def choose(measures: FiledMeasures) -> Iterator[Measure]:
     """Yield what the table shows of all measures, in its order."""
     for source in REPORT_SYSTEMS:
         for key in models(measures, task="report", source=source, reference="report"):

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from lss.domain.grades import GRADES
 from lss.evaluation.measures import Measure
 from lss.evaluation.prompt_exchange import EXCHANGE_METRICS, EXCHANGES
-from lss.reporting.table_choice import first_losses, models, select
+from lss.reporting.table_choice import FiledMeasures, first_losses, models, select
 from lss.reporting.table_record import UNDEFINED, TableRecord, intervals
 
 
-def choose(measures: list[Measure]) -> Iterator[Measure]:
+def choose(measures: FiledMeasures) -> Iterator[Measure]:
     """Yield what the table shows of all measures, in its order."""
     for exchange in EXCHANGES:
         keys = first_losses(models(measures, task="segmentation", source=f"said_{exchange}"))

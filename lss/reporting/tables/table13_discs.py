@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lss.evaluation.measures import Measure
-from lss.reporting.table_choice import models, select
+from lss.reporting.table_choice import FiledMeasures, models, select
 from lss.reporting.table_record import UNDEFINED, TableRecord, intervals
 
 
-def choose(measures: list[Measure]) -> Iterator[Measure]:
+def choose(measures: FiledMeasures) -> Iterator[Measure]:
     """Yield images, then discs; the stratum says which."""
     wholes = (("accuracy", "all"), ("kappa", "all"), ("f1", "macro"))
     for source in ("head", "area_paper", "area_calibrated", "text"):

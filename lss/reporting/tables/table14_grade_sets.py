@@ -9,11 +9,11 @@ from lss.evaluation.grade_sets import HAND_OVER_METRICS, PROBABILITIES, PROBABIL
 from lss.evaluation.measures import Measure
 from lss.reporting.names import model_name
 from lss.reporting.results import Results
-from lss.reporting.table_choice import models, select
+from lss.reporting.table_choice import FiledMeasures, models, select
 from lss.reporting.table_record import UNDEFINED, TableRecord, intervals
 
 
-def choose(measures: list[Measure]) -> Iterator[Measure]:
+def choose(measures: FiledMeasures) -> Iterator[Measure]:
     """Yield the sets, then their rivals, then the probabilities they are made of."""
     everywhere = ("all", *GRADES, *LEVELS)
     for source in ("grade_sets", "share_sets", "above_share_sets", "top_grade", "all_grades"):

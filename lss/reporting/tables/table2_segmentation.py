@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lss.evaluation.measures import Measure
-from lss.reporting.table_choice import OVERLAP, first_losses, models, select
+from lss.reporting.table_choice import OVERLAP, FiledMeasures, first_losses, models, select
 from lss.reporting.table_record import BALANCED, EMPTY, TRUTH, UNDEFINED, TableRecord, intervals
 
 
-def choose(measures: list[Measure]) -> Iterator[Measure]:
+def choose(measures: FiledMeasures) -> Iterator[Measure]:
     """Yield what the table shows of all measures, in its order."""
     names = (*OVERLAP, "false_masks", "hausdorff_mm", "hd95_mm")
     for key in first_losses(models(measures, task="segmentation")):

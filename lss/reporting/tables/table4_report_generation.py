@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from lss.evaluation.measures import Measure
 from lss.evaluation.reports import FINDINGS_METRICS
 from lss.metrics.language import METRICS as LANGUAGE
-from lss.reporting.table_choice import REPORT_SYSTEMS, models, select
+from lss.reporting.table_choice import REPORT_SYSTEMS, FiledMeasures, models, select
 from lss.reporting.table_record import TableRecord, intervals
 
 
-def choose(measures: list[Measure]) -> Iterator[Measure]:
+def choose(measures: FiledMeasures) -> Iterator[Measure]:
     """Yield what the table shows of all measures, in its order."""
     findings = ("finding_score", "finding_precision", "finding_recall", "invented", "contradicted")
     apart = tuple(f"{name}_findings" for name in FINDINGS_METRICS)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from lss.domain.grades import GRADES
 from lss.evaluation.measures import Measure
-from lss.reporting.table_choice import models, select
+from lss.reporting.table_choice import FiledMeasures, models, select
 from lss.reporting.table_record import UNDEFINED, TableRecord, intervals
 
 
-def choose(measures: list[Measure]) -> Iterator[Measure]:
+def choose(measures: FiledMeasures) -> Iterator[Measure]:
     """Yield what the table shows of all measures, in its order."""
     for backbone in dict.fromkeys(row["backbone"] for row in measures if row["backbone"]):
         by_text = models(measures, task="classification", backbone=backbone, source="text", reference="note_grade")

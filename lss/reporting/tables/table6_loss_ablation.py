@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lss.evaluation.measures import Measure
-from lss.reporting.table_choice import OVERLAP, models, select
+from lss.reporting.table_choice import OVERLAP, FiledMeasures, models, select
 from lss.reporting.table_record import BALANCED, EMPTY, UNDEFINED, TableRecord, intervals
 
 
-def choose(measures: list[Measure]) -> Iterator[Measure]:
+def choose(measures: FiledMeasures) -> Iterator[Measure]:
     """Yield what the table shows of all measures, in its order."""
     for key in models(measures, task="segmentation", source="mask", reference="pseudo_mask"):
         for stratum in ("all", "empty", "non_empty", "balanced"):

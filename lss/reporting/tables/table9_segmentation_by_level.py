@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from lss.domain.grades import LEVELS
 from lss.evaluation.measures import Measure
-from lss.reporting.table_choice import first_losses, models, select
+from lss.reporting.table_choice import FiledMeasures, first_losses, models, select
 from lss.reporting.table_record import EMPTY, TRUTH, TableRecord, intervals
 
 
-def choose(measures: list[Measure]) -> Iterator[Measure]:
+def choose(measures: FiledMeasures) -> Iterator[Measure]:
     """Yield what the table shows of all measures, in its order."""
     for key in first_losses(models(measures, task="segmentation", source="mask")):
         for level in LEVELS:
