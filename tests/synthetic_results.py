@@ -292,8 +292,12 @@ def draw_figures(
     )
 
 
-def write_page(evaluated: Evaluated, folder: Path, manifests: list[Path] | None = None, cases: int = 9) -> Path:
-    """Tables, figures and the page of evaluated results; gives the page."""
+def write_page(
+    evaluated: Evaluated, folder: Path, drawn: Evaluated, manifests: list[Path] | None = None, cases: int = 9
+) -> Path:
+    """Tables and the page of evaluated results, with the figures of `drawn`, whose drawing takes a while; gives the
+    page.
+    """
     manifest = folder / "made.manifest"
     common = {"statistics": evaluated.statistics_path, "manifest": manifest}
     shown = {
@@ -302,15 +306,13 @@ def write_page(evaluated: Evaluated, folder: Path, manifests: list[Path] | None 
         "shards": evaluated.inputs.shards["test"],
     }
     tables.run(TableParams(digits=4), SEED, ablation=evaluated.ablation, outputs=evaluated.tables, **common)
-    if not all(Path(f"{stem}_dark.png").exists() for stem in evaluated.figures.values()):  # each takes a while
-        draw_figures(evaluated, evaluated.figures, evaluated.plots, {})
     path = folder / "index.html"
     page.run(
         PageParams(title="Synthetic", cases=cases),
         SEED,
         ablation=evaluated.ablation,
         tables=evaluated.tables,
-        figures=evaluated.figures,
+        figures=drawn.figures,
         manifests=manifests or [],
         page=path,
         model_cards={},

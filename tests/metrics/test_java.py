@@ -91,6 +91,7 @@ def test_meteor_lowers_letters_as_english_does(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=tr")
     with MeteorProcess() as meteor:
         assert meteor.score(["INDENTATION of the LIGAMENT"], ["indentation of the ligament"])[0] == 1.0
+    assert isinstance(meteor._process, subprocess.Popen) and meteor._process.returncode is not None, "it has ended"
 
 
 def test_tokens_are_the_same_in_another_language() -> None:

@@ -162,7 +162,7 @@ assert bundle.card.task == "toy" and "p_BC" in pq.read_schema(folder / "toy.parq
 
 def test_one_module_and_its_records(project_root: Path, tmp_path: Path) -> None:
     """All are added to one copy of the package, and used in one process, since imports take most of the time."""
-    shutil.copytree(project_root / "lss", tmp_path / "lss", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(project_root / "lss", tmp_path / "lss")  # with what Python has compiled: it takes seconds
     shutil.copy(project_root / "params.yaml", tmp_path)
     start = {LOSSES_PY: "LOSSES = (\n", BACKBONES_PY: "BACKBONES = (\n", TASKS_PY: "TASKS = (\n"}
     for name, files in ADDED.items():

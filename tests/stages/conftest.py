@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from synthetic_results import Evaluated, made, make, run_evaluate
+from synthetic_results import Evaluated, draw_figures, made, make, run_evaluate
 
 from lss.metrics.language_meteor import MeteorProcess
 from lss.tools.kept_runs import keep
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _meteor_starts_once() -> Iterator[None]:
-    """One METEOR program for all tests of a module: its start takes seven seconds, its answers milliseconds."""
+    """One METEOR program for all tests: its start takes a core for twelve seconds, its answers milliseconds."""
     start, end = MeteorProcess.__enter__, MeteorProcess.__exit__
     running: list[MeteorProcess] = []
 
@@ -54,6 +54,37 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     """Twelve synthetic models on twelve patients."""
     folder = _once(tmp_path_factory, "evaluated", lambda new: run_evaluate(make(new / "inputs"), new))
     return Evaluated(folder, made(folder / "inputs"))
+
+
+EPOCHS = {
+    ("smolvlm", "segmentation", "pid_tversky"): "epoch,train_loss,alpha,beta,fp,fn,val_score\n"
+                                                "1,0.9,0.3,0.7,5,9,0.2\n2,0.5,0.28,0.72,4,6,0.5\n",
+    ("smolvlm", "segmentation", "cross_entropy"): "epoch,train_loss,fp,fn,val_score\n1,0.4,7,2,0.3\n",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def epochs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Path]:
+    """Courses of two trainings."""
+    folder = tmp_path_factory.mktemp("epochs")
+    paths = {model: folder / f"{model[2]}.csv" for model in EPOCHS}
+    for model, path in paths.items():
+        path.write_text(EPOCHS[model])
+    return paths
+
+
+@pytest.fixture(scope="session")
+def drawn(
+    evaluated: Evaluated, epochs: dict[tuple[str, str, str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Evaluated:
+    """The figures of `evaluated` beside its results; they take half a minute."""
+
+    def draw(new: Path) -> None:
+        shutil.copytree(evaluated.folder, new)
+        own = Evaluated(new, evaluated.inputs)
+        draw_figures(own, own.figures, own.plots, epochs)
+
+    return Evaluated(_once(tmp_path_factory, "drawn", draw), evaluated.inputs)
 
 
 @pytest.fixture(scope="session")

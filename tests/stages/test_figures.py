@@ -21,30 +21,11 @@ from lss.reporting.mask_figure import MaskCase, draw_masks
 from lss.reporting.style import save, sign, style
 from lss.reporting.view_marks import View
 
-EPOCHS = {
-    ("smolvlm", "segmentation", "pid_tversky"): "epoch,train_loss,alpha,beta,fp,fn,val_score\n"
-                                                "1,0.9,0.3,0.7,5,9,0.2\n2,0.5,0.28,0.72,4,6,0.5\n",
-    ("smolvlm", "segmentation", "cross_entropy"): "epoch,train_loss,fp,fn,val_score\n1,0.4,7,2,0.3\n",
-}  # fmt: skip
+Epochs = dict[tuple[str, str, str], Path]
 
 
-@pytest.fixture(scope="module")
-def epochs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], Path]:
-    folder = tmp_path_factory.mktemp("epochs")
-    paths = {model: folder / f"{model[2]}.csv" for model in EPOCHS}
-    for model, path in paths.items():
-        path.write_text(EPOCHS[model])
-    return paths
-
-
-@pytest.fixture(scope="module")
-def drawn(evaluated: Evaluated, epochs: dict[tuple[str, str, str], Path]) -> dict[int, Path]:
-    draw_figures(evaluated, evaluated.figures, evaluated.plots, epochs)
-    return evaluated.figures
-
-
-def test_every_figure_is_a_picture_with_something_on_it(drawn: dict[int, Path]) -> None:
-    for stem in drawn.values():
+def test_every_figure_is_a_picture_with_something_on_it(drawn: Evaluated) -> None:
+    for stem in drawn.figures.values():
         with Image.open(f"{stem}.png") as image:
             pixels = np.asarray(image.convert("RGB"))
         assert min(pixels.shape[:2]) > 150
@@ -52,35 +33,31 @@ def test_every_figure_is_a_picture_with_something_on_it(drawn: dict[int, Path]) 
         assert ElementTree.parse(f"{stem}.svg").getroot().tag.endswith("svg")
 
 
-def test_same_bytes_again(
-    evaluated: Evaluated, drawn: dict[int, Path], epochs: dict[tuple[str, str, str], Path], tmp_path: Path
-) -> None:
-    again = {number: tmp_path / stem.name for number, stem in drawn.items()}
-    draw_figures(evaluated, again, {name: tmp_path / path.name for name, path in evaluated.plots.items()}, epochs)
+def test_same_bytes_again(drawn: Evaluated, epochs: Epochs, tmp_path: Path) -> None:
+    again = {number: tmp_path / stem.name for number, stem in drawn.figures.items()}
+    draw_figures(drawn, again, {name: tmp_path / path.name for name, path in drawn.plots.items()}, epochs)
     for number, stem in again.items():
         for suffix in ("png", "svg"):
-            assert Path(f"{stem}.{suffix}").read_bytes() == Path(f"{drawn[number]}.{suffix}").read_bytes()
+            assert Path(f"{stem}.{suffix}").read_bytes() == Path(f"{drawn.figures[number]}.{suffix}").read_bytes()
 
 
-def test_no_date_or_version_in_the_files(drawn: dict[int, Path]) -> None:
-    for stem in drawn.values():
+def test_no_date_or_version_in_the_files(drawn: Evaluated) -> None:
+    for stem in drawn.figures.values():
         assert b"matplotlib" not in Path(f"{stem}.png").read_bytes()[:400].lower()
         assert "<dc:date>" not in Path(f"{stem}.svg").read_text()
 
 
-def test_training_curves_for_dvc_name_the_model_whatever_was_trained(
-    evaluated: Evaluated, drawn: dict[int, Path]
-) -> None:
-    with evaluated.plots["segmentation"].open() as file:
+def test_training_curves_for_dvc_name_the_model_whatever_was_trained(drawn: Evaluated) -> None:
+    with drawn.plots["segmentation"].open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["model"], row["epoch"], float(row["fn"])) for row in rows] == [
         ("SmolVLM, PID-Tversky", "1", 9),
         ("SmolVLM, PID-Tversky", "2", 6),
         ("SmolVLM, cross-entropy", "1", 2),
     ]
-    assert evaluated.plots["pid_controller"].read_text().splitlines() == [
+    assert drawn.plots["pid_controller"].read_text().splitlines() == [
         "epoch,model,beta", '1,"SmolVLM, PID-Tversky",0.7', '2,"SmolVLM, PID-Tversky",0.72']  # fmt: skip
-    assert evaluated.plots["report"].read_text() == "epoch,model,train_loss,val_score\n"
+    assert drawn.plots["report"].read_text() == "epoch,model,train_loss,val_score\n"
 
 
 def test_missing_training_curve_is_named(evaluated: Evaluated, tmp_path: Path) -> None:

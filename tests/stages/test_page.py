@@ -23,8 +23,28 @@ from lss.storage.schemas import REPORT
 
 
 @pytest.fixture(scope="module")
-def page(evaluated: Evaluated) -> str:
-    return write_page(evaluated, evaluated.folder / "results").read_text(encoding="utf-8")
+def page(drawn: Evaluated) -> str:
+    return write_page(drawn, drawn.folder / "results", drawn).read_text(encoding="utf-8")
+
+
+HOSTILE_REPORT = "Narrow canal <!--<script> </script> <b> &amp; at L4/5."
+
+
+@pytest.fixture(scope="module")
+def page_of_changed_reports(drawn: Evaluated, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A few slices, where SmolVLM's reports were replaced and LLaVA-Med's are markup."""
+    folder = tmp_path_factory.mktemp("changed")
+    inputs = make(folder / "inputs", patients=3, slices=3)
+    changes = {
+        "smolvlm": {"origin": "template", "attempts": 4, "first_report": "What the generator wrote.",
+                    "area_percent": 99.0},
+        "llava_med": {"report": HOSTILE_REPORT},
+    }  # fmt: skip
+    for backbone, change in changes.items():
+        path = inputs.predictions[backbone, "report", "focal"]
+        rows = [row | change for row in pq.read_table(path).to_pylist()]
+        pq.write_table(pa.Table.from_pylist(rows, schema=REPORT), path)
+    return write_page(run_evaluate(inputs, folder), folder, drawn).read_text(encoding="utf-8")
 
 
 class Links(HTMLParser):
@@ -82,7 +102,7 @@ def test_the_paper_s_numbers_and_n_have_columns_of_their_own(page: str) -> None:
     assert re.search(r'<td class="count" data-value="48"><span class="count">48 \(\d+\)</span></td>', page)
 
 
-def test_manifests_are_shown(evaluated: Evaluated, tmp_path: Path) -> None:
+def test_manifests_are_shown(drawn: Evaluated, tmp_path: Path) -> None:
     machine = {"versions": {"torch": "9.9"}, "platform": "Linux-test"}
     facts = {
         "cohort": {"cohort": "phantom", "caveat": None},
@@ -96,7 +116,7 @@ def test_manifests_are_shown(evaluated: Evaluated, tmp_path: Path) -> None:
     for stage, messages in facts.items():
         write_json(tmp_path / f"{stage}.json", {"stage": stage, "facts": messages, "outputs": {}, "seed": SEED,
                    "seconds": 1.5, "machine": machine, "params": {}})  # fmt: skip
-    html = write_page(evaluated, tmp_path, sorted(tmp_path.glob("*.json"))).read_text(encoding="utf-8")
+    html = write_page(drawn, tmp_path, drawn, sorted(tmp_path.glob("*.json"))).read_text(encoding="utf-8")
     expected = [
         "60 in use of 100 read",
         "1,234,567",
@@ -123,13 +143,15 @@ def test_without_another_run_no_comparison_is_shown(page: str) -> None:
     assert 'id="comparison"' not in page and 'href="#comparison"' not in page
 
 
-def test_comparison_shows_settings_models_and_changed_cases(compared: Evaluated, tmp_path: Path) -> None:
+def test_comparison_shows_settings_models_and_changed_cases(
+    compared: Evaluated, drawn: Evaluated, tmp_path: Path
+) -> None:
     own = tmp_path / "train.json"
     facts = {"backbone": "smolvlm", "task": "report", "loss": "focal", "weights": {}, "parameters": 1, "device": "cpu",
              "trained_parameters": 1, "best_epoch": 1, "epochs": 1, "leak": False}  # fmt: skip
     write_json(own, {"stage": "train", "seed": SEED, "params": {"gamma": 2.0}, "facts": facts, "seconds": 1.0,
                      "machine": {"versions": {}, "platform": ""}})  # fmt: skip
-    html = write_page(compared, tmp_path, [own]).read_text(encoding="utf-8")
+    html = write_page(compared, tmp_path, drawn, [own]).read_text(encoding="utf-8")
     comparison = compared.statistics["comparison"]
     assert comparison["with"] in html and 'href="#comparison"' in html
     assert "<code>train.gamma</code></th><td>2.0</td><td>absent</td>" in html
@@ -147,14 +169,10 @@ def test_comparison_shows_settings_models_and_changed_cases(compared: Evaluated,
     assert {key for key, _ in linked} <= {case["key"] for case in cases}
 
 
-def test_a_replaced_report_says_so_and_keeps_its_first_text(tmp_path: Path) -> None:
-    inputs = make(tmp_path / "inputs", patients=3, slices=3)
-    path = inputs.predictions["smolvlm", "report", "focal"]
-    rows = pq.read_table(path).to_pylist()
-    changed = {"origin": "template", "attempts": 4, "first_report": "What the generator wrote.", "area_percent": 99.0}
-    pq.write_table(pa.Table.from_pylist([row | changed for row in rows], schema=REPORT), path)
-    text = write_page(run_evaluate(inputs, tmp_path), tmp_path).read_text()
-    cases = json.loads(re.search(r'id="case-data">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
+def test_a_replaced_report_says_so_and_keeps_its_first_text(page_of_changed_reports: str) -> None:
+    text = re.search(r'id="case-data">(.*?)</script>', page_of_changed_reports, re.DOTALL)[1]  # type: ignore[index]
+    cases = json.loads(text)
+    assert cases
     for case in cases:
         first, replaced, _ = case["models"]
         assert (first["origin"], first["firstReport"]) == ("", "")
@@ -162,17 +180,11 @@ def test_a_replaced_report_says_so_and_keeps_its_first_text(tmp_path: Path) -> N
         assert replaced["firstReport"] == "What the generator wrote." and replaced["contradicts"]
 
 
-def test_a_report_with_markup_ends_no_script(tmp_path: Path) -> None:
-    inputs = make(tmp_path / "inputs", patients=3, slices=3)
-    path = inputs.predictions["smolvlm", "report", "focal"]
-    hostile = "Narrow canal <!--<script> </script> <b> &amp; at L4/5."
-    rows = [row | {"report": hostile} for row in pq.read_table(path).to_pylist()]
-    pq.write_table(pa.Table.from_pylist(rows, schema=REPORT), path)
-    text = write_page(run_evaluate(inputs, tmp_path), tmp_path).read_text()
-    embedded = re.search(r'id="case-data">(.*?)</script>', text, re.DOTALL)[1]  # type: ignore[index]
+def test_a_report_with_markup_ends_no_script(page_of_changed_reports: str) -> None:
+    embedded = re.search(r'id="case-data">(.*?)</script>', page_of_changed_reports, re.DOTALL)[1]  # type: ignore[index]
     assert "<" not in embedded and ">" not in embedded
-    assert {case["models"][1]["report"] for case in json.loads(embedded)} == {hostile}
-    assert "<!--" not in text
+    assert {case["models"][2]["report"] for case in json.loads(embedded)} == {HOSTILE_REPORT}
+    assert "<!--" not in page_of_changed_reports
 
 
 def test_markup_in_settings_and_names_is_text(evaluated: Evaluated, page: str) -> None:

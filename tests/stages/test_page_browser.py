@@ -15,8 +15,8 @@ TAB, ENTER, ESCAPE = "\ue004", "\ue007", "\ue00c"
 
 
 @pytest.fixture(scope="module")
-def page(compared: Evaluated) -> Path:
-    return write_page(compared, compared.folder / "browser", cases=9)
+def page(compared: Evaluated, drawn: Evaluated) -> Path:
+    return write_page(compared, compared.folder / "browser", drawn, cases=9)
 
 
 @pytest.fixture(scope="module", params=[(1280, 900, False), (390, 844, True)], ids=["desktop light", "phone dark"])

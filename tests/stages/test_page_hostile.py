@@ -40,7 +40,7 @@ def test_a_note_of_markup_is_shown_as_text(evaluated: Evaluated, tmp_path: Path)
             Path(f"{stem}{end}").parent.mkdir(exist_ok=True)
             Image.new("L", (400, 300)).save(f"{stem}{end}")
     with Browser(1280, 900) as browser:
-        browser.open(write_page(hostile, tmp_path, cases=3))
+        browser.open(write_page(hostile, tmp_path, hostile, cases=3))
         assert browser.console() == []
         assert browser.run("return document.title") == "Synthetic"
         shown = browser.run("""return [...document.querySelectorAll('.card')].map(card =>

@@ -42,6 +42,16 @@ def test_what_comes_with_the_program_is_what_is_counted_here(preset: str, params
     assert needs_of([run], of_preset) == shipped
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS)
+def test_all_that_comes_with_the_program_is_what_is_counted_here(preset: str, params: Params, monkeypatch) -> None:
+    of_preset = preset_params(preset)
+    runs = [(name, task) for name in of_preset.train.backbones for task in TASKS]
+    shipped = needs_of(runs, of_preset)
+    monkeypatch.setattr(kept_needs, "_counts", dict)
+    assert needs_of(runs, of_preset) == shipped
+
+
 def test_a_need_is_kept_as_it_is() -> None:
     assert from_json(to_json(NEED)) == NEED
 
