@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from snakemake_forks import run_forked
+
 BIN = Path(sys.executable).parent
 
 # Small in patients and epochs; every stage, task and file is there.
@@ -64,6 +66,23 @@ def run(folder: Path, *command: str, check: bool = True) -> str:
     return text
 
 
+def plan(folder: Path, *arguments: str, check: bool = True, **variables: str) -> str:
+    """Run Snakemake where it starts no job of its own accord: a plan, a refusal; return what it printed.
+
+    It is the program that `run` starts, in a fork of a process that has imported it already (`snakemake_forks`).
+
+    Args:
+        folder: of the project.
+        arguments: of Snakemake.
+        check: raise RuntimeError where it fails.
+        variables: of the environment, beside those of `run`.
+    """
+    status, text = run_forked(folder, list(arguments), environment(folder) | variables)
+    if check and status:
+        raise RuntimeError(f"snakemake {' '.join(arguments)} failed with {status}:\n{text[-8000:]}")
+    return text
+
+
 def environment(folder: Path) -> dict[str, str]:
     """Variables for a command in `folder`: programs of this environment first, and the copy's own package."""
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
@@ -72,7 +91,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def planned(folder: Path, target: str = "all") -> set[str]:
     """Names of the rules that Snakemake would run now for `target`, `all` left out."""
-    text = run(folder, "snakemake", "--dry-run", "--quiet", "rules", "--", target)
+    text = plan(folder, "--dry-run", "--quiet", "rules", "--", target)
     if "Nothing to be done" in text:
         return set()
     stats = text.split("Job stats:")[1].split("total")[0]

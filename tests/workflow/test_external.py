@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from project_copy import make_copy, planned, run
+from project_copy import make_copy, plan, planned, run
 
 pytestmark = pytest.mark.workflow
 
@@ -25,10 +25,8 @@ def with_external(project_root: Path, folder: Path) -> Path:
 
 
 def test_the_plan_has_its_jobs_beside_those_of_before(project_root: Path, tmp_path: Path) -> None:
-    plan = run(
-        with_external(project_root, tmp_path / "copy"), "snakemake", "--dry-run", "--quiet", "rules", "--", "all"
-    )
-    jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", plan, flags=re.M)}
+    text = plan(with_external(project_root, tmp_path / "copy"), "--dry-run", "--quiet", "rules", "--", "all")
+    jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", text, flags=re.M)}
     own = {name: count for name, count in jobs.items() if "external" in name}
     assert own == {
         "external_cohort": 1, "external_ingest": 2, "external_split": 1, "external_denoise": 2,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project_copy import make_copy, run
+from project_copy import make_copy, plan, run
 
 from lss.project.params import Params, load_params
 from lss.project.resources import RESOURCES, job_resources
@@ -23,10 +23,10 @@ def copy(project_root: Path, tmp_path: Path) -> Path:
     return make_copy(project_root, tmp_path / "copy", small=False)
 
 
-def plan(folder: Path, profile: str, *options: str, hide: bool = True) -> dict[str, dict[str, str]]:
+def asked_for(folder: Path, profile: str, hide: bool = True) -> dict[str, dict[str, str]]:
     """Resources by rule, of each rule's first job; all jobs of a rule ask for the same."""
-    hidden = ["env", "CUDA_VISIBLE_DEVICES="] if hide else []
-    text = run(folder, *hidden, "snakemake", "-n", "--profile", f"profiles/{profile}", *options, "all")
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if hide else {}
+    text = plan(folder, "-n", "--profile", f"profiles/{profile}", "all", **hidden)
     result: dict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
     for rule, resources in re.findall(
         r"^ *(?:(?:local)?rule|(?:local)?checkpoint) (\w+):\n(?:.*\n)*? +resources: (.*)$", text, flags=re.M
@@ -50,7 +50,7 @@ def without_gpu(names: set[str], planned: dict[str, dict[str, str]]) -> bool:
 @pytest.mark.parametrize("profile", ["gpu", "slurm", "kubernetes"])
 def test_every_profile_plans_the_default_with_the_numbers_of_the_table(copy: Path, profile: str) -> None:
     numbers = yaml.safe_load((copy / RESOURCES).read_text())
-    planned = plan(copy, profile)
+    planned = asked_for(copy, profile)
     assert planned.keys() - {"all"} == numbers.keys() - {"ablation_arm", "compare_external"}
     for rule, asked in planned.items():
         if rule != "all":
@@ -63,14 +63,14 @@ def test_settings_ask_for_gpus_not_what_the_submit_host_has(copy: Path, tmp_path
     edit(copy, "  device: auto", "  device: cuda")
     edit(copy, "  processes: 1 ", "  processes: 4 ")
     edit(copy, "  micro_batch_size: 8 ", "  micro_batch_size: 2 ")
-    planned = plan(copy, "slurm")
+    planned = asked_for(copy, "slurm")
     assert {rule for rule, asked in planned.items() if asked["gpu"] == "1"} == {"denoise", "predict"}
     assert planned["train"] == {"mem_mb": "16000", "runtime": "2880", "gpu": "4"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{fake_cards(tmp_path, 2)}:/usr/bin:/bin")
         edit(copy, "  device: cuda", "  device: auto")
-        assert without_gpu({"train", "predict", "denoise"}, plan(copy, "slurm", hide=False))
-        local = plan(copy, "gpu", hide=False)
+        assert without_gpu({"train", "predict", "denoise"}, asked_for(copy, "slurm", hide=False))
+        local = asked_for(copy, "gpu", hide=False)
         assert local["denoise"]["gpu"] == local["predict"]["gpu"] == "1"
         assert local["train"]["gpu"] == "2"  # no more than there are: the run itself is refused
 
