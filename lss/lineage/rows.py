@@ -58,11 +58,11 @@ def scope_of_rows(
         raise LssError(f"{table}: cannot be read ({error.strerror}). `snakemake --cores 8 tables` writes it.") from None
     chosen = _chosen(table, rows, row, where or {})
     record = table_records()[number]
-    if record.section == "ablation":
+    if record.made_of == "ablation":
         names = {rows[index]["model"] for index in chosen}
         arms = [arm for arm in ablation_arms(params.ablation) if model_name(arm.backbone) in names]
         return _scope([], [arm._asdict() for arm in arms], params)
-    if not record.choose and record.section != "tests":  # made of all numbers together
+    if not record.choose and record.made_of != "tests":  # made of all numbers together
         return Scope()
     statistics = read_json(root / layout.STATISTICS)
     runs = (

@@ -31,7 +31,8 @@ def draw_reliability(statistics: dict[str, Any]) -> Figure:
         points = curves["reliability"]
         cases = np.array(points["cases"])
         panel.plot(points["confidence"], points["accuracy"], color=colour, linewidth=1.2)
-        panel.scatter(points["confidence"], points["accuracy"], s=12 + 120 * cases / cases.max(), color=colour)
+        panel.scatter(points["confidence"], points["accuracy"], s=12 + 120 * cases / cases.max(), color=colour,
+                      clip_on=False, zorder=3)  # fmt: skip
         for x, y, n in zip(points["confidence"], points["accuracy"], cases, strict=True):
             above = y < 0.9
             panel.annotate(f"{n}", (x, y), (0, 9 if above else -9), textcoords="offset points", fontsize=8,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -38,12 +38,10 @@ class FigureRecord:
         title: a sentence without the figure's number, which is that of the module.
         caption: sentences that stand under it on the page; those of `snakemake --report` are in workflow/report.
         draw: draws it.
-        section: of the page.
         shown: whether the page has it, since there is something to see.
     """
 
     title: str
     caption: str
     draw: Callable[[Drawn], Figure]
-    section: Literal["figures", "ablation"] = "figures"
     shown: Callable[[Results], bool] = lambda _: True

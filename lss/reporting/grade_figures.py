@@ -23,7 +23,8 @@ def draw_grades(statistics: dict[str, Any], sources: tuple[str, ...]) -> Figure:
     """
     backbones = list(dict.fromkeys(model[0] for model in statistics["models"]))
     columns = max(len(backbones), len(GRADES))
-    figure = Figure(figsize=(3.3 * columns, 7.0 * len(sources)), layout="constrained")
+    figure = Figure(figsize=(3.3 * columns, 7.4 * len(sources)), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.14)  # inches: a title keeps away from the panel above
     grid = figure.subplots(2 * len(sources), columns, squeeze=False)
     letters = iter(_LETTERS)
     for source, confusions, curves in zip(sources, grid[::2], grid[1::2], strict=True):

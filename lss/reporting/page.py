@@ -23,8 +23,6 @@ _SECTIONS = {
     "run": "What was run",
     "trust": "How far to trust it",
     "tables": "Tables",
-    "ablation": "Losses and fusions",
-    "tests": "Tests",
     "comparison": "Other run",
     "figures": "Figures",
     "left-out": "Left out",
@@ -75,7 +73,7 @@ def render_page(
     Args:
         statistics: of the evaluate stage.
         about: of lss.reporting.overview.
-        tables: table, name of its CSV file, and that file's bytes.
+        tables: table, name of its CSV file, and that file's bytes; those without rows are named below the others.
         figures: number, record and picture of those that are shown.
         cases: of lss.reporting.page_cases.
         comparison: of lss.reporting.comparison_grid, or None where no run is compared with.
@@ -97,11 +95,9 @@ def render_page(
         about=about,
         grades=list(GRADE_LABELS.values()),
         caveats=[spell_out(caveat) for caveat in dict.fromkeys([*statistics["caveats"], *about["caveats"]])],
-        tables=[_table(*table, digits) for table in tables if table[0].section == "tables"],
-        ablation=[_table(*table, digits) for table in tables if table[0].section == "ablation"],
-        tests=[_table(*table, digits) for table in tables if table[0].section == "tests"],
-        figures=[_figure(*figure) for figure in figures if figure[1].section == "figures"],
-        ablation_figures=[_figure(*figure) for figure in figures if figure[1].section == "ablation"],
+        tables=[_table(*table, digits) for table in tables if table[0].rows],
+        not_run=[table for table, *_ in tables if not table.rows],
+        figures=[_figure(*figure) for figure in figures],
         left_out=[("Files and notes that could not be used", about["rejects"]),
                   ("Set aside as it should be: no faults", about["set_aside"]),
                   ("Slices read, but not of the kind in question", about["unused"])],

@@ -34,7 +34,7 @@ def results_text(statistics: dict[str, Any], ablation: dict[str, Any], manifests
     caveats = [spell_out(caveat) for caveat in dict.fromkeys([*statistics["caveats"], *about["caveats"]])]
     results = Results(statistics, ablation)
     tables = build_tables(results)
-    records = {number: record for number, record in table_records().items() if record.section != "ablation"}
+    records = {number: record for number, record in table_records().items() if record.made_of != "ablation"}
     parts = [
         "# Results of a run\n",
         f"Written by `lss results` from the finished run; all rows stand in `results/tables/`. {RESEARCH_ONLY}\n",
@@ -49,7 +49,7 @@ def results_text(statistics: dict[str, Any], ablation: dict[str, Any], manifests
         if rows:
             parts.append("#" + to_markdown(replace(tables[number], rows=rows), 3, []))
     if results.was_compared:
-        parts += ["#" + to_markdown(table, 3, []) for table in tables.values() if table.section == "ablation"]
+        parts += ["#" + to_markdown(table, 3, []) for number, table in tables.items() if number not in records]
     left = ", ".join(str(number) for number, record in records.items() if not record.main)
     parts.append(f"Not on this page: tables {left}, and the other rows of those above.\n")
     return "\n".join(parts)

@@ -24,7 +24,7 @@ class TableRecord:
         choose: which measures it shows, in its order; None where `rows` makes its rows of something else.
         rows: its long rows, from its number and the results.
         column_field: field that names the grid's columns; "" where each long row is a line by itself.
-        section: of the page.
+        made_of: the measures, the comparison of the ablation, or the tests between models.
         show_n: the grid has a column for the number of images behind a line.
         main: metrics that stand in the short results of a run (`lss results`); empty where it is left out there.
     """
@@ -35,7 +35,7 @@ class TableRecord:
     choose: Callable[[FiledMeasures], Iterator[Measure]] | None = None
     rows: Callable[[int, Results], list[dict[str, Any]]] | None = None
     column_field: str = "model"
-    section: Literal["tables", "ablation", "tests"] = "tables"
+    made_of: Literal["measures", "ablation", "tests"] = "measures"
     show_n: bool = True
     main: tuple[str, ...] = ()
 
@@ -46,9 +46,7 @@ class TableRecord:
         else:
             chosen = self.choose(FiledMeasures(results.statistics["measures"])) if self.choose else ()
             rows = [measure_row(number, measure, results.about) for measure in chosen]
-        return Table(
-            number, self.title, self.notes(results), self.row_fields, self.column_field, rows, self.show_n, self.section
-        )
+        return Table(number, self.title, self.notes(results), self.row_fields, self.column_field, rows, self.show_n)
 
 
 EMPTY = "an image whose two masks are both empty counts 1, one empty mask 0; see the rows of non-empty references"

@@ -32,7 +32,6 @@ class Table:
         column_field: field that names the grid's columns; "" where each long row is a line by itself.
         rows: long rows; their keys are the columns of the CSV file.
         show_n: the grid has a column for the number of images behind a line.
-        section: of the page.
     """
 
     number: int
@@ -42,7 +41,6 @@ class Table:
     column_field: str = "model"
     rows: list[dict[str, Any]] = field(default_factory=list)
     show_n: bool = True
-    section: str = "tables"
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -51,5 +51,5 @@ def mark_view(axes: Axes, view: View, width: float, size: float = 7.0) -> None:
     end = 1 - _FROM_EDGE
     axes.plot([end - length, end], [_BAR_HEIGHT] * 2, linewidth=1.4, solid_capstyle="butt", scalex=False, scaley=False,
               **place)  # fmt: skip
-    axes.text(end - length / 2, 1.4 * _BAR_HEIGHT, f"{BAR_MM:.0f} mm", ha="center", va="bottom", fontsize=size,
+    axes.text(end, 1.4 * _BAR_HEIGHT, f"{BAR_MM:.0f} mm", ha="right", va="bottom", fontsize=size,
               **place)  # fmt: skip

@@ -91,6 +91,16 @@ def test_reports_fit_on_a_page_and_no_text_runs_into_another(count: int) -> None
         assert max(box.x1 for box in boxes) <= axes.get_window_extent().x1 + 2
 
 
+def test_a_long_report_is_whole_where_others_leave_room() -> None:
+    """A case below the others: the rows of short ones give it their lines."""
+    short = report() | {"report": "Normal canal.", "reference": "Normal canal."}
+    long = report() | {"reference": "Severe stenosis by a large extrusion with thick ligaments. " * 8}
+    view, pixels = View(None, 88.0), np.zeros((64, 64), dtype=np.uint16)
+    cases = [ReportCase(pixels, view, pixels > 0, row, {"head": "A"}) for row in [*[short] * 10, long, long]]
+    written = [text.get_text() for axes in draw_reports(cases, "Title").axes for text in axes.texts]
+    assert sum("thick" in text and "…" not in text for text in written) == 2
+
+
 def test_every_finding_has_its_support() -> None:
     text = "Severe spinal canal stenosis, 31.2 % of the region is affected. Disc bulge at L4-L5 compressing the sac."
     reference = (

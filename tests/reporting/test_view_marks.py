@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lss.imaging.geometry import edge_letters
@@ -27,6 +28,16 @@ def test_the_bar_is_10_mm_long_whatever_part_is_seen(seen: tuple[float, float]) 
     assert ends[1] - ends[0] == pytest.approx(25)
     assert seen[0] < ends[0] and ends[1] < seen[1] and axes.get_xlim() == seen
     assert [text.get_text() for text in axes.texts] == ["R", "L", "10 mm"]
+
+
+def test_the_scale_s_letters_stay_within_a_small_picture() -> None:
+    """A bar of 10 mm on a picture of 2.5 cm is shorter than its letters."""
+    figure = Figure(figsize=(1, 1))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(np.zeros((200, 200)))
+    mark_view(axes, View(("R", "L"), 160.0), 200)
+    right = axes.texts[-1].get_window_extent(FigureCanvasAgg(figure).get_renderer()).x1
+    assert right <= axes.bbox.x1
 
 
 def test_sides_that_are_not_known_are_not_guessed() -> None:

@@ -84,6 +84,11 @@ def test_opens_on_what_was_run_and_how_far_to_trust_it(page: str) -> None:
 
 def test_holds_all_tables_figures_and_cases(page: str) -> None:
     assert all(f'id="table{number}"' in page for number in layout.TABLES)
+    headed = [int(number) for number in re.findall(r"<h3>Table (\d+)\.", page)]
+    empty = [int(number) for number in re.findall(r'<li id="table(\d+)">', page)]
+    assert headed == sorted(headed) and sorted(headed + empty) == sorted(layout.TABLES)
+    assert 7 in empty and 1 in headed  # nothing was ablated
+    assert [int(number) for number in re.findall(r'<a href="#table(\d+)">', page)] == headed
     assert all((f'id="figure{number}"' in page) == (number != 10) for number in layout.FIGURES)  # 10: the ablation's
     cases = json.loads(re.search(r'id="case-data">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
     assert len(cases) == 9

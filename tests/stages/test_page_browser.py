@@ -171,6 +171,22 @@ def test_a_changed_case_leads_into_the_browser_of_cases(browser: Browser) -> Non
     assert -height < top < height
 
 
+def test_a_table_fades_where_it_goes_on(browser: Browser) -> None:
+    """Below and to the right, as long as there is more; whether a table goes on is asked of its sizes."""
+    box = "document.querySelector('#table4 .scroll')"
+    shown = f"return ['more-below', 'more-right'].map(name => {box}.classList.contains(name))"
+    goes_on = browser.run(
+        f"return [{box}.scrollHeight > {box}.clientHeight + 2, {box}.scrollWidth > {box}.clientWidth + 2]"
+    )
+    assert goes_on[0] and browser.run(shown) == goes_on
+    browser.run(f"{box}.scrollTo(1e6, 1e6)")
+    for _ in range(100):  # until the next frame is drawn
+        if browser.run(shown) == [False, False]:
+            break
+    assert browser.run(shown) == [False, False]
+    browser.run(f"{box}.scrollTo(0, 0)")
+
+
 def test_layers_switch_on_and_off(browser: Browser) -> None:
     def visible(layer: str) -> bool:
         return browser.run(f"return getComputedStyle(document.querySelector('.card .{layer}')).display !== 'none'")

@@ -10,6 +10,5 @@ FIGURE = FigureRecord(
     "Weight of misses and pixel errors over the training part, log scale; mean over the repeats, the band from the "
     "least to the greatest of them. Only PID-Tversky moves its weight. The U-Net starts without anything learnt.",
     lambda drawn: draw_ablation(drawn.results.comparison or {}),
-    section="ablation",
     shown=lambda results: results.was_compared,
 )

@@ -28,5 +28,5 @@ def build_tables(results: Results) -> dict[int, Table]:
     return {
         number: record.build(number, results)
         for number, record in table_records().items()
-        if results.comparison is not None or record.section != "ablation"
+        if results.comparison is not None or record.made_of != "ablation"
     }

@@ -32,5 +32,5 @@ TABLE = TableRecord(
     ],
     rows=rows,
     column_field="",
-    section="tests",
+    made_of="tests",
 )

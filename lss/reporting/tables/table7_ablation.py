@@ -87,6 +87,6 @@ TABLE = TableRecord(
     notes,
     rows=rows,
     column_field="metric",
-    section="ablation",
+    made_of="ablation",
     show_n=False,
 )

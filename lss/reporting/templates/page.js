@@ -50,6 +50,18 @@ for (const button of document.querySelectorAll("button.unfold")) {
   fold(true);
 }
 
+// Tables that go on below or to the right fade there.
+const goesOn = new ResizeObserver((entries) => entries.forEach(({ target }) => fade(target.closest(".scroll"))));
+function fade(box) {
+  box.classList.toggle("more-below", box.scrollHeight - box.clientHeight - box.scrollTop > 2);
+  box.classList.toggle("more-right", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+}
+for (const box of document.querySelectorAll(".scroll")) {
+  box.addEventListener("scroll", () => fade(box), { passive: true });
+  goesOn.observe(box);
+  goesOn.observe(box.querySelector("table"));
+}
+
 // Figures enlarge to their own size in a dialog; Escape closes it.
 const dialog = document.getElementById("large");
 for (const button of document.querySelectorAll("button.enlarge")) {
