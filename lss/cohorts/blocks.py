@@ -44,6 +44,16 @@ def find_blocks(slices: Sequence[RawSlice]) -> list[list[RawSlice]]:
     return sorted(blocks, key=height)
 
 
+def is_stack(series: Sequence[RawSlice]) -> bool:
+    """Return whether a series covers several discs by parallel slices at equal distances, planned for no disc."""
+    blocks = find_blocks(series)
+    if all(length(block) > MAX_BLOCK_MM for block in blocks):
+        return True
+    singles = [block[0] for block in blocks]
+    parallel = all(angle(normal(item), normal(singles[0])) < PARALLEL_DEGREES for item in singles)
+    return len(blocks) == len(series) > 2 and parallel and length(singles) > MAX_BLOCK_MM
+
+
 def normal(item: RawSlice) -> np.ndarray:
     """Return unit normal (3,) of a slice. Raises ValueError for a slice without a position."""
     if item.geometry is None:

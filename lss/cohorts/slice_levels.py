@@ -22,6 +22,7 @@ from lss.cohorts.blocks import (
     angle,
     find_blocks,
     height,
+    is_stack,
     length,
     normal,
 )
@@ -84,6 +85,8 @@ def assign_levels(
             groups[item.study, item.geometry.frame][item.weighting].append(item)
     frames = Counter(study for study, _ in groups)
     for (study, _), group in groups.items():
+        is_known = any(_known(item, known) for of_weighting in group.values() for item in of_weighting)
+        stacks = [] if only_known or is_known else _set_stacks_apart(group)
         rows = [find_blocks(of_weighting) for of_weighting in group.values()]
         counted = _count_discs(rows, "the study has axial blocks in another frame too" if frames[study] > 1 else "")
         doubt = _out_of_order([item for blocks in rows for block in blocks for item in block], known)
@@ -94,6 +97,42 @@ def assign_levels(
             else:
                 for block in blocks:
                     _set(block, *counted[id(block)])
+        for item in stacks:
+            _set([item], *_level_beside(item, [block for blocks in rows for block in blocks]))
+
+
+def _set_stacks_apart(group: dict[str, list[RawSlice]]) -> list[RawSlice]:
+    """Return the slices of the stacks of one frame, taken out of `group`, where blocks planned for discs stand beside.
+
+    A stack says nothing of the discs, and parallel to a block it would be one with it. Without such blocks `group`
+    stays as it is.
+    """
+    series: dict[tuple[str, str], list[RawSlice]] = defaultdict(list)
+    for weighting, slices in group.items():
+        for item in slices:
+            series[weighting, item.series].append(item)
+    stacks = [slices for slices in series.values() if is_stack(slices)]
+    apart = {id(item) for slices in stacks for item in slices}
+    left = {weighting: [item for item in slices if id(item) not in apart] for weighting, slices in group.items()}
+    if not any(slices and not _not_planned(find_blocks(slices)) for slices in left.values()):
+        return []
+    group.clear()
+    group.update({weighting: slices for weighting, slices in left.items() if slices})
+    return [item for slices in stacks for item in slices]
+
+
+def _level_beside(item: RawSlice, blocks: list[list[RawSlice]]) -> Level:
+    """Return the level of a stack's slice from the planned block whose middle its plane passes nearest."""
+    normal_3 = normal(item)
+    distances = [abs(np.mean([along(other, normal_3) for other in block]) - along(item, normal_3)) for block in blocks]
+    block, distance = blocks[int(np.argmin(distances))], min(distances)
+    if distance > MIN_DISC_MM:
+        return None, f"of a stack, {distance:.0f} mm from the nearest planned block"
+    turn = angle(normal_3, normal(block[0]))
+    reason = f"of a stack, {distance:.1f} mm from the block of which: {block[0].level_reason}"
+    if turn > MAX_TURN_DEGREES:
+        reason += f"; doubtful: the slice lies {turn:.0f} degrees oblique to that block"
+    return block[0].level, reason
 
 
 def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Level]:

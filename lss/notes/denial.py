@@ -8,16 +8,19 @@ from lss.notes.lexicon import Word
 _RESOLVED = (
     "resolved",
     "disappeared",
-    "been decompressed",
-    "now decompressed",
     "ruled out",
     "been removed",
-    "been relieved",
     "was removed",
     "been resected",
 )
+_TREATED = ("decompressed", "relieved")
+"""What surgery did to the stenosis named before it: "severe stenosis, now decompressed"."""
+
 _VALUES = ("none", "no", "nil", "absent", "negative")
 _COPULAS = ("is", "are", "was", "were")
+_PERFECT = ("been", "has", "have", "which", "that")
+_HOW = ("now", "since", "surgically", "well", "fully", "completely", "adequately", "successfully", "subsequently",
+        "meanwhile", "satisfactorily", "widely")  # fmt: skip
 _OBSERVED = ("seen", "noted", "found", "evident", "present", "identified", "demonstrated", "detected")
 
 
@@ -29,7 +32,7 @@ def denied_by(tokens: list[Token]) -> list[int | None]:
     """
     denied: list[int | None] = [None] * len(tokens)
     for index, token in enumerate(tokens):
-        if token.role is not Word.DENIAL:
+        if token.role is not Word.DENIAL and not _is_treated(tokens, index):
             continue
         first, last = _denial_scope(tokens, index)
         for position in range(first, last):
@@ -77,10 +80,14 @@ def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
     ):
         if following == "" or tokens[index + 1].role is Word.PREPOSITION:
             return index, index  # "canal stenosis: none, foraminal stenosis: mild"
-    postponed = (known in ("not", "never", "no longer") and following in _OBSERVED) or known in _RESOLVED
+    gone = known in (*_RESOLVED, *_TREATED) or (known == "no longer" and following in _OBSERVED)
+    postponed = gone or (known in ("not", "never") and following in _OBSERVED)
     if postponed or (known in ("absent", "nil", "none") and index == len(tokens) - 1):
-        first = index  # "... compression is not seen": everything since the clause began
+        # "... compression is not seen", "severe stenosis, which is now decompressed": everything since the clause began
+        first = _before_comma(tokens, index) if gone else index
         while first > max(0, index - REACH) and not _bounds_clause(tokens[first - 1]):
+            if known in _TREATED and tokens[first - 1].known in ("and", "with"):
+                break  # "severe stenosis at L3-L4, and L4-L5 is decompressed"
             first -= 1
         return first, index
     last = index + 1
@@ -96,6 +103,40 @@ def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
             break  # "no fracture and severe stenosis"
         last += 1
     return index, last
+
+
+def _is_treated(tokens: list[Token], index: int) -> bool:
+    """Return whether a participle says that surgery has ended what is named before it.
+
+    "Not", "partially", "to be" and "previously decompressed" do not, nor does "the decompressed level".
+    """
+    if tokens[index].known not in _TREATED:
+        return False
+    before = _lead(tokens, index)
+    if before < 0 or any(token.known in ("not", "never") for token in tokens[max(before, 0) : index]):
+        return False
+    verb = any(token.known in _COPULAS or token.known in _PERFECT for token in tokens[before + 1 : index])
+    token = tokens[before]
+    return (
+        verb or token.text in (",", "(", "-") or token.role in EFFECTS or bool(token.levels) or token.role is Word.CANAL
+    )
+
+
+def _lead(tokens: list[Token], index: int) -> int:
+    """Return the index of the last token before `index` that is neither its verb nor its adverb; -1 for none."""
+    before = index - 1
+    while before >= 0 and tokens[before].text.lower() in (*_COPULAS, *_PERFECT, *_HOW):
+        before -= 1
+    return before
+
+
+def _before_comma(tokens: list[Token], index: int) -> int:
+    """Return the index of the comma by which an apposition of `index` is set off, else `index`; an apposition names
+    no level of its own.
+    """
+    before = _lead(tokens, index)
+    own_level = any(token.levels for token in tokens[index + 1 : index + 3])
+    return before if before > 0 and tokens[before].text == "," and not own_level else index
 
 
 def _bounds_clause(token: Token) -> bool:

@@ -95,7 +95,7 @@ _FORMS = {
     Word.OTHER: """tear tears torn modic modec spondylolisthesis listhesis anterolisthesis retrolisthesis slip
         dehydrated dehydration desiccation desiccated desiccating desiccative dissecating dissicating
         edema oedema cyst cysts cystic hemangioma haemangioma surgery operation fenestration laminectomy discectomy
-        decompression decompressed
+        decompression decompressed relieved
         decompressive fixation screws schmorl nodule nodules discitis
         wedging lipoma scoliosis vacuum degeneration degenerative""",
     Word.STRONG: """large largely significant significantly marked markedly severe severely gross grossly great
@@ -160,11 +160,8 @@ PHRASES = {
     "near to": Word.ABUT,
     "no longer": Word.DENIAL,
     "negative for": Word.DENIAL,
-    "been decompressed": Word.DENIAL,
-    "now decompressed": Word.DENIAL,
     "ruled out": Word.DENIAL,
     "been removed": Word.DENIAL,
-    "been relieved": Word.DENIAL,
     "was removed": Word.DENIAL,
     "been resected": Word.DENIAL,
     "can not exclude": Word.QUESTION,
@@ -176,6 +173,9 @@ PHRASES = {
     "case of": Word.QUESTION,
     "status post": Word.QUESTION,
     "operated for": Word.QUESTION,
+    "interval decompression of": Word.QUESTION,
+    "previous decompression of": Word.QUESTION,
+    "prior decompression of": Word.QUESTION,
     "surgery for": Word.QUESTION,
     "assess for": Word.QUESTION,
     "secondary to": Word.WITH,

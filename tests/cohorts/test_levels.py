@@ -162,6 +162,48 @@ def test_a_repeated_scan_of_a_disc_counts_once() -> None:
     assert [item.level for item in slices] == truth and {item.level for item in again} == {"L4-L5"}
 
 
+def stack(step: float, tilt: float = 0.0, weighting: str = "T2") -> list[RawSlice]:
+    """One series of parallel slices from below L5-S1 to above L3-L4 of `patient`, `step` mm apart."""
+    slices = [make_slice(f"s{k}", float(h), tilt, series="9") for k, h in enumerate(np.arange(-115, 0, step))]
+    for item in slices:
+        item.weighting = weighting
+    return slices
+
+
+@pytest.mark.parametrize("step", [4.4, 10.0])
+@pytest.mark.parametrize("tilt", [0.0, 6.0])
+@pytest.mark.parametrize("weighting", ["T2", "T1"])
+def test_a_stack_beside_planned_blocks_neither_takes_nor_moves_their_levels(
+    step: float, tilt: float, weighting: str
+) -> None:
+    """Parallel to a block it would be one with it; slices far apart would fill the gaps between the blocks."""
+    planned, truth = patient(3, 4, [30.0, 5.0, 0.0])
+    added = stack(step, tilt, weighting)
+    mixed = [*added, *planned]
+    assign_levels(mixed)
+    assert [item.level for item in planned] == truth
+    assert not any("doubtful" in item.level_reason for item in planned)
+    middles = {
+        level: np.mean([item.geometry.centre_3 for item in planned if item.level == level and item.geometry], axis=0)
+        for level in set(truth)
+    }
+    for item in added:
+        away = {level: abs((middle - item.geometry.centre_3) @ item.geometry.normal_3)  # type: ignore[union-attr]
+                for level, middle in middles.items()}  # fmt: skip
+        nearest = min(away, key=away.__getitem__)
+        assert item.level == (nearest if away[nearest] <= 12 else None), (away, item.level_reason)
+        assert ("doubtful" in item.level_reason) == (item.level == "L5-S1"), item.level_reason  # cut obliquely
+    assert {item.level for item in added} == {None, "L5-S1", "L4-L5", "L3-L4"}
+
+
+def test_a_stack_and_a_block_in_one_series_are_not_counted() -> None:
+    """The long run may hold two discs of the plan whose blocks touch: above it the count would be wrong."""
+    planned, _ = patient(3, 4, [30.0, 5.0, 0.0])
+    touching = [make_slice(f"t{k}", -100 - 4.4 * k, 30.0, series="4") for k in range(12)]
+    assign_levels([*planned, *touching])
+    assert {item.level for item in [*planned, *touching]} == {None}
+
+
 @pytest.mark.parametrize("plane", ["sagittal", "coronal", "unknown"])
 def test_other_planes_keep_no_level(plane: str) -> None:
     item = make_slice("a", 0, 0)

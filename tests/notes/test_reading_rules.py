@@ -223,3 +223,36 @@ ALL = SPELLING_AND_QUESTIONS + GRADE_A + GRADE_BC + GRADE_D + NO_GRADE + DENIAL_
 def test_reading_rule(note: str, grade: str | None, levels: str) -> None:
     graded = grade_note(note)
     assert (graded.grade, format_level_grades(graded.level_grades)) == (grade, levels), graded.evidence
+
+
+@pytest.mark.parametrize("note", [
+    "Severe stenosis at L4-L5, now decompressed.",
+    "L4-L5: severe stenosis, which is now decompressed following laminectomy.",
+    "The severe stenosis at L4-L5 has been surgically decompressed.",
+    "L4-L5: severe stenosis is adequately decompressed.",
+    "L4-L5: laminectomy, severe stenosis relieved.",
+    "The canal, severely stenotic before surgery, is now decompressed.",
+    "L4-L5: previously severe stenosis, no longer present.",
+    "L4-L5: interval decompression of severe stenosis; the canal is now patent.",
+])  # fmt: skip
+def test_a_stenosis_that_surgery_ended_is_none(note: str) -> None:
+    assert grade_note(note).grade == "A"
+
+
+@pytest.mark.parametrize(("note", "grade"), [
+    ("L4-L5: severe stenosis, not decompressed.", "D"),
+    ("L4-L5: severe stenosis has not been decompressed.", "D"),
+    ("L4-L5: severe stenosis, to be decompressed.", "D"),
+    ("L4-L5: severe stenosis incompletely decompressed.", "D"),
+    ("L4-L5: severe stenosis, previously decompressed.", "D"),
+    ("Severe stenosis above the decompressed level.", "D"),
+    ("Severe stenosis at L3-L4, L4-L5 decompressed.", "D"),
+    ("Severe stenosis at L4-L5 and the L3-L4 level is decompressed.", "D"),
+    ("Severe stenosis at L4-L5, resolved at L5-S1.", "D"),
+    ("Sac compressed at L4-L5, decompressed at L5-S1.", "BC"),
+    ("L3-L4 was decompressed but severe stenosis remains.", "D"),
+    ("Surgical decompression of the severe stenosis at L4-L5 is advised.", "D"),
+    ("Pain relieved. L4-L5: severe stenosis.", "D"),
+])  # fmt: skip
+def test_what_surgery_did_elsewhere_in_part_or_not_yet_ends_no_stenosis(note: str, grade: str) -> None:
+    assert grade_note(note).grade == grade
