@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from lss.domain.grades import GRADE_LABELS, GRADES
 from lss.evaluation.measures import Measure, curve_name, find
@@ -23,8 +24,8 @@ def draw_grades(statistics: dict[str, Any], sources: tuple[str, ...]) -> Figure:
     """
     backbones = list(dict.fromkeys(model[0] for model in statistics["models"]))
     columns = max(len(backbones), len(GRADES))
-    figure = Figure(figsize=(3.3 * columns, 7.4 * len(sources)), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.14)  # inches: a title keeps away from the panel above
+    apart = ConstrainedLayoutEngine(h_pad=0.14)  # inches: a title keeps away from the panel above
+    figure = Figure(figsize=(3.3 * columns, 7.4 * len(sources)), layout=apart)
     grid = figure.subplots(2 * len(sources), columns, squeeze=False)
     letters = iter(_LETTERS)
     for source, confusions, curves in zip(sources, grid[::2], grid[1::2], strict=True):
