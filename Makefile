@@ -29,10 +29,10 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 test: setup
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs $(TESTS)
 
-test-all: setup      ## every test but those of `make faults`
+test-all: setup      ## every test but those of `make faults`, `make fuzz`, `make cluster`
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs
 
-faults: setup        ## kill every stage twenty times, run the chain in other places, privacy, remotes, external cohorts: an hour
+faults: setup        ## kill every stage twenty times, fill its disk, run the chain in other places: an hour and more
 	$(BIN)/pytest -m faults -s
 
 fuzz: setup          ## 10,000 mutations of every kind of input (COUNT=100000 for more), each read or refused: an hour

@@ -26,7 +26,7 @@ sys.path.append(str(Path(__file__).parent.parent))
 
 import webdriver
 
-pytestmark = [pytest.mark.browser, pytest.mark.faults]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PACKAGES = {
     "@cornerstonejs/core": "5.14.0", "@cornerstonejs/adapters": "5.14.0", "dcmjs": "0.52.2", "esbuild": "0.28.2",

@@ -42,7 +42,7 @@ def project(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return copy
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_the_chain_with_an_external_cohort_is_whole_and_has_nothing_left_to_do(project: Path) -> None:
     assert planned(project) == set()
     assert run(project, "dvc", "status", "--json").splitlines()[-1] == "{}"
@@ -60,7 +60,7 @@ def test_the_chain_with_an_external_cohort_is_whole_and_has_nothing_left_to_do(p
         (project / "params.yaml").write_text(text)
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_nobody_of_it_was_trained_on_and_the_table_has_both(project: Path) -> None:
     def patients(pattern: str) -> set[str]:
         return {key for path in project.glob(pattern) for key in pq.read_table(path)["patient_key"].to_pylist()}

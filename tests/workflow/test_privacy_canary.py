@@ -24,7 +24,7 @@ from searching import found, needles, search
 
 from lss.dicom_out.source import TYPE_2
 
-pytestmark = [pytest.mark.workflow, pytest.mark.faults]
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 WORDS = [word for kind in CANARIES.values() for word in kind]
 OWNERS = ("data/raw/", "data/private/", "reading/")

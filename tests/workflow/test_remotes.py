@@ -13,7 +13,7 @@ import pytest
 from project_copy import BIN, environment, run
 from s3_server import add_remote, s3_server, stored
 
-pytestmark = [pytest.mark.workflow, pytest.mark.faults]
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 FILES = 400
 STAGES = """
