@@ -15,6 +15,8 @@ _RESOLVED = (
 )
 _TREATED = ("decompressed", "relieved")
 """What surgery did to the stenosis named before it: "severe stenosis, now decompressed"."""
+_UNDER = ("by", "on", "in", "with", "when", "while")
+"""What follows where a posture or a drug did it, and only for as long: "relieved by flexion"."""
 
 _VALUES = ("none", "no", "nil", "absent", "negative")
 _COPULAS = ("is", "are", "was", "were")
@@ -108,9 +110,12 @@ def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
 def _is_treated(tokens: list[Token], index: int) -> bool:
     """Return whether a participle says that surgery has ended what is named before it.
 
-    "Not", "partially", "to be" and "previously decompressed" do not, nor does "the decompressed level".
+    "Not", "partially", "to be" and "previously decompressed" do not, nor does "the decompressed level", nor "relieved by
+    flexion".
     """
     if tokens[index].known not in _TREATED:
+        return False
+    if index + 1 < len(tokens) and tokens[index + 1].text.lower() in _UNDER:
         return False
     before = _lead(tokens, index)
     if before < 0 or any(token.known in ("not", "never") for token in tokens[max(before, 0) : index]):

@@ -240,6 +240,7 @@ def test_a_stenosis_that_surgery_ended_is_none(note: str) -> None:
 
 
 @pytest.mark.parametrize(("note", "grade"), [
+    ("L4-L5: severe canal stenosis, relieved by flexion.", "D"),
     ("L4-L5: severe stenosis, not decompressed.", "D"),
     ("L4-L5: severe stenosis has not been decompressed.", "D"),
     ("L4-L5: severe stenosis, to be decompressed.", "D"),
