@@ -110,8 +110,7 @@ def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
 def _is_treated(tokens: list[Token], index: int) -> bool:
     """Return whether a participle says that surgery has ended what is named before it.
 
-    "Not", "partially", "to be" and "previously decompressed" do not, nor does "the decompressed level", nor "relieved by
-    flexion".
+    "Not", "partially", "to be" and "previously decompressed" do not, nor "the decompressed level", "relieved by rest".
     """
     if tokens[index].known not in _TREATED:
         return False
