@@ -14,6 +14,7 @@ from lss.project import layout
 from lss.project.models import Run, ablation_arms, base_run, model_runs
 from lss.project.params import Params
 from lss.reporting.names import BACKBONES, LOSSES, SOURCES, model_name
+from lss.reporting.table_choice import FiledMeasures
 from lss.reporting.tables import table_records
 from lss.storage.io import read_json
 
@@ -66,7 +67,7 @@ def scope_of_rows(
         return Scope()
     statistics = read_json(root / layout.STATISTICS)
     runs = (
-        [_runs_of_measure(measure, params) for measure in record.choose(statistics["measures"])]
+        [_runs_of_measure(measure, params) for measure in record.choose(FiledMeasures(statistics["measures"]))]
         if record.choose
         else [_runs_of_test(test, params) for test in statistics["tests"]]
     )
