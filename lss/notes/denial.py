@@ -17,6 +17,16 @@ _TREATED = ("decompressed", "relieved")
 """What surgery did to the stenosis named before it: "severe stenosis, now decompressed"."""
 _UNDER = ("by", "on", "in", "with", "when", "while")
 """What follows where a posture or a drug did it, and only for as long: "relieved by flexion"."""
+_SURGERY = (
+    "surgery",
+    "operation",
+    "decompression",
+    "laminectomy",
+    "laminotomy",
+    "fenestration",
+    "discectomy",
+    "resection",
+)
 
 _VALUES = ("none", "no", "nil", "absent", "negative")
 _COPULAS = ("is", "are", "was", "were")
@@ -114,7 +124,8 @@ def _is_treated(tokens: list[Token], index: int) -> bool:
     """
     if tokens[index].known not in _TREATED:
         return False
-    if index + 1 < len(tokens) and tokens[index + 1].text.lower() in _UNDER:
+    after = [token.text.lower() for token in tokens[index + 1 : index + 5]]
+    if after and after[0] in _UNDER and not any(word in _SURGERY for word in after):
         return False
     before = _lead(tokens, index)
     if before < 0 or any(token.known in ("not", "never") for token in tokens[max(before, 0) : index]):
