@@ -45,6 +45,7 @@ VALID_FOR = (
     "The intervals were set on phantom patients and held the truth on 94 % of the measured slices of new ones, by area "
     "and by diameter; on patients they were never checked."
 )
+"""What every reading says of its intervals. Measured: `benchmarks/measures.py --seeds 13`, 10 patients, 120 slices."""
 
 EXACT = OutlineError(0.0, 0.0, 0.0, 0.0)
 """Of a mask that is taken for the truth."""

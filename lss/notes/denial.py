@@ -17,16 +17,9 @@ _TREATED = ("decompressed", "relieved")
 """What surgery did to the stenosis named before it: "severe stenosis, now decompressed"."""
 _UNDER = ("by", "on", "in", "with", "when", "while")
 """What follows where a posture or a drug did it, and only for as long: "relieved by flexion"."""
-_SURGERY = (
-    "surgery",
-    "operation",
-    "decompression",
-    "laminectomy",
-    "laminotomy",
-    "fenestration",
-    "discectomy",
-    "resection",
-)
+_SURGERY = ("surgery", "operation", "decompression", "laminectomy", "laminotomy", "fenestration", "discectomy",
+            "resection")  # fmt: skip
+"""What follows where it has ended: "relieved by surgery"."""
 
 _VALUES = ("none", "no", "nil", "absent", "negative")
 _COPULAS = ("is", "are", "was", "were")

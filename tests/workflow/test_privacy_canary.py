@@ -158,10 +158,12 @@ def _in_bytes(objects: list[Path]) -> set[str]:
     return set().union(*(found(path.read_bytes(), needles(WORDS)) for path in objects))
 
 
-def test_a_reading_names_files_beside(project: Path) -> None:
-    """Its folder says that it identifies a patient: page and `study.json` name the slices' files, and nothing else."""
+def test_a_reading_names_files_patient_id_and_study_and_nothing_else(project: Path) -> None:
+    """Its folder says that it identifies a patient: a radiologist must see on the page whose study it is."""
     with zipfile.ZipFile(project.parent / STUDY) as archive:
-        names = found("\n".join(archive.namelist()).encode(), needles(WORDS))
+        files = archive.namelist()
+        header = pydicom.dcmread(io.BytesIO(archive.read(files[0])), stop_before_pixels=True)
+    names = found("\n".join([*files, header.PatientID, header.StudyInstanceUID]).encode(), needles(WORDS))
     for path in (project / "reading").rglob("*"):
         if path.is_file() and path.suffix != ".dcm":
             assert found(path.read_bytes(), needles(WORDS)) <= names, path
