@@ -43,13 +43,13 @@ def main(backbone: str, task: str, loss: str) -> None:
             for again in (1, 2)
             for number, (of, values) in enumerate(SETS.items())
         }
-        first = runs[next(iter(SETS)), 1]
+        seconds = {of: min(cpu_seconds(runs[of, again], backbone, task, loss) for again in (1, 2)) for of in SETS}
+        name_of_first = next(iter(SETS))
+        first, base = runs[name_of_first, 1], seconds[name_of_first]
         rows = []
         for of in SETS:
             one, two = runs[of, 1], runs[of, 2]
-            seconds = [cpu_seconds(folder, backbone, task, loss) for folder in (one, two)]
-            base = cpu_seconds(first, backbone, task, loss)
-            rows.append([of, f"{min(seconds):.1f}", f"{min(seconds) / base:.2f}", digest(one) == digest(two),
+            rows.append([of, f"{seconds[of]:.1f}", f"{seconds[of] / base:.2f}", digest(one) == digest(two),
                          f"{weights_differ(first, one):.1e}", predictions_differ(first, one)])  # fmt: skip
     header = ["instructions", "CPU s", "times the first", "twice the same bytes", "largest difference of a weight",
               "test images predicted otherwise"]  # fmt: skip
