@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ def s3_server() -> Iterator[str]:
                 patch.setenv(name, "test")
             patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
             patch.setenv("NO_PROXY", "127.0.0.1")
+            # moto's buckets belong to the process: another test's would still hold its objects
+            urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).close()
             boto3.client("s3", endpoint_url=url).create_bucket(Bucket=BUCKET)
             yield url
     finally:

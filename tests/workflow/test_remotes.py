@@ -51,11 +51,16 @@ def commit(root: Path) -> None:
 
 
 def killed(root: Path, *command: str, when: Callable[[], bool]) -> None:
-    """Start a command, and kill it outright as soon as `when` is true of what it leaves."""
+    """Start a command, and kill it outright as soon as `when` is true of what it leaves.
+
+    The command runs for 2 ms at a time and stands still while `when` looks, however long that takes.
+    """
     process = subprocess.Popen([BIN / command[0], *command[1:]], cwd=root, env=environment(root))
     while not when():
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.002)
         assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.02)
+        process.send_signal(signal.SIGSTOP)
     process.kill()
     assert process.wait() == -signal.SIGKILL
 
