@@ -15,7 +15,7 @@ default_cfgs = generate_default_cfgs({NAME: {"input_size": (3, 112, 112), "num_c
 
 
 def lss_vit_tiny_patch8_112(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
-    """Return ViT with 14 x 14 patches like ViT-B/16 at 224, at half its resolution; width 96, 2 layers.
+    """Build a ViT with 14 x 14 patches like ViT-B/16 at 224, at half its resolution; width 96, 2 layers.
 
     `pretrained` is part of timm's signature; there are no weights to fetch, so true is an error of timm's.
     """

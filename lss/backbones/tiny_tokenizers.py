@@ -28,7 +28,9 @@ SMOLLM_SPECIAL = (
 
 
 def write_bert_tokenizer(folder: Path) -> int:
-    """Return WordPiece, lower case, as BiomedBERT's: `vocab.txt`, `tokenizer_config.json`; its size."""
+    """Write a WordPiece tokenizer, lower case, as BiomedBERT's (`vocab.txt`, `tokenizer_config.json`);
+    return its size.
+    """
     normalise, split = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
     words = Counter(word for line in sentences() for word, _ in split.pre_tokenize_str(normalise.normalize_str(line)))
     # whole words and single characters: the library's WordPiece trainer gives another order in every process
@@ -43,7 +45,7 @@ def write_bert_tokenizer(folder: Path) -> int:
 
 
 def write_smollm_tokenizer(folder: Path) -> int:
-    """Return byte-level BPE as SmolLM2's: `tokenizer.json`, `tokenizer_config.json`; its size."""
+    """Write a byte-level BPE tokenizer as SmolLM2's (`tokenizer.json`, `tokenizer_config.json`); return its size."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -64,8 +66,8 @@ def write_smollm_tokenizer(folder: Path) -> int:
 
 
 def write_llama_tokenizer(folder: Path) -> int:
-    """Return sentencepiece BPE with byte fallback as Mistral's: `tokenizer.model`,
-    `tokenizer_config.json`; its size.
+    """Write a sentencepiece BPE tokenizer with byte fallback as Mistral's (`tokenizer.model`,
+    `tokenizer_config.json`); return its size.
     """
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(

@@ -47,7 +47,7 @@ class Thumbnail:
 
 
 class ContactSheet:
-    """Takes the slices of one patient after the other, as `check_cohort` sees them, and keeps thumbnails only."""
+    """A sheet that takes a patient's slices after the other, as `check_cohort` sees them, and keeps thumbnails."""
 
     def __init__(self) -> None:
         self._patients: dict[str, list[Thumbnail]] = {}

@@ -179,7 +179,7 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
 
 
 def _number_key(digits: str) -> tuple[int, int, str]:
-    """Return orders numbers by length, then by digits: `int` refuses those of thousands of digits."""
+    """Return a key that orders numbers by length, then by digits: `int` refuses those of thousands of digits."""
     significant = digits.lstrip("0")
     return 0, len(significant), f"{significant}\x1f{digits}"
 

@@ -92,7 +92,7 @@ def to_uint16(
     slope: float | None,
     intercept: float | None,
 ) -> tuple[np.ndarray, int]:
-    """Return stored values (rows, columns) to uint16 grey levels, bright = high, and the bits they need.
+    """Return stored values (rows, columns) as uint16 grey levels, bright = high, and the bits they need.
 
     Signed values are shifted to start at 0. See the module's text for the pixel rules.
 

@@ -138,7 +138,7 @@ def _reference(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _columns(task: str, pairs: dict[Model, tuple[Rows, Rows]]) -> dict[str, dict[Model, list[np.ndarray]]]:
-    """Return metric to model to its column here and there."""
+    """Return each metric's column of this run and of the other one, by metric and model."""
     columns: dict[str, dict[Model, list[np.ndarray]]] = {}
     for model, runs in pairs.items():
         if task == "classification":

@@ -128,7 +128,7 @@ def edges(image: Tensor) -> Map:
 
 
 def noise(image: Tensor, draw: np.random.Generator) -> Map:
-    """Return smooth noise: a map of one who guesses."""
+    """Return smooth noise, the map of a guess."""
     drawn = draw.normal(size=image.shape[-2:]).astype(np.float32)
     smooth = cv2.GaussianBlur(drawn, (0, 0), image.shape[-1] / 20)
     return to_unit(smooth - smooth.min())

@@ -31,7 +31,7 @@ def encode_png(image: NDArray[np.uint16] | NDArray[np.uint8] | NDArray[np.bool_]
 
 
 def decode_png(data: bytes) -> NDArray[np.uint16] | NDArray[np.uint8]:
-    """Return grey PNG to (rows, columns), with the bit depth it was written with.
+    """Return the pixels (rows, columns) of a grey PNG, with the bit depth it was written with.
 
     Raises LssError when the bytes are no image: tables hold what stages wrote, so it was changed afterwards.
     """

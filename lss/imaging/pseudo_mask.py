@@ -140,19 +140,19 @@ def at_canal(both: Mask, core: Mask) -> Mask:
 
 
 def refine_severe(region: Mask, kernel: int) -> Mask:
-    """Return Close(Dilate(R)) with a square kernel (line 9): a compressed sac is seen only in part."""
+    """Apply Close(Dilate(R)) with a square kernel (line 9): a compressed sac is seen only in part."""
     square = np.ones((kernel, kernel), np.uint8)
     return cv2.morphologyEx(cv2.dilate(_u8(region), square), cv2.MORPH_CLOSE, square) > 0
 
 
 def refine_mild(region: Mask, kernel: int) -> Mask:
-    """Return Erode(Dilate(R)) with a small square kernel (line 11)."""
+    """Apply Erode(Dilate(R)) with a small square kernel (line 11)."""
     square = np.ones((kernel, kernel), np.uint8)
     return cv2.erode(cv2.dilate(_u8(region), square), square) > 0
 
 
 def final_mask(refined: Mask, region: Mask) -> Mask:
-    """Return Mask(R) (line 13): holes filled, nothing outside the region."""
+    """Apply Mask(R) (line 13): fill holes, leave nothing outside the region."""
     return ndimage.binary_fill_holes(refined) & region
 
 

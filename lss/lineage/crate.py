@@ -92,7 +92,7 @@ def _describe(crate: ROCrate, params: Params) -> None:
 
 
 def _pack(crate: ROCrate, chain: Chain, params: Params, root: Path) -> set[str]:
-    """Copy the results, manifests and settings into the crate; returns their paths."""
+    """Copy the results, manifests and settings into the crate; return their paths."""
     shown = [path for record in chain.records.values() if record.stage in _SHOWN for path in record.outputs]
     settings = yaml.safe_dump(published(params.model_dump(mode="json")), sort_keys=False)
     crate.add_file(io.StringIO(settings), layout.PARAMS, properties={"name": "settings, without paths of the user's"})

@@ -52,7 +52,7 @@ class PidController:
         return 1.0 - self.beta
 
     def update(self, false_positives: int, false_negatives: int) -> float:
-        """Return one step at an epoch's end; returns the new beta.
+        """Take one step at an epoch's end; return the new beta.
 
         Args:
             false_positives, false_negatives: pixels over the training set, predictions thresholded at 0.5.
@@ -125,7 +125,7 @@ def make(params: TrainParams, bounds: tuple[float, float] = BETA_BOUNDS) -> PidT
 
 
 def make_wide(params: TrainParams) -> PidTverskyLoss:
-    """Make it with wide bounds."""
+    """Make the loss with wide bounds of beta."""
     return make(params, WIDE_BOUNDS)
 
 
@@ -135,5 +135,5 @@ def make_low(params: TrainParams) -> FocalTverskyLoss:
 
 
 def make_high(params: TrainParams) -> FocalTverskyLoss:
-    """Return the same at the upper bound."""
+    """Make the fixed loss that remains where it rests at the upper bound."""
     return FocalTverskyLoss(1 - BETA_BOUNDS[1], BETA_BOUNDS[1], params.gamma)

@@ -45,7 +45,7 @@ class Decoding:
 
 
 class ReportGenerator(nn.Module):
-    """Writes a report from an image, by way of the mask that a frozen segmentation network draws."""
+    """The writer of a report from an image, by way of the mask that a frozen segmentation network draws."""
 
     def __init__(self, segmentation: SegmentationNetwork, decoder_width: int, max_tokens: int) -> None:
         """Build on a backbone without trained language adapters: the templates are embedded here.

@@ -134,7 +134,7 @@ def write_anatomy(patient: Patient, plan: Plan, root: Path, seed: int) -> list[d
 
 
 class _Writer:
-    """Draws and writes one patient's studies."""
+    """The drawing and writing of one patient's studies."""
 
     def __init__(self, patient: Patient, plan: Plan, root: Path, seed: int) -> None:
         self.patient, self.plan, self.seed = patient, plan, seed

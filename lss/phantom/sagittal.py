@@ -57,7 +57,7 @@ def draw_section(
     names = ("phantom", "sagittal", patient.number)
 
     def draw(part: str) -> np.random.Generator:
-        """Return the same for all slices: they differ by where they cut."""
+        """Return a generator that is the same for all slices: they differ by where they cut."""
         return generator(seed, *names, part)
 
     here = generator(seed, *names, round(10 * left_mm))

@@ -45,7 +45,7 @@ def draw_torso(
 
 
 def skin_depth(patient: Patient, caudal: float) -> float:
-    """Return y of the skin in the midline, mm behind the disc's centre."""
+    """Return the y of the skin in the midline, mm behind the disc's centre."""
     return (67.0 + 11.0 * caudal) * patient.size + patient.fat * (1 + 0.25 * caudal)
 
 

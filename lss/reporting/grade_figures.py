@@ -19,7 +19,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def draw_grades(statistics: dict[str, Any], sources: tuple[str, ...]) -> Figure:
-    """Return two rows of panels per source (head, area_paper, ...): a confusion matrix per model, ROC
+    """Draw two rows of panels per source (head, area_paper, ...): a confusion matrix per model, ROC
     curves per grade.
     """
     backbones = list(dict.fromkeys(model[0] for model in statistics["models"]))

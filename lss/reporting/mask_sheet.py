@@ -52,7 +52,7 @@ class SheetSlice:
 
 
 def draw_sheet(slices: list[SheetSlice], title: str, footer: str) -> Figure:
-    """Return five panels per slice, in two blocks beside each other.
+    """Draw five panels per slice, in two blocks beside each other.
 
     The region of interest is shown on the whole slice, so that muscle and skin fat are seen too; the other panels show
     the frame drawn there, 66 mm wide.

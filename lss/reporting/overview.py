@@ -209,7 +209,7 @@ def _model(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _counted(counts: dict[str, int]) -> list[tuple[str, int]]:
-    """Return most frequent first."""
+    """Return values with their counts, the most frequent first."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 

@@ -119,7 +119,7 @@ def _of_model(
 
 
 def _attention(prediction: dict[str, Any]) -> str:
-    """Return empty where there is none, as for a U-Net."""
+    """Return a picture of the attention; empty where there is none, as for a U-Net."""
     if prediction["attention"] is None:
         return ""
     shape = prediction["grid_rows"], prediction["grid_columns"]

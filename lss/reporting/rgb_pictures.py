@@ -39,7 +39,7 @@ def outcome(picture: RGB, predicted: NDArray[np.bool_], reference: NDArray[np.bo
 
 
 def enlarge(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """Return nearest-neighbour resize to (side, side)."""
+    """Return a picture resized to (side, side) by its nearest pixels."""
     return resample_mask(mask, (side, side))
 
 

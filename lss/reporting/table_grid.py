@@ -127,7 +127,7 @@ def count_text(row: dict[str, Any]) -> str:
 
 
 def _value(row: dict[str, Any] | None, digits: int) -> Cell:
-    """Return empty where the model has no such row."""
+    """Return the cell of a row; an empty one where the model has no such row."""
     return (
         Cell("") if row is None else value_cell(row["estimate"], row["ci_low"], row["ci_high"], digits, row["interval"])
     )

@@ -109,7 +109,7 @@ def run(
 
 
 def _make_phantom(root: Path, params: PhantomParams, seed: int, truth: Path, processes: int | None) -> dict[str, Any]:
-    """Write the archive into a folder beside `root`, then put it in its place; returns facts for the manifest."""
+    """Write the archive into a folder beside `root`, then put it in its place; return facts for the manifest."""
     root = root.resolve()  # where it is a link, the link stays
     _check_replaceable(root)
     plans, without_images = archive.plan_cohort(params.patients, seed, params.unusual)

@@ -195,7 +195,7 @@ def _sample(
 
 
 class _Writer:
-    """Writes rows in row groups of a fixed size, holding one group at most."""
+    """A writer of rows in row groups of a fixed size; it holds one group at most."""
 
     def __init__(self, writer: pq.ParquetWriter, row_group_size: int) -> None:
         self._writer, self._size, self._rows = writer, row_group_size, list[dict[str, Any]]()

@@ -250,7 +250,7 @@ def _check_unique(rows: list[dict[str, Any]]) -> None:
 
 
 def _concatenate(rejects: list[Path], shared: list[dict[str, Any]], all_rejects: Path) -> list[dict[str, Any]]:
-    """Write all rejects into one table; returns its rows."""
+    """Write all rejects into one table; return its rows."""
     rows = [row for path in rejects for row in read_parquet(path, REJECTS).to_pylist()]
     rows += [{"stage": "split", **row} for row in shared]
     write_parquet(all_rejects, rows, REJECTS)

@@ -40,7 +40,7 @@ class KeptRun:
 
 
 def keep(root: Path, revision: str | None) -> Path:
-    """Keep the run of the workspace, or of a git revision or DVC experiment; returns its folder below `root`.
+    """Keep the run of the workspace, or of a git revision or DVC experiment; return its folder below `root`.
 
     Raises LssError where there is no finished run, or its files are not at hand.
     """

@@ -112,7 +112,7 @@ def load_checkpoint(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
 ) -> tuple[Progress, dict[str, Tensor], dict[str, Any]] | None:
-    """Restore module and optimiser; returns progress, best tensors and the JSON values beside them.
+    """Restore module and optimiser; return progress, best tensors and the JSON values beside them.
 
     None, with a line on stderr that says why, when there is no usable checkpoint of these settings.
     """

@@ -120,7 +120,7 @@ class ClassificationTask(Task):
 
 
 def build_network(setup: Setup) -> ClassificationNetwork:
-    """Return fresh adapters, attention and head."""
+    """Build fresh adapters, attention and head."""
     add_vision_adapters(setup)
     network = ClassificationNetwork(setup.backbone, network_config(setup.params))
     setup.backbone.drop_text_tower()  # the prompts are embedded

@@ -77,7 +77,7 @@ def train(
     events: Path | None = None,
     processes: Processes | None = None,
 ) -> Progress:
-    """Train `task`, whose module ends with the weights of its best epoch; returns the course.
+    """Train `task`, whose module ends with the weights of its best epoch; return the course.
 
     Killed and called again with the same `state` folder and `key` it goes on from the last checkpoint and
     ends with the same bytes (on a CPU). `key` is the fingerprint of everything the result depends on. After SIGTERM

@@ -178,7 +178,7 @@ class ReportTask(Task):
         }
 
     def _write(self, evidence: Evidence) -> list[str]:
-        """Return reports written greedily, so many at once that the plan's memory holds."""
+        """Write reports greedily, so many at once that the plan's memory holds; return them."""
         at_once = self.write_batch_size
         parts = [list(range(len(evidence)))[first : first + at_once] for first in range(0, len(evidence), at_once)]
         return [text for part in parts for text in self.module.write(evidence.at(part), Decoding())]

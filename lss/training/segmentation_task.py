@@ -142,7 +142,7 @@ def image_dice(predicted_B1YX: Tensor, true_B1YX: Tensor) -> Tensor:
 
 
 def build_network(setup: Setup) -> SegmentationNetwork:
-    """Return fresh adapters, attention and decoder."""
+    """Build fresh adapters, attention and decoder."""
     add_vision_adapters(setup)
     network = SegmentationNetwork(setup.backbone, network_config(setup.params))
     setup.backbone.drop_text_tower()  # the prompts are embedded
@@ -164,7 +164,7 @@ def make_task(network: SegmentationNetwork, setup: Setup) -> SegmentationTask:
 
 
 def build_unet(params: TrainParams, loss: str, device: torch.device) -> SegmentationTask:
-    """Return the same task with a plain U-Net."""
+    """Build a plain U-Net for the same task."""
     from lss.model.unet import UNet  # imported here: MONAI takes seconds, and hardly anyone needs it
 
     network = UNet(params.mask_size, params.d_shared).to(device)

@@ -12,7 +12,7 @@ from lss.reporting.selection import typical_cases
 
 
 def draw(drawn: Drawn) -> Figure:
-    """Return masks under other prompts: the cases of Figure 4, for each backbone that has prompts."""
+    """Draw masks under other prompts: the cases of Figure 4, for each backbone that has prompts."""
     data, per_grade = drawn.data, drawn.params.cases_per_grade
     first = data.backbones[0]
     chosen = typical_cases(
