@@ -47,7 +47,7 @@ class Thumbnail:
 
 
 class ContactSheet:
-    """A sheet that takes a patient's slices after the other, as `check_cohort` sees them, and keeps thumbnails."""
+    """A sheet that takes slices patient by patient, as `check_cohort` sees them, and keeps thumbnails alone."""
 
     def __init__(self) -> None:
         self._patients: dict[str, list[Thumbnail]] = {}
