@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from unicodedata import combining, normalize
 
 import numpy as np
+
+from lss.cohorts.series_names import plainly, weighting_from_name
 
 OBLIQUE_DEGREES = 45.0
 """A plane whose normal is further than this from every body axis is called oblique.
@@ -32,41 +33,6 @@ PD_MAX_ECHO_MS = 45.0
 first echo of a series "PD/T2" carries the same name as the second."""
 
 _AXES = (("sagittal", "left-right"), ("coronal", "front-back"), ("axial", "head-foot"))
-_PLANE_WORDS = {
-    "axial": r"axi?|axial\w*|axiaal|aks|aks[iy]\w*|assial\w*|transaxial\w*|tra|trans|transv|transvers\w*|trasvers\w*"
-             r"|poprzeczn\w*|osiow\w*|pricn\w*|harant\w*|tvers\w*|акс\w*|попер\w*|αξον\w*|אקסיאל\w*"
-             r"|.*(?:轴位|軸位|横断|横轴|水平断|축상|횡단|محوري|عرضي).*",
-    "sagittal": r"sag|sagg?itt?\w*|szagitt\w*|strzalkow\w*|саг\w*|οβελ\w*|סגיטל\w*|.*(?:矢状|시상|سهمي).*",
-    "coronal": r"cor|coron\w*|kor|koron\w*|frontal\w*|czolow\w*|кор\w*|фронт\w*|στεφαν\w*|קורונל\w*"
-               r"|.*(?:冠状|관상|اكليلي|تاجي).*",
-}  # fmt: skip
-"""Planes in the words of series names, in the languages in which they were met."""
-_PLANES = {plane: re.compile(rf"(?:o|obl|para?|mid)?(?:{words})") for plane, words in _PLANE_WORDS.items()}
-_KINDS = (
-    ("localizer", r"lo[ck]ali[sz](?!ed)\w*|lokator|loc|scout|pilot|survey|topogram\w*|surview|reperage|planning"
-                  r"|planung\w*|ubersicht\w*|plan[ _-]?scan|scano(gram)?|localizzator\w*|k[iı]lavuz|локал\w*"
-                  r"|топограмм\w*|обзор\w*"
-                  r"|.*(?:定位|位置決).*"
-                  r"|(3|three|tri|drei)[ _-]?(pl|plane|planes|plan|plans|ebenen)"),
-    ("derived", r"[de]?adc|mip|minip|mpr|sub(tr(act(ion|ed)?)?)?(?![ _-]?\d|-[a-z])|screen[ _-]?(save|shot|capture)s?"
-                r"|reformat(ted)?|rfmt|t[12][ _-]?map(it|ping|s)?|fat[ _-]?fraction|fat(?=:)"
-                r"|(m?dixon|ideal|flex)[^:]*[ _-](f|fat(?![ _-]?su?[ap])|opp?|out)"
-                r"|(out|opp|opposed)[ _-]?(of[ _-]?)?phase"
-                r"|projection|pos(ition)?[ _-]?disp(lay)?|mobiview|compos(ed|ing)"),
-    ("other", r"d?dwi|dti|t2[ _-]?(\*|star)|medic|merge"
-              r"|diff(usion)?|tracew?|ep2d|epi|ssfse|haste|ss[ _-]?tse|ssh(ot)?[ _-]?(tse|t2)|single[ _-]?shot"
-              r"|m[iy]elo([gk]\w*)?|mrm|t2[ _-]?flair|dark[ _-]?fluid|calibration|ref[ _-]?scan"),
-)  # fmt: skip
-"""Words of series names that are no T1 or T2 series, as whole words: before and after them stands no letter.
-
-They are compared as `_plainly` writes them: in lower case, without accents.
-"""
-_NAMED_KINDS = [(kind, re.compile(rf"(?<![a-z])({words})(?![a-z])")) for kind, words in _KINDS]
-_GRADIENT = re.compile(
-    r"(?<![a-z])([mb]?-?ffe|ciss|tru(e[ _-]?)?fi(sp)?|fiesta|cosmic|fl[23]d|me[23]d|swi|swan|f?gre|flash|dess|psif)"
-    r"(?![a-z])"
-)
-"""Gradient echoes in the words of series names: their contrast is T2* or of its own kind, unless the name says T1."""
 _TYPES = (
     ("localizer", frozenset({"LOCALIZER", "SCOUT", "SURVEY"})),
     ("derived", frozenset({"ADC", "MIP", "MINIP", "MNIP", "MPR", "SUB", "SUBTRACT", "SUBTRACTION", "PROJECTION",
@@ -76,9 +42,6 @@ _TYPES = (
                            "T1_MAP", "T2_MAP"})),
     ("other", frozenset({"DIFFUSION", "TRACEW", "DWI", "EPI"})),
 )  # fmt: skip
-_WEIGHTING = re.compile(r"(?<![a-z0-9])(?:s|o?ax|tra|o?sag|cor|f?se|tse)?t([12])(?![0-9])")
-"""T1 or T2, be it glued to a plane ("AXT2") or a vendor's prefix ("sT2W_TSE")."""
-_PROTON_DENSITY = re.compile(r"(?<![a-z])(?:o?ax|tra|o?sag|cor)?(pd|dp)w?i?(?![a-z])")
 _INVERSION = re.compile(r"stir|tirm|flair|(?<![a-z])t?ir(?![a-z])")
 _SHARED_PHASE = frozenset({"WATER", "W", "IN_PHASE", "INPHASE", "IP"})
 """Values of ImageType of a Dixon scan's images that show water as the plain scan does."""
@@ -126,47 +89,6 @@ def plane_without_position(plane: str, reason: str, normal_3: np.ndarray, named_
     if named_plane in ("axial", "coronal"):
         return named_plane, f"normal {degrees:.0f} degrees from head-foot, name says {named_plane}"
     return plane, f"{reason}; doubtful: between axial and coronal, without a position"
-
-
-def plane_from_name(name: str) -> tuple[str, str]:
-    """Return plane from the words of a folder or series name; ("unknown", reason) where none or several stand in it.
-
-    >>> plane_from_name("axial_t2")
-    ('axial', "name says 'axial'")
-    """
-    # a weighting glued to a word parts it from the next: "AXT2", "SagSTIR"
-    words = re.split(r"[\W_]+", re.sub(r"t[12](?![0-9])w?i?|stir|pd", " ", _plainly(name)))
-    named = [(word, plane) for word in words for plane, known in _PLANES.items() if known.fullmatch(word)]
-    planes = {plane for _, plane in named}
-    if len(planes) == 1:
-        return planes.pop(), f"name says '{named[0][0]}'"
-    return "unknown", "no plane in the name" if not planes else f"name says {' and '.join(sorted(planes))}"
-
-
-def _plainly(name: str) -> str:
-    """Return a name in lower case without accents, the Cyrillic letter that looks like T read as one before 1 and 2."""
-    bare = "".join(sign for sign in normalize("NFKD", name.casefold()) if not combining(sign))
-    return re.sub("т(?=[12])", "t", normalize("NFC", bare).replace("ł", "l"))
-
-
-def weighting_from_name(name: str) -> tuple[str, str]:
-    """Return weighting (T1, T2, localizer, derived, other, unknown) from a series or folder name.
-
-    >>> weighting_from_name("T2_TSE_TRA_384_0004")
-    ('T2', "name says 't2'")
-    """
-    plain = _plainly(name)
-    for kind, words in _NAMED_KINDS:
-        if match := words.search(plain):
-            return kind, f"name says '{match.group(1)}'"
-    kinds = sorted(
-        {"T" + digit for digit in _WEIGHTING.findall(plain)} | {"PD" for _ in _PROTON_DENSITY.findall(plain)}
-    )
-    if "T1" not in kinds and (gradient := _GRADIENT.search(plain)):
-        return "other", f"name says '{gradient.group(1)}', a gradient echo"
-    if kinds in (["T1"], ["T2"]):
-        return kinds[0], f"name says '{kinds[0].lower()}'"
-    return "unknown", f"name says {' and '.join(kinds).lower()}" if kinds else "no weighting in the name"
 
 
 def kind_from_header(
@@ -232,7 +154,7 @@ def weighting(
     by_times, times_reason = weighting_from_times(echo_ms, repetition_ms)
     if by_name == "T2" and is_gradient_echo(scanning):
         return "other", f"{name_reason}, but ScanningSequence says GR (gradient echo)"
-    inversion = "IR" in scanning or any(_INVERSION.search(_plainly(name)) for name in names)
+    inversion = "IR" in scanning or any(_INVERSION.search(plainly(name)) for name in names)
     if by_name == "T2" and not inversion and _is_proton_density(echo_ms, repetition_ms):
         return "unknown", f"{name_reason}, but TE {echo_ms:g} ms, TR {repetition_ms:g} ms are of proton density"
     if by_name in NO_ANATOMY or by_times == "unknown":

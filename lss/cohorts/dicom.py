@@ -18,16 +18,15 @@ from lss.cohorts.base import Geometry, RawSlice, Reject, UnusableError
 from lss.cohorts.contrast import (
     NO_ANATOMY,
     kind_from_header,
-    plane_from_name,
     plane_from_orientation,
     plane_without_position,
     weighting,
-    weighting_from_name,
 )
 from lss.cohorts.dicom_checks import check_file, check_frame, quantity
 from lss.cohorts.dicom_frames import frame_headers
 from lss.cohorts.dicom_header import AGAIN, floats, number, parse_dicom, patient_id, people, stored_text, texts
 from lss.cohorts.dicom_pixels import frame_pixels
+from lss.cohorts.series_names import plane_from_name, weighting_from_name
 from lss.errors import LssError
 
 MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 10.0

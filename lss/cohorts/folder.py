@@ -27,7 +27,7 @@ from lss.cohorts.base import (
     patient_number,
     refuse_twins,
 )
-from lss.cohorts.contrast import plane_from_name, weighting
+from lss.cohorts.contrast import NO_ANATOMY, weighting
 from lss.cohorts.dicom import missing_spacing, read_dicom
 from lss.cohorts.dicom_header import begins_like_dicom, read_patient_id
 from lss.cohorts.file_tree import FolderTree, OnePatientTree
@@ -35,6 +35,7 @@ from lss.cohorts.label_masks import refuse_label_mask
 from lss.cohorts.patient_cds import disc_folders, is_no_image, is_on_disc, refuse_no_image
 from lss.cohorts.picture_files import read_picture
 from lss.cohorts.series import settle_series
+from lss.cohorts.series_names import plane_from_name, weighting_from_name
 from lss.cohorts.settings import FolderParams
 from lss.cohorts.slice_grade import parse_grade
 from lss.cohorts.slice_levels import assign_levels
@@ -312,7 +313,8 @@ class FolderDataset:
                 return kind, f"table: {reason}"
         if mask := _MASK_NAME.search(names[-1]):
             return "derived", f"name says '{mask[1].lower()}'"
-        return weighting(names)
+        own = weighting_from_name(names[-1])  # "t2/loc_001.png": a folder speaks of its files, a file of itself
+        return own if own[0] in NO_ANATOMY else weighting(names)
 
 
 def _unlike(first: str, second: str) -> bool:

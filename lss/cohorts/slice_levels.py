@@ -84,11 +84,14 @@ def assign_levels(
         else:
             groups[item.study, item.geometry.frame][item.weighting].append(item)
     frames = Counter(study for study, _ in groups)
+    unsure = {item.study for item in slices if item.plane != "axial" and "doubtful" in item.plane_reason}
     for (study, _), group in groups.items():
         is_known = any(_known(item, known) for of_weighting in group.values() for item in of_weighting)
         stacks = [] if only_known or is_known else _set_stacks_apart(group)
         rows = [find_blocks(of_weighting) for of_weighting in group.values()]
-        counted = _count_discs(rows, "the study has axial blocks in another frame too" if frames[study] > 1 else "")
+        doubts = ["the study has axial blocks in another frame too"] if frames[study] > 1 else []
+        doubts += ["another block of the study may be axial too"] if study in unsure else []
+        counted = _count_discs(rows, doubts)
         doubt = _out_of_order([item for blocks in rows for block in blocks for item in block], known)
         for blocks in rows:
             if only_known or any(_known(item, known) for block in blocks for item in block):
@@ -135,7 +138,7 @@ def _level_beside(item: RawSlice, blocks: list[list[RawSlice]]) -> Level:
     return block[0].level, reason
 
 
-def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Level]:
+def _count_discs(rows: list[list[list[RawSlice]]], doubts: list[str]) -> dict[int, Level]:
     """Return the level of each block by its `id`, discs being counted from the tail; `rows` holds the blocks of each
     weighting.
 
@@ -151,26 +154,27 @@ def _count_discs(rows: list[list[list[RawSlice]]], doubt: str) -> dict[int, Leve
     blocks.sort(key=height)
     if not blocks:
         return levels
-    rises = [0.0, *np.diff([height(block) for block in blocks])]
-    discs = np.cumsum([rise >= MIN_DISC_MM for rise in rises])
-    tilts = [angle(normal(block[0]), HEAD_3) for block in blocks]
-    gap = next((index for index, rise in enumerate(rises) if rise > MAX_DISC_MM), len(blocks))
-    count = int(discs[-1]) + 1
     heights = [height(block) for block in blocks]
-    doubts = [doubt, *_doubts(tilts, heights, [int(disc) for disc in discs])] if count > 1 else []
-    if gap < len(blocks):
-        doubts.append(f"a gap of {rises[gap]:.0f} mm in the count")
-    remarks = "".join(f"; doubtful: {words}" for words in doubts if words)
+    discs = [int(disc) for disc in np.cumsum([rise >= MIN_DISC_MM for rise in [0.0, *np.diff(heights)]])]
+    count = discs[-1] + 1
+    middles = [np.mean([at for at, disc in zip(heights, discs, strict=True) if disc == n]) for n in range(count)]
+    rises = np.diff(middles)
+    gap = next((disc + 1 for disc, rise in enumerate(rises) if rise > MAX_DISC_MM), count)
+    tilts = [angle(normal(block[0]), HEAD_3) for block in blocks]
+    doubts = [*doubts, *_doubts(tilts, heights, discs)] if count > 1 else []
+    if gap < count:
+        doubts.append(f"a gap of {rises[gap - 1]:.0f} mm in the count")
+    remarks = "".join(f"; doubtful: {words}" for words in doubts)
     for index, block in enumerate(blocks):
         where = f"disc {discs[index] + 1} of {count} from the tail, tilted {tilts[index]:.0f} degrees"
         if count == 1:
             levels[id(block)] = None, f"{where}; only one disc, and nothing says which"
-        elif index >= gap:
-            levels[id(block)] = None, f"{where}; {rises[gap]:.0f} mm above the one below: a disc may be missing"
+        elif discs[index] >= gap:
+            levels[id(block)] = None, f"{where}; {rises[gap - 1]:.0f} mm above the one below: a disc may be missing"
         elif discs[index] >= len(LEVELS):
             levels[id(block)] = None, f"{where}; more blocks than lumbar discs"
         else:
-            levels[id(block)] = LEVELS[-1 - int(discs[index])], where + remarks
+            levels[id(block)] = LEVELS[-1 - discs[index]], where + remarks
     return levels
 
 

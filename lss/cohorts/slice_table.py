@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from lss.cohorts.base import RawSlice, Reject
-from lss.cohorts.contrast import plane_from_name, weighting_from_name
 from lss.cohorts.planes import set_plane, sure_plane
+from lss.cohorts.series_names import plane_from_name, weighting_from_name
 from lss.cohorts.spreadsheets import Row, numbered_rows, plain
 from lss.domain.grades import LEVELS
 from lss.errors import LssError

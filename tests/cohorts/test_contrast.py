@@ -13,12 +13,11 @@ from lss.cohorts.contrast import (
     NO_ANATOMY,
     OBLIQUE_DEGREES,
     kind_from_header,
-    plane_from_name,
     plane_from_orientation,
     weighting,
-    weighting_from_name,
     weighting_from_times,
 )
+from lss.cohorts.series_names import plane_from_name, weighting_from_name
 
 
 @pytest.mark.parametrize(("orientation", "plane"), [(AXIAL, "axial"), (SAGITTAL, "sagittal"), (CORONAL, "coronal")])
@@ -129,6 +128,23 @@ def test_a_localizer_is_no_t1() -> None:
         ("T2_FFE_tra", "other", "axial"), ("T2 ciss tra", "other", "axial"), ("t2_me2d_tra", "other", "axial"),
         ("t1_fl2d_tra", "T1", "axial"), ("T1 FFE", "T1", "unknown"), ("t2map", "derived", "unknown"),
         ("T2 FLAIR", "other", "unknown"), ("T1 FLAIR sag", "T1", "sagittal"),
+        ("Pilote", "localizer", "unknown"), ("AASpine_Scout", "localizer", "unknown"),
+        ("SpineScout T2", "localizer", "unknown"), ("Uebersicht T2", "localizer", "unknown"),
+        ("Разметка T2", "localizer", "unknown"), ("coilsurvey", "localizer", "unknown"),
+        ("T2 reconstruction axiale", "derived", "axial"), ("Reconstrução T2", "derived", "unknown"),
+        ("T2 Rekonstruktion tra", "derived", "axial"), ("T2 SPACE recon ax", "derived", "axial"),
+        ("AX T2 AIR Recon DL", "T2", "axial"), ("T2 reformatting", "derived", "unknown"),
+        ("Soustraction T1", "derived", "unknown"), ("Subtração T1", "derived", "unknown"),
+        ("T1 post minus pre", "derived", "unknown"), ("T2 Dixon fat sag", "derived", "sagittal"),
+        ("T2 Dixon fat sat sag", "T2", "sagittal"), ("OPP: AX T2 FLEX", "derived", "axial"),
+        ("t2_tse_tra_Pha", "derived", "axial"), ("T2 tra phase RL", "T2", "axial"), ("T2 in phase ax", "T2", "axial"),
+        ("Key images T2", "derived", "unknown"), ("Processed T2", "derived", "unknown"),
+        ("T2 post fusion L4-5", "T2", "unknown"), ("Difusão T2", "other", "unknown"),
+        ("Difüzyon T2", "other", "unknown"), ("диффузия T2", "other", "unknown"), ("T2 弥散", "other", "unknown"),
+        ("RESOLVE tra", "other", "axial"), ("t2_tse_tra Deep Resolve", "T2", "axial"), ("T2 SSh", "other", "unknown"),
+        ("miyelografi T2", "other", "unknown"), ("МР-миелография T2", "other", "unknown"),
+        ("水成像 T2", "other", "unknown"), ("Perfusion T2", "other", "unknown"),
+        ("Eco de gradiente T2 AX", "other", "axial"), ("T2 EG ax", "other", "axial"), ("t2_de3d_tra", "other", "axial"),
     ],
 )  # fmt: skip
 def test_names_of_other_vendors_and_languages(name: str, kind: str, plane: str) -> None:

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lss.cohorts.base import PatientRecord, RawSlice, UnusableError
-from lss.cohorts.contrast import kind_from_header, weighting_from_name
+from lss.cohorts.contrast import kind_from_header
 from lss.cohorts.folder import FolderDataset
 from lss.cohorts.rsna import RsnaDataset
 from lss.cohorts.series import settle_series
+from lss.cohorts.series_names import weighting_from_name
 from lss.cohorts.settings import FolderParams
 from lss.cohorts.slice_levels import assign_levels
 from lss.domain.grades import LEVELS
@@ -115,6 +116,25 @@ def test_counts_that_may_be_wrong_say_so(blocks: list[tuple[float, float]], word
     slices = settle([item for height, tilt in blocks for item in read_block(height, tilt)])
     known = [item for item in slices if item.level]
     assert known and all("doubtful" in item.level_reason and words in item.level_reason for item in known)
+
+
+def test_a_gap_seen_by_two_weightings_is_one_gap() -> None:
+    """T1 and T2 of L2-L3 lie 3 mm apart: the lower one alone is near enough to L4-L5 to count as its neighbour."""
+    t1 = {"series": "1.5", "SeriesDescription": "t1", "EchoTime": 12.0, "RepetitionTime": 600.0}
+    heights = [(0, 42), (24, 26), (81, 8), (108, 3)]  # L3-L4 was left out
+    slices = [item for height, tilt in heights for item in read_block(height, tilt)]
+    slices += [
+        item for height, tilt in heights for item in read_block(height - 3 if height > 50 else height, tilt, **t1)
+    ]
+    known = Counter((item.level, "doubtful" in item.level_reason) for item in settle(slices))
+    assert known == {("L5-S1", True): 8, ("L4-L5", True): 8, (None, False): 16}
+
+
+def test_a_block_that_may_be_axial_puts_the_count_above_it_in_doubt() -> None:
+    """L5-S1 is so steep, and so far below the next block, that its plane stays open: the count begins a disc above."""
+    slices = settle(read_block(0, 52, series="1.9") + read_block(62, 30) + read_block(97, 14) + read_block(131, 2))
+    counted = [item for item in slices if item.level]
+    assert len(counted) == 12 and all("may be axial too" in item.level_reason for item in counted)
 
 
 def test_a_disc_that_only_t1_shows_counts() -> None:
