@@ -36,11 +36,13 @@ _AXES = (("sagittal", "left-right"), ("coronal", "front-back"), ("axial", "head-
 _TYPES = (
     ("localizer", frozenset({"LOCALIZER", "SCOUT", "SURVEY"})),
     ("derived", frozenset({"ADC", "MIP", "MINIP", "MNIP", "MPR", "SUB", "SUBTRACT", "SUBTRACTION", "PROJECTION",
-                           "PROJECTION IMAGE", "REFORMATTED", "SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "FA", "REF",
+                           "PROJECTION IMAGE", "MAX_IP", "MIN_IP", "CURVED_MPR", "VOLUME_RENDER", "MAXIMUM", "MINIMUM",
+                           "MEAN", "STD_DEVIATION", "QUANTITY", "ADC_UNSPECIFIED", "REFORMATTED",
+                           "SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "FA", "REF",
                            "FAT", "F", "OP", "OPP_PHASE", "OUT_PHASE", "OUT OF PHASE", "OPPOSED_PHASE",
                            "FAT_FRACTION", "PHASE", "P", "PHASE MAP", "T1 MAP", "T2 MAP", "T2_STAR MAP", "R2_STAR MAP",
                            "T1_MAP", "T2_MAP"})),
-    ("other", frozenset({"DIFFUSION", "TRACEW", "DWI", "EPI"})),
+    ("other", frozenset({"DIFFUSION", "TRACEW", "DWI", "EPI", "FMRI", "PERFUSION"})),
 )  # fmt: skip
 _INVERSION = re.compile(r"stir|tirm|flair|(?<![a-z])t?ir(?![a-z])")
 _SHARED_PHASE = frozenset({"WATER", "W", "IN_PHASE", "INPHASE", "IP"})
@@ -117,9 +119,14 @@ def kind_from_header(
     return None
 
 
-def is_gradient_echo(scanning: frozenset[str]) -> bool:
-    """Return whether ScanningSequence names a gradient echo, and no spin echo: what it calls T2 is T2*, or neither."""
-    return "GR" in scanning and "SE" not in scanning
+def is_gradient_echo(scanning: frozenset[str], image_type: frozenset[str] = frozenset(), sequence: str = "") -> bool:
+    """Return whether the header names a gradient echo, and no spin echo: what it calls T2 is T2*, or neither.
+
+    Vendors say so in ScanningSequence (GR), in ImageType (FFE), or in SequenceName (fl, me, de, ci, fi).
+    """
+    named = re.match(r"\*?(t?f[il]|me|de|ci)[23]d", sequence, re.IGNORECASE)
+    gradient = "GR" in scanning or bool(named) or not image_type.isdisjoint({"FFE", "M_FFE"})
+    return gradient and "SE" not in scanning
 
 
 def weighting_from_times(echo_ms: float | None, repetition_ms: float | None) -> tuple[str, str]:
@@ -139,21 +146,24 @@ def weighting(
     echo_ms: float | None = None,
     repetition_ms: float | None = None,
     scanning: frozenset[str] = frozenset(),
+    *,
+    gradient: bool = False,
 ) -> tuple[str, str]:
     """Return weighting from names (the first that says something) and times.
 
     What is no T1 or T2 series (`NO_ANATOMY`) is known by name alone: a localizer's short times look like T1. Where
     name and times contradict each other the times are believed, as they made the contrast, and the reason says
-    "doubtful". `scanning` are the values of ScanningSequence.
+    "doubtful". `scanning` are the values of ScanningSequence; `gradient` says that it is a gradient echo
+    (`is_gradient_echo`), whose times tell nothing.
     """
     by_name, name_reason = "unknown", "no weighting in the name"
     for name in names:
         by_name, name_reason = weighting_from_name(name)
         if by_name != "unknown":
             break
+    if gradient and by_name not in NO_ANATOMY:
+        return by_name if by_name == "T1" else "other", f"{name_reason}, and the header says gradient echo"
     by_times, times_reason = weighting_from_times(echo_ms, repetition_ms)
-    if by_name == "T2" and is_gradient_echo(scanning):
-        return "other", f"{name_reason}, but ScanningSequence says GR (gradient echo)"
     inversion = "IR" in scanning or any(_INVERSION.search(plainly(name)) for name in names)
     if by_name == "T2" and not inversion and _is_proton_density(echo_ms, repetition_ms):
         return "unknown", f"{name_reason}, but TE {echo_ms:g} ms, TR {repetition_ms:g} ms are of proton density"

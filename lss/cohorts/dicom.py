@@ -17,6 +17,7 @@ import pydicom
 from lss.cohorts.base import Geometry, RawSlice, Reject, UnusableError
 from lss.cohorts.contrast import (
     NO_ANATOMY,
+    is_gradient_echo,
     kind_from_header,
     plane_from_orientation,
     plane_without_position,
@@ -120,9 +121,11 @@ def _slice(
     scanning = texts(header, "ScanningSequence")
     if "YES" in texts(header, "EchoPlanarPulseSequence"):
         scanning |= {"EP"}
-    kind, kind_reason = weighting(names, number(header, "EchoTime"), number(header, "RepetitionTime"), scanning)
     sequence = str(header.get("SequenceName", "") or header.get("PulseSequenceName", "") or "")
     image_type = texts(header, "ImageType")
+    gradient = is_gradient_echo(scanning, image_type, sequence)
+    times = number(header, "EchoTime"), number(header, "RepetitionTime")
+    kind, kind_reason = weighting(names, *times, scanning, gradient=gradient)
     lossy = str(header.get("LossyImageCompression", "") or "") == "01"
     contrast = image_type | texts(header, "AcquisitionContrast")
     if excluded := kind_from_header(contrast, scanning, sequence, lossy=lossy) or quantity(header):

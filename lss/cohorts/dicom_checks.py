@@ -8,6 +8,7 @@ import pydicom
 from pydicom.uid import MRImageStorage
 
 from lss.cohorts.base import UnusableError
+from lss.cohorts.body_regions import other_region
 from lss.cohorts.dicom_header import AGAIN, images_in_mosaic, number, texts
 from lss.cohorts.privacy import MATCHED
 
@@ -23,15 +24,6 @@ _OTHER_BODY_PARTS = frozenset(
     {"CSPINE", "TSPINE", "CTSPINE", "BRAIN", "HEAD", "HEADNECK", "SKULL", "NECK", "KNEE", "SHOULDER", "HIP", "CHEST",
      "ANKLE", "WRIST", "ELBOW", "HAND", "FOOT", "ARM", "LEG", "EXTREMITY", "BREAST", "HEART", "PROSTATE"}
 )  # fmt: skip
-_OTHER_REGIONS = re.compile(
-    r"(?<![a-z])(brain|gehirn|cerveau|cerebro|head(?![ _-]?(first|foot))|skull|kopf|sch(ae|ä)del|neck|knees?|knie|genou"
-    r"|rodilla|shoulders?|schulter|(e|é)paule|hombro|wrist|ankle|elbow|prostate?|breast|cervical(e|is)?|thoracic(a|ic)?"
-    r"|[ct][ _-]?spine|hws|bws)(?![a-z])",
-    re.IGNORECASE,
-)
-_LUMBAR = re.compile(
-    r"lumb|lomb|lenden|lws|sacr|sakr|(?<![a-z])(l|ls)[ _-]?spine|(?<![a-z])l[1-5][ _/-]?[ls][1-5]", re.IGNORECASE
-)
 _SPINE_COILS = re.compile(r"spin|ctl|body|torso|(?<![a-z])sp\d", re.IGNORECASE)
 _UNIT = re.compile(r"mm|sec|hz|ppm|%|rad|deg|/|^m?s$|^us-?2$", re.IGNORECASE)
 _NO_UNITS = frozenset({"", "US", "HU", "NORMALIZED", "UNSPECIFIED", "NONE", "N/A"})
@@ -87,8 +79,8 @@ def check_frame(header: pydicom.Dataset) -> None:
     if _SPINE_COILS.search(coil):
         coil = ""
     for where, text in (("anatomic region", regions), ("series, study or procedure", names), ("receive coil", coil)):
-        if (region := _OTHER_REGIONS.search(text)) and not _LUMBAR.search(f"{names} {regions} {body_part}"):
-            detail = f"the {where} says '{region.group(1).lower()}'"
+        if region := other_region(text, f"{names} {regions} {body_part}"):
+            detail = f"the {where} says '{region}'"
             raise UnusableError("not a lumbar study", detail, _NOTHING)
 
 

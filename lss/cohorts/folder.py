@@ -27,6 +27,7 @@ from lss.cohorts.base import (
     patient_number,
     refuse_twins,
 )
+from lss.cohorts.body_regions import other_region
 from lss.cohorts.contrast import NO_ANATOMY, weighting
 from lss.cohorts.dicom import missing_spacing, read_dicom
 from lss.cohorts.dicom_header import begins_like_dicom, read_patient_id
@@ -239,6 +240,7 @@ class FolderDataset:
             record.rejects += file_slices.rejects
 
     def _picture(self, data: bytes, file: str, context: _Context) -> RawSlice:
+        _refuse_region(file)
         pixels, bits = read_picture(data)
         refuse_label_mask([pixels])
         rows_mm, columns_mm, spacing_reason = missing_spacing(self._assumed_spacing_mm)
@@ -264,6 +266,7 @@ class FolderDataset:
         )
 
     def _volume(self, record: PatientRecord, data: bytes, file: str, context: _Context) -> None:
+        _refuse_region(file)
         volume = read_volume(data)
         names = [*reversed(PurePosixPath(file).parts[:-1]), PurePosixPath(file).name.split(".")[0]]
         kind, kind_reason = self._weighting(names, context.row)
@@ -315,6 +318,12 @@ class FolderDataset:
             return "derived", f"name says '{mask[1].lower()}'"
         own = weighting_from_name(names[-1])  # "t2/loc_001.png": a folder speaks of its files, a file of itself
         return own if own[0] in NO_ANATOMY else weighting(names)
+
+
+def _refuse_region(file: str) -> None:
+    """Raise UnusableError where a picture's or volume's own name says that it shows another region."""
+    if region := other_region(PurePosixPath(file).name.split(".")[0]):
+        raise UnusableError("not a lumbar study", f"its name says '{region}'", _NOTHING)
 
 
 def _unlike(first: str, second: str) -> bool:

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from lss.cohorts.contrast import (
     NO_ANATOMY,
     OBLIQUE_DEGREES,
+    is_gradient_echo,
     kind_from_header,
     plane_from_orientation,
     weighting,
@@ -161,9 +162,14 @@ def test_the_first_echo_of_a_double_echo_is_no_t2() -> None:
 
 
 def test_a_gradient_echo_is_no_t2() -> None:
-    gradient, grase = frozenset({"GR"}), frozenset({"GR", "SE"})
-    assert weighting(["T2 tra"], 20, 900, gradient)[0] == "other" and weighting(["t2"], 100, 4000, grase)[0] == "T2"
-    assert weighting(["t1_tra"], 4, 200, gradient)[0] == "T1"
+    assert weighting(["T2 tra"], 20, 900, gradient=True)[0] == "other" and weighting(["t2"], 100, 4000)[0] == "T2"
+    assert weighting(["t1_tra"], 4, 200, gradient=True)[0] == "T1"
+    assert weighting(["tra"], 14, 650, gradient=True)[0] == "other"  # a T2* of a spin echo's T1 times
+    none: frozenset[str] = frozenset()
+    for header in ((frozenset({"GR"}), none, ""), (none, frozenset({"M_FFE", "FFE"}), ""), (none, none, "*me2d1")):
+        assert is_gradient_echo(*header)
+    for header in ((frozenset({"GR", "SE"}), none, ""), (frozenset({"SE"}), frozenset({"M_SE"}), "*tse2d1_15")):
+        assert not is_gradient_echo(*header)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +180,8 @@ def test_a_gradient_echo_is_no_t2() -> None:
         ("DERIVED/PRIMARY/DIXON/IN_PHASE", None), ("ORIGINAL/PRIMARY/M/OPP_PHASE", "derived"),
         ("ORIGINAL/PRIMARY/P/ND", "derived"), ("ORIGINAL/PRIMARY/T2 MAP", "derived"),
         ("ORIGINAL/PRIMARY/M_SE/M/SE", None), ("DERIVED/SECONDARY/DIXON/WATER", "derived"),
+        ("ORIGINAL/PRIMARY/ADC_UNSPECIFIED", "derived"), ("ORIGINAL/PRIMARY/VOLUME/MAXIMUM", "derived"),
+        ("ORIGINAL/PRIMARY/FMRI", "other"),
     ],
 )  # fmt: skip
 def test_images_of_a_dixon_scan_and_maps_by_header(image_type: str, kind: str | None) -> None:

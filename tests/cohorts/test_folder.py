@@ -340,6 +340,17 @@ def test_a_dicom_file_keeps_its_pixels_whatever_its_ending(tmp_path: Path) -> No
     assert len(record.slices) == 4 and not record.rejects
 
 
+@pytest.mark.parametrize(
+    ("file", "result"),
+    [("1/axial_t2/loc_1.png", "localizer"), ("1/axial_t2/im_1.png", "T2"),
+     ("1/axial_t2/knee_1.png", "not a lumbar study"), ("1/axial_t2/lumbar_neck_1.png", "T2")],
+)  # fmt: skip
+def test_a_picture_s_own_name_is_believed_before_its_folder_s(tmp_path: Path, file: str, result: str) -> None:
+    png(tmp_path / file)
+    record = FolderDataset(tmp_path, params(), 1.0).read_patient("1")
+    assert [item.weighting for item in record.slices] + [reject.reason for reject in record.rejects] == [result]
+
+
 @pytest.mark.parametrize(("name", "kind"), [("t2_probseg", "derived"), ("pred-t2", "derived"), ("t2_segment", "T2")])
 def test_masks_of_probabilities_are_known_by_name(tmp_path: Path, name: str, kind: str) -> None:
     (tmp_path / "1").mkdir()
