@@ -22,7 +22,12 @@ MAX_FILE_BYTES = 256 * 2**20
 MAX_ZIP_RATIO = 200.0
 """Largest credible compression of an image; beyond it a zip entry is taken for a bomb."""
 
-IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"})
+IGNORED = frozenset(
+    {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "#recycle", "$recycle.bin",
+     "recycler", "system volume information", "lost+found", ".git", ".dvc", ".trashes", ".trash", ".fseventsd",
+     ".spotlight-v100", ".temporaryitems", ".documentrevisions-v100"}
+)  # fmt: skip
+"""Files and folders that systems keep beside a user's: thumbnails, waste bins, indices; lower case."""
 
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _UNPACK = "Unpack the archive and bring the folder."
@@ -49,7 +54,7 @@ class Tree(Protocol):
 
 def is_ignored(path: str) -> bool:
     """Return whether a path belongs to the system rather than to the cohort."""
-    return any(part in IGNORED or part.startswith("._") for part in path.split("/"))
+    return any(part.lower() in IGNORED or part.startswith(("._", "~$")) for part in path.split("/"))
 
 
 class FolderTree:

@@ -33,7 +33,7 @@ from lss.cohorts.dicom import missing_spacing, read_dicom
 from lss.cohorts.dicom_header import begins_like_dicom, read_patient_id
 from lss.cohorts.file_tree import FolderTree, OnePatientTree
 from lss.cohorts.label_masks import refuse_label_mask
-from lss.cohorts.patient_cds import disc_folders, is_no_image, is_on_disc, refuse_no_image
+from lss.cohorts.patient_cds import disc_folders, is_no_image, is_on_disc, refuse_no_image, viewer_folders
 from lss.cohorts.picture_files import read_picture
 from lss.cohorts.series import settle_series
 from lss.cohorts.series_names import plane_from_name, weighting_from_name
@@ -157,7 +157,10 @@ class FolderDataset:
 
     @cached_property
     def _discs(self) -> set[str]:
-        return disc_folders(self._all_files)
+        def is_dicom(file: str) -> bool:
+            return not is_no_image(file) and not file.lower().endswith(PICTURES + VOLUMES) and self._may_be_dicom(file)
+
+        return disc_folders(self._all_files) | viewer_folders(self._all_files, is_dicom)
 
     @cached_property
     def _beside_images(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import PurePosixPath
 
 from lss.cohorts.base import Reject, UnusableError
@@ -35,6 +35,7 @@ _STARTS = (
 )
 """First bytes of programs and pages, lower case where they are letters of a page."""
 
+_PROGRAMS = (".exe", ".dll", ".jar", ".so", ".dylib")
 _VIEWERS = re.compile(r"\.app$|^ihe_pdi$", re.IGNORECASE)
 _READ = (".png", ".tif", ".tiff", ".nii", ".nii.gz")
 _PACKED_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
@@ -67,6 +68,33 @@ def disc_folders(files: Collection[str]) -> set[str]:
     programs = {_folder(file) for file in files if file.lower().endswith(".exe")} - {""}
     read = [file for file in files if file.lower().endswith(_READ)]
     return discs | {folder for folder in programs if not any(file.startswith(f"{folder}/") for file in read)}
+
+
+def viewer_folders(files: Collection[str], is_dicom: Callable[[str], bool]) -> set[str]:
+    """Return folders of viewers on a disc without a directory: the largest around a program in which no file is DICOM.
+
+    Its pictures and volumes are the viewer's only where the patient's outermost folder holds DICOM files.
+
+    >>> files = ["1/IM/a", "1/jre/bin/java.exe", "1/jre/lib/certs", "2/x.exe", "2/a.png"]
+    >>> viewer_folders(files, lambda file: file == "1/IM/a")
+    {'1/jre'}
+    """
+    programs = {_folder(file) for file in files if file.lower().endswith(_PROGRAMS)} - {""}
+    tops = {folder.split("/")[0] for folder in programs}
+    images = {
+        _plain(folder)
+        for file in files
+        if file.split("/")[0] in tops and is_dicom(file)
+        for folder in PurePosixPath(file).parents
+    }
+    largest = set()
+    for folder in programs - images:
+        while (above := _folder(folder)) and above not in images:
+            folder = above
+        read = any(file.startswith(f"{folder}/") and file.lower().endswith(_READ) for file in files)
+        if not read or folder.split("/")[0] in images:
+            largest.add(folder)
+    return largest
 
 
 def is_on_disc(file: str, discs: set[str]) -> bool:

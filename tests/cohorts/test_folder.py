@@ -257,6 +257,8 @@ def test_the_persons_id_is_read_beside_the_folder(tmp_path: Path) -> None:
         ({"CDVIEWER/v.exe": b"MZ", "CDVIEWER/COPYRIGHT": b"text", "CDVIEWER/res.dat": b"\0\3"}, "ST1/SE1"),
         ({"K-Pacs/kp.exe": b"MZ", "K-Pacs/k.jp2": b"\0\0\0\x0cjP", "DICOMDIR": b"x"}, "DICOM/1"),
         ({"weasis/weasis.jar.xz": b"\xfd7zXZ", "viewer-linux.run": b"#!/bin/sh", "DICOMDIR": b"x"}, "DICOM"),
+        ({"jre/bin/java.exe": b"MZ", "jre/lib/security/cacerts": b"\xfe\xed", "jre/lib/tzdb.dat": b"\1"}, "DICOM"),
+        ({"W/bin/x64/v.exe": b"MZ", "W/bin/data.001": b"\7", "W/COPYRIGHT": b"text"}, "A/A"),
     ],
 )
 def test_other_discs_and_viewers_without_a_directory(
@@ -274,6 +276,18 @@ def test_other_discs_and_viewers_without_a_directory(
     assert len(records) == 1 and len(records[0].slices) == 3
     lost = [*records[0].rejects, *reader.orphans()]
     assert len(lost) == len(viewer) and all(reject.reason in NO_FAULT_OF_A_FILE for reject in lost)
+
+
+def test_a_viewer_s_pictures_are_no_slices_where_the_patient_has_dicom_files(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "P1/IMAGES/I1")
+    png(tmp_path / "P1/VIEWER/res/t2_axial.png")
+    (tmp_path / "P1/VIEWER/v.exe").write_bytes(b"MZ")
+    png(tmp_path / "P2/t2_axial/1.png")
+    png(tmp_path / "P2/VIEWER/1.png")
+    (tmp_path / "P2/VIEWER/v.exe").write_bytes(b"MZ")
+    reader = FolderDataset(tmp_path, params(), 1.0)
+    files = {patient: [item.file for item in reader.read_patient(patient).slices] for patient in reader.patients()}
+    assert files == {"P1": ["P1/IMAGES/I1"], "P2": ["P2/VIEWER/1.png", "P2/t2_axial/1.png"]}
 
 
 def test_a_program_beside_pictures_hides_none_of_them(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from lss.errors import LssError
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("a/s10.ima", "a/s2.ima", "b/deep/x.ima", "loose.txt", ".DS_Store", "a/._s2.ima"):
+    for name in ("a/s10.ima", "a/s2.ima", "b/deep/x.ima", "loose.txt", ".DS_Store", "a/._s2.ima",
+                 "a/@eaDir/s2.ima/THUMB.jpg", ".Trashes/501/x.ima", "b/THUMBS.DB", "~$notes.xlsx",
+                 "System Volume Information/x"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     return tmp_path
