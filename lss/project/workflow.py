@@ -165,11 +165,15 @@ def _record(root: Path, params: Params, current: set[str]) -> None:
 
 
 class FailedJob(NamedTuple):
-    """A job of the workflow that failed: its name in words, its log if it has one, and Slurm's where it ran there."""
+    """A job of the workflow that failed: its name in words, its log if it has one, and Slurm's where it ran there.
+
+    `refused`: a group of jobs that never began, since the scheduler did not take it.
+    """
 
     name: str
     log: str | None
     slurm_log: str | None = None
+    refused: bool = False
 
 
 SLURM_LOGS = Path(".snakemake/slurm_logs")
@@ -192,6 +196,10 @@ def failed_jobs(jobs: Iterable[Any]) -> list[FailedJob]:
         folder = "" if job.is_group() else "_".join(job.wildcards).replace("/", "_")
         logs = (SLURM_LOGS / f"{kind}_{job.name}" / folder).glob("*.log")
         slurm_log = max(logs, key=lambda path: path.stat().st_mtime, default=None)
+        if job.is_group() and not begun and slurm_log is None:
+            names = sorted({part.rule.name for part in parts})
+            result.append(FailedJob(f"{' '.join(names)} (one group)", None, refused=True))
+            continue
         result += [
             FailedJob(
                 " ".join([part.rule.name, *part.wildcards]),
@@ -216,6 +224,12 @@ def stopped(failed: Iterable[FailedJob], unfinished: int) -> None:
             print(f"    {line}", file=sys.stderr)
         if _written(job.log):
             print(f"  all of it: {job.log}", file=sys.stderr)
+        if job.refused:
+            print(
+                "    It never began: the scheduler refused it, and Snakemake does not pass on why where jobs are grouped. "
+                "`snakemake --verbose` prints the sbatch call; given by hand, it says why.",
+                file=sys.stderr,
+            )
         for line in slurm_lines(job.slurm_log):
             print(f"    {line}", file=sys.stderr)
         if job.slurm_log:

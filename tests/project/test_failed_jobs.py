@@ -60,3 +60,14 @@ def test_what_slurm_says_stands_under_the_job(capsys: pytest.CaptureFixture[str]
 def test_a_job_that_never_began_has_no_log_to_look_into(capsys: pytest.CaptureFixture[str]) -> None:
     stopped(failed_jobs([job("cohort", output="x")]), 1)
     assert "all of it" not in capsys.readouterr().err
+
+
+def test_a_group_that_the_scheduler_refused_is_one_line_with_the_way_to_its_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    parts = [job(name, output=name) for name in ("tables", "evaluate", "figures")]
+    group = SimpleNamespace(name="results_evaluate_figures_tables", jobs=parts, is_group=lambda: True)
+    stopped(failed_jobs([group]), 4)
+    said = capsys.readouterr().err
+    assert said.count("FAILED") == 1 and "FAILED  evaluate figures tables (one group)\n    It never began" in said
+    assert "--verbose" in said and "all of it" not in said
