@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from lss.errors import LssError
 from lss.runtime.faults import explain
 from lss.storage.parquet_files import TableReader, seal
+from lss.storage.unreadable import unreadable
 
 OWNER_ONLY = 0o600
 """Rights of a file that names patients."""
@@ -169,7 +170,7 @@ def read_json(path: Path | str) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise LssError(f"{path}: cannot be read as JSON ({error}). Rerun the stage that writes it.") from error
+        raise unreadable(path, "JSON", error) from error
 
 
 def write_parquet(path: Path | str, rows: list[dict[str, Any]], schema: pa.Schema, row_group_size: int = 256) -> None:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from lss.errors import LssError
 from lss.storage.table_checks import check_table
+from lss.storage.unreadable import unreadable
 
 _MARK = b"LSSSEAL1"
 _SEAL_BYTES = len(_MARK) + 4 + 32
@@ -134,7 +135,7 @@ class TableReader:
                     raise OSError(f"column {name} of row group {number} was changed after it was written")
 
     def _broken(self, error: Exception) -> LssError:
-        return LssError(f"{self._path}: cannot be read as Parquet ({error}). {self._remedy}")
+        return unreadable(self._path, "Parquet", error, self._remedy)
 
 
 def seal(path: Path) -> None:

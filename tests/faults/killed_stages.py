@@ -50,7 +50,7 @@ STAGES: dict[str, list[tuple[str, ...]]] = {
         ("segmentation", "pid_tversky"), ("classification", "cross_entropy"), ("report", "focal"))],
     "predict": [("predict", *MODEL, task, "--loss", loss) for task, loss in (
         ("segmentation", "pid_tversky"), ("classification", "cross_entropy"), ("report", "focal"))],
-    "evaluate": [("evaluate",)],
+    "evaluate": [("evaluate", "--folds"), ("evaluate",)],
     "ablation": [("ablation",)],
     "tables": [("tables",)],
     "figures": [("figures",)],
