@@ -226,7 +226,7 @@ def stopped(failed: Iterable[FailedJob], unfinished: int) -> None:
             print(f"  all of it: {job.log}", file=sys.stderr)
         if job.refused:
             print(
-                "    It never began: the scheduler refused it, and Snakemake does not pass on why where jobs are grouped. "
+                "    It never began: the scheduler refused it, and Snakemake passes on no reason for grouped jobs. "
                 "`snakemake --verbose` prints the sbatch call; given by hand, it says why.",
                 file=sys.stderr,
             )
