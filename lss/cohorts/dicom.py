@@ -33,6 +33,9 @@ from lss.errors import LssError
 MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 10.0
 """Credible sizes of a pixel; a finer one would also ask for images of gigabytes when slices are resampled."""
 
+MOST_IMAGES = 99_999
+"""Greatest InstanceNumber that is taken for one."""
+
 
 class DicomSlices(NamedTuple):
     """Slices of one file, and rejects of its frames that are no slices."""
@@ -176,9 +179,9 @@ def _spelt_spacing(header: pydicom.Dataset) -> list[float]:
 
 
 def _instance(header: pydicom.Dataset) -> int:
-    """Return InstanceNumber; 0 where it is missing, no number, or beyond 32 bits."""
+    """Return InstanceNumber; 0 where it is missing, no number, or one that counts no images: it could be somebody's."""
     instance = number(header, "InstanceNumber")
-    return int(instance) if instance is not None and abs(instance) < 2**31 else 0
+    return int(instance) if instance is not None and abs(instance) <= MOST_IMAGES else 0
 
 
 def missing_spacing(assumed_mm: float | None) -> tuple[float, float, str]:

@@ -45,6 +45,21 @@ def test_zip_and_folder_agree(folder: Path, tmp_path_factory: pytest.TempPathFac
     assert [packed.read(name) for name in packed.files()] == [plain.read(name) for name in plain.files()]
 
 
+@pytest.mark.parametrize(
+    ("offset", "value"), [(6, 174), (9, 8), (2, 9)], ids=["unknown version", "name not in UTF-8", "no such record"]
+)
+def test_a_zip_with_a_damaged_list_of_entries_is_named(tmp_path: Path, offset: int, value: int) -> None:
+    """zipfile raises NotImplementedError, UnicodeDecodeError and BadZipFile for them."""
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a/1.ima", b"x")
+    data = bytearray(archive.read_bytes()).replace(b"a/1.ima", b"a/\xd6.ima")
+    data[data.index(b"PK\1\2") + offset] = value
+    archive.write_bytes(data)
+    with pytest.raises(LssError, match=r"all\.zip: is no readable zip archive \(.*Fetch it again"):
+        ZipTree(archive)
+
+
 def test_unreadable_files_say_why(folder: Path) -> None:
     (folder / "gone.ima").symlink_to(folder / "nowhere")
     with pytest.raises(UnusableError) as caught:
