@@ -61,17 +61,18 @@ def check_cohort(
 
     Raises LssError for a pseudonyms' key that cannot be read.
     """
-    names = pseudonyms(params.ingest.pseudonym_key_file, params.seed)
+    names = pseudonyms(params.ingest.pseudonym_key_file, params.seed, parts=params.cohort.labels)
     reader, cohort, problems = open_for_check(folder, params.cohort, params.ingest)
     checked = Checked(cohort, problems=problems)
     if reader is None:
         return checked
     known: dict[str, str] = {}  # file or patient by its pseudonym
     lost: list[Row] = []
-    has_notes = cohort.name != "folder" or cohort.folder.table is not None
     for patient in progress(reader.patients(), "check", unit="patient"):
         known[names.patient(patient)] = f"patient {patient}"
         slices, rows, rejects = _read(reader, patient, checked, params, names)
+        archive = cohort.archive_of(patient)
+        has_notes = archive.name != "folder" or archive.folder.table is not None
         relevant = [reject for reject in rejects if has_notes or reject.reason != "images without a note"]
         checked.problems += [of_reject(reject, cohort, patient) for reject in relevant]
         lost += [{"file_key": reject.file, "reason": reject.reason} for reject in rejects]
@@ -98,7 +99,7 @@ def _read(
     rows = []
     files = Counter(item.file for item in record.slices)
     for item in record.slices:
-        row = slice_row(item, checked.cohort.name, patient, note, grading, params.ingest, names)
+        row = slice_row(item, checked.cohort, patient, note, grading, params.ingest, names)
         del row["pixels"]
         row["note_hash"] = note_hash(row.pop("note"))
         row |= {"file": item.file, "patient": patient, "reason": why_unused(row, params.split)}
@@ -169,7 +170,7 @@ def _look(
     patient: str = "",
     number: int | None = None,
 ) -> Problem:
-    return Problem(Weight.LOOK, kind, detail, mended_by(kind, cohort), remedy, file, number, patient)
+    return Problem(Weight.LOOK, kind, detail, mended_by(kind, cohort, patient or file), remedy, file, number, patient)
 
 
 def _of_cohort(checked: Checked, lost: list[Row], params: Params, named: Callable[[str], str]) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lss.checking.problems import Problem, Weight
@@ -11,6 +12,7 @@ from lss.cohorts.lss_dataset import IMAGES as LSS_IMAGES
 from lss.cohorts.needed_files import all_missing_files
 from lss.cohorts.rsna import IMAGES as RSNA_IMAGES
 from lss.cohorts.settings import CohortParams, FolderParams, IngestParams
+from lss.cohorts.several import Part, SeveralCohorts
 from lss.cohorts.slice_table import COLUMNS, FILE, SliceTable
 from lss.cohorts.spreadsheets import TABLES, plain, read_cells
 from lss.errors import LssError
@@ -30,17 +32,44 @@ def open_for_check(
 ) -> tuple[Cohort | None, CohortParams, list[Problem]]:
     """Return the reader, the settings it was opened with, and what was wrong with those of params.yaml.
 
+    Of several archives that are one cohort those are read that can be opened.
+
     Args:
-        folder: where the files lie; None where `cohort.root` says.
+        folder: where the files lie; None where the settings say.
         cohort: settings of params.yaml. The kind of another folder follows from its content.
         ingest: settings of params.yaml.
 
     Returns:
         The reader is None where none can be opened.
     """
+    if folder is not None:
+        known = [archive for archive in cohort.archives.values() if archive.root.resolve() == folder.resolve()]
+        cohort = known[0] if known else cohort.model_copy(update={"name": _kind(folder), "root": folder})
+    if not cohort.labels:
+        return _open_archive(cohort, ingest)
     problems: list[Problem] = []
-    if folder is not None and folder.resolve() != cohort.root.resolve():
-        cohort = cohort.model_copy(update={"name": _kind(folder), "root": folder})
+    readers: dict[str, Part] = {}
+    for part in cohort.parts:
+        reader, used, wrong = _open_archive(part.as_cohort(cohort.batches), ingest)
+        cohort = _with(cohort, part.label, used)
+        problems += [replace(one, detail=f"archive {part.label} of cohort.parts: {one.detail}") for one in wrong]
+        if reader:
+            readers[part.label] = Part(reader, None)
+    return SeveralCohorts(readers) if readers else None, cohort, problems
+
+
+def _with(cohort: CohortParams, label: str, used: CohortParams) -> CohortParams:
+    """Return the settings of several archives, of which one is read by those of `used`."""
+    parts = [
+        part.model_copy(update={"name": used.name, "folder": used.folder}) if part.label == label else part
+        for part in cohort.parts
+    ]
+    return cohort.model_copy(update={"parts": parts})
+
+
+def _open_archive(cohort: CohortParams, ingest: IngestParams) -> tuple[Cohort | None, CohortParams, list[Problem]]:
+    """Do what `open_for_check` does for one archive."""
+    problems: list[Problem] = []
     if cohort.name == "folder" and cohort.root.is_dir():
         settings, wrong = _usable_table(cohort.root, cohort.folder)
         problems += wrong

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from lss.cohorts.base import NOTHING_TO_MEND, Reject
+from lss.cohorts.labels import unlabelled
 from lss.cohorts.lss_tables import NOTE_COLUMN, PATIENT_COLUMN
 from lss.cohorts.settings import CohortParams
 
@@ -50,7 +51,7 @@ def of_reject(reject: Reject, cohort: CohortParams, patient: str = "") -> Proble
     """Return a file or row that ingest leaves out."""
     weight = Weight.AS_IT_SHOULD if reject.reason in NOTHING_TO_MEND else Weight.LEFT_OUT
     detail = "; ".join(filter(None, (reject.detail, reject.private)))
-    mend = mended_by(reject.reason, cohort)
+    mend = mended_by(reject.reason, cohort, patient or reject.file)
     if reject.reason in ("unusable row", "duplicate row"):
         mend = reject.file.replace("#row", ", row ")
     return Problem(weight, reject.reason, detail, mend, reject.remedy, reject.file, patient=patient)
@@ -84,21 +85,33 @@ _TABLES = {
 }
 
 
-def mended_by(kind: str, cohort: CohortParams) -> str:
+def mended_by(kind: str, cohort: CohortParams, name: str = "") -> str:
     """Return the setting, or the table and its column, that mends a kind of problem in this cohort; ""
     where none does.
+
+    Args:
+        kind: of the problem.
+        cohort: its settings.
+        name: of the patient or file, by whose label one of several archives is found.
     """
-    what = kind.removesuffix(" unknown").removeprefix("doubtful ")
-    tables = _TABLES["lss" if cohort.name == "phantom" else cohort.name] if cohort.name != "folder" else _folder(cohort)
-    if kind in _NOTE_KINDS:
-        return tables["note"]
-    if kind in _PATIENT_KINDS:
-        return tables["patient"]
-    if kind in ("unknown grade", "no grade"):
-        return tables.get("grade", tables["note"])
-    if what in tables:
-        return tables[what]
+    label, _ = unlabelled(name, cohort.labels)
+    if text := _of_archive(kind, cohort.archive_of(name)):
+        return f"{label}: {text}" if label else text
     return _SETTINGS.get(kind, "")
+
+
+def _of_archive(kind: str, cohort: CohortParams) -> str:
+    """Return the table of one archive, and its column, that mends a kind of problem; "" where none does."""
+    what = kind.removesuffix(" unknown").removeprefix("doubtful ")
+    kept = _TABLES.get("lss" if cohort.name == "phantom" else cohort.name, {})
+    tables = _folder(cohort) if cohort.name == "folder" else kept
+    if kind in _NOTE_KINDS:
+        what = "note"
+    elif kind in _PATIENT_KINDS:
+        what = "patient"
+    elif kind in ("unknown grade", "no grade"):
+        what = "grade" if "grade" in tables else "note"
+    return tables.get(what, "")
 
 
 def _folder(cohort: CohortParams) -> dict[str, str]:

@@ -49,7 +49,7 @@ def print_checked(checked: Checked, cohort: CohortParams) -> None:
         console.print(table)
     if checked.is_clean:
         console.print("Nothing is to be mended.")
-    if checked.cohort.root != cohort.root:
+    if checked.cohort.root not in {cohort.root, *(archive.root for archive in cohort.archives.values())}:
         settings = f"  cohort.name: {checked.cohort.name}\n  cohort.root: {checked.cohort.root}"
         console.print(Text(f"To run on these files set in params.yaml:\n{settings}"))
 
@@ -70,7 +70,9 @@ def summary(checked: Checked) -> str:
     kinds = Counter(f"{row['plane']} {row['weighting']}" for row in rows)
     listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     used = sum(row["reason"] is None for row in rows)
-    text = f"{checked.cohort.root}, read as '{checked.cohort.name}': {held}"
+    archives = checked.cohort.archives.values()
+    read = "; ".join(f"{archive.root}, read as '{archive.name}'" for archive in archives)
+    text = f"{read}: {held}"
     return f"{text} ({listed}); {used} would be worked on." if rows else f"{text}."
 
 

@@ -21,7 +21,8 @@ def cohort(
 ) -> None:
     """Make the phantom cohort, or check that a real one is in place.
 
-    **Reads** params.yaml `cohort`; for a real cohort the files in `cohort.root`, where nothing is written.
+    **Reads** params.yaml `cohort`; for a real cohort the files in `cohort.root`, where nothing is written; of several
+    archives those in the `root` of each of `cohort.parts`.
 
     **Writes** `data/interim/cohort.json` (number and bytes of the raw files, one SHA-256 over all),
     `data/interim/cohort/batch-NN.json` (one SHA-256 over the raw files and notes of a batch's patients) and

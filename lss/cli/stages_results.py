@@ -10,7 +10,7 @@ import typer
 from lss.cli import app, jobs
 from lss.errors import LssError
 from lss.project import layout
-from lss.project.models import ablation_arms, evaluated_runs, losses_of, stage_manifests, trials
+from lss.project.models import ablation_arms, evaluated_runs, losses_of, stage_manifests, tested_apart, trials
 from lss.project.params import Params, load_params
 
 
@@ -20,7 +20,10 @@ def evaluate(
         bool, typer.Option("--folds", help="Pool all folds and repeats instead (split.fold: all, train.seeds).")
     ] = False,
     externals: Annotated[
-        bool, typer.Option("--externals", help="Measure external cohorts beside the test part instead (external).")
+        bool,
+        typer.Option(
+            "--externals", help="Measure external cohorts, and archives of several, beside the test part instead."
+        ),
     ] = False,
 ) -> None:
     """Score all predictions: metrics with bootstrap intervals by patient, tests, baselines, agreement.
@@ -35,8 +38,9 @@ def evaluate(
     `results/cross_validation.json`: measures over patients who were each tested once, by models that had not seen
     them, with intervals that know of the folds.
 
-    With `--externals` **reads** the predictions on the test part and on all external cohorts and their shards, and
-    **writes** `results/cases/external.json`: the same measures of each, with intervals.
+    With `--externals` **reads** the predictions on the test part and on all external cohorts and their shards, of a
+    cohort of several archives also its slice tables, and **writes** `results/cases/external.json`: the same measures of
+    each external cohort, and of the test part's patients of each archive, with intervals.
     """
     from lss.stages import evaluate as stage
 
@@ -58,7 +62,7 @@ def evaluate(
         statistics=Path(layout.STATISTICS),
         kept_run=jobs.kept_run(params),
         folds=Path(layout.CROSS_VALIDATION),
-        external=Path(layout.EXTERNAL) if params.external else None,
+        external=Path(layout.EXTERNAL) if tested_apart(params) else None,
         manifest=jobs.manifest("evaluate"),
         manifests=[jobs.manifest("cohort"), *(jobs.manifest("train", *run) for run in evaluated_runs(params.train))],
     )
@@ -101,6 +105,7 @@ def _compare_external(params: Params) -> None:
         predictions=predictions,
         shards=shards,
         comparison=Path(layout.EXTERNAL),
+        slices=jobs.of_batches(params, layout.SLICES) if params.cohort.labels else [],
         manifest=jobs.manifest("evaluate", "external"),
     )
 

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from lss.cli import app
+from lss.errors import LssError
 from lss.project import layout
-from lss.project.models import of_cohort
+from lss.project.models import of_cohort, of_part
 from lss.project.params import load_params
 
 PANEL = "Tools"
@@ -126,6 +127,9 @@ def check(
     external: Annotated[
         str | None, typer.Option(help="Label of an external cohort: its entry takes the place of `cohort`.")
     ] = None,
+    part: Annotated[
+        str | None, typer.Option(help="Label of one of several archives (cohort.parts): that one alone.")
+    ] = None,
 ) -> None:
     """Name all problems of a cohort before anything runs, each with the setting or the table's column that mends it.
 
@@ -143,7 +147,7 @@ def check(
     from lss.checking.sheet import ContactSheet
     from lss.storage.io import OWNER_ONLY, write_csv, write_text
 
-    params = of_cohort(load_params(), external)
+    params = of_part(of_cohort(load_params(), external), part)
     sheet = ContactSheet()
     checked = check_cohort(params, folder, see=sheet.add)
     print_checked(checked, params.cohort)
@@ -185,6 +189,9 @@ def pseudonyms(
     file: Annotated[Path, typer.Argument(help="CSV or Excel with one row per patient.")],
     column: Annotated[str, typer.Option(help="Its column of patients' ids, as the cohort has them.")],
     output: Annotated[Path, typer.Option(help="CSV to write: all columns, and patient_key.")],
+    part: Annotated[
+        str | None, typer.Option(help="Label of the one of several archives (cohort.parts) that all ids are of.")
+    ] = None,
 ) -> None:
     """Add the pseudonyms to a table of patients, e.g. to make the file of `split.file` from it.
 
@@ -195,7 +202,10 @@ def pseudonyms(
     from lss.storage.io import OWNER_ONLY, write_csv
 
     params = load_params()
-    names = privacy.pseudonyms(params.ingest.pseudonym_key_file, params.seed)
+    of_part(params, part)  # there is such an archive
+    if part is None and (labels := params.cohort.labels):
+        raise LssError(f"the cohort is several archives. Name that of these ids: --part, one of {', '.join(labels)}.")
+    names = privacy.pseudonyms(params.ingest.pseudonym_key_file, params.seed, part or "")
     rows = privacy.add_pseudonyms(file, column, names)
     write_csv(output, rows, list(rows[0]) if rows else [column, "patient_key"], mode=OWNER_ONLY)
     typer.echo(f"{len(rows)} patients in {output}, which identifies them: keep it from others.")

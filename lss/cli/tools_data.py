@@ -69,12 +69,13 @@ def _folder(what: What, params: Params) -> Path:
                 "data/experts (`lss preset paper` does)."
             )
         return params.cohort.experts
-    if params.cohort.name != "lss":
+    roots = [archive.root for archive in params.cohort.archives.values() if archive.name == "lss"]
+    if not roots:
         raise LssError(
-            f"params.yaml: cohort.name: is '{params.cohort.name}', which does not use the {source.title}. Run `lss "
+            f"params.yaml: cohort.name: is '{params.cohort.title}', which does not use the {source.title}. Run `lss "
             "preset paper`, or set it to 'lss' and cohort.root to a folder for it."
         )
-    return params.cohort.root
+    return roots[0]
 
 
 def _fetch_weights(params: Params) -> None:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lss.cohorts.base import patient_number
+from lss.cohorts.labels import unlabelled
 from lss.cohorts.spreadsheets import numbered_rows
 from lss.errors import LssError
 from lss.runtime.seeding import derive_seed
@@ -78,17 +80,27 @@ class Pseudonyms:
 
     Attributes:
         key: the secret.
-        cohort: label of an external cohort; "" for the one trained on. Ids that are an archive's own (numbers of
-            patients, paths) give other pseudonyms in each cohort; DICOM's unique ids give the same everywhere, so that
-            the split's gate sees an image that stands in two.
+        cohort: label of an external cohort, or of one of several archives that are trained on as one; "" for a cohort
+            that is trained on alone. Ids that are an archive's own (numbers of patients, paths) give other pseudonyms
+            in each; DICOM's unique ids give the same everywhere, so that the split's gate sees an image that stands in
+            two.
+        parts: labels that may stand before the name of a patient or a file (`lss.cohorts.labels`): its pseudonym is
+            that of its archive, whatever the others are.
     """
 
     key: bytes
     cohort: str = ""
+    parts: frozenset[str] = frozenset()
+
+    def within(self, name: str) -> tuple[Pseudonyms, str]:
+        """Return the pseudonyms of the archive that a patient or a file is of, and the name there."""
+        label, own = unlabelled(name, self.parts)
+        return (Pseudonyms(self.key, label), own) if label else (self, name)
 
     def patient(self, raw: str) -> str:
         """Return the pseudonym of a patient: "P" and 12 hexadecimal digits."""
-        return "P" + self._digest("patient", self._own(raw), 12)
+        names, own = self.within(raw)
+        return "P" + self._digest("patient", names._own(own), 12)
 
     def study(self, raw: str) -> str:
         """Return the pseudonym of a study: "ST" and 12 hexadecimal digits."""
@@ -106,7 +118,8 @@ class Pseudonyms:
         """Return the pseudonym of a patient's image: "SL" and 16 digits, unique even where two
         patients hold one image.
         """
-        return "SL" + self._digest("slice", self._named(f"{patient}\x1f{image}"), 16)
+        names, own = self.within(patient)
+        return "SL" + self._digest("slice", names._named(f"{own}\x1f{image}"), 16)
 
     def person(self, raw: str, patient: str = "") -> str | None:
         """Return the pseudonym of a header's PatientID: "PE" and 12 hexadecimal digits; None where it is empty.
@@ -119,12 +132,13 @@ class Pseudonyms:
             return None
         # one person's id may be typed in other letters, with other signs between, or without leading zeros
         text = patient_number(" ".join(parts))
-        number = _number(raw)
-        return "PE" + self._digest("person", self._named(text) if number and number == _number(patient) else text, 12)
+        number, (names, own) = _number(raw), self.within(patient)
+        return "PE" + self._digest("person", names._named(text) if number and number == _number(own) else text, 12)
 
     def file(self, raw: str) -> str:
         """Return the pseudonym of a path or of a table's row: "F" and 16 hexadecimal digits."""
-        return "F" + self._digest("file", self._named(raw), 16)
+        names, own = self.within(raw)
+        return "F" + self._digest("file", names._named(own), 16)
 
     def source(self, sha256: str) -> str:
         """Return a keyed hash of a source file's SHA-256, 64 hexadecimal digits: useless without the key."""
@@ -162,9 +176,9 @@ def add_pseudonyms(table: Path, column: str, names: Pseudonyms) -> list[dict[str
     return rows
 
 
-def pseudonyms(key_file: Path | None, seed: int, cohort: str = "") -> Pseudonyms:
+def pseudonyms(key_file: Path | None, seed: int, cohort: str = "", parts: Iterable[str] = ()) -> Pseudonyms:
     """Return pseudonyms with the secret in `key_file`, or with a key derived from `seed` where there is none; of the
-    external cohort whose label is `cohort`, or of the one trained on.
+    archive whose label is `cohort`, or of the cohort trained on, with the labels of its `parts`.
 
     A key from the public seed keeps the keys apart from the ids, no more: whoever has params.yaml can try all
     patient numbers. For data of real patients name a key file.
@@ -172,7 +186,7 @@ def pseudonyms(key_file: Path | None, seed: int, cohort: str = "") -> Pseudonyms
     Raises LssError when the file cannot be read or holds less than 16 bytes.
     """
     if key_file is None:
-        return Pseudonyms(derive_seed(seed, "pseudonyms").to_bytes(8, "big"), cohort)
+        return Pseudonyms(derive_seed(seed, "pseudonyms").to_bytes(8, "big"), cohort, frozenset(parts))
     try:
         key = key_file.read_bytes().strip()
     except OSError as error:
@@ -182,4 +196,4 @@ def pseudonyms(key_file: Path | None, seed: int, cohort: str = "") -> Pseudonyms
         ) from error
     if len(key) < 16:
         raise LssError(f"{key_file}: ingest.pseudonym_key_file holds {len(key)} bytes; a key needs 16 or more.")
-    return Pseudonyms(key, cohort)
+    return Pseudonyms(key, cohort, frozenset(parts))

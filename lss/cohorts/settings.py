@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from lss.cohorts.labels import unlabelled
 from lss.phantom.settings import PhantomParams
 from lss.project.section import Fraction, Names, Section
+
+ArchiveName = Literal["phantom", "lss", "rsna", "folder"]
+"""What kind of files an archive holds, and so who reads it."""
 
 
 class FolderParams(Section):
@@ -23,23 +27,11 @@ class FolderParams(Section):
     slices: str | None = None  # settings written before version 0.3 lack it
 
 
-class CohortParams(Section):
-    """Which raw files."""
-
-    name: Literal["phantom", "lss", "rsna", "folder"]
-    root: Path
-    batches: Annotated[int, Field(ge=1, le=100)]
-    caveat: str | None
-    experts: Path | None
-    phantom: PhantomParams
-    folder: FolderParams
-
-
-class ExternalParams(Section):
-    """A cohort that trained models are tested on and none is trained on."""
+class ArchiveParams(Section):
+    """An archive with a label: one of several that are trained on as one, or one that models are only tested on."""
 
     label: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
-    name: Literal["phantom", "lss", "rsna", "folder"]
+    name: ArchiveName
     root: Path
     phantom: PhantomParams = PhantomParams(patients=48, unusual=0.0)
     folder: FolderParams = FolderParams(
@@ -64,9 +56,63 @@ class ExternalParams(Section):
         )
 
 
+SEVERAL = "several"
+"""In place of the name of a cohort: its `parts` are one."""
+
+
+class CohortParams(Section):
+    """Which raw files."""
+
+    name: Literal[ArchiveName, "several"]
+    root: Path
+    batches: Annotated[int, Field(ge=1, le=100)]
+    caveat: str | None
+    experts: Path | None
+    phantom: PhantomParams
+    folder: FolderParams
+    parts: list[ArchiveParams] = Field(default=[])  # settings written before version 0.4 lack it
+
+    @model_validator(mode="after")
+    def _has_parts(self) -> CohortParams:
+        if self.name == SEVERAL and not self.parts:
+            raise ValueError("name is several, and parts names no archive. List {label, name, root} of each there")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_parts_of_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out parts that no stage reads: what was made before there was such a setting is of the same ones."""
+        settings: dict[str, Any] = write(self)
+        if self.name != SEVERAL:
+            settings.pop("parts", None)
+        return settings
+
+    @property
+    def archives(self) -> dict[str, CohortParams]:
+        """The archives that the files lie in, by label: one, whose label is "", or those of `parts`."""
+        if self.name != SEVERAL:
+            return {"": self}
+        return {part.label: part.as_cohort(self.batches) for part in self.parts}
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of the archives that are one; none of a single archive."""
+        return [part.label for part in self.parts] if self.name == SEVERAL else []
+
+    @property
+    def title(self) -> str:
+        """The name, with the labels of its archives where they are several."""
+        return f"{self.name} ({', '.join(self.labels)})" if self.labels else self.name
+
+    def archive_of(self, name: str) -> CohortParams:
+        """Return the archive that a patient or a file is of, by the label before its name (`lss.cohorts.labels`)."""
+        return self.archives.get(unlabelled(name, self.archives)[0], self)
+
+
 def reading_settings(cohort: CohortParams) -> dict[str, Any]:
-    """Return what ingest reads of the section `cohort`, as JSON values: not how the phantom is made, and no caveat."""
-    return cohort.model_dump(mode="json", exclude={"phantom", "caveat", "experts"})
+    """Return what ingest reads of the section `cohort`, as JSON values: not how a phantom is made, and no caveat."""
+    return cohort.model_dump(
+        mode="json", exclude={"phantom": True, "caveat": True, "experts": True, "parts": {"__all__": {"phantom"}}}
+    )
 
 
 class IngestParams(Section):

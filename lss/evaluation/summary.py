@@ -55,6 +55,11 @@ def caveats(about: dict[str, Any]) -> list[str]:
             "The cohort is the phantom: images and notes made by a program. The numbers show that the chain works; "
             "they say nothing about patients, and are not comparable with the paper's."
         )
+    elif drawn := [label for label, kind in about.get("archives", {}).items() if kind == "phantom"]:
+        texts.append(
+            f"Of the cohort's archives {', '.join(drawn)}: phantom, images and notes made by a program. Numbers over "
+            "all archives say nothing about patients."
+        )
     tiny = sorted(backbone for backbone, source in about["weights"].items() if source == "tiny")
     if tiny:
         texts.append(

@@ -78,11 +78,12 @@ def write_crate(params: Params, output: Path, root: Path = Path()) -> None:
 
 def _describe(crate: ROCrate, params: Params) -> None:
     """Set name, description, licence and profiles of the crate."""
-    crate.name = f"Run of lss on the cohort {params.cohort.name}"
+    kinds = {archive.name for archive in params.cohort.archives.values()}
+    crate.name = f"Run of lss on the cohort {params.cohort.title}"
     crate.description = (
         "Results of a pipeline from raw lumbar MRI and radiologists' notes to masks, grades and reports, with the "
         "provenance of each file. Research software: a radiologist decides."
-        + (" The cohort is a phantom: no number says anything of patients." if params.cohort.name == "phantom" else "")
+        + (" The cohort is a phantom: no number says anything of patients." if kinds == {"phantom"} else "")
     )
     crate.license = _entity(crate, _LICENCE, "CreativeWork", name="Apache License 2.0", url=_LICENCE)
     profiles = [

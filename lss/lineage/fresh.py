@@ -56,10 +56,11 @@ def _difference(record: Record, params: Params, hashes: Hashes, root: Path) -> s
         return "made by other code"
     label = layout.external_of(record.manifest)
     cohort = of_cohort(params, label).cohort
-    if record.stage == "cohort" and cohort.root.is_dir():
+    roots = [archive.root for archive in cohort.archives.values()]
+    if record.stage == "cohort" and all(root.is_dir() for root in roots):
         listing = layout.of_external(layout.PRIVATE_FILES, label) if label else layout.PRIVATE_FILES
         if hash_of_all(list_files(cohort, root / listing)) != record.facts.get("sha256"):
-            return f"the raw files in {cohort.root} were changed since"
+            return f"the raw files in {', '.join(map(str, roots))} were changed since"
     for path, stated in {**record.inputs, **record.outputs}.items():
         if hashes.of(path) != stated:
             return f"{path} {'is missing' if hashes.of(path) is None else 'was changed since'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lss.backbones.registry import backbone_names
 from lss.cohorts.settings import CohortParams
@@ -27,10 +28,10 @@ class RawFile:
 
 @dataclass(frozen=True)
 class RawFiles:
-    """The raw files of a cohort.
+    """The raw files of a cohort, or of one of several archives that are one cohort.
 
     Attributes:
-        name: of the cohort trained on "cohort", else the label of the external one.
+        part: label of that archive; "" for a cohort of one.
         phantom: whether this program draws them.
         root: the folder that they lie in.
         here: whether that folder exists.
@@ -39,7 +40,7 @@ class RawFiles:
         digest: one SHA-256 over all, which the manifest of the stage cohort states; None without the list.
     """
 
-    name: str
+    part: str
     phantom: bool
     root: str
     here: bool
@@ -47,25 +48,36 @@ class RawFiles:
     files: list[RawFile]
     digest: str | None
 
+    def stated(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Return what the facts in the manifest of the stage cohort say of these files."""
+        of: dict[str, Any] = facts.get("parts", {}).get(self.part, {}) if self.part else facts
+        return of
 
-def read_raw(params: Params, root: Path = Path()) -> dict[str, RawFiles]:
-    """Return the raw files of the cohort trained on and of each external one, by the manifest of the job that listed
-    them.
+
+def read_raw(params: Params, root: Path = Path()) -> dict[str, list[RawFiles]]:
+    """Return the raw files of the cohort trained on and of each external one, archive by archive, by the manifest of
+    the job that listed them.
 
     Args:
         params: the settings of the run.
         root: the project's folder.
     """
-    raw = {layout.MANIFEST.format(name="cohort"): _raw_files("cohort", params.cohort, layout.PRIVATE_FILES, root)}
+    raw = {layout.MANIFEST.format(name="cohort"): _raw_files(params.cohort, layout.PRIVATE_FILES, root)}
     for external in params.external:
         listing = layout.of_external(layout.PRIVATE_FILES, external.label)
         manifest = layout.MANIFEST.format(name=f"cohort/external/{external.label}")
-        raw[manifest] = _raw_files(external.label, external.as_cohort(params.cohort.batches), listing, root)
+        raw[manifest] = _raw_files(external.as_cohort(params.cohort.batches), listing, root)
     return raw
 
 
-def _raw_files(name: str, cohort: CohortParams, listing: str, root: Path) -> RawFiles:
-    """Return the raw files of a cohort by the list that its stage cohort left."""
+def _raw_files(cohort: CohortParams, listing: str, root: Path) -> list[RawFiles]:
+    """Return the raw files of each archive of a cohort, by the list that its stage cohort left."""
+    return [
+        _of_archive(label, archive, layout.of_part(listing, label), root) for label, archive in cohort.archives.items()
+    ]
+
+
+def _of_archive(part: str, cohort: CohortParams, listing: str, root: Path) -> RawFiles:
     folder = str(cohort.root)
     rows = listed_files(cohort, root / listing)
     files = []
@@ -74,7 +86,7 @@ def _raw_files(name: str, cohort: CohortParams, listing: str, root: Path) -> Raw
         path = f"{folder}/{row['file']}" if inside.exists() or not (root / row["file"]).exists() else row["file"]
         files.append(RawFile(path, row["bytes"], row["sha256"]))
     return RawFiles(
-        name=name,
+        part=part,
         phantom=cohort.name == "phantom",
         root=folder,
         here=(root / folder).is_dir(),
@@ -90,7 +102,7 @@ def is_outside(path: str, params: Params) -> bool:
     """
     weights = params.weights
     folders = [
-        str(params.cohort.root),
+        *(str(archive.root) for archive in params.cohort.archives.values()),
         *(str(external.root) for external in params.external),
         layout.PUBLISHED.format(backbone="").rstrip("/"),
         layout.KEPT.format(name="").rstrip("/"),

@@ -73,27 +73,28 @@ def verify(params: Params, root: Path = Path()) -> Verified:
     """
     chain, raw = read_chain(params, root), read_raw(params, root)
     hashes = Hashes(root, private_paths(params.model_dump(mode="json")))
-    originals = [file.path for cohort in raw.values() if cohort.here for file in cohort.files]
+    archives = [(manifest, archive) for manifest, of_cohort in raw.items() for archive in of_cohort]
+    originals = [file.path for _, archive in archives if archive.here for file in archive.files]
     stated = {path: None for record in chain.records.values() for path in (*record.inputs, *record.outputs)}
     hashes.read([*originals, *stated], "hashing")
-    breaks = [found for manifest, cohort in raw.items() for found in _raw_breaks(cohort, chain, manifest, hashes)]
+    breaks = [found for manifest, archive in archives for found in _raw_breaks(archive, chain, manifest, hashes)]
     for manifest in chain.order:
         if manifest in chain.missing:
             breaks.append(_no_manifest(manifest, chain.missing[manifest]))
         else:
             breaks += _record_breaks(chain.records[manifest], chain, hashes, params)
     notes = []
-    for cohort in raw.values():
-        if cohort.digest is None:
-            notes.append(f"{cohort.listing} is not here: the chain ends at the one hash over all raw files.")
-        elif not cohort.here:
-            notes.append(f"{cohort.root}/ is not here: the raw files were not read, their list was.")
+    for _, archive in archives:
+        if archive.digest is None:
+            notes.append(f"{archive.listing} is not here: the chain ends at the one hash over all raw files.")
+        elif not archive.here:
+            notes.append(f"{archive.root}/ is not here: the raw files were not read, their list was.")
     return Verified(breaks, len(originals) + len(stated), len(originals), len(chain.records), notes)
 
 
 def _raw_breaks(raw: RawFiles, chain: Chain, manifest: str, hashes: Hashes) -> Iterator[Break]:
-    """Yield raw files of a cohort that are not those of the owner's list, or a list that is not that of the run, which
-    the cohort's `manifest` states.
+    """Yield raw files of an archive that are not those of the owner's list, or a list that is not that of the run,
+    which the cohort's `manifest` states.
     """
     maker = f"{command_of(manifest)} (draws the phantom)" if raw.phantom else "no stage: the archive is its owner's"
     remedy = (
@@ -107,10 +108,11 @@ def _raw_breaks(raw: RawFiles, chain: Chain, manifest: str, hashes: Hashes) -> I
             what = "cannot be read" if actual is None else "was changed since it was ingested"
             yield Break(file.path, what, raw.listing, file.sha256, actual, maker, remedy)
     cohort = chain.records.get(manifest)
-    if cohort and raw.digest and cohort.facts.get("sha256") != raw.digest:
+    stated = raw.stated(cohort.facts).get("sha256") if cohort else None
+    if cohort and raw.digest and stated != raw.digest:
         what = "is not the list of the raw files that the run was made from"
         remedy = "Run `snakemake --cores 8 all`: what has changed in the archive is made again."
-        yield Break(raw.listing, what, cohort.manifest, cohort.facts.get("sha256"), raw.digest, maker, remedy)
+        yield Break(raw.listing, what, cohort.manifest, stated, raw.digest, maker, remedy)
 
 
 def _no_manifest(manifest: str, problem: str) -> Break:

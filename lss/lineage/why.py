@@ -23,7 +23,13 @@ WIDTH = 120
 
 
 def why_text(
-    file: str, chain: Chain, raw: dict[str, RawFiles], scope: Scope, *, all_files: bool = False, root: Path = Path()
+    file: str,
+    chain: Chain,
+    raw: dict[str, list[RawFiles]],
+    scope: Scope,
+    *,
+    all_files: bool = False,
+    root: Path = Path(),
 ) -> str:
     """Return the tree.
 
@@ -47,7 +53,7 @@ def why_text(
 def _tree(
     files: list[str],
     chain: Chain,
-    raw: dict[str, RawFiles],
+    raw: dict[str, list[RawFiles]],
     scope: Scope,
     all_files: bool,
     depth: int,
@@ -73,7 +79,8 @@ def _tree(
             continue
         if stage == "cohort":
             for record in records:
-                yield from _raw(raw[record.manifest], record, all_files, depth + 1)
+                for archive in raw[record.manifest]:
+                    yield from _raw(archive, record, all_files, depth + 1)
             continue
         if stage == "weights":
             sources = ", ".join(sorted({record.facts.get("source", "unknown") for record in records}))
@@ -163,7 +170,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def _raw(raw: RawFiles, cohort: Record, all_files: bool, depth: int) -> Iterator[str]:
     """Yield the raw files: DICOM, and the table of notes. Named only from the owner's list."""
-    facts = cohort.facts
+    facts = raw.stated(cohort.facts)
     drawn = "drawn by this program" if facts.get("cohort") == "phantom" else "as their owner keeps them"
     what = f"{facts.get('files')} raw files ({_kinds(raw)}{facts.get('bytes', 0):,} bytes)"
     yield _line(depth, f"{raw.root}/...  {what}, {drawn}, sha256 over all {facts.get('sha256')}")

@@ -72,10 +72,11 @@ def _missing_inputs(params: Params) -> list[Lack]:
     missing = []
     cohort, key, split = params.cohort, params.ingest.pseudonym_key_file, params.split.file
     compared = params.evaluate.compare_with
-    if cohort.name != "phantom" and (lack := missing_files(cohort)):
-        missing.append(
-            Lack(("cohort", "ingest"), f"cohort '{cohort.name}' in {cohort.root}/: {lack}", COHORT_REMEDY[cohort.name])
-        )
+    for label, archive in cohort.archives.items():
+        if archive.name != "phantom" and (lack := missing_files(archive)):
+            which = f"archive '{label}' of cohort.parts" if label else f"cohort '{archive.name}'"
+            where = f"{which} in {archive.root}/: {lack}"
+            missing.append(Lack(("cohort", "ingest"), where, COHORT_REMEDY[archive.name]))
     for external in params.external:
         if external.name != "phantom" and (lack := missing_files(external.as_cohort(1))):
             where = f"external cohort '{external.label}' in {external.root}/: {lack}"

@@ -121,6 +121,16 @@ def of_external(pattern: str, label: str = "{external}") -> str:
     return f"{folder}/external/{label}/{name}"
 
 
+def of_part(pattern: str, label: str) -> str:
+    """Return the path of what is kept of one of several archives that are one cohort; of a single one its own place.
+
+    >>> of_part(PRIVATE_FILES, "rsna"), of_part(PRIVATE_FILES, "")
+    ('data/private/parts/rsna/cohort_files.csv', 'data/private/cohort_files.csv')
+    """
+    folder, _, name = pattern.rpartition("/")
+    return f"{folder}/parts/{label}/{name}" if label else pattern
+
+
 def external_of(manifest: str) -> str | None:
     """Return the label of the external cohort that a manifest is of; None for the cohort trained on.
 

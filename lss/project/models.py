@@ -96,6 +96,24 @@ def of_cohort(params: Params, label: str | None) -> Params:
     raise LssError(f"--external {label}: there is no such cohort. The labels of `external` in params.yaml: {known}.")
 
 
+def of_part(params: Params, label: str | None) -> Params:
+    """Return the settings with one of several archives in the place of the cohort that they are.
+
+    Raises LssError where the settings list no such one.
+    """
+    if label is None:
+        return params
+    if label not in params.cohort.labels:
+        known = ", ".join(params.cohort.labels) or "none"
+        raise LssError(f"--part {label}: there is no such archive. Labels of `cohort.parts` in params.yaml: {known}.")
+    return params.model_copy(update={"cohort": params.cohort.archives[label]})
+
+
+def tested_apart(params: Params) -> bool:
+    """Return whether something is measured beside the test part: external cohorts, or its own archives one by one."""
+    return bool(params.external or params.cohort.labels)
+
+
 def options_of(wildcards: Mapping[str, str]) -> str:
     """Return a job's wildcards as the options of its verb.
 
@@ -249,7 +267,7 @@ def stage_manifests(params: Params) -> list[str]:
         *(f"{stage}/{model}" for stage in ("train", "predict") for model in models),
         *external,
         "evaluate/folds",
-        *(["evaluate/external"] if external else []),
+        *(["evaluate/external"] if tested_apart(params) else []),
         "evaluate",
         *(f"ablation/{arm}" for arm in (*arms, "comparison")),
         "tables",

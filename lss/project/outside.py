@@ -11,15 +11,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lss.cohorts.file_tree import FolderTree
+from lss.cohorts.labels import labelled
 from lss.cohorts.needed_files import files_elsewhere
-from lss.cohorts.settings import CohortParams
+from lss.cohorts.settings import ArchiveParams, CohortParams
 from lss.errors import LssError
+from lss.project.layout import of_part
 from lss.project.params import Params
 from lss.runtime.progress import progress
 from lss.storage.io import OWNER_ONLY, sha256_file, write_csv, write_text
@@ -66,8 +69,32 @@ def list_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
     it.
 
     The list is kept in the CSV `listing`, which names patients and only its owner may read: a file whose size and time
-    are as they were there is not read again, since to hash an archive takes minutes.
+    are as they were there is not read again, since to hash an archive takes minutes. Of several archives each has a
+    list of its own, in a folder beside `listing`.
     """
+    return _of_archives(cohort, listing, _list_archive)
+
+
+def listed_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
+    """Return the rows of `list_files` as they stand in `listing`; no raw file is looked at. Empty where there is no
+    list.
+    """
+    return _of_archives(cohort, listing, lambda archive, own: _beside(archive, list(_known(own).values())))
+
+
+def _of_archives(
+    cohort: CohortParams, listing: Path, rows: Callable[[CohortParams, Path], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Return the rows of all archives of a cohort, each by its own listing, with their paths within the cohort."""
+    return [
+        row | {"file": labelled(label, row["file"])}
+        for label, archive in cohort.archives.items()
+        for row in rows(archive, Path(of_part(str(listing), label)))
+    ]
+
+
+def _list_archive(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
+    """Return the rows of `list_files` of a single archive."""
     known = _known(listing)
     listed = _compared(cohort, known)
     changed = [row for row in listed if not row["sha256"]]  # one that could not be read is tried again
@@ -79,13 +106,6 @@ def list_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
     if listed != list(known.values()) or not listing.is_file():
         write_csv(listing, listed, ["file", "bytes", "time_ns", "sha256", "problem"], mode=OWNER_ONLY)
     return _beside(cohort, listed)
-
-
-def listed_files(cohort: CohortParams, listing: Path) -> list[dict[str, Any]]:
-    """Return the rows of `list_files` as they stand in `listing`; no raw file is looked at. Empty where there is no
-    list.
-    """
-    return _beside(cohort, list(_known(listing).values()))
 
 
 def _known(listing: Path) -> dict[str, dict[str, Any]]:
@@ -126,6 +146,8 @@ def hash_of_all(listed: list[dict[str, Any]]) -> str:
 
 
 def _archive(cohort: CohortParams, listing: Path, read: bool) -> str | None:
+    if cohort.labels:
+        return _hash_of_states(_states(cohort.parts, listing, "parts", read))
     if cohort.name == "phantom":
         return "made by the stage"
     if not cohort.root.is_dir():
@@ -143,11 +165,21 @@ def _external(params: Params, listing: Path, read: bool) -> str | None:
     """Return one state of all external cohorts: what is read from their archives, by which settings and key."""
     if not params.external:
         return _NONE
-    parts: list[Any] = [_key(params)]
-    for external in params.external:
-        own = listing.parent / "external" / external.label / listing.name
-        parts += [external.model_dump(mode="json", exclude={"root"}), _archive(external.as_cohort(1), own, read)]
-    return None if None in parts else hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return _hash_of_states([_key(params), *_states(params.external, listing, "external", read)])
+
+
+def _states(archives: list[ArchiveParams], listing: Path, folder: str, read: bool) -> list[Any]:
+    """Return settings, but for its place, and state of each archive; their lists lie in a folder beside `listing`."""
+    states: list[Any] = []
+    for archive in archives:
+        own = listing.parent / folder / archive.label / listing.name
+        states += [archive.model_dump(mode="json", exclude={"root"}), _archive(archive.as_cohort(1), own, read)]
+    return states
+
+
+def _hash_of_states(states: list[Any]) -> str | None:
+    """Return one hash over states; None where one is not known."""
+    return None if None in states else hashlib.sha256(json.dumps(states).encode()).hexdigest()
 
 
 def _with_tables(state: str, cohort: CohortParams) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from lss.backbones.settings import WeightParams
-from lss.cohorts.settings import CohortParams, ExternalParams, IngestParams, SplitParams
+from lss.cohorts.settings import ArchiveParams, CohortParams, IngestParams, SplitParams
 from lss.errors import LssError
 from lss.evaluation.settings import AblationParams, EvaluateParams
 from lss.imaging.settings import DenoiseParams, PseudoMaskParams, ShardParams
@@ -34,7 +34,7 @@ class Params(Section):
     seed: Annotated[int, Field(ge=0)]
     execution: ExecutionParams
     cohort: CohortParams
-    external: list[ExternalParams] = Field(default=[])  # settings written before version 0.4 lack it
+    external: list[ArchiveParams] = Field(default=[])  # settings written before version 0.4 lack it
     ingest: IngestParams
     split: SplitParams
     denoise: DenoiseParams
@@ -71,15 +71,19 @@ class Params(Section):
         patients = self.cohort.phantom.patients
         if self.cohort.name == "phantom" and self.split.folds is not None and self.split.folds > patients:
             raise ValueError(f"split.folds ({self.split.folds}) must not exceed cohort.phantom.patients ({patients})")
-        labels = [external.label for external in self.external]
+        labels = [*self.cohort.labels, *(external.label for external in self.external)]
+        where = "cohort.parts and external" if self.cohort.labels else "external"
         if twice := {label for label in labels if labels.count(label) > 1}:
-            raise ValueError(f"external: the label {min(twice)} is given twice. Each cohort needs one of its own")
-        roots = [root.resolve() for root in (self.cohort.root, *(external.root for external in self.external))]
+            raise ValueError(f"{where}: the label {min(twice)} is given twice. Each cohort needs one of its own")
+        own = [archive.root.resolve() for archive in self.cohort.archives.values()]
+        roots = [*own, *(external.root.resolve() for external in self.external)]
         if len(set(roots)) < len(roots):
             raise ValueError(
-                "external: two cohorts lie in one folder (root). An external cohort must not be the one that is "
+                f"{where}: two cohorts lie in one folder (root). An external cohort must not be the one that is "
                 "trained on, nor stand twice"
             )
+        if any(first in second.parents for first in own for second in own):
+            raise ValueError("cohort.parts: one archive lies in the folder (root) of another. Move it out of there")
         return self
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lss.evaluation.summary import RESEARCH_ONLY
 from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, first, in_order, listed, printed
-from lss.reporting.names import COHORTS
+from lss.reporting.names import cohort_name
 
 SOURCES = {
     "phantom": ("made by this program (lss/cohorts/phantom): drawn anatomy, invented notes; no person's data",
@@ -30,18 +30,21 @@ def data_sheet(manifests: list[Manifest], statistics: dict[str, Any]) -> Card:
     """
     cohort = first(manifests, "cohort")
     name = cohort["facts"].get("cohort") or statistics["about"]["cohort"]
-    source, licence = SOURCES.get(name, (NOT_STATED, NOT_STATED))
+    archives = {label: of["cohort"] for label, of in cohort["facts"].get("parts", {}).items()}
+    source, licence = _source_and_licence(archives or {"": name})
     split = first(manifests, "split")
     parts = in_order(split["facts"].get("subsets", {}))
     return Card(
-        f"Data sheet: {COHORTS.get(name, printed(name))}",
+        f"Data sheet: {cohort_name(cohort['facts'], printed(name))}",
         [
             ("Motivation", [("Purpose here", "training and testing models of lumbar spinal stenosis on MRI"),
                             ("Created for, funded by", NOT_STATED)]),
             ("Source", [("From", source), ("Licence", licence),
                         ("Owner's caveat", entry(cohort["facts"], "caveat"))]),
             ("Composition", [*listed({key: value for key, value in cohort["facts"].items()
-                                      if key not in ("cohort", "caveat")}),
+                                      if key not in ("cohort", "caveat", "parts")}),
+                             *((f"Archive {label}", printed(of))
+                               for label, of in cohort["facts"].get("parts", {}).items()),
                              ("Slices read", printed(split["facts"].get("slices"))),
                              ("Slices in use", printed(split["facts"].get("used"))),
                              ("Test images by grade", printed(statistics["about"]["images_by_grade"])),
@@ -60,6 +63,15 @@ def data_sheet(manifests: list[Manifest], statistics: dict[str, Any]) -> Card:
                      ("Distribution, maintenance, contact", NOT_STATED)]),
         ],
     )  # fmt: skip
+
+
+def _source_and_licence(names: dict[str, str]) -> tuple[str, str]:
+    """Return both in words, given the kind of each archive by its label; of one archive the label is ""."""
+    known = {label: SOURCES.get(name, (NOT_STATED, NOT_STATED)) for label, name in names.items()}
+    source, licence = (
+        "; ".join(f"{label}: {of[place]}" if label else of[place] for label, of in known.items()) for place in (0, 1)
+    )
+    return source, licence
 
 
 def _privacy(manifests: list[Manifest]) -> Facts:

@@ -9,7 +9,7 @@ from lss.evaluation.measures import find
 from lss.evaluation.summary import RESEARCH_ONLY
 from lss.fetch.sources import WEIGHT_LICENCES
 from lss.reporting.cards import NOT_STATED, Card, Facts, Manifest, entry, estimate, first, in_order, listed, printed
-from lss.reporting.names import COHORTS, LOSSES, METRIC_LABELS, SOURCES, STRATA, model_name, spell_out
+from lss.reporting.names import LOSSES, METRIC_LABELS, SOURCES, STRATA, cohort_name, model_name, spell_out
 from lss.training.registry import task_record
 
 _TRAINING = ("batch_size", "micro_batch_size", "schedule", "gradient_clip", "bf16", "prompt", "queries", "grade_weight",
@@ -119,9 +119,8 @@ def _use() -> Facts:
 def _data(manifests: list[Manifest], facts: dict[str, Any]) -> Facts:
     cohort = first(manifests, "cohort")["facts"]
     split = first(manifests, "split")
-    name = cohort.get("cohort")
     return [
-        ("Cohort", COHORTS.get(name, printed(name))),
+        ("Cohort", cohort_name(cohort, NOT_STATED)),
         ("Owner's caveat", entry(cohort, "caveat")),
         *((f"Part {part}", printed(counts)) for part, counts in in_order(split["facts"].get("subsets", {})).items()),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from lss.backbones.registry import BACKBONES as REGISTERED
 from lss.evaluation.vocabulary import METRICS as METRIC_LABELS
@@ -25,11 +26,24 @@ COHORTS = {
     "lss": "Lumbar Spine MRI Dataset, the paper's archive",
     "rsna": "RSNA 2024 Lumbar Spine Degenerative Classification",
     "folder": "a folder of the user's own",
+    "several": "several archives, trained on as one",
 }
 
 LOSSES = loss_labels()
 
 __all__ = ["METRIC_LABELS", "SOURCES", "STRATA"]  # of measures, as they are printed
+
+
+def cohort_name(facts: dict[str, Any], otherwise: str) -> str:
+    """Return the cohort in words, with each of its archives where they are several.
+
+    Args:
+        facts: of the manifest of the stage cohort.
+        otherwise: its name, where they lack it.
+    """
+    name = facts.get("cohort") or otherwise
+    archives = [f"{label}: {COHORTS.get(of['cohort'], of['cohort'])}" for label, of in facts.get("parts", {}).items()]
+    return COHORTS.get(name, name) + (f" ({'; '.join(archives)})" if archives else "")
 
 
 def model_name(backbone: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from lss.cohorts.base import NOTHING_TO_MEND
 from lss.domain.grades import GRADE_LABELS, GRADES
 from lss.evaluation.measures import find
-from lss.reporting.cards import in_order
-from lss.reporting.names import COHORTS, LOSSES, model_name
+from lss.reporting.cards import in_order, printed
+from lss.reporting.names import LOSSES, cohort_name, model_name
 
 Manifest = dict[str, Any]
 
@@ -50,11 +50,14 @@ def _facts(
 ) -> list[tuple[str, str]]:
     about = statistics["about"]
     facts = []
-    if name := cohort.get("cohort") or about["cohort"]:
-        facts.append(("Cohort", COHORTS.get(name, name)))
+    if cohort.get("cohort") or about["cohort"]:
+        facts.append(("Cohort", cohort_name(cohort, about["cohort"])))
     if "slices" in split:
         facts.append(("Slices", f"{split['used']:,} in use of {split['slices']:,} read"))
     facts.append(("Test part", f"{about['images']:,} slices of {about['patients']:,} patients"))
+    subsets = in_order(split.get("subsets", {}))
+    if shares := {name: part["patients_of"] for name, part in subsets.items() if "patients_of" in part}:
+        facts.append(("Patients of each archive", "; ".join(f"{name}: {printed(of)}" for name, of in shares.items())))
     facts.append(("Grades by mask area", _thresholds(about["thresholds_percent"])))
     facts.append(("Intervals", f"{100 * about['confidence']:.0f} %, {about['interval']}"))
     seeds = {manifest["seed"] for manifest in manifests}
@@ -123,11 +126,10 @@ def _best(statistics: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any] 
 
 def _made(cohort: dict[str, Any], statistics: dict[str, Any], manifests: list[Manifest]) -> list[str]:
     """Return cohort, and commit of the program with its day; no day of the run: the same results are the same page."""
-    name = cohort.get("cohort") or statistics["about"]["cohort"] or "not stated"
     last = manifests[-1] if manifests else {}
     commit, day = (last.get("machine", {}).get(name) for name in ("commit", "committed"))
     return [
-        f"Cohort: {COHORTS.get(name, name)}",
+        f"Cohort: {cohort_name(cohort, statistics['about']['cohort'] or 'not stated')}",
         f"Program: lss {last['machine']['versions']['lss']}, commit {commit}{f' of {day}' if day else ''}"
         if commit
         else "Commit: not recorded",

@@ -35,6 +35,8 @@ class Results(NamedTuple):
 
     @property
     def external(self) -> dict[str, Any]:
-        """External cohorts beside the test part (results/cases/external.json); no measures where there are none."""
+        """External cohorts, and archives of several that are one cohort, beside the test part
+        (results/cases/external.json); no measures where there are none.
+        """
         external: dict[str, Any] = self.statistics.get("external", {"about": {}, "measures": []})
         return external

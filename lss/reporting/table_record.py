@@ -27,6 +27,7 @@ class TableRecord:
         made_of: the measures, the comparison of the ablation, or the tests between models.
         show_n: the grid has a column for the number of images behind a line.
         main: metrics that stand in the short results of a run (`lss results`); empty where it is left out there.
+        titled: the title for these results, where it depends on them.
     """
 
     title: str
@@ -38,6 +39,7 @@ class TableRecord:
     made_of: Literal["measures", "ablation", "tests"] = "measures"
     show_n: bool = True
     main: tuple[str, ...] = ()
+    titled: Callable[[Results], str] | None = None
 
     def build(self, number: int, results: Results) -> Table:
         """Return the table; a model that was not run has no rows."""
@@ -46,7 +48,8 @@ class TableRecord:
         else:
             chosen = self.choose(FiledMeasures(results.statistics["measures"])) if self.choose else ()
             rows = [measure_row(number, measure, results.about) for measure in chosen]
-        return Table(number, self.title, self.notes(results), self.row_fields, self.column_field, rows, self.show_n)
+        title = self.titled(results) if self.titled else self.title
+        return Table(number, title, self.notes(results), self.row_fields, self.column_field, rows, self.show_n)
 
 
 EMPTY = "an image whose two masks are both empty counts 1, one empty mask 0; see the rows of non-empty references"

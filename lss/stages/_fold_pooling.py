@@ -64,6 +64,16 @@ class Fold(NamedTuple):
     masks: Masks
     train_patients: int
 
+    def at(self, places: list[int]) -> Fold:
+        """Return these cases alone, in this order."""
+        return Fold(
+            self.cases.at(places),
+            [self.grades[place] for place in places],
+            [self.reports[place] for place in places],
+            [self.masks[place] for place in places],
+            self.train_patients,
+        )
+
 
 def pool_folds(
     params: EvaluateParams,

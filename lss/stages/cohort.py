@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pyarrow.parquet import ParquetWriter
 
 from lss.cohorts import open_cohort
 from lss.cohorts.batches import batch_states
 from lss.cohorts.file_tree import FolderTree
+from lss.cohorts.labels import unlabelled
 from lss.cohorts.needed_files import missing_files
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
 from lss.cohorts.settings import CohortParams, IngestParams
@@ -65,7 +67,8 @@ def run(
         ingest: section `ingest`, by which patients get their pseudonyms and so their batches.
         states: by batch, number of its patients and one SHA-256 over the raw files and notes that they are read from.
         private: a CSV for the owner of the data: every raw file with size and SHA-256.
-        truth: the phantom's true masks and grades (`lss.storage.schemas.TRUTH`); an empty table for other cohorts.
+        truth: true masks and grades of the phantom, or of the phantoms among several archives
+            (`lss.storage.schemas.TRUTH`); an empty table for other cohorts.
         manifest: the stage's manifest.
         processes: how many draw the phantom; None for as many as there are cores.
         external: label, where `params` is an external cohort; a phantom's patients are then others.
@@ -73,27 +76,29 @@ def run(
     Raises LssError when the files of a real cohort are missing; it says how to get them.
     """
     started = datetime.now(UTC)
-    if params.name == "phantom":
-        drawn_from = derive_seed(seed, "external", external) if external else seed
-        facts = _make_phantom(params.root, params.phantom, drawn_from, truth, processes)
-    else:
-        _check_presence(params)
-        with parquet_writer(truth, schemas.TRUTH):
-            pass
-        facts = {}
+    facts_of: dict[str, dict[str, Any]] = {}
+    for label, part in params.archives.items():
+        if part.name != "phantom":
+            _check_presence(part, label)
+    with parquet_writer(truth, schemas.TRUTH) as writer:
+        for label, part in params.archives.items():
+            facts_of[label] = {}
+            if part.name == "phantom":
+                drawn_from = derive_seed(seed, "external", own) if (own := external or label) else seed
+                facts_of[label] = _make_phantom(part.root, part.phantom, drawn_from, writer, processes)
     listed = list_files(params, private)
     unreadable = sum(bool(entry["problem"]) for entry in listed)
     if unreadable:
         print(f"cohort: {unreadable} files cannot be read; {private} says why", file=sys.stderr)
-    summary = {
-        "cohort": params.name,
-        "files": len(listed),
-        "bytes": sum(entry["bytes"] for entry in listed),
-        "unreadable": unreadable,
-        "sha256": hash_of_all(listed),
-    }
+    summary = _summary(params.name, listed)
     write_json(files, summary)
-    names = partial(pseudonyms, ingest.pseudonym_key_file, seed, external or "")
+    facts = facts_of.pop("", {})
+    if facts_of:
+        facts["parts"] = {
+            label: _summary(params.archives[label].name, rows) | facts_of[label]
+            for label, rows in _by_label(listed, params.labels).items()
+        }
+    names = partial(pseudonyms, ingest.pseudonym_key_file, seed, external or "", params.labels)
     for batch, state in _states(params, ingest, names, listed, len(states)).items():
         write_json(states[batch], {"batch": batch, **state})
     write_manifest(
@@ -108,7 +113,29 @@ def run(
     )
 
 
-def _make_phantom(root: Path, params: PhantomParams, seed: int, truth: Path, processes: int | None) -> dict[str, Any]:
+def _summary(name: str, listed: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return kind of cohort, number and bytes of its raw files, and one SHA-256 over all."""
+    return {
+        "cohort": name,
+        "files": len(listed),
+        "bytes": sum(entry["bytes"] for entry in listed),
+        "unreadable": sum(bool(entry["problem"]) for entry in listed),
+        "sha256": hash_of_all(listed),
+    }
+
+
+def _by_label(listed: list[dict[str, Any]], labels: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the raw files of each of several archives, with their paths in it."""
+    rows: dict[str, list[dict[str, Any]]] = {label: [] for label in labels}
+    for row in listed:
+        label, own = unlabelled(row["file"], labels)
+        rows[label].append(row | {"file": own})
+    return rows
+
+
+def _make_phantom(
+    root: Path, params: PhantomParams, seed: int, truth: ParquetWriter, processes: int | None
+) -> dict[str, Any]:
     """Write the archive into a folder beside `root`, then put it in its place; return facts for the manifest."""
     root = root.resolve()  # where it is a link, the link stays
     _check_replaceable(root)
@@ -117,11 +144,10 @@ def _make_phantom(root: Path, params: PhantomParams, seed: int, truth: Path, pro
     with atomic_folder(root) as folder:
         levels: Counter[str] = Counter()
         slices = 0
-        with parquet_writer(truth, schemas.TRUTH) as writer:
-            made = _write_patients(plans, folder, seed, processes or len(os.sched_getaffinity(0)))
-            for rows in progress(made, "phantom patients", total=len(plans), unit="patient"):
-                writer.write_table(pa.Table.from_pylist(rows, schema=schemas.TRUTH))
-                slices += sum(row["clean"] is not None for row in rows)
+        made = _write_patients(plans, folder, seed, processes or len(os.sched_getaffinity(0)))
+        for rows in progress(made, "phantom patients", total=len(plans), unit="patient"):
+            truth.write_table(pa.Table.from_pylist(rows, schema=schemas.TRUTH))
+            slices += sum(row["clean"] is not None for row in rows)
         write_notes(folder / archive.NOTES, {number: note.text if note else None for number, note in notes.items()})
         for plan in plans:
             levels.update(plan.grades.values())
@@ -187,7 +213,7 @@ def _check_replaceable(root: Path) -> None:
         )
 
 
-def _check_presence(params: CohortParams) -> None:
+def _check_presence(params: CohortParams, label: str) -> None:
     if lack := missing_files(params):
-        where = f"{params.root}: cohort.root: {lack}"
+        where = f"{params.root}: {f'root of {label} in cohort.parts' if label else 'cohort.root'}: {lack}"
         raise LssError(f"{where}, and the cohort '{params.name}' must lie there. {COHORT_REMEDY[params.name]}")

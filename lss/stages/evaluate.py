@@ -316,8 +316,11 @@ def _about(
     """Return what was evaluated on what, by which conventions."""
     trained = [entry["facts"] for entry in manifests if entry["stage"] == "train"]
     cohort = next((entry for entry in manifests if entry["stage"] == "cohort"), None)
+    archives = {label: of["cohort"] for label, of in cohort["facts"].get("parts", {}).items()} if cohort else {}
+    name = cohort["params"]["name"] if cohort else None
     return {
-        "cohort": cohort["params"]["name"] if cohort else None,
+        "cohort": " + ".join(archives) or name,
+        **({"archives": archives} if archives else {}),
         "cohort_caveat": cohort["facts"].get("caveat") if cohort else None,
         "phantom": test.has_truth,
         "images": len(test),

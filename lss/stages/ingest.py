@@ -16,6 +16,7 @@ import pyarrow as pa
 from lss.cohorts import open_cohort
 from lss.cohorts.base import Grading, PatientRecord, RawSlice, Reject
 from lss.cohorts.batches import patients_of_batch
+from lss.cohorts.labels import unlabelled
 from lss.cohorts.privacy import Pseudonyms, pseudonyms
 from lss.cohorts.settings import CohortParams, IngestParams, reading_settings
 from lss.cohorts.slice_grade import slice_grade
@@ -64,7 +65,7 @@ def run(
     from lss.notes.doubt import doubtful_words
 
     started = datetime.now(UTC)
-    names = pseudonyms(params.pseudonym_key_file, seed, external or "")
+    names = pseudonyms(params.pseudonym_key_file, seed, external or "", cohort.labels)
     reader = open_cohort(cohort, params)
     patients = patients_of_batch(reader, names, batch, cohort.batches)
     counts: Counter[str] = Counter()
@@ -75,7 +76,7 @@ def run(
             grading, note, note_rejects = grade_patient(patient, record)
             counts["notes graded"] += grading.source == "note"
             counts["doubtful notes"] += bool(grading.source == "note" and doubtful_words(note))
-            rows = [slice_row(item, cohort.name, patient, note, grading, params, names) for item in record.slices]
+            rows = [slice_row(item, cohort, patient, note, grading, params, names) for item in record.slices]
             for start in range(0, len(rows), ROWS_AT_A_TIME):
                 writer.write_table(pa.Table.from_pylist(rows[start : start + ROWS_AT_A_TIME], SLICES))
             lost += [(names.patient(patient), reject) for reject in (*record.rejects, *note_rejects)]
@@ -149,7 +150,7 @@ def grade_patient(patient: str, record: PatientRecord) -> tuple[Grading, str | N
 
 def slice_row(
     item: RawSlice,
-    cohort: str,
+    cohort: CohortParams,
     patient: str,
     note: str | None,
     grading: Grading,
@@ -161,14 +162,16 @@ def slice_row(
         item.level, grading, unnamed_level=params.unnamed_level, unknown_level=params.unknown_level
     )
     rows, columns = item.pixels.shape
+    label, _ = unlabelled(patient, cohort.archives)
+    archive, (own, _) = cohort.archive_of(patient), names.within(patient)
     return {
         "slice_key": names.slice(patient, item.image),
         "patient_key": names.patient(patient),
-        "study_key": names.study(item.study),
-        "series_key": names.series(item.series),
-        "image_key": names.image(item.image),
+        "study_key": own.study(item.study),
+        "series_key": own.series(item.series),
+        "image_key": own.image(item.image),
         "person_key": names.person(item.person, patient),
-        "cohort": cohort,
+        "cohort": label or archive.name,
         "plane": item.plane,
         "plane_reason": item.plane_reason,
         "weighting": item.weighting,
@@ -190,7 +193,7 @@ def slice_row(
         "level_grades": format_level_grades(grading.level_grades),
         "grade": grade,
         "grade_reason": grade_reason,
-        "source_sha256": item.source_sha256 if cohort == "phantom" else names.source(item.source_sha256),
+        "source_sha256": item.source_sha256 if archive.name == "phantom" else names.source(item.source_sha256),
     }
 
 

@@ -33,8 +33,8 @@ from lss.storage.io import read_parquet, write_parquet
 from lss.storage.parquet_files import TableReader
 from lss.storage.schemas import REJECTS, SLICES, SPLIT, SPLIT_BATCH, USED
 
-_COLUMNS = ["slice_key", "patient_key", "study_key", "image_key", "person_key", "plane", "weighting", "level", "grade",
-            "grade_reason", "note", "note_grade", "rows", "columns", "pixels", "source_sha256", "origin_mm",
+_COLUMNS = ["slice_key", "patient_key", "study_key", "image_key", "person_key", "cohort", "plane", "weighting", "level",
+            "grade", "grade_reason", "note", "note_grade", "rows", "columns", "pixels", "source_sha256", "origin_mm",
             "orientation", "row_spacing_mm"]  # fmt: skip
 
 
@@ -284,12 +284,18 @@ def assign_subsets(
 ) -> tuple[dict[str, str], dict[str, int]]:
     """Return the subset of every patient, and with `split.folds` the fold of each; one person's patients go together.
 
+    Patients are dealt by strata: their worst grade; of several archives that are one cohort, grade and archive.
+
     Raises LssError where a subset is left without a patient, and for a wrong split file.
     """
     grades: dict[str, list[str]] = defaultdict(list)
+    archives: dict[str, set[str]] = defaultdict(set)
     for row in used:
         grades[person_of[row["patient_key"]]].append(row["grade"])
+        archives[person_of[row["patient_key"]]].add(row["cohort"])
     strata = {person: str(worst(grades[person])) for person in sorted(grades)}
+    if len(set().union(*archives.values())) > 1:
+        strata = {person: " ".join([grade, *sorted(archives[person])]) for person, grade in strata.items()}
     patients = {row["patient_key"] for row in used}
     fold_of: dict[str, int] = {}
     if params.file is not None:
@@ -347,6 +353,10 @@ def _facts(rows: list[dict[str, Any]], reasons: Counter[str]) -> dict[str, Any]:
         }
         for subset in SUBSETS
     }
+    if len(archives := sorted({row["cohort"] for row in used})) > 1:
+        for subset, counts in facts["subsets"].items():
+            of_patient = {row["patient_key"]: row["cohort"] for row in used if row["subset"] == subset}
+            counts["patients_of"] = {label: list(of_patient.values()).count(label) for label in archives}
     absent = {subset: [g for g in GRADES if g not in facts["subsets"][subset]["slices"]] for subset in SUBSETS}
     facts["absent_grades"] = {subset: missing for subset, missing in absent.items() if missing}
     return facts
@@ -356,7 +366,8 @@ def _print(facts: dict[str, Any]) -> None:
     print(f"split: {facts['used']} of {facts['slices']} slices used", file=sys.stderr)
     for subset, counts in facts["subsets"].items():
         grades = ", ".join(f"{grade} {count}" for grade, count in counts["slices"].items()) or "no slices"
-        print(f"  {subset}: {counts['patients']} patients; {grades}", file=sys.stderr)
+        of = "".join(f", {count} of {label}" for label, count in counts.get("patients_of", {}).items())
+        print(f"  {subset}: {counts['patients']} patients{of}; {grades}", file=sys.stderr)
     slices, copies = facts["train_slices_of_cohort"], facts["train_copies_of_cohort"]
     balanced = ", ".join(f"{GRADE_LABELS[grade]} {slices[grade]} -> {copies[grade]}" for grade in GRADES)
     print(f"  training part, balancing: {balanced}", file=sys.stderr)

@@ -18,7 +18,7 @@ SLICES = pa.schema(
         ("series_key", pa.string()),
         ("image_key", pa.string()),  # of the image's own unique id: the same where two patients hold one image
         ("person_key", pa.string()),  # of the header's PatientID; null where it names nobody
-        ("cohort", pa.string()),
+        ("cohort", pa.string()),  # name of the cohort; of several that are one, the label of the patient's own
         ("plane", pa.string()),  # axial, sagittal, coronal, oblique, unknown
         ("plane_reason", pa.string()),
         ("weighting", pa.string()),  # T1, T2, localizer, derived, other, unknown

@@ -166,6 +166,9 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
     for name, value in settings.items():
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and value and all(isinstance(of, dict) and "label" in of for of in value):
+            for of in value:
+                flat |= _flat({key: of[key] for key in of if key != "label"}, f"{prefix}{name}.{of['label']}.")
         else:
             flat[f"{prefix}{name}"] = (
                 yaml.safe_dump(value, default_flow_style=True, width=10**6).split("\n...")[0].strip()
@@ -208,8 +211,13 @@ def _locked(root: Path) -> dict[str, Any]:
 
 
 def _readers(setting: str) -> frozenset[str]:
-    """Return stages that read a setting (train.pid.kp): DVC lists it, or what it is part of."""
+    """Return stages that read a setting (train.pid.kp): DVC lists it, or what it is part of.
+
+    The archives of several name folders of the user's own, which DVC does not record: it is told by a hash of them.
+    """
     parts = setting.split(".")
+    if parts[:2] == ["cohort", "parts"]:
+        return frozenset({"cohort", "ingest"})
     names = {".".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
     return frozenset(
         stage for stage, entry in dvc_stages().items() if any(param in names for param in map(str, entry["params"]))

@@ -105,5 +105,5 @@ def _disk(params: Params) -> Check:
 def _inputs(params: Params) -> list[Check]:
     missing = lacks(params)
     if not missing:
-        return [("ok", "data and weights", f"cohort {params.cohort.name}, weights {params.weights.source}", "")]
+        return [("ok", "data and weights", f"cohort {params.cohort.title}, weights {params.weights.source}", "")]
     return [("lack", "what the settings name", lack.what, lack.remedy) for lack in missing]

@@ -67,7 +67,9 @@ def score_masks(params: Params, output: Path, rejects_output: Path) -> str:
     if params.cohort.experts is None:
         raise LssError(f"params.yaml: cohort.experts: is null. Name the label images' folder or zip. {EXPERTS_REMEDY}")
     labels = ExpertMasks(params.cohort.experts)
-    names = pseudonyms(params.ingest.pseudonym_key_file, params.seed)
+    # of several archives the labels are of the paper's
+    own = [label for label, archive in params.cohort.archives.items() if archive.name == "lss" and label]
+    names = pseudonyms(params.ingest.pseudonym_key_file, params.seed, own[0] if own else "")
     waiting: dict[str, list[Key]] = {}
     for key in labels.keys():
         waiting.setdefault(names.patient(key[0]), []).append(key)

@@ -81,6 +81,14 @@ class Need:
             of_epoch += flops["write"] * rounds * self.longest_report
         return of_epoch * epochs + flops.get("look", 0.0) * (train_images + val_images)
 
+    def prediction_flops(self, images: int) -> float:
+        """Return the operations of predicting so many images once; reports count at their maximum length."""
+        flops = {name: one.flops for name, (one, _) in self.passes.items()}
+        if not self.longest_report:
+            return flops["validate"] * images
+        rounds = math.ceil(images / self.written_at_once)
+        return flops.get("look", 0.0) * images + flops["write"] * rounds * self.longest_report
+
 
 def to_json(need: Need) -> dict[str, Any]:
     """Return a need as JSON keeps it."""

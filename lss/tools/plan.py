@@ -7,12 +7,13 @@ and the time, which is FLOPs over a stated speed. A GPU's allocator adds what it
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from tabulate import tabulate
 
 from lss.project import layout
-from lss.project.models import TASKS, trials
+from lss.project.models import TASKS, evaluated_runs, trials
 from lss.project.params import Params
 from lss.runtime.progress import duration
 from lss.storage.io import read_json
@@ -43,6 +44,7 @@ def plan_text(params: Params, tflops: float) -> str:
         f"x steps that keep the batch of {train.batch_size}; params.yaml has {train.micro_batch_size}. Time: of all "
         f"epochs with their validations at {tflops:g} TFLOP/s (--tflops), which written reports do not reach; {size}.\n"
         f"{_total([(task, need) for (_, task), need in needs.items()], params, images, tflops)}"
+        f"{_of_externals(needs, params, tflops)}"
     )
 
 
@@ -55,6 +57,23 @@ def _total(needs: list[tuple[str, Need]], params: Params, images: tuple[int, int
         count += len(section.losses) * repeats
     per = "" if images else " per 1,000 training images, validation left out"
     return f"All {count} trainings, one after the other, all epochs: {flops / (tflops * 3.6e15):.3g} h{per}."
+
+
+def _of_externals(needs: dict[tuple[str, str], Need], params: Params, tflops: float) -> str:
+    """Return hours of all predictions on external cohorts, as a further line; nothing where there are none."""
+    if not params.external:
+        return ""
+    images = [external_images(params, external.label) for external in params.external]
+    counts = [1000 if of is None else of for of in images]
+    models = [
+        needs[run.backbone, run.task] for run in evaluated_runs(params.train) if (run.backbone, run.task) in needs
+    ]
+    flops = sum(need.prediction_flops(count) for need in models for count in counts)
+    known = "" if None not in images else ", 1,000 taken for each without shards"
+    return (
+        f"\nAll {len(models) * len(counts)} predictions on external cohorts, {sum(counts):,} images{known}: "
+        f"{flops / (tflops * 3.6e15):.3g} h, with reports as long as they may get."
+    )
 
 
 def _table(rows: list[list[str]], header: list[str]) -> str:
@@ -102,10 +121,23 @@ def card_gib() -> float:
 
 def shard_images(params: Params) -> tuple[int, int] | None:
     """Return images of the training and of the validation part, by the shards' manifests; None while there are none."""
-    names = [f"shards/batch-{batch}" for batch in layout.batch_names(params.cohort.batches)]
-    paths = [Path(layout.MANIFEST.format(name=name)) for name in names]
+    counts = _images(params, layout.MANIFEST.format(name="shards/batch-{batch}"))
+    return (counts["train"], counts["val"]) if counts else None
+
+
+def external_images(params: Params, label: str) -> int | None:
+    """Return images of an external cohort, by its shards' manifests; None while there are none."""
+    counts = _images(params, layout.of_external(layout.MANIFEST.format(name="shards/batch-{batch}"), label))
+    return counts["test"] if counts else None
+
+
+def _images(params: Params, pattern: str) -> Counter[str] | None:
+    """Return images by subset, given the pattern of the shards' manifests; None where one is missing."""
+    paths = [Path(pattern.format(batch=batch)) for batch in layout.batch_names(params.cohort.batches)]
     if not all(path.is_file() for path in paths):
         return None
-    rows = [read_json(path)["facts"]["rows_by_grade"] for path in paths]
-    train, val = (sum(sum(of_batch.get(part, {}).values()) for of_batch in rows) for part in ("train", "val"))
-    return train, val
+    counts: Counter[str] = Counter()
+    for path in paths:
+        for subset, of_grade in read_json(path)["facts"]["rows_by_grade"].items():
+            counts[subset] += sum(of_grade.values())
+    return counts

@@ -64,7 +64,7 @@ def show_masks(params: Params, count: int, output: Path) -> list[Path]:
     with style():
         sheet = draw_sheet(
             [sheet_slices[key] for key in chosen],
-            f"{len(chosen)} slices of the cohort '{params.cohort.name}', picked by seed {params.seed}",
+            f"{len(chosen)} slices of the cohort '{params.cohort.title}', picked by seed {params.seed}",
             "Research software: a radiologist decides.",
         )
         return save(sheet, output.with_suffix(""), params.figures.dpi)

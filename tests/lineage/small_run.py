@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from lss.cohorts.settings import ExternalParams
+from lss.cohorts.settings import ArchiveParams
 from lss.project import layout
 from lss.project.manifest import write_manifest
 from lss.project.models import base_run, manifest_settings, manifests_by_stage, model_runs
@@ -76,7 +76,7 @@ def make_run(source: Path, folder: Path) -> Params:
 
 def add_external(params: Params, label: str) -> Params:
     """Add two raw files of an external cohort, and the job that lists them, to the run; return its settings."""
-    external = ExternalParams(label=label, name="phantom", root=Path(f"data/raw/{label}"))
+    external = ArchiveParams(label=label, name="phantom", root=Path(f"data/raw/{label}"))
     for number in (1, 2):
         _write(f"{external.root}/000{number}/T2_0001.ima", f"pixels {number} of {label}")
     listed = list_files(external.as_cohort(len(BATCHES)), Path(layout.of_external(layout.PRIVATE_FILES, label)))

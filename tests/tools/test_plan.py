@@ -12,6 +12,7 @@ from lss.backbones import NAMES, backbone_class, load_backbone
 from lss.backbones.published import CONFIGURATIONS, write_configuration
 from lss.backbones.qlora import quantised_modules
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
+from lss.cohorts.settings import ArchiveParams
 from lss.errors import LssError
 from lss.project.models import TASKS
 from lss.project.params import load_params
@@ -20,7 +21,7 @@ from lss.storage.io import write_json
 from lss.tools import counting, kept_needs, plan
 from lss.tools.counting import OPTIMISER_BYTES, estimate, nf4_bytes, stored_bytes
 from lss.tools.need import CONTEXT_BYTES, GIB, Need, Step
-from lss.tools.plan import plan_text, shard_images
+from lss.tools.plan import external_images, plan_text, shard_images
 from lss.tools.rehearsal import build, build_network, empty_backbone
 from lss.training.task import Setup
 
@@ -188,6 +189,9 @@ def test_peak_batch_and_flops_by_hand():
     recounting = replace(need, recounts=True, longest_report=0)
     assert recounting.flops(train_images=10, val_images=3, epochs=2) == 2 * (5 * 10 + 2 * (3 + 10)) + 13
     assert need.flops(train_images=1, val_images=200, epochs=1) == 5 + 2 * 200 + 7 * 64 * 100 + 201  # 128 are written
+    # each image is looked at once, and its report written, two at a time; without reports one pass without gradients
+    assert need.prediction_flops(5) == 5 * 1 + 3 * 100 * 7
+    assert recounting.prediction_flops(5) == 5 * 2
     big = Need(10, 1, 0, 0, (2, 2), 0, held_bytes=100, loading_bytes=500, passes=need.passes)
     assert big.peak_bytes(1) == CONTEXT_BYTES + 500
 
@@ -199,6 +203,11 @@ def test_images_are_counted_in_the_shards_manifests(params, tmp_path, monkeypatc
         rows = {"train": {"A": 10, "BC": batch}, "val": {"D": 2}}
         write_json(tmp_path / f"results/manifests/shards/batch-{batch:02d}.json", {"facts": {"rows_by_grade": rows}})
     assert shard_images(params) == (46, 8)
+    assert external_images(params, "b") is None
+    for batch in range(params.cohort.batches):
+        path = tmp_path / f"results/manifests/shards/external/b/batch-{batch:02d}.json"
+        write_json(path, {"facts": {"rows_by_grade": {"train": {}, "test": {"A": 5, "D": batch}}}})
+    assert external_images(params, "b") == 26
 
 
 def test_the_text_has_two_rows_per_backbone_and_task(params, tmp_path, monkeypatch):
@@ -228,3 +237,9 @@ def test_the_text_has_two_rows_per_backbone_and_task(params, tmp_path, monkeypat
     count = 3 * sum(len(section.losses) for section in sections)
     expected = f"All {count} trainings, one after the other, all epochs: {3 * epochs * 500 / 3600:.3g} h"
     assert plan_text(again, tflops=6.0).splitlines()[-1].startswith(expected)
+    external = [ArchiveParams(label=label, name="rsna", root=tmp_path / label) for label in ("b", "c")]
+    last = plan_text(one.model_copy(update={"external": external}), tflops=6.0).splitlines()[-1]
+    runs = sum(len(section.losses) for section in sections)
+    assert last.startswith(
+        f"All {2 * runs} predictions on external cohorts, 2,000 images, 1,000 taken for each without"
+    )

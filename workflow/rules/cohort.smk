@@ -10,7 +10,7 @@ checkpoint cohort:
         manifest=layout.MANIFEST.format(name="cohort"),
     params:
         code=code_hash("cohort"),
-        settings=config["cohort"],
+        settings=PARAMS.cohort.model_dump(mode="json"),  # without parts where the cohort is one archive
         seed=config["seed"],
         outside=OUTSIDE["cohort"],
         pseudonyms=OUTSIDE["ingest"],  # by which patients are dealt into batches
@@ -22,7 +22,7 @@ checkpoint cohort:
 
 
 # An external cohort: no checkpoint, since it is not read again but as a whole. Its phantom's files are no outputs, as
-# those of an archive are none.
+# those of an archive are none; nor are those of a phantom among several archives that are one cohort.
 rule external_cohort:
     output:
         files=layout.EXTERNAL_FILES,

@@ -24,13 +24,14 @@ rule pool_folds:
     shell: "lss evaluate --folds 2>&1 | tee {log}"
 
 
-# External cohorts beside the test part. Not asked for where there are none.
+# External cohorts beside the test part, and the archives of a cohort of several. Not asked for where there are none.
 rule compare_external:
     input:
         predictions=[layout.PREDICTIONS.format(**run._asdict()) for run in EVALUATED],
         external=[path for run in EVALUATED for path in of_externals(layout.PREDICTIONS, **run._asdict())],
         shards=expand(layout.SHARD, subset=["train", "test"], batch=BATCHES),
         external_shards=of_externals(layout.SHARD, subset="test", batch=BATCHES),
+        slices=expand(layout.SLICES, batch=BATCHES) if PARAMS.cohort.labels else [],  # which say whose patient each is
     output:
         comparison=layout.EXTERNAL,
         manifest=layout.MANIFEST.format(name="evaluate/external"),
@@ -53,7 +54,7 @@ rule evaluate:
         shards=expand(layout.SHARD, subset=layout.SUBSETS, batch=BATCHES),
         truth=layout.TRUTH,
         folds=rules.pool_folds.output.comparison,
-        external=[layout.EXTERNAL] if PARAMS.external else [],
+        external=[layout.EXTERNAL] if tested_apart(PARAMS) else [],
         manifests=[
             rules.cohort.output.manifest,
             [rules.train.output.manifest.format(**run._asdict()) for run in EVALUATED],

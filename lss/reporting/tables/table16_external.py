@@ -13,6 +13,7 @@ HOW_TO = (
     "No external cohort was named. List one under `external` in params.yaml and run again: the models are then tested "
     "on it too, and none is trained on it."
 )
+TEST_PART = "test part"
 _SYSTEMS = {"model": "model", "table": "table of the level", "difference": "model minus table"}
 _UNITS = {"image": "images", "disc": "discs"}
 
@@ -25,9 +26,18 @@ def notes(results: Results) -> list[str]:
     sizes = "; ".join(
         f"{name}: {of['patients']} patients, {of['images']} images" for name, of in about["cohorts"].items()
     )
+    gate = (
+        "; nobody of an external cohort stands in the one that they are trained on, which the split's gate has looked "
+        "for"
+    )
+    archives = (
+        "'Test part, of': patients of one of the archives that are trained on as one cohort. The test part is all of "
+        "them; models, training part and table of the level are the same."
+    )
     return [
-        f"{sizes}. The same models are tested on each; nobody of an external cohort stands in the one that they are "
-        "trained on, which the split's gate has looked for. Dice: over images whose pseudo-mask is not empty.",
+        f"{sizes}. The same models are tested on each{gate if _has_external(results) else ''}. Dice: over images whose "
+        "pseudo-mask is not empty.",
+        *([archives] if _archives(results) else []),
         f"In brackets the {100 * about['confidence']:.0f} % interval: {about['interval']} of that cohort.",
         "Table of the level: the commonest grade, report or mask in the training part for the slice's disc level. It "
         "looks at no image. Kappa: Cohen's, unweighted.",
@@ -61,8 +71,25 @@ def _row(measure: dict[str, Any], results: Results) -> dict[str, Any]:
             "note": "",
             **value_columns(measure, results.about),
         }
-        | {"cohort": results.about["cohort"] if tested == "test part" else tested}
+        | {"cohort": results.about["cohort"] if tested == TEST_PART and not _archives(results) else tested}
     )
+
+
+def _archives(results: Results) -> dict[str, str]:
+    """Return the kind of each archive that is trained on, by its label, where they are several."""
+    archives: dict[str, str] = results.about.get("archives", {})
+    return archives
+
+
+def _title(results: Results) -> str:
+    """Return the title: of a cohort of several archives another one."""
+    if not _archives(results):
+        return TABLE.title
+    return "The test part archive by archive" + (", beside external cohorts" if _has_external(results) else "")
+
+
+def _has_external(results: Results) -> bool:
+    return any(not name.startswith(TEST_PART) for name in results.external["about"]["cohorts"])
 
 
 TABLE = TableRecord(
@@ -70,4 +97,5 @@ TABLE = TableRecord(
     ("loss", "system", "reference", "stratum", "metric", "cohort"),
     notes,
     rows=rows,
+    titled=_title,
 )
