@@ -108,6 +108,11 @@ class CohortParams(Section):
         return self.archives.get(unlabelled(name, self.archives)[0], self)
 
 
+def making_settings(cohort: CohortParams) -> dict[str, Any]:
+    """Return what the stage cohort reads of its section, as JSON values: no parts where the cohort is one archive."""
+    return cohort.model_dump(mode="json")
+
+
 def reading_settings(cohort: CohortParams) -> dict[str, Any]:
     """Return what ingest reads of the section `cohort`, as JSON values: not how a phantom is made, and no caveat."""
     return cohort.model_dump(
