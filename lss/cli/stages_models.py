@@ -73,6 +73,7 @@ def _train(params: Params, model: Run, trial: Trial) -> None:
     stage.run(
         params.train,
         trial_seed(params.seed, trial.repeat),
+        cohort=params.cohort.title,
         execution=params.execution,
         **model._asdict(),
         weights=jobs.weights(model.backbone),

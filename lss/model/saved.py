@@ -46,7 +46,8 @@ class ModelCard:
         facts: `weights`, the facts of the stage weights on the checkpoint, with the SHA-256 of its `files` and its
             `licence`; `unused_weights`, how many tensors of its files are not in the model, by name; and `Task.facts`,
             e.g. the area thresholds of a report model.
-        made_from: `seed`; SHA-256 of the `shards` by subset and file name, and of the `segmentation` model's
+        made_from: `seed`; `cohort`, its name and the number of its `patients` by subset (a model of an earlier version
+            does not state them); SHA-256 of the `shards` by subset and file name, and of the `segmentation` model's
             model.json; `code`, one hash over the modules that the stage train rests on; `versions` of the libraries.
         grades: names of the grades, in the order of the network's outputs.
         files: SHA-256 of the folder's other files, by name.

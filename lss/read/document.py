@@ -24,7 +24,8 @@ from lss.measures.sac import VALID_FOR, Interval
 from lss.read.models import Models
 from lss.read.reading import DiscReading, Reading, SliceReading, look_first
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raised by the first change of a field after a release: 1 was that of lss 0.3.0."""
 
 
 def load_schema() -> dict[str, Any]:
@@ -59,7 +60,7 @@ def study_document(
             "discs": [disc.level for disc in reading.spine.discs],
             "doubts": list(reading.spine.doubts),
         },
-        "certainty": _certainty(models.grader.calibration),
+        "certainty": _certainty(models.grader.calibration, models.grader.card.made_from.get("cohort")),
         "intervals": VALID_FOR,
         "look_first": [place + 1 for place in look_first(reading.discs, models.grader.calibration)],
         "discs": [_disc(disc, before.get(disc.level) if disc.level else None) for disc in reading.discs],
@@ -81,15 +82,22 @@ def _not_judged(reading: Reading, models: Models) -> list[str]:
     return []
 
 
-def _certainty(calibration: Calibration | None) -> dict[str, Any] | None:
-    """Return the coverage that the sets of grades promise, and the number of patients on which they were fitted."""
+def _certainty(calibration: Calibration | None, cohort: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the coverage that the sets of grades promise, and the patients on which they were fitted.
+
+    Args:
+        calibration: of the grading model; None where it has none.
+        cohort: `made_from["cohort"]` of its card; None in a card of an earlier version.
+    """
     if calibration is None:
         return None
+    name = (cohort or {}).get("name") or "not stated"
+    of = f"{name} (images and notes made by this program)" if name == "phantom" else name
     return {
         "coverage": SHOWN,
         "patients": calibration.patients,
         "temperature": round(calibration.temperature, 4),
-        "fitted_on": "validation part of the cohort that the model was trained on, which its model.json does not name",
+        "fitted_on": f"validation part of the cohort that the model was trained on: {of}",
     }
 
 

@@ -43,6 +43,7 @@ def run(
     state: Path,
     manifest: Path,
     events: Path | None = None,
+    cohort: str | None = None,
 ) -> None:
     """Train and write the model's folder.
 
@@ -58,6 +59,7 @@ def run(
         state: rolling checkpoint; removed at the end.
         manifest: gets the stage's manifest.
         events: folder that gets the epochs for TensorBoard, if any.
+        cohort: name of the cohort that the shards are of, which the model's card states; None where it is not known.
 
     Raises LssError on a broken file, a setting that does not fit, or a loss that is no longer finite.
     """
@@ -87,8 +89,13 @@ def run(
             islice(BatchLoader(data.samples("train", *sizes), size, own_seed).batches(), count),
             BatchLoader(data.samples("val", *sizes), size, None).batches(),
         )
+    samples = {subset: data.samples(subset, *sizes) for subset in ("train", "val")}
     made_from = {
         "seed": seed,
+        "cohort": {
+            "name": cohort,
+            "patients": {subset: len(set(of.reader.column("patient_key"))) for subset, of in samples.items()},
+        },
         "shards": {subset: {path.name: sha256_file(path) for path in shards[subset]} for subset in ("train", "val")},
         "segmentation": None if segmentation is None else sha256_file(segmentation / CONFIG),
         "code": code_hash("train"),
@@ -110,8 +117,8 @@ def run(
             "loss": loss,
             "device": str(fitted.device),
             "execution": execution.model_dump(mode="json"),
-            "train_samples": len(data.samples("train", *sizes)),
-            "val_samples": len(data.samples("val", *sizes)),
+            "train_samples": len(samples["train"]),
+            "val_samples": len(samples["val"]),
             "epochs": len(course.history),
             "best_epoch": course.best_epoch + 1,
             "best_val_score": course.best_score,

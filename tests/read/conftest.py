@@ -49,7 +49,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Pa
             weights=folder / "weights", shards=shards,
             segmentation=own / "segmentation-pid_tversky" if task == "report" else None,
             folder=own / f"{task}-{loss}",
-            state=folder / "state", manifest=folder / "t.json",
+            state=folder / "state", manifest=folder / "t.json", cohort="phantom",
         )  # fmt: skip
     return own
 

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from lss.cli import app
 from lss.errors import LssError
-from lss.read.document import load_schema
+from lss.read.document import load_schema, study_document
 from lss.read.models import Models
 from lss.read.reading import Reading, pooled
 from lss.read.run import Settings, read_study, write_reading
@@ -47,6 +47,21 @@ def test_document_fits_its_schema_and_is_what_was_written(
     assert "phantom" in stored["intervals"] and stored["study"]["study_instance_uid"] == reading.study.axial[0].study
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(stored | {"discs": [{"level": "L6-S1"}]}, load_schema())
+
+
+def test_a_reading_says_on_whose_patients_its_grades_were_calibrated(
+    written: tuple[Path, dict[str, Any]], reading: Reading, models: Models
+) -> None:
+    """Three phantom patients were trained on, two validated on (conftest)."""
+    card = models.grader.card
+    assert card.made_from["cohort"] == {"name": "phantom", "patients": {"train": 3, "val": 2}}
+    certainty = written[1]["certainty"]
+    assert certainty["patients"] == 2 and certainty["fitted_on"].endswith(
+        "trained on: phantom (images and notes made by this program)"
+    )
+    of_before = replace(models.grader, card=replace(card, made_from={}))  # a model of an earlier version
+    document = study_document(reading, replace(models, grader=of_before), None, {})
+    assert document["certainty"]["fitted_on"].endswith("trained on: not stated")
 
 
 def test_levels_and_areas_against_the_truth(written: tuple[Path, dict[str, Any]], patient: tuple[Path, Any]) -> None:

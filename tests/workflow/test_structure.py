@@ -55,6 +55,7 @@ def test_dvc_stage_lists_the_params_its_rule_uses(project_root: Path) -> None:
         listed = dvc[stage]["params"]
         sections = {entry.split(".")[0] for entry in listed if isinstance(entry, str)}
         read = set(re.findall(r'config\["(\w+)"\]', rule)) | set(re.findall(r"_settings\(\s*PARAMS\.(\w+)", rule))
+        read |= set(re.findall(r"^ +\w+=PARAMS\.(\w+)\.", rule, flags=re.M))
         if re.search(r"\bTRIALS\b|further_folds\(", rule):  # how many of its jobs there are
             read.add("split")
         assert read | before == sections, stage

@@ -13,6 +13,7 @@ rule train:
         code=code_hash("train"),
         settings=lambda wildcards: training_settings(PARAMS.train, run_of(wildcards)),  # its own, no other task's
         of=options_of,
+        cohort=PARAMS.cohort.title,  # which the model's card names
         seed=config["seed"],
     log: "logs/train/{backbone}-{task}-{loss}.log",
     conda: "../envs/lss.yaml"
