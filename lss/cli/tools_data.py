@@ -37,7 +37,8 @@ def fetch(
 ) -> None:
     """Download the paper's archive, notes, label images and slice numbers, and the backbones' weights.
 
-    **Reads** params.yaml `cohort.root`, `cohort.experts`, `weights`, `train.backbones`.
+    **Reads** params.yaml `cohort.root` (of several archives that of the first named lss), `cohort.experts`, `weights`,
+    `train.backbones`.
 
     **Writes** the files where those settings expect them (archives stay packed), each folder with a `fetched.json`:
     address, version, size, SHA-256, and whether the publisher states that hash. A broken download goes on where it

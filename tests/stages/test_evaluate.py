@@ -218,6 +218,19 @@ def test_without_truth_no_measure_refers_to_it(tmp_path: Path) -> None:
     assert not any("phantom" in caveat for caveat in statistics["caveats"])
 
 
+def test_of_several_archives_the_drawn_ones_are_named(tmp_path: Path) -> None:
+    inputs = make(tmp_path / "inputs", patients=3, slices=3)
+    pq.write_table(TRUTH.empty_table(), inputs.truth)
+    parts = {"ours": {"cohort": "folder"}, "drawn": {"cohort": "phantom"}}
+    write_json(tmp_path / "cohort.json", {"stage": "cohort", "params": {"name": "several"},
+                                          "facts": {"caveat": None, "cohort": "several", "parts": parts}})  # fmt: skip
+    statistics = run_evaluate(inputs, tmp_path, [tmp_path / "cohort.json"]).statistics
+    about = statistics["about"]
+    assert (about["cohort"], about["archives"]) == ("drawn + ours", {"drawn": "phantom", "ours": "folder"})
+    assert any(caveat.startswith("Of the cohort's archives drawn: phantom") for caveat in statistics["caveats"])
+    assert {row["cohort"] for row in build_tables(Results(statistics))[2].rows} == {"drawn + ours"}
+
+
 def test_predictions_of_other_slices_are_refused(tmp_path: Path) -> None:
     inputs = make(tmp_path / "inputs", patients=3, slices=3)
     path = inputs.predictions["smolvlm", "report", "focal"]

@@ -242,3 +242,56 @@ def test_the_table_sets_cohorts_beside_each_other(compared: tuple[dict[str, Any]
 def test_the_table_says_how_to_have_external_cohorts() -> None:
     table = TABLE.build(16, Results({"about": ABOUT, "measures": []}))
     assert not table.rows and "List one under `external`" in table.notes[0]
+
+
+@pytest.fixture(scope="module")
+def of_archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, str], Any]:
+    """The synthetic test part, of which every third patient is of the archive "small" and the others of "large"."""
+    folder = tmp_path_factory.mktemp("archives")
+    made = synthetic_results.make(folder / "own", patients=9, quality=0.8, prefix="own")
+    tested = pq.read_table(next(iter(made.predictions.values())))["patient_key"].to_pylist()
+    archive_of = {patient: "large" if place % 3 else "small" for place, patient in enumerate(dict.fromkeys(tested))}
+    rows = [dict.fromkeys(SLICES.names) | {"patient_key": key, "cohort": of} for key, of in archive_of.items()]
+    write_parquet(folder / "slices.parquet", rows, SLICES)
+    compare_external(
+        EvaluateParams(bootstrap_draws=200, interval="bca", confidence=0.95, compare_with=None),
+        3,
+        predictions={TEST_PART: {Run(*model): path for model, path in made.predictions.items()}},
+        shards={TEST_PART: {"train": made.shards["train"], "test": made.shards["test"]}},
+        comparison=folder / "external.json",
+        manifest=folder / "manifest.json",
+        slices=[folder / "slices.parquet"],
+    )
+    return json.loads((folder / "external.json").read_text()), archive_of, made
+
+
+def test_of_a_cohort_of_several_archives_each_is_measured_beside_the_whole(
+    of_archives: tuple[dict[str, Any], dict[str, str], Any],
+) -> None:
+    found, archive_of, made = of_archives
+    model = ("biomedclip", "classification", "cross_entropy")
+    every = pq.read_table(made.predictions[model]).to_pylist()
+    key = {"task": "classification", "backbone": "biomedclip", "source": "model", "unit": "image"}
+    counts = {}
+    for label, patients in (("small", 3), ("large", 6)):
+        rows = [row for row in every if archive_of[row["patient_key"]] == label]
+        answered, true = [row["predicted"] for row in rows], [row["grade"] for row in rows]
+        cohort = f"{TEST_PART}, of {label}"
+        accuracy = value(found, **key, cohort=cohort, metric="accuracy", stratum="all")
+        assert accuracy["value"] == pytest.approx(np.mean([a == t for a, t in zip(answered, true, strict=True)]))
+        assert (accuracy["n"], accuracy["patients"]) == (len(rows), patients)
+        kappa = value(found, **key, cohort=cohort, metric="kappa")
+        assert kappa["value"] == pytest.approx(cohen_kappa_score(true, answered), abs=1e-6)
+        counts[label] = len(rows)
+    whole = value(found, **key, cohort=TEST_PART, metric="accuracy", stratum="all")
+    assert whole["n"] == sum(counts.values()) and min(counts.values()) > 0
+
+    archives = {"small": "rsna", "large": "lss"}
+    about = ABOUT | {"phantom": False, "cohort": "small + large", "archives": archives}
+    table = TABLE.build(16, Results({"about": about, "external": found, "measures": []}))
+    assert table.title == "The test part archive by archive" and "external cohort" not in " ".join(table.notes)
+    assert [row["cohort"] for row in table.rows[:3]] == [TEST_PART, f"{TEST_PART}, of large", f"{TEST_PART}, of small"]
+    cohorts = found["about"]["cohorts"] | {"rsna": {"patients": 1, "images": 2}}
+    with_rsna = found | {"about": found["about"] | {"cohorts": cohorts}}
+    beside = TABLE.build(16, Results({"about": about, "external": with_rsna, "measures": []}))
+    assert beside.title.endswith(", beside external cohorts") and "nobody of an external cohort" in beside.notes[0]

@@ -89,4 +89,8 @@ def test_both_are_trained_and_tested_on_and_their_patients_are_others(project: P
     page = (project / "results/index.html").read_text()
     assert "The test part archive by archive" in page and "several archives, trained on as one" in page
     sheet = (project / "results/cards/data_sheet.md").read_text()
-    assert "one: made by this program" in sheet and "patients of: (one: " in sheet and "**Archive two**: (" in sheet
+    assert (
+        "one: made by this program" in sheet
+        and "patients of: (one: " in sheet
+        and "**Archive two**: axial T2 slices: 72" in sheet
+    )

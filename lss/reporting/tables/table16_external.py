@@ -89,7 +89,7 @@ def _title(results: Results) -> str:
 
 
 def _has_external(results: Results) -> bool:
-    return any(not name.startswith(TEST_PART) for name in results.external["about"]["cohorts"])
+    return any(not name.startswith(TEST_PART) for name in results.external["about"].get("cohorts", {}))
 
 
 TABLE = TableRecord(
