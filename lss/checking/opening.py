@@ -52,7 +52,14 @@ def open_for_check(
     for part in cohort.parts:
         reader, used, wrong = _open_archive(part.as_cohort(cohort.batches), ingest)
         cohort = _with(cohort, part.label, used)
-        problems += [replace(one, detail=f"archive {part.label} of cohort.parts: {one.detail}") for one in wrong]
+        problems += [
+            replace(
+                one,
+                detail=f"archive {part.label} of cohort.parts: {one.detail}",
+                mend=f"{part.label}: {one.mend}" if one.mend else "",
+            )
+            for one in wrong
+        ]
         if reader:
             readers[part.label] = Part(reader, None)
     return SeveralCohorts(readers) if readers else None, cohort, problems
