@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import PurePosixPath
+from typing import Any
 
+import yaml
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -50,8 +52,15 @@ def print_checked(checked: Checked, cohort: CohortParams) -> None:
     if checked.is_clean:
         console.print("Nothing is to be mended.")
     if checked.cohort.root not in {cohort.root, *(archive.root for archive in cohort.archives.values())}:
-        settings = f"  cohort.name: {checked.cohort.name}\n  cohort.root: {checked.cohort.root}"
-        console.print(Text(f"To run on these files set in params.yaml:\n{settings}"))
+        settings = yaml.safe_dump({"cohort": _settings(checked.cohort, cohort)}, sort_keys=False, allow_unicode=True)
+        console.print(Text(f"To run on these files set in params.yaml:\n{settings.rstrip()}"), soft_wrap=True)
+
+
+def _settings(used: CohortParams, own: CohortParams) -> dict[str, Any]:
+    """Return the settings of the section `cohort` by which the files were read, where params.yaml has others."""
+    read, stated = (cohort.model_dump(mode="json", include={"name", "root", "folder"}) for cohort in (used, own))
+    columns = {name: value for name, value in read.pop("folder").items() if value != stated["folder"][name]}
+    return read | ({"folder": columns} if used.name == "folder" and columns else {})
 
 
 def _by_kind(problems: Iterable[Problem]) -> list[list[Problem]]:

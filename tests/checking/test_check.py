@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pydicom
 import pytest
+import yaml
 from dicom_files import smooth_pixels, write_dicom, write_notes, write_patient
 from typer.testing import CliRunner
 
@@ -64,7 +65,9 @@ def test_a_clean_cohort_ends_with_0_and_the_settings_to_run_it(settings: Params,
     status, shown, rows = call(archive(tmp_path / "raw"))
     assert (status, rows) == (0, []), shown
     assert "12 patients, 12 studies, 36 series, 168 slices" in " ".join(shown.split())
-    assert "Nothing is to be mended" in shown and f"cohort.root: {tmp_path / 'raw'}" in shown.replace("\n", "")
+    assert "Nothing is to be mended" in shown
+    settings_to_paste = shown.split("set in params.yaml:\n")[1].split("\ndata/private")[0]
+    assert yaml.safe_load(settings_to_paste) == {"cohort": {"name": "lss", "root": str(tmp_path / "raw")}}
     for name in ("check.csv", "check.html"):
         assert Path("data/private", name).stat().st_mode & 0o777 == 0o600
 
