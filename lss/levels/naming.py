@@ -1,7 +1,8 @@
 """Levels of the discs of a chain, counted from the sacrum up, and the reasons to doubt that count.
 
 The disc L5-S1 is the last full one: below it come rudiments between segments that have grown together, thin and
-short, on a sacrum that leans backwards. 4 to 30 % of people, by the definition taken, have a transitional vertebra
+short, on a sacrum that leans backwards. A worn L5-S1 is thin too, so it is looked for among the discs that lean
+as L5-S1 does. 4 to 30 % of people, by the definition taken, have a transitional vertebra
 between the two (Konin and Walz 2010); a picture of the lumbar spine alone then cannot say which number is right. Such
 a spine is called doubtful, and its levels are for a reader to settle.
 
@@ -14,6 +15,7 @@ and 0.82 to 1.1 between L5 and S1; the smallest tilt of a real L5-S1 was 17 degr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -70,13 +72,28 @@ def name_discs(discs: list[DetectedDisc], rows: int) -> NamedDiscs:
     return NamedDiscs(discs, levels, _doubts(discs, last, rows))
 
 
-def _last_full(discs: list[DetectedDisc]) -> int:
-    """Return index of the last disc above the first rudiment; rudiments are looked for below the third disc only."""
+def _above_a_rudiment(discs: list[DetectedDisc]) -> list[int]:
+    """Return indices of the discs that may be L5-S1: a disc that leans as L5-S1 does and is no clear rudiment, with a
+    thin one below it.
+
+    The lean is that of the disc itself: below a level disc a thin one is a worn L5-S1, or that of an L5 grown together
+    with S1. Rudiments are looked for below the third disc only.
+    """
     usual = _usual_height(discs)
-    for index in range(3, len(discs)):
-        disc, above = discs[index], discs[index - 1]
-        if disc.height_mm < RUDIMENT * usual and max(disc.tilt, above.tilt) > MIN_SACRAL_TILT_DEG:
-            return index - 1
+    return [
+        index
+        for index, (disc, below) in enumerate(pairwise(discs))
+        if index >= 2
+        and disc.tilt > MIN_SACRAL_TILT_DEG
+        and disc.height_mm >= DOUBTFUL_RUDIMENT * usual
+        and below.height_mm < RUDIMENT * usual
+    ]
+
+
+def _last_full(discs: list[DetectedDisc]) -> int:
+    """Return index of the disc taken for L5-S1."""
+    if possible := _above_a_rudiment(discs):
+        return possible[0]
     # the sacrum leans back ever more: a chain that turns forward again has left it
     steepest = max(range(len(discs)), key=lambda i: discs[i].tilt)
     return steepest if steepest >= 2 else len(discs) - 1
@@ -95,6 +112,13 @@ def _doubts(discs: list[DetectedDisc], last: int, rows: int) -> list[str]:
         doubts.append(f"the usual disc is {usual:.0f} mm high: the discs were not met")
     if last < 2:
         doubts.append("fewer than three discs above the sacrum")
+    if len(_above_a_rudiment(discs)) > 1:
+        doubts.append("more than one disc may be L5-S1, with a thin one below it: S1 may be free, or L5-S1 worn")
+    own = disc.height_mm / usual
+    if own < DOUBTFUL_RUDIMENT:
+        doubts.append(
+            f"the last full disc has {100 * own:.0f} % of the usual height: L5 may have grown together with S1"
+        )
     if disc.tilt < MIN_SACRAL_TILT_DEG:
         doubts.append(
             f"the last full disc is tilted by only {disc.tilt:.0f} degrees: the sacrum may be out of view, "

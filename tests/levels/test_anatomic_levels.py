@@ -112,10 +112,22 @@ def test_names_are_counted_from_the_last_disc_above_a_rudiment() -> None:
     assert not named.doubts
 
 
+def test_a_worn_last_disc_is_no_rudiment() -> None:
+    """Thin against the usual disc, as a rudiment is; but the disc above it is level, and a thinner one follows."""
+    worn = [*STRAIGHT[:5], replace(STRAIGHT[5], height_mm=6.5), replace(STRAIGHT[6], height_mm=2.5)]
+    for discs in (worn, worn[:-1]):
+        named = name_discs(discs, rows=330)
+        assert named.levels[:6] == ["T12-L1", "L1-L2", "L2-L3", "L3-L4", "L4-L5", "L5-S1"]
+        assert not named.doubts
+
+
 @pytest.mark.parametrize(
     ("discs", "rows", "words"),
     [
         (STRAIGHT[:5], 330, "tilted by only 10"),
+        ([*STRAIGHT[:5], replace(STRAIGHT[5], height_mm=3)], 330, "has 30 % of the usual height: L5 may have grown"),
+        ([*STRAIGHT[:4], replace(STRAIGHT[4], tilt=18), replace(STRAIGHT[5], height_mm=7), STRAIGHT[6]], 330,
+         "more than one disc may be L5-S1"),
         (STRAIGHT[:6], 210, "the sacrum is not in view"),
         ([*STRAIGHT[:6], replace(STRAIGHT[6], height_mm=6.5)], 330, "S1 may be free"),
         ([*STRAIGHT[:5], replace(STRAIGHT[5], tilt=16), replace(STRAIGHT[6], height_mm=5.5)], 330, "a worn L5-S1"),
