@@ -22,7 +22,7 @@ from lss.read.page import study_page
 from lss.read.pictures import overlay, sagittal_picture
 from lss.read.reading import Reading, read_slices
 from lss.read.resume import SliceCache
-from lss.read.study import open_study
+from lss.read.study import open_prior, open_study
 from lss.storage.io import atomic_folder, read_json, write_json, write_text
 
 DOCUMENT = "study.json"
@@ -63,11 +63,12 @@ def read_study(
     """Read a study into the folder `output`; return a few lines for the reader.
 
     Raises:
-        RefusedError: where the study cannot be read, with the reason; nothing is written.
+        RefusedError: where the study cannot be read, or the prior is another patient's; nothing is written.
         LssError: where output exists, or no model is trained.
     """
     _refuse_output(output, overwrite)
     opened = open_study(study, settings.assumed_spacing_mm)
+    earlier = None if prior is None else open_prior(prior, opened, settings.assumed_spacing_mm)
     models = load_models(model, settings.device)
     preparation = models.grader.preparation
     inputs = {"model": models.name, "writing": settings.writing.model_dump(), "seed": settings.seed,
@@ -78,9 +79,8 @@ def read_study(
         reading = read_slices(opened, preparation, models, settings.writing, settings.seed, settings.batch_size,
                               cache=cache, reports=settings.reports)  # fmt: skip
         before = None
-        if prior is not None:
-            before = read_slices(open_study(prior, settings.assumed_spacing_mm), preparation, None, settings.writing,
-                                 settings.seed, settings.batch_size)  # fmt: skip
+        if earlier is not None:
+            before = read_slices(earlier, preparation, None, settings.writing, settings.seed, settings.batch_size)
         document = write_reading(reading, before, models, output, settings)
         cache.clear()
     resumed = f"{cache.reused} slices were read by an earlier run that had not ended\n" if cache.reused else ""

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lss.cohorts.base import RawSlice, Reject
 from lss.cohorts.file_tree import ONE_PATIENT, FolderTree, OnePatientTree, Tree, ZipTree
 from lss.cohorts.folder import FolderDataset
@@ -37,6 +39,15 @@ class Study:
     notes: list[str]
     tree: OnePatientTree
 
+    @property
+    def person(self) -> str:
+        """The PatientID, "" where no header states one that identifies somebody."""
+        return next((item.person for item in self.axial if _identifies(item.person)), "")
+
+
+def _identifies(person: str) -> bool:
+    return person.lower().strip(" ^_-") not in NOBODY
+
 
 def open_study(path: Path, assumed_spacing_mm: float | None = None) -> Study:
     """Read all files of a study and choose the axial T2 slices.
@@ -52,7 +63,7 @@ def open_study(path: Path, assumed_spacing_mm: float | None = None) -> Study:
     tree, slices, rejects = _read_files(path, assumed_spacing_mm, "")
     if slices and all(item.plane == "unknown" for item in slices):  # pictures: their folder may say what they are
         tree, slices, rejects = _read_files(path, assumed_spacing_mm, path.resolve().name.split(".")[0])
-    persons = {item.person for item in slices if item.person.lower().strip(" ^_-") not in NOBODY}
+    persons = {item.person for item in slices if _identifies(item.person)}
     if len(persons) > 1:
         raise RefusedError(f"{path}: holds images of {len(persons)} patients (PatientID). Bring one patient's study.")
     axial = [item for item in slices if item.plane == "axial" and item.weighting == "T2"]
@@ -79,8 +90,42 @@ def open_study(path: Path, assumed_spacing_mm: float | None = None) -> Study:
         raise RefusedError(
             f"{path}: all axial T2 slices are stored with the back on top. Export them as radiologists see them."
         )
+    if (twice := _series_of_one_place(kept)) > 1:
+        notes.append(
+            f"{twice} axial T2 series show the same places: all their slices were read and count together for each disc"
+        )
     own = [item for item in slices if item.study == chosen or item.geometry is None]
     return Study(own, _from_the_head(kept), rejects, notes, tree)
+
+
+def open_prior(path: Path, study: Study, assumed_spacing_mm: float | None = None) -> Study:
+    """Read an earlier study of the patient of `study`; see `open_study`.
+
+    Raises RefusedError where its PatientID is another; where one of the two states none, a note of `study` says so.
+    """
+    prior = open_study(path, assumed_spacing_mm)
+    if study.person and prior.person and study.person != prior.person:
+        raise RefusedError(
+            f"{path}: the prior study is of another patient (PatientID {prior.person}, not {study.person}). Give the "
+            "same patient's, or none."
+        )
+    if not (study.person and prior.person):
+        study.notes.append("whether the prior study is of the same patient is not known: a PatientID is missing")
+    return prior
+
+
+def _series_of_one_place(axial: list[RawSlice]) -> int:
+    """Return how many series have a slice whose plane and place another series has too, to a millimetre."""
+    placed = [(item.series, item.geometry) for item in axial if item.geometry is not None]
+    if len({series for series, _ in placed}) < 2:
+        return 0
+    names = np.array([series for series, _ in placed])
+    centres_N3 = np.array([geometry.centre_3 for _, geometry in placed])
+    normals_N3 = np.array([geometry.normal_3 for _, geometry in placed])
+    apart_NN = np.abs(np.einsum("nmk,nk->nm", centres_N3[None] - centres_N3[:, None], normals_N3))
+    same_NN = (apart_NN < 1) & (np.abs(normals_N3 @ normals_N3.T) > np.cos(np.radians(2)))
+    other_NN = names[:, None] != names[None]
+    return len(set(names[(same_NN & other_NN).any(axis=1)].tolist()))
 
 
 def _read_files(
@@ -139,6 +184,8 @@ def _contents(slices: list[RawSlice], rejects: list[Reject]) -> str:
         "; left out: " + ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(4)) if reasons else ""
     )
     remedy = ""
+    if any(reject.reason == "missing pixel spacing" for reject in rejects):
+        remedy = " If you know the pixels' size, give it: --spacing MM."
     if slices and all(item.plane == "unknown" or item.weighting == "unknown" for item in slices):
         remedy = " Pictures say what they are by a name: if they are axial T2 slices, call their folder axial_t2."
     return f"There are: {listed}{rejected}.{remedy}"

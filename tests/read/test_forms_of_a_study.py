@@ -23,8 +23,8 @@ from lss.read.document import load_schema
 from lss.read.models import Models
 from lss.read.reading import Reading
 from lss.read.resume import SliceCache
-from lss.read.run import Settings, _refuse_output, write_reading
-from lss.read.study import open_study
+from lss.read.run import Settings, _refuse_output, read_study, write_reading
+from lss.read.study import RefusedError, open_prior, open_study
 
 
 def without_names(document: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def test_pictures_are_read_with_the_spacing_that_is_given(
         assert (picture["area_mm2"] is None) == (one.measure is None)
         if one.measure is not None:
             assert picture["area_mm2"]["value"] == pytest.approx(one.measure.area_mm2.value, rel=0.02)
-    with pytest.raises(LssError, match="spacing"):
+    with pytest.raises(LssError, match=r"missing pixel spacing.*--spacing MM"):
         open_study(study)
 
 
@@ -136,6 +136,45 @@ def test_the_real_slice_of_a_study_without_blocks_has_no_certain_level(
     jsonschema.validate(document, load_schema())
     assert [one["level"] for one in document["slices"]] == [None]
     assert document["dicom"]
+
+
+def test_a_second_series_of_the_same_places_is_told(patient: tuple[Path, Any], tmp_path: Path) -> None:
+    """A repeated series doubles the slices of each disc; one series per block is no repetition."""
+    (files,) = (files for name, files in series_of(patient[0]).items() if name.startswith("T2_TSE_TRA"))
+    for index, data in enumerate(files):
+        data.SeriesInstanceUID = f"1.2.3.{index // 4}"
+        data.save_as(tmp_path / f"{index}.dcm")
+    assert open_study(tmp_path).notes == []
+    for index, data in enumerate(files[4:8]):
+        data.SeriesInstanceUID, data.SOPInstanceUID = "1.2.3.9", f"1.2.3.9.{index}"
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+        data.PixelData = (data.pixel_array + 1).astype("<u2").tobytes()  # else a copy, which is left out
+        data.save_as(tmp_path / f"again-{index}.dcm")
+    study = open_study(tmp_path)
+    assert len(study.axial) == 16
+    (note,) = study.notes
+    assert note.startswith("2 axial T2 series show the same places")
+
+
+def test_prior_of_another_patient_is_refused(patient: tuple[Path, Any], settings: Settings, tmp_path: Path) -> None:
+    """A change against another person's sac is worse than none; where an id is missing the reading says so."""
+    study = open_study(patient[0])
+    (files,) = (files for name, files in series_of(patient[0]).items() if name.startswith("T2_TSE_TRA"))
+    for person in ("SOMEBODY-ELSE", "", files[0].PatientID):
+        for index, data in enumerate(files):
+            data.PatientID = person
+            data.save_as(tmp_path / f"{index}.dcm")
+        if person == "SOMEBODY-ELSE":
+            with pytest.raises(RefusedError, match="another patient"):
+                open_prior(tmp_path, study)
+            with pytest.raises(RefusedError, match="another patient"):  # before a model is looked for
+                read_study(patient[0], tmp_path / "out", tmp_path / "no-model", settings, prior=tmp_path)
+            assert study.notes == []
+            continue
+        assert open_prior(tmp_path, study).axial
+        assert [note for note in study.notes if "is not known" in note] == study.notes
+        assert len(study.notes) == (1 if person == "" else 0)
+        study.notes.clear()
 
 
 def test_a_run_cut_short_goes_on_and_ends_with_the_same(
