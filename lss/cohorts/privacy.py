@@ -30,6 +30,17 @@ NOBODY = frozenset(
 )  # fmt: skip
 """What programs write as PatientID where they remove it; compared without case, blanks and signs."""
 
+
+def identifies(person: str) -> bool:
+    """Return whether a header's PatientID names somebody: not what stands where one was removed.
+
+    >>> [identifies(text) for text in ("ID-7", "Anonymous", "xxxxxxxxxxxxx", "0000", "**", "100")]
+    [True, False, False, False, False, True]
+    """
+    letters = "".join(re.findall(r"[^\W_]+", person.casefold()))
+    return letters not in NOBODY and not re.fullmatch("x+|0+", letters)
+
+
 MATCHED = (
     "SeriesDescription", "ProtocolName", "StudyDescription", "RequestedProcedureDescription",
     "PerformedProcedureStepDescription",
@@ -127,9 +138,9 @@ class Pseudonyms:
         A number of up to five digits that is the one of `patient` (his id in the archive) is the archive's own
         numbering, and another person's in another archive.
         """
-        parts = re.findall(r"[^\W_]+", raw.casefold())
-        if "".join(parts) in NOBODY:
+        if not identifies(raw):
             return None
+        parts = re.findall(r"[^\W_]+", raw.casefold())
         # one person's id may be typed in other letters, with other signs between, or without leading zeros
         text = patient_number(" ".join(parts))
         number, (names, own) = _number(raw), self.within(patient)

@@ -80,6 +80,11 @@ class SacMeasure:
     diameter_mm: Interval
     ends_22: NDArray[np.float64]
 
+    @property
+    def has_values(self) -> bool:
+        """Whether neither interval reaches zero: such a value may be off by all of itself, and is an upper bound."""
+        return min(self.area_mm2.low, self.diameter_mm.low) > 0
+
 
 def measure_sac(mask: Mask, spacing_mm: tuple[float, float], error: OutlineError) -> SacMeasure | None:
     """Measure a mask (rows, columns) of the sac; None where it is empty.

@@ -64,7 +64,8 @@ def dicom_objects(reading: Reading, document: dict[str, Any], by: Provenance) ->
     measured = [
         Measured(sources[one.number], one.sac.mask, one.measure.area_mm2.value, one.measure.diameter_mm.value,
                  one.measure.ends_22, one.level.level, one.grade)
-        for one in reading.slices if one.sac is not None and one.measure is not None
+        for one in reading.slices
+        if one.sac is not None and one.measure is not None and one.measure.has_values
     ]  # fmt: skip
     first = next(iter(sources.values()))
     if measured:

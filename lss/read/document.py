@@ -8,6 +8,8 @@ from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
+from pydicom.uid import UID
+
 from lss import __version__
 from lss.calibration.model_calibration import SHOWN, Calibration
 from lss.evaluation.summary import RESEARCH_ONLY
@@ -44,15 +46,15 @@ def study_document(
         prior: of an earlier study, measured only; None where there is none.
         objects: kind of each DICOM object that was written, by its file.
     """
-    own_name = reading.study.tree.own_name
+    own_name, study = reading.study.tree.own_name, reading.slices[0].item.study
     before = {disc.level: disc for disc in prior.discs if disc.level} if prior else {}
     return {
         "schema_version": SCHEMA_VERSION,
         "research_only": RESEARCH_ONLY,
         "software": {"name": "lss", "version": __version__, "model": models.name, "weights": models.weights},
         "study": {
-            "patient_id": next((one.item.person for one in reading.slices if one.item.person), None),
-            "study_instance_uid": reading.slices[0].item.study or None,
+            "patient_id": reading.study.person or None,
+            "study_instance_uid": study if UID(study).is_valid else None,  # of pictures it is their folder's
         },
         "notes": [*reading.study.notes, *_not_judged(reading, models)],
         "spine": None if reading.spine is None else {

@@ -59,7 +59,7 @@ def overlay(one: SliceReading) -> RGB:
 
 def _write(drawn: RGB, text: str, at: tuple[int, int], size: float = 0.5) -> None:
     """Write white text with its lower left corner at a pixel (x, y); `size` 0.5 is 11 pixels high."""
-    for colour, thickness in (((0, 0, 0), 4), (LABEL, round(2 * size))):  # legible on bright fat too
+    for colour, thickness in (((0, 0, 0), round(2 * size) + 4), (LABEL, round(2 * size))):  # legible on bright fat too
         cv2.putText(drawn, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)
 
 

@@ -18,7 +18,7 @@ from lss.read.dicom_objects import dicom_objects
 from lss.read.document import study_document
 from lss.read.explained import explain
 from lss.read.models import Models, load_models
-from lss.read.page import study_page
+from lss.read.page import interval_text, study_page
 from lss.read.pictures import overlay, sagittal_picture
 from lss.read.reading import Reading, read_slices
 from lss.read.resume import SliceCache
@@ -161,11 +161,15 @@ def _summary(document: dict[str, Any], output: Path) -> str:
     lines = []
     for disc in document["discs"]:
         area = disc["area_mm2"]
-        size = f"sac {area['value']:.0f} mm2 ({area['low']:.0f} to {area['high']:.0f})" if area else "sac not measured"
+        size = f"sac, mm2: {interval_text(area)}" if area else "sac not measured"
         level = disc["level"] or f"level uncertain (block {disc['block']})"
         lines.append(
             f"{level}: grade {disc['grade'] or 'not read'}, {size}, slices {disc['slices'][0]}-{disc['slices'][-1]}"
         )
+    if not document["discs"]:
+        grades = Counter(one["grade"] or "not read" for one in document["slices"])
+        listed = ", ".join(f"{grade} ({count})" for grade, count in sorted(grades.items()))
+        lines.append(f"no discs, since levels are not known; slices by grade: {listed}")
     for number in document["look_first"]:
         disc = document["discs"][number - 1]
         place = disc["level"] or f"block {disc['block']}"

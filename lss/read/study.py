@@ -12,7 +12,7 @@ import numpy as np
 from lss.cohorts.base import RawSlice, Reject
 from lss.cohorts.file_tree import ONE_PATIENT, FolderTree, OnePatientTree, Tree, ZipTree
 from lss.cohorts.folder import FolderDataset
-from lss.cohorts.privacy import NOBODY
+from lss.cohorts.privacy import identifies
 from lss.cohorts.settings import FolderParams
 from lss.errors import LssError
 
@@ -42,11 +42,7 @@ class Study:
     @property
     def person(self) -> str:
         """The PatientID, "" where no header states one that identifies somebody."""
-        return next((item.person for item in self.axial if _identifies(item.person)), "")
-
-
-def _identifies(person: str) -> bool:
-    return person.lower().strip(" ^_-") not in NOBODY
+        return next((item.person for item in self.axial if identifies(item.person)), "")
 
 
 def open_study(path: Path, assumed_spacing_mm: float | None = None) -> Study:
@@ -63,7 +59,7 @@ def open_study(path: Path, assumed_spacing_mm: float | None = None) -> Study:
     tree, slices, rejects = _read_files(path, assumed_spacing_mm, "")
     if slices and all(item.plane == "unknown" for item in slices):  # pictures: their folder may say what they are
         tree, slices, rejects = _read_files(path, assumed_spacing_mm, path.resolve().name.split(".")[0])
-    persons = {item.person for item in slices if _identifies(item.person)}
+    persons = {item.person for item in slices if identifies(item.person)}
     if len(persons) > 1:
         raise RefusedError(f"{path}: holds images of {len(persons)} patients (PatientID). Bring one patient's study.")
     axial = [item for item in slices if item.plane == "axial" and item.weighting == "T2"]

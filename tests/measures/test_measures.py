@@ -63,6 +63,13 @@ def test_interval_of_a_circle_is_that_of_the_next_larger_and_smaller() -> None:
     assert result.area_mm2.low == pytest.approx(np.pi * 9.5**2, rel=0.02)
 
 
+@pytest.mark.parametrize(("radius_mm", "told"), [(3.9, False), (4.2, True)])
+def test_a_value_that_may_be_off_by_all_of_itself_is_an_upper_bound_alone(radius_mm: float, told: bool) -> None:
+    """A circle's area is its outline times half its radius: a wall known to 2 mm tells its value from 4 mm on."""
+    result = measure_sac(ellipse(80, 90, radius_mm, radius_mm), SPACING, OutlineError(0.0, 2.0, 0.0, 4.0))
+    assert result is not None and result.has_values == told
+
+
 def test_bias_is_taken_off_and_an_empty_mask_has_no_measure() -> None:
     mask = ellipse(80, 90, 10, 10)
     plain, moved = (measure_sac(mask, SPACING, OutlineError(bias, 0.5, 2 * bias, 1.0)) for bias in (0.0, -0.5))

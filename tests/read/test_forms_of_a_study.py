@@ -23,7 +23,7 @@ from lss.read.document import load_schema
 from lss.read.models import Models
 from lss.read.reading import Reading
 from lss.read.resume import SliceCache
-from lss.read.run import Settings, _refuse_output, read_study, write_reading
+from lss.read.run import Settings, _refuse_output, _summary, read_study, write_reading
 from lss.read.study import RefusedError, open_prior, open_study
 
 
@@ -89,6 +89,8 @@ def test_pictures_are_read_with_the_spacing_that_is_given(
     jsonschema.validate(document, load_schema())
     assert [one["file"] for one in document["slices"]] == [f"{number:02d}.png" for number in range(1, 13)]
     assert document["discs"] == [] and document["spine"] is None and document["dicom"] == {}
+    assert document["study"] == {"patient_id": None, "study_instance_uid": None}
+    assert "slices by grade: " in _summary(document, tmp_path / "out")
     assert {one["level"] for one in document["slices"]} == {None}
     for picture, one in zip(document["slices"], reading.slices, strict=True):
         assert (picture["area_mm2"] is None) == (one.measure is None)
