@@ -89,7 +89,8 @@ def _pool_folds(params: Params) -> None:
 
 
 def _compare_external(params: Params) -> None:
-    from lss.stages.evaluate import TEST_PART, compare_external
+    from lss.evaluation.vocabulary import TEST_PART
+    from lss.stages.evaluate import compare_external
 
     runs = evaluated_runs(params.train)
     predictions = {TEST_PART: {run: Path(layout.PREDICTIONS.format(**run._asdict())) for run in runs}}

@@ -100,17 +100,13 @@ class CohortParams(Section):
 
     @property
     def title(self) -> str:
-        """The name, with the labels of its archives where they are several."""
-        return f"{self.name} ({', '.join(self.labels)})" if self.labels else self.name
+        """The name; of several archives with label and name of each."""
+        archives = ", ".join(f"{part.label}: {part.name}" for part in self.parts)
+        return f"{self.name} ({archives})" if self.labels else self.name
 
     def archive_of(self, name: str) -> CohortParams:
         """Return the archive that a patient or a file is of, by the label before its name (`lss.cohorts.labels`)."""
         return self.archives.get(unlabelled(name, self.archives)[0], self)
-
-
-def making_settings(cohort: CohortParams) -> dict[str, Any]:
-    """Return what the stage cohort reads of its section, as JSON values: no parts where the cohort is one archive."""
-    return cohort.model_dump(mode="json")
 
 
 def reading_settings(cohort: CohortParams) -> dict[str, Any]:

@@ -24,6 +24,9 @@ TASKS = {record.name: record.label for record in registry.TASKS} | {
     "sets": "sets of grades of discs",
 }
 
+TEST_PART = "test part"
+"""Name, beside the labels of external cohorts, of the part of the cohort trained on that no training has seen."""
+
 SOURCES: dict[str, str] = {
     "head": "grade head",
     "area_paper": "mask area, the paper's thresholds",

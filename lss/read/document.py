@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
-from pydicom.uid import UID
+from pydicom.uid import RE_VALID_UID
 
 from lss import __version__
 from lss.calibration.model_calibration import SHOWN, Calibration
@@ -54,7 +55,7 @@ def study_document(
         "software": {"name": "lss", "version": __version__, "model": models.name, "weights": models.weights},
         "study": {
             "patient_id": reading.study.person or None,
-            "study_instance_uid": study if UID(study).is_valid else None,  # of pictures it is their folder's
+            "study_instance_uid": study if re.fullmatch(RE_VALID_UID, study) else None,  # else a folder
         },
         "notes": [*reading.study.notes, *_not_judged(reading, models)],
         "spine": None if reading.spine is None else {

@@ -20,6 +20,7 @@ from lss.evaluation.disc_pooling import disc_part
 from lss.evaluation.grades import Answers, answers_of_head, answers_of_text
 from lss.evaluation.measures import rounded
 from lss.evaluation.settings import EvaluateParams
+from lss.evaluation.vocabulary import TEST_PART
 from lss.metrics.bootstrap import PatientBootstrap
 from lss.metrics.classification import cohen_kappa, one_hot_confusion
 from lss.project.manifest import write_manifest
@@ -29,8 +30,6 @@ from lss.stages._fold_pooling import QUOTIENTS, Fold, Rows, mask_size, of_discs,
 from lss.storage.io import read_parquet, write_json
 from lss.storage.schemas import SLICES
 
-TEST_PART = "test part"
-"""Name of the part of the cohort trained on that no training has seen."""
 _KEPT = ("task", "backbone", "loss", "source", "unit", "metric", "stratum", "value", "low", "high", "n", "patients",
          "interval")  # fmt: skip
 

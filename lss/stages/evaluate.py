@@ -44,7 +44,6 @@ from lss.stages._evaluation_inputs import (
     validation_slices,
 )
 from lss.stages._evaluation_reports import evaluate_texts, reports_of_baselines
-from lss.stages._external_comparison import TEST_PART as TEST_PART  # for `lss evaluate --externals`
 from lss.stages._external_comparison import compare_external as compare_external
 from lss.stages._fold_pooling import NO_FOLDS
 from lss.stages._fold_pooling import pool_folds as pool_folds  # for `lss evaluate --folds`

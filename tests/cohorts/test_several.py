@@ -114,6 +114,7 @@ def ingested(params: Params) -> list[dict[str, Any]]:
 def test_patients_of_one_number_are_two_and_keep_their_pseudonyms(params: Params) -> None:
     reader = open_cohort(params.cohort, params.ingest)
     assert reader.patients() == ["ours/7", "ours/8", "rsna2/7"]
+    assert params.cohort.title == "several (ours: folder, rsna2: rsna)"  # which says of each whether it is a phantom
     rows = ingested(params)
     keys = {row["patient_key"]: row["cohort"] for row in rows}
     assert sorted(keys.values()) == ["ours", "ours", "rsna2"]
@@ -316,6 +317,7 @@ def test_wrong_parts_are_refused(listed: list[tuple[str, str]], words: str, proj
 def test_a_cohort_of_one_archive_is_as_before_there_were_parts(project_root: Path) -> None:
     settings = raw_settings(project_root)
     assert "parts" not in settings["cohort"] and check_params(settings).cohort.parts == []
+    assert check_params(settings).cohort.title == "phantom"
     ignored = raw_settings(project_root, parts=[{"label": "a", "name": "lss", "root": "raw"}])
     cohort: CohortParams = check_params(ignored).cohort
     assert list(cohort.archives) == [""] and "parts" not in cohort.model_dump()

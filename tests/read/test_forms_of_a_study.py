@@ -73,6 +73,7 @@ def _frames_are_referred_to_by_number(reading: Reading, study: Path, objects: Pa
     assert seen == 3
 
 
+@pytest.mark.filterwarnings("error:Invalid value for VR UI")
 def test_pictures_are_read_with_the_spacing_that_is_given(
     patient: tuple[Path, Any], reading: Reading, models: Models, settings: Settings, tmp_path: Path
 ) -> None:

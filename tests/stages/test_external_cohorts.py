@@ -17,6 +17,7 @@ from test_split import cohort, params, run, slice_row
 from lss.cohorts.privacy import pseudonyms
 from lss.errors import LssError
 from lss.evaluation.settings import EvaluateParams
+from lss.evaluation.vocabulary import TEST_PART
 from lss.project import layout
 from lss.project.models import Run, manifest_settings, of_cohort, stage_manifests
 from lss.project.params import Params, check_params, load_params
@@ -26,7 +27,7 @@ from lss.reporting.results import Results
 from lss.reporting.table_grid import grid_of
 from lss.reporting.tables.table16_external import TABLE
 from lss.stages import split
-from lss.stages._external_comparison import TEST_PART, compare_external
+from lss.stages._external_comparison import compare_external
 from lss.storage.io import write_parquet
 from lss.storage.schemas import REJECTS, SLICES
 

@@ -10,7 +10,7 @@ checkpoint cohort:
         manifest=layout.MANIFEST.format(name="cohort"),
     params:
         code=code_hash("cohort"),
-        settings=making_settings(PARAMS.cohort),
+        settings=PARAMS.cohort.model_dump(mode="json"),
         seed=config["seed"],
         outside=OUTSIDE["cohort"],
         pseudonyms=OUTSIDE["ingest"],  # by which patients are dealt into batches

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lss.evaluation.vocabulary import TEST_PART
 from lss.reporting.names import LOSSES, METRIC_LABELS, SOURCES, STRATA, model_name
 from lss.reporting.results import Results
 from lss.reporting.table_record import TableRecord
@@ -13,7 +14,6 @@ HOW_TO = (
     "No external cohort was named. List one under `external` in params.yaml and run again: the models are then tested "
     "on it too, and none is trained on it."
 )
-TEST_PART = "test part"
 _SYSTEMS = {"model": "model", "table": "table of the level", "difference": "model minus table"}
 _UNITS = {"image": "images", "disc": "discs"}
 
