@@ -83,5 +83,5 @@ def draw_section(
     return Section(
         signal=canvas.images(),
         skin_columns=((skin_x - centre_mm[0]) / pixel + (size - 1) / 2).astype(np.float32),
-        saturation_column=float((-0.5 * patient.saturation - 15 - centre_mm[0]) / pixel + (size - 1) / 2),
+        saturation_column=float((-0.5 * patient.saturation - 9 - centre_mm[0]) / pixel + (size - 1) / 2),
     )

@@ -8,11 +8,15 @@ from lss.phantom import tissue
 from lss.phantom.anatomy import Disc, Patient
 from lss.phantom.canal import CANAL_DEPTH_MM
 from lss.phantom.canvas import Canvas
-from lss.phantom.shapes import ellipse, smooth_open, uneven
-from lss.phantom.spine import Spine, back
+from lss.phantom.shapes import ellipse, smooth_closed, smooth_open, uneven
+from lss.phantom.spine import Spine, back, up
 
 BESIDE_CANAL_MM = 10.5
 """Slices further from the midline show the foramina instead of the canal."""
+
+
+_FLUID = tissue.CSF.scaled(1.0, 0.82)
+"""Fluid as sagittal slices show it: their longer echo train leaves it less far above fat."""
 
 
 def sac_depth(disc: Disc) -> float:
@@ -25,11 +29,10 @@ def draw_canal(canvas: Canvas, patient: Patient, spine: Spine, aside: float, dra
     size = patient.size
     canal = np.vstack([spine.behind(0.0), spine.behind(CANAL_DEPTH_MM * size * 0.95)[::-1]])
     canvas.fill(canal, tissue.EPIDURAL_FAT, soft_mm=0.5)
+    if aside < 6:  # the laminae touch the sac; fat lies behind it at the discs alone, in pads
+        canvas.stroke(spine.behind(19.0 * size), 8.0, tissue.FLAVUM, soft_mm=1.0, alpha=0.9)
     if aside > 6:  # beside the sac ligament and joint capsules fill the canal in part
         canvas.fill(canal, tissue.FLAVUM, soft_mm=1.0, alpha=0.75, speckle=0.5, fibres=True)
-    # behind the sac fat lies in triangles at the discs; the laminae touch it between them
-    between = spine.behind(17.5 * size)
-    canvas.stroke(between, 4.0, tissue.FLAVUM, soft_mm=1.0, alpha=0.6, speckle=0.4)
     chord = np.sqrt(max(1 - (aside / (9.6 * size)) ** 2, 0.0))
     if chord < 0.2:
         return
@@ -39,8 +42,9 @@ def draw_canal(canvas: Canvas, patient: Patient, spine: Spine, aside: float, dra
         front, rear = middle + chord * (front - middle), middle + chord * (rear - middle)
     end = (front[-1] + rear[-1]) / 2 + np.array([1.5, 5.0])
     canvas.fill(_sac_wall(front, rear, end, 0.6), tissue.DURA, soft_mm=0.2)
-    canvas.fill(np.vstack([front, end, rear[::-1]]), tissue.CSF, soft_mm=0.25)
+    canvas.fill(np.vstack([front, end, rear[::-1]]), _FLUID, soft_mm=0.25)
     if aside < 6:
+        _draw_pads(canvas, spine, rear, draw.spawn(1)[0])
         _draw_cord(canvas, spine, front, rear, draw)
     _draw_roots(canvas, spine, front, rear, draw)
     for disc in spine.discs[3:]:
@@ -48,6 +52,20 @@ def draw_canal(canvas: Canvas, patient: Patient, spine: Spine, aside: float, dra
             place = spine.edge(disc, 1, 0) + back(disc.tilt) * (disc.bulge * 0.7 + sac_depth(disc) / 2)
             spot = ellipse((place[0], place[1]), (sac_depth(disc) * 0.7, 5.5), -disc.tilt)
             canvas.fill(spot, tissue.CROWDED_ROOTLETS, soft_mm=1.6, alpha=0.85 * (1 - disc.csf_share))
+
+
+def _draw_pads(canvas: Canvas, spine: Spine, rear: np.ndarray, draw: np.random.Generator) -> None:
+    """Draw the pads of fat behind the sac, which dent it a little; the tighter the canal, the less of them is left."""
+    for disc in spine.discs:
+        upwards, backwards = up(disc.tilt), back(disc.tilt)
+        at = rear[np.argmin(((rear - spine.edge(disc, 1, 0)) ** 2).sum(axis=1))]
+        deep, tall = draw.uniform(3.5, 6.5) * (1 - 0.7 * disc.tightness), draw.uniform(8, 13) * spine.size
+        dent = draw.uniform(0.0, 1.2) * (1 - disc.tightness)
+        shape = [(tall, 0.6), (0.4 * tall, 0.3 - dent), (-0.4 * tall, 0.2 - dent), (-0.9 * tall, 0.6),
+                 (-0.4 * tall, 0.7 * deep), (0.1 * tall, deep), (0.5 * tall, 0.6 * deep)]  # fmt: skip
+        pad = smooth_closed(np.array([at + above * upwards + behind * backwards for above, behind in shape]))
+        canvas.stroke(pad, 0.8, tissue.DURA, soft_mm=0.3, closed=True, alpha=0.8)
+        canvas.fill(pad, tissue.EPIDURAL_FAT.scaled(1.0, float(draw.uniform(0.75, 1.0))), soft_mm=0.4)
 
 
 def _walls(patient: Patient, spine: Spine) -> tuple[np.ndarray, np.ndarray]:
@@ -97,43 +115,43 @@ def _draw_roots(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarra
     """Draw the cauda equina: roots that sink to the back wall; wavy above a level of grade D, where
     they are held up.
     """
-    start = int((front[:, 1] < -spine.discs[1].centre_2[1] - 8).sum())
+    conus = int((front[:, 1] < -spine.discs[1].centre_2[1] - 8).sum())
     tight = [-disc.centre_2[1] for disc in spine.discs if disc.grade == "D"]
     lines = []
-    for _ in range(int(draw.integers(14, 26))):
-        stop = int(draw.integers(min(start + 6, len(front) - 1), len(front)))
+    for _ in range(int(draw.integers(18, 30))):
+        start = max(conus + int(draw.integers(-8, 5)), 0)  # they leave the cord one after the other
+        stop = int(draw.integers(min(start + 12, len(front) - 1), len(front)))
         if stop - start < 3:
             continue
-        share = np.linspace(draw.uniform(0.5, 0.8), draw.uniform(0.7, 0.97), stop - start) + draw.normal(0, 0.04)
+        steps = np.linspace(0, 1, stop - start)
+        share = draw.uniform(0.40, 0.85) + (draw.uniform(0.3, 0.97) - 0.62) * steps**1.5
+        share = share + 0.05 * np.sin(draw.uniform(2, 5) * steps + draw.uniform(0, 6))
         y = front[start:stop, 1]
         if tight:
             held = np.exp(-np.clip((min(tight) - y) / 25.0, 0, None)) * (y < min(tight))
             share = share + 0.13 * held * np.sin(y / draw.uniform(1.6, 3.0) + draw.uniform(0, 6))
         path = front[start:stop] + np.clip(share, 0.05, 0.97)[:, None] * (rear[start:stop] - front[start:stop])
-        lines.append((path, float(draw.uniform(0.5, 1.1)), float(draw.uniform(0.4, 0.9))))
-    canvas.strokes(lines, tissue.ROOTLET, soft_mm=0.4)
+        lines.append((path, float(draw.uniform(0.3, 0.8)), float(draw.uniform(0.15, 0.7))))
+    canvas.strokes(lines, tissue.ROOTLET.scaled(1.0, 0.8), soft_mm=0.4)
 
 
 def draw_foramina(canvas: Canvas, patient: Patient, spine: Spine, left: bool, here: np.random.Generator) -> None:
     """Draw beside the canal: fat around the exiting roots, between the pedicles; in the sacrum between bone."""
-    marrow = tissue.MARROW.scaled(patient.marrow_t1, patient.marrow_t2)
-    for (centre, tilt, depth), size in zip(spine.sacrum, (1.0, 0.8, 0.6, 0.4), strict=True):
-        place = centre + (depth / 2 + 6 * size) * back(tilt)
-        bone = ellipse((place[0], place[1] - 9), (9 * size, 12 * size), 90 - tilt)
-        canvas.fill(uneven(bone, here, 0.8), marrow, soft_mm=1.0, alpha=0.9)
-        hole = uneven(ellipse((place[0], place[1]), (6 * size, 5 * size), -tilt), here, 0.8)
-        canvas.fill(hole, tissue.EPIDURAL_FAT, soft_mm=0.8, alpha=0.9)
-        canvas.fill(ellipse((place[0] - 1, place[1]), (2.2 * size, 2.4 * size)), tissue.NERVE, soft_mm=0.4)
     for disc in spine.discs:
         place = spine.edge(disc, 1.22, 2.4 * 9 / disc.height)
-        outline = uneven(ellipse((place[0] + 1.0, place[1]), (7.2, 11.5), -disc.tilt), here, 0.9)
+        upwards, backwards = up(disc.tilt), back(disc.tilt)
+        wide, tall = here.normal(1, 0.12), here.normal(1, 0.10)
+        keyhole = [(11, -2), (12, 3), (8, 6.5), (1, 6), (-6, 4), (-12, 3.5), (-13, 0), (-6, -2.5), (1, -4), (7, -5)]
+        outline = np.array([place + tall * a * upwards + wide * b * backwards for a, b in keyhole])
+        outline = uneven(smooth_closed(outline + here.normal(0, 0.6, (10, 2))), here, 0.7)
         canvas.fill(outline, tissue.EPIDURAL_FAT, soft_mm=0.5, alpha=1 - 0.85 * disc.foramina[int(left)])
-        root = place + here.normal([-0.3, -2.0], 0.7)
-        canvas.fill(
-            ellipse((root[0], root[1]), (2.3, 2.9), here.normal(0, 20)), tissue.NERVE.scaled(1.0, 0.75), soft_mm=0.6
-        )
-        veins = place + here.uniform([-3, 2], [3, 9], (2, 2))
-        canvas.fill_all([ellipse((x, y), (0.7, 0.7), n=10) for x, y in veins], tissue.VESSEL, alpha=0.45, soft_mm=0.3)
+        # the root below the pedicle, its ganglion, and veins
+        root = place + here.normal([0.3, -3.0], 0.9)
+        around = uneven(ellipse((root[0], root[1]), tuple(here.uniform(1.6, 2.7, 2)), here.normal(0, 30)), here, 0.5)
+        canvas.fill(around, tissue.NERVE.scaled(1.0, 0.8), soft_mm=0.6, alpha=float(here.uniform(0.6, 0.95)))
+        veins = place + here.uniform([-4, -7], [4, 9], (7, 2))
+        dots = [ellipse((x, y), (r, 0.8), n=10) for (x, y), r in zip(veins, here.uniform(0.5, 1.4, 7), strict=True)]
+        canvas.fill_all(dots, tissue.VESSEL, alpha=0.4, soft_mm=0.4)
         lower = smooth_open(
             np.array([spine.edge(disc, 1.1, 1.2), spine.edge(disc, 1.3, 0.2), spine.edge(disc, 1.35, -0.8)])
         )

@@ -76,29 +76,34 @@ def _draw_muscle_fat(
     inner = np.interp(line[:, 1], deep[:, 1], deep[:, 0])
     if aside < _MIDLINE_MM:
         between = np.vstack([np.column_stack([inner, line[:, 1]]), (line - np.array([2.5, 0.0]))[::-1]])
-        canvas.fill(between, tissue.INTERSPINOUS, alpha=1 - 0.5 * aside / _MIDLINE_MM)
+        canvas.fill(between, tissue.INTERSPINOUS.scaled(1.0, 0.62), alpha=1 - 0.5 * aside / _MIDLINE_MM)
     # streaks along the bundles: more of them near the laminae and low down, where multifidus wastes
     share = float(np.clip(0.05 + 0.18 * fatty + here.normal(0, 0.02), 0.03, 0.3))
     for depth, first, factor, alpha in ((0.0, -400.0, 0.9, 0.16), (0.6, -400.0, 1.3, 0.45), (0.3, 8.0, 3.0, 0.65)):
         outer = line[:, 0] * (1 - depth) + depth * inner
         part = np.vstack([np.column_stack([inner, line[:, 1]]), np.column_stack([outer, line[:, 1]])[::-1]])
         part = part[part[:, 1] > first]
+        if aside < _MIDLINE_MM:
+            alpha *= 0.35  # there lie ligaments
         canvas.fill(part, tissue.LOOSE_FAT, alpha=alpha, soft_mm=3.0, speckle=min(share * factor, 0.6), fibres=True)
     lines = []
-    for _ in range(14 + round(22 * fatty)):  # the septa between the muscles
+    for _ in range(0 if aside < _MIDLINE_MM else 24 + round(30 * fatty)):  # the septa between the muscles
         y = here.uniform(-150, 120)
         depth = here.uniform(0.1, 0.95)
-        steps = np.linspace(0, here.uniform(18, 60), 6)
+        steps = np.linspace(0, here.uniform(6, 40), 6)
         x = np.interp(y + steps, line[:, 1], line[:, 0] * (1 - depth) + depth * inner)
-        path = np.column_stack([x - 0.12 * steps + np.cumsum(here.normal(0, 0.6, 6)), y + steps])
-        lines.append((path, float(here.uniform(0.4, 1.1)), float(here.uniform(0.1, 0.55))))
-    canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.35)
+        path = np.column_stack([x - here.uniform(0.0, 0.4) * steps + np.cumsum(here.normal(0, 0.8, 6)), y + steps])
+        lines.append((path, float(here.uniform(0.3, 0.9)), float(here.uniform(0.05, 0.4))))
+    canvas.strokes(lines, tissue.LOOSE_FAT, soft_mm=0.4)
 
 
 def draw_front(
     canvas: Canvas, spine: Spine, left_mm: float, draw: np.random.Generator, here: np.random.Generator
 ) -> None:
-    """Draw the belly: its wall far in front, bowel, then fat and vessels along the spine, and fat before the sacrum."""
+    """Draw the belly: its wall far in front, bowel, then sheets of fat and vessels along the spine, and fat before the
+    sacrum, which is the brightest.
+    """
+    aside = abs(left_mm)
     y = np.linspace(-_UP_MM - 60, _UP_MM + 60, 12)
     wall = -125 - draw.uniform(0, 25) - 14 * np.cos((y - draw.uniform(-20, 40)) / 90) + draw.normal(0, 1.5, 12)
     wall_line = smooth_open(np.column_stack([wall, y]), 6)
@@ -107,43 +112,78 @@ def draw_front(
     below = spine_front[-1] + np.array([[12.0, 30.0], [30.0, 120.0]])
     front = np.vstack([spine_front, below])
     end = np.array([(-500.0, below[-1, 1]), (-500.0, front[0, 1])])
-    canvas.fill(np.vstack([front, end]), tissue.VISCERAL_FAT.scaled(1.0, 1.7))
+    canvas.fill(np.vstack([front, end]), tissue.PRESACRAL_FAT)
     canvas.fill(np.vstack([wall_line, far]), tissue.AIR)
+    # the fat of the belly's wall is next to the coils in front: a gleam of it is left in spite of the saturation
+    gleam = wall_line + np.array([draw.uniform(4, 12), 0.0])
+    canvas.stroke(gleam, float(draw.uniform(5, 10)), tissue.SUBCUTANEOUS_FAT.scaled(1.0, float(draw.uniform(1.0, 4.0))),
+                  soft_mm=4.0)  # fmt: skip
     _draw_bowel(canvas, front, draw, here)
-    # vessels and strands in the fat, most of them along the spine
-    count = int(here.integers(90, 150))
-    starts = here.uniform([-75, -140], [-2, 160], (count, 2))
-    starts[:, 0] += np.interp(starts[:, 1], front[:, 1], front[:, 0])
-    reach = here.uniform(0.6, 6.0, (count, 1, 1))
-    paths = starts[:, None] + np.cumsum(reach * here.normal([0.25, 1.0], [0.25, 0.3], (count, 6, 2)), axis=1)
-    looks = here.uniform([0.4, 0.04], [1.4, 0.26], (count, 2)).tolist()
-    lines = [(path, width, alpha) for path, (width, alpha) in zip(paths, looks, strict=True)]
-    canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.4)
+    _draw_sheets(canvas, spine, aside, draw, here)
+    # vessels and strands in the fat before the sacrum, along it
+    lines = []
+    for _ in range(int(here.integers(30, 60))):
+        course = spine.front(float(here.uniform(1.0, 40.0)))[-int(here.integers(20, 36)) :]
+        part = course[: int(here.integers(5, 20))]
+        wander = np.column_stack([_wave(len(part), here, 1.2), np.zeros(len(part))])
+        lines.append((part + wander, float(here.uniform(0.4, 2.2)), float(here.uniform(0.03, 0.3))))
+    canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.6)
     _draw_vessels(canvas, spine, left_mm, draw)
+
+
+def _draw_sheets(
+    canvas: Canvas, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator
+) -> None:
+    """Draw what runs along the front of the spine down to the sacrum: crura and vessels, grey, and fat between them."""
+    low = draw.uniform(30, 52)  # where the sheets end and the fat before the sacrum begins
+    dull = draw.uniform(0.45, 0.9) * (1 - 0.35 * min(aside / 17.6, 1))
+    line, outer = spine.front(-1.0), spine.front(draw.uniform(26, 60))
+    line, outer = line[line[:, 1] < low], outer[outer[:, 1] < low + 6]
+    belly = outer - np.array([60.0, 0.0])
+    canvas.fill(np.vstack([line, belly[::-1]]), tissue.MUSCLE.scaled(1.0, 1.8), alpha=float(dull), soft_mm=9.0)
+    strands: dict[bool, list[tuple[np.ndarray, float, float]]] = {True: [], False: []}
+    for number in range(26):
+        gap = 1.5 + 26.0 * float(here.random()) ** 1.6
+        course = spine.front(gap)
+        course = course[course[:, 1] < low + 8]
+        first = int(here.integers(0, len(course) - 6))
+        part = course[first : first + int(here.integers(6, 30))]
+        wander = np.column_stack([_wave(len(part), here, 0.8), np.zeros(len(part))])
+        strands[number % 5 < 3].append((part + wander, float(here.uniform(0.7, 3.6)), float(here.uniform(0.1, 0.7))))
+    canvas.strokes(strands[False], tissue.VESSEL, soft_mm=0.8)
+    canvas.strokes(strands[True], tissue.LOOSE_FAT, soft_mm=0.8)
+    # a bright seam of fat and veins on the bodies, deepest at their waists
+    seam = spine.front(1.4)
+    seam = seam[seam[:, 1] < low + 30]
+    canvas.stroke(seam, 1.8, tissue.LOOSE_FAT, alpha=float(draw.uniform(0.3, 0.9)), soft_mm=0.5, speckle=0.6)
 
 
 def _draw_bowel(canvas: Canvas, front: np.ndarray, draw: np.random.Generator, here: np.random.Generator) -> None:
     """Draw loops before the spine, and the large soft organs of the pelvis before the fat that covers the sacrum."""
-    presacral = draw.uniform(22, 38)
-    for large in [True] * int(draw.integers(2, 5)) + [False] * int(draw.integers(4, 9)):
-        at = (
-            (draw.uniform(-90, 45), draw.uniform(55, 165))
-            if large
-            else (draw.uniform(-95, 20), draw.uniform(-150, 170))
-        )
+    presacral = draw.uniform(10, 30)
+    for large in [True] * int(draw.integers(1, 4)) + [False] * int(draw.integers(2, 6)):
+        at = (draw.uniform(-90, 45), draw.uniform(60, 165)) if large else (draw.uniform(-95, 20), draw.uniform(-150, 170))
         size = draw.uniform((18, 12), (42, 24)) if large else draw.uniform(3, 11, 2)
         nearest = np.interp(at[1], front[:, 1], front[:, 0]) - presacral - size.max() * 0.8
-        signal = draw.uniform(0.35, 1.9) if large else draw.uniform(0.1, 1.2)
+        signal = draw.uniform(0.15, 1.3) if large else draw.uniform(0.1, 1.2)
         if large:
-            at = (nearest - draw.gamma(1.2, 14.0), at[1])
-        at = (min(at[0], nearest) + here.normal(0, 1.5), at[1] + here.normal(0, 1.5))
-        loop = uneven(ellipse(at, (size[0], size[1]), draw.uniform(20, 110)), draw, 0.09 * size.max(), waves=3)
-        canvas.fill(loop, tissue.BOWEL.scaled(0.5, 0.4), alpha=float(draw.uniform(0.4, 0.85)), soft_mm=1.2)
+            at = (nearest - draw.gamma(1.2, 10.0), at[1])
+        at = (min(at[0], nearest) + here.normal(0, 3.0), at[1] + here.normal(0, 3.0))
+        loop = uneven(ellipse(at, (size[0], size[1]), draw.uniform(20, 110)), here, 0.12 * size.max(), waves=4)
+        canvas.fill(loop, tissue.BOWEL.scaled(0.5, 0.4), alpha=float(draw.uniform(0.5, 0.9)), soft_mm=1.2)
         canvas.fill(grown(loop, -2.2), tissue.BOWEL.scaled(signal, signal), alpha=0.9, soft_mm=1.8)
         if large:  # contents lie in streaks
             shown = float(draw.uniform(0.0, 0.4))
             contents = tissue.BOWEL.scaled(1.3, 1.3)
             canvas.fill(grown(loop, -3.0), contents, alpha=shown, soft_mm=2.0, speckle=0.3, fibres=True)
+    # the sigmoid lies as a chain of dark loops with gas and thin bright walls at the foot of the picture
+    at = np.array([np.interp(95.0, front[:, 1], front[:, 0]) - presacral - draw.uniform(12, 40), draw.uniform(88, 118)])
+    for _ in range(int(draw.integers(2, 7))):
+        radii = draw.uniform(6, 13, 2)
+        loop = uneven(ellipse((at[0], at[1]), (radii[0], radii[1]), draw.uniform(0, 90)), here, 1.5, waves=4)
+        canvas.fill(grown(loop, 1.2), tissue.BOWEL, soft_mm=0.8, alpha=0.8)
+        canvas.fill(loop, tissue.GAS.scaled(1.0, float(draw.uniform(1, 6))), soft_mm=1.0, alpha=0.9)
+        at = at + np.array([draw.uniform(10, 17), draw.uniform(-6, 8)]) + here.normal(0, 1.0, 2)
 
 
 _DIVISION_MM = 20.0
