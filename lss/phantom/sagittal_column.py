@@ -78,7 +78,11 @@ def draw_column(
 
 
 def _draw_sacrum(
-    canvas: Canvas, spine: Spine, previous: tuple[np.ndarray, np.ndarray], marrow: tissue.Tissue, draw: np.random.Generator
+    canvas: Canvas,
+    spine: Spine,
+    previous: tuple[np.ndarray, np.ndarray],
+    marrow: tissue.Tissue,
+    draw: np.random.Generator,
 ) -> None:
     """Draw the sacral segments in the midline, grown together: dark seams, with what is left of a disc in some."""
     for centre, tilt, depth in spine.sacrum:
@@ -87,7 +91,9 @@ def _draw_sacrum(
         bottom = centre - half + up(tilt) * 1.2, centre + half + up(tilt) * 1.2
         _draw_vertebra(canvas, previous, bottom, marrow, 1.0, draw)
         seam = np.array([centre - 0.98 * half, centre + draw.normal(0, 0.5, 2), centre + 0.98 * half])
-        canvas.stroke(seam, float(draw.uniform(1.6, 3.0)), tissue.CORTEX, soft_mm=0.4, alpha=float(draw.uniform(0.7, 1)))
+        canvas.stroke(
+            seam, float(draw.uniform(1.6, 3.0)), tissue.CORTEX, soft_mm=0.4, alpha=float(draw.uniform(0.7, 1))
+        )
         left = seam[1] + np.outer([-0.55, 0.0, 0.5], half) * draw.uniform(0.5, 1.1)
         remnant = tissue.ANNULUS.scaled(1.0, float(draw.uniform(1.0, 4.5)))
         canvas.stroke(left, float(draw.uniform(0.6, 2.0)), remnant, soft_mm=0.5, alpha=0.8)
@@ -99,7 +105,11 @@ def _draw_sacrum(
 
 
 def _draw_lateral_sacrum(
-    canvas: Canvas, spine: Spine, previous: tuple[np.ndarray, np.ndarray], marrow: tissue.Tissue, here: np.random.Generator
+    canvas: Canvas,
+    spine: Spine,
+    previous: tuple[np.ndarray, np.ndarray],
+    marrow: tissue.Tissue,
+    here: np.random.Generator,
 ) -> None:
     """Draw the sacrum beside its canal: rounded blocks, and between them fat around the roots in the foramina."""
     seams = [(centre, tilt, depth) for centre, tilt, depth in spine.sacrum]
@@ -118,7 +128,9 @@ def _draw_lateral_sacrum(
         middle = corners.mean(axis=0)
         gap = here.uniform(0.10, 0.24, 4)[:, None]
         points = corners + gap * (middle - corners)
-        bulged = np.vstack([[points[i], (points[i] + points[(i + 1) % 4]) / 2 * 1.12 - 0.12 * middle] for i in range(4)])
+        bulged = np.vstack(
+            [[points[i], (points[i] + points[(i + 1) % 4]) / 2 * 1.12 - 0.12 * middle] for i in range(4)]
+        )
         outline = uneven(smooth_closed(bulged + here.normal(0, 0.5, (8, 2))), here, 0.6, waves=5)
         canvas.fill(outline, tissue.CORTEX, soft_mm=0.35, alpha=0.95)
         canvas.fill(grown(outline, -1.0), marrow.scaled(1.1, float(here.uniform(1.0, 1.3))), soft_mm=0.6)
@@ -162,11 +174,11 @@ def _draw_vertebra(
         x, y = centre + place * np.abs(corners - centre).max(axis=0) * 0.4
         spot = ellipse((x, y), (radii[0], radii[1]), float(np.degrees(place[0])))
         canvas.fill(spot, marrow.scaled(float(factor), own * float(factor)), soft_mm=1.6, alpha=0.4)
-    for low, high, place in ((0, 2, top), (6, 4, bottom)):  # a band along an endplate, of fat or of water
+    for low, high, edge in ((0, 2, top), (6, 4, bottom)):  # a band along an endplate, of fat or of water
         if draw.random() < 0.3:
             first, last = np.sort(draw.uniform(0.05, 0.95, 2))
             inwards = 0.13 * (centre - points[[low, high]])
-            band = points[low] + np.outer([first, (first + last) / 2, last], place[1] - place[0]) + inwards[0]
+            band = points[low] + np.outer([first, (first + last) / 2, last], edge[1] - edge[0]) + inwards[0]
             signal = float(draw.uniform(0.75, 1.4))
             canvas.stroke(band, float(draw.uniform(2, 4)), marrow.scaled(signal, signal), alpha=0.5, soft_mm=1.2)
     # the basivertebral vein runs forwards from the middle of the back wall, and fans out
@@ -187,7 +199,8 @@ def _draw_disc(canvas: Canvas, spine: Spine, disc: Disc, aside: float, here: np.
     points = [spine.edge(disc, -1.02, 0.75), spine.edge(disc, -0.4, 1.0), spine.edge(disc, 0.45, 1.04),
               spine.edge(disc, 0.97, 0.9), spine.edge(disc, 1, 0.7) + backwards * 0.75 * bulge,
               spine.edge(disc, 1, 0.0) + backwards * bulge, spine.edge(disc, 1, -0.7) + backwards * 0.8 * bulge,
-              spine.edge(disc, 0.97, -0.9), spine.edge(disc, 0.45, -1.04), spine.edge(disc, -0.4, -1.0), spine.edge(disc, -1.02, -0.75),
+              spine.edge(disc, 0.97, -0.9), spine.edge(disc, 0.45, -1.04),
+              spine.edge(disc, -0.4, -1.0), spine.edge(disc, -1.02, -0.75),
               spine.edge(disc, -1.06, 0)]  # fmt: skip
     outline = smooth_closed(np.array(points) + here.normal(0, 0.3, (12, 2)))
     canvas.fill(outline, tissue.CORTEX, soft_mm=0.35)
@@ -206,6 +219,10 @@ def _draw_disc(canvas: Canvas, spine: Spine, disc: Disc, aside: float, here: np.
     lens = smooth_closed(np.array([spine.edge(disc, along, above) for along, above in places]))
     canvas.fill(uneven(lens, here, 0.5, waves=5), inner, soft_mm=0.9, alpha=chord * (0.45 + 0.5 * brightness))
     # the cleft across the nucleus, and fissures where it is worn
-    cleft = [spine.edge(disc, front * 0.6, 0), spine.edge(disc, 0.1, here.normal(0, 0.14)), spine.edge(disc, rear * 0.7, 0)]
+    cleft = [
+        spine.edge(disc, front * 0.6, 0),
+        spine.edge(disc, 0.1, here.normal(0, 0.14)),
+        spine.edge(disc, rear * 0.7, 0),
+    ]
     canvas.stroke(smooth_open(np.array(cleft)), float(here.uniform(0.7, 1.5)), tissue.ANNULUS, soft_mm=0.5,
                   alpha=float(here.uniform(0.2, 0.8)) * brightness * chord)  # fmt: skip

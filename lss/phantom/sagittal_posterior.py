@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -73,7 +74,8 @@ def _draw_spinous(
     length = 31 * size * draw.normal(1, 0.09) * lumbar
     tall, hang, club = draw.normal(1, 0.17), draw.normal(0, 3.0), draw.normal(0, 2.2)
     corners = [(15, -1.5), (11 * tall, 8), (6 * tall, 0.55 * length), (5 + club, length - 4), (-1, length + 1),
-               (-8 - club, length - 1), (-13 * tall - club, length - 7), (-9 * tall, 0.55 * length), (-6, 9), (0, -1)]  # fmt: skip
+               (-8 - club, length - 1), (-13 * tall - club, length - 7), (-9 * tall, 0.55 * length), (-6, 9),
+               (0, -1)]  # fmt: skip
     slope = hang / length
     shape = [
         origin + (above - slope * behind) * upwards + behind * backwards + draw.normal(0, 1.5, 2)
@@ -158,21 +160,28 @@ def _draw_joint(
     large = (upper.facets, lower.facets)
     outer = float(np.clip((aside - 13.2) / 4.4, 0, 1))  # further out there is less of the lower process
 
-    def outline(corners: list[tuple[np.ndarray, float, float]], factor: float) -> np.ndarray:
+    def outline(corners: Sequence[tuple[np.ndarray, float, float]], factor: float) -> np.ndarray:
         placed = [base + size * (above * upwards + factor * behind * backwards) for base, above, behind in corners]
         return smooth_closed(np.array(placed) + draw.normal(0, 0.9, (len(placed), 2)))
 
     reach = float(draw.uniform(-3, 2)) + 9 * outer
-    inferior = outline([(high, -6, 9), (high, -4, 19), (high, -14, 25), (low, 1 + reach, 27), (low, -11 + reach, 27),
-                        (low, -15 + reach, 21), (low, -6 + reach, 14), (high, -17, 10)], (1 + large[1]) / 2)  # fmt: skip
+    inferior = outline([(high, -6, 9), (high, -4, 19), (high, -14, 25), (low, 1 + reach, 27),
+                        (low, -11 + reach, 27), (low, -15 + reach, 21),
+                        (low, -6 + reach, 14), (high, -17, 10)], (1 + large[1]) / 2)  # fmt: skip
     spike = float(draw.uniform(8, 13)) - 3 * outer
     superior = outline([(high, -6, 8), (high, 3, 9), (high, spike, 11), (high, spike - 1, 15.5), (high, 1, 20),
                         (high, -10, 20)], (1 + large[0]) / 2)  # fmt: skip
     pedicle = outline([(high, -3, -4), (high, -4.5, 5), (high, -3.5, 13), (high, -13, 15), (high, -13.5, 5),
                        (high, -16, -4)], 1.0)  # fmt: skip
     # fat behind the joint and below the process, out to the muscles in a few strands
-    tips = [(low, 12, 18), (low, 12, 27), (low, 2, 31 + draw.uniform(-2, 6)), (low, -11, 29), (low, -22, 26),
-            (low, -16, 19)]
+    tips = [
+        (low, 12, 18),
+        (low, 12, 27),
+        (low, 2, 31 + draw.uniform(-2, 6)),
+        (low, -11, 29),
+        (low, -22, 26),
+        (low, -16, 19),
+    ]
     fat = uneven(outline(tips, 1.0), draw, 1.5)
     canvas.fill(fat, tissue.EPIDURAL_FAT, alpha=float(draw.uniform(0.3, 1.0)), soft_mm=0.9, speckle=0.75)
     strands = []
@@ -187,9 +196,9 @@ def _draw_joint(
         inner = marrow.scaled(1.05, float(draw.uniform(dimmest, dimmest + 0.4)))
         canvas.fill(grown(part, -cortex), inner, soft_mm=0.9, alpha=float(draw.uniform(0.8, 1.0)))
     # the gap of the joint: cartilage and fluid between two dark lines, as long as the slice runs along it
-    gap = [superior_edge for superior_edge in (high + size * (a * upwards + 17.5 * (1 + large[0]) / 2 * backwards)
-                                               for a in (spike - 3, 1.0, -6.0))]  # fmt: skip
-    canvas.stroke(smooth_open(np.array(gap)), 2.2, tissue.CORTEX, soft_mm=0.5, alpha=0.9)
-    canvas.stroke(smooth_open(np.array(gap)), 0.7, tissue.CARTILAGE, soft_mm=0.4, alpha=float(here.uniform(0.0, 0.7)))
+    middle = 17.5 * (1 + large[0]) / 2
+    gap = smooth_open(np.array([high + size * (a * upwards + middle * backwards) for a in (spike - 3, 1.0, -6.0)]))
+    canvas.stroke(gap, 2.2, tissue.CORTEX, soft_mm=0.5, alpha=0.9)
+    canvas.stroke(gap, 0.7, tissue.CARTILAGE, soft_mm=0.4, alpha=float(here.uniform(0.0, 0.7)))
     root = grown(pedicle, -1.8) - 4.0 * backwards  # no cortex parts the pedicle from the body
     canvas.fill(root, marrow.scaled(1.05, 1.0), soft_mm=1.2)

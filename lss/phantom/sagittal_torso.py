@@ -162,7 +162,11 @@ def _draw_bowel(canvas: Canvas, front: np.ndarray, draw: np.random.Generator, he
     """Draw loops before the spine, and the large soft organs of the pelvis before the fat that covers the sacrum."""
     presacral = draw.uniform(10, 30)
     for large in [True] * int(draw.integers(1, 4)) + [False] * int(draw.integers(2, 6)):
-        at = (draw.uniform(-90, 45), draw.uniform(60, 165)) if large else (draw.uniform(-95, 20), draw.uniform(-150, 170))
+        at = (
+            (draw.uniform(-90, 45), draw.uniform(60, 165))
+            if large
+            else (draw.uniform(-95, 20), draw.uniform(-150, 170))
+        )
         size = draw.uniform((18, 12), (42, 24)) if large else draw.uniform(3, 11, 2)
         nearest = np.interp(at[1], front[:, 1], front[:, 0]) - presacral - size.max() * 0.8
         signal = draw.uniform(0.15, 1.3) if large else draw.uniform(0.1, 1.2)
@@ -177,13 +181,15 @@ def _draw_bowel(canvas: Canvas, front: np.ndarray, draw: np.random.Generator, he
             contents = tissue.BOWEL.scaled(1.3, 1.3)
             canvas.fill(grown(loop, -3.0), contents, alpha=shown, soft_mm=2.0, speckle=0.3, fibres=True)
     # the sigmoid lies as a chain of dark loops with gas and thin bright walls at the foot of the picture
-    at = np.array([np.interp(95.0, front[:, 1], front[:, 0]) - presacral - draw.uniform(12, 40), draw.uniform(88, 118)])
+    place = np.array(
+        [np.interp(95.0, front[:, 1], front[:, 0]) - presacral - draw.uniform(12, 40), draw.uniform(88, 118)]
+    )
     for _ in range(int(draw.integers(2, 7))):
         radii = draw.uniform(6, 13, 2)
-        loop = uneven(ellipse((at[0], at[1]), (radii[0], radii[1]), draw.uniform(0, 90)), here, 1.5, waves=4)
+        loop = uneven(ellipse((place[0], place[1]), (radii[0], radii[1]), draw.uniform(0, 90)), here, 1.5, waves=4)
         canvas.fill(grown(loop, 1.2), tissue.BOWEL, soft_mm=0.8, alpha=0.8)
         canvas.fill(loop, tissue.GAS.scaled(1.0, float(draw.uniform(1, 6))), soft_mm=1.0, alpha=0.9)
-        at = at + np.array([draw.uniform(10, 17), draw.uniform(-6, 8)]) + here.normal(0, 1.0, 2)
+        place = place + np.array([draw.uniform(10, 17), draw.uniform(-6, 8)]) + here.normal(0, 1.0, 2)
 
 
 _DIVISION_MM = 20.0

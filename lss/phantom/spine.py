@@ -7,6 +7,7 @@ L3-L4 at the origin.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 
@@ -74,13 +75,22 @@ class Spine:
 
     def front(self, distance_mm: float) -> np.ndarray:
         """Return line that runs `distance_mm` in front of bodies, discs and sacrum, from above downwards, (n, 2)."""
+        line, backwards = self._front
+        return line - distance_mm * backwards
+
+    @cached_property
+    def _front(self) -> tuple[np.ndarray, np.ndarray]:
+        """Line along the front of bodies, discs and sacrum, and the direction backwards at each point, both (n, 2).
+
+        The smooth curve is linear in its points, so that lines before it follow from the two.
+        """
         first = self.discs[0]
         points = [self.edge(first, -1, 0) + up(first.tilt) * 70 * step for step in (2, 1)]
         points += [self.edge(disc, -1, side) for disc in self.discs for side in (1, -1)]
         points += [centre - depth / 2 * back(tilt) for centre, tilt, depth in self.sacrum]
         tilts = [first.tilt] * 2 + [disc.tilt for disc in self.discs for _ in range(2)]
         tilts += [tilt for _, tilt, _ in self.sacrum]
-        return smooth_open(np.array([p - distance_mm * back(t) for p, t in zip(points, tilts, strict=True)]), 5)
+        return smooth_open(np.array(points), 5), smooth_open(np.array([back(tilt) for tilt in tilts]), 5)
 
 
 def point(disc: Disc) -> np.ndarray:
