@@ -120,7 +120,9 @@ def _read(
     told = any(reject.reason in ("unknown grade", "duplicate row") for reject in record.rejects)
     if rows and grading.source == "table" and grading.grade is None and not told:
         remedy = "Its slices take no grade; fill in the cell if the patient shall be used."
-        checked.problems.append(_look("no grade", "its cells are empty", checked.cohort, remedy, where, patient))
+        checked.problems.append(
+            _look("no grade", "its cell is empty, or says none", checked.cohort, remedy, where, patient)
+        )
     if rows and note and grading.source == "note":
         if words := doubtful_words(note):
             remedy = "Read the note; where it was misread, give the patient a grade in the table."

@@ -117,12 +117,19 @@ def _of_archive(kind: str, cohort: CohortParams) -> str:
 def _folder(cohort: CohortParams) -> dict[str, str]:
     """Return columns of a folder's tables."""
     settings = cohort.folder
-    table = settings.table or "cohort.folder.table"
     slices = settings.slices or "cohort.folder.slices"
-    grade = settings.grade_column or "cohort.folder.grade_column"
+    columns = {
+        "note": settings.grade_column or settings.note_column,
+        "patient": settings.patient_column,
+        "grade": settings.grade_column,
+    }
+
+    def place(what: str) -> str:
+        if settings.table is None:
+            return "cohort.folder.table"
+        return f"{settings.table}, column {columns[what]}" if columns[what] else f"cohort.folder.{what}_column"
+
     return {
-        "note": f"{table}, column {settings.grade_column or settings.note_column}",
-        "patient": f"{table}, column {settings.patient_column}",
-        "grade": f"{table}, column {grade}",
+        **{what: place(what) for what in columns},
         **{what: f"{slices}, column {what}" for what in ("plane", "weighting", "level")},
     }

@@ -51,7 +51,8 @@ def print_checked(checked: Checked, cohort: CohortParams) -> None:
         console.print(table)
     if checked.is_clean:
         console.print("Nothing is to be mended.")
-    if checked.cohort.root not in {cohort.root, *(archive.root for archive in cohort.archives.values())}:
+    elsewhere = checked.cohort.root not in {cohort.root, *(archive.root for archive in cohort.archives.values())}
+    if elsewhere or (not cohort.labels and checked.cohort.folder != cohort.folder):
         settings = yaml.safe_dump({"cohort": _settings(checked.cohort, cohort)}, sort_keys=False, allow_unicode=True)
         console.print(Text(f"To run on these files set in params.yaml:\n{settings.rstrip()}"), soft_wrap=True)
 

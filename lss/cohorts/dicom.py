@@ -23,7 +23,7 @@ from lss.cohorts.contrast import (
     plane_without_position,
     weighting,
 )
-from lss.cohorts.dicom_checks import check_file, check_frame, quantity
+from lss.cohorts.dicom_checks import check_file, check_frame, kind_of_values
 from lss.cohorts.dicom_frames import frame_headers
 from lss.cohorts.dicom_header import AGAIN, floats, number, parse_dicom, patient_id, people, stored_text, texts
 from lss.cohorts.dicom_pixels import frame_pixels
@@ -131,7 +131,7 @@ def _slice(
     kind, kind_reason = weighting(names, *times, scanning, gradient=gradient)
     lossy = str(header.get("LossyImageCompression", "") or "") == "01"
     contrast = image_type | texts(header, "AcquisitionContrast")
-    if excluded := kind_from_header(contrast, scanning, sequence, lossy=lossy) or quantity(header):
+    if excluded := kind_from_header(contrast, scanning, sequence, lossy=lossy) or kind_of_values(header):
         kind, kind_reason = excluded
     planes = [plane_from_name(name)[0] for name in names]
     named_plane = next((named for named in planes if named != "unknown"), "unknown")

@@ -27,6 +27,9 @@ _OTHER_BODY_PARTS = frozenset(
 _SPINE_COILS = re.compile(r"spin|ctl|body|torso|(?<![a-z])sp\d", re.IGNORECASE)
 _UNIT = re.compile(r"mm|sec|hz|ppm|%|rad|deg|/|^m?s$|^us-?2$", re.IGNORECASE)
 _NO_UNITS = frozenset({"", "US", "HU", "NORMALIZED", "UNSPECIFIED", "NONE", "N/A"})
+DIFFUSION = "DiffusionBValue is above 0"
+"""Reason of the weighting of a slice of a diffusion series."""
+
 _NOTHING = "Nothing to do."
 _SENDER_REMEDY = "Export it again as grey MR images."
 
@@ -84,11 +87,15 @@ def check_frame(header: pydicom.Dataset) -> None:
             raise UnusableError("not a lumbar study", detail, _NOTHING)
 
 
-def quantity(header: pydicom.Dataset) -> tuple[str, str] | None:
-    """Return weighting "derived" and the reason, where the values have a unit (T2 times, diffusion): no image, but a
-    map.
+def kind_of_values(header: pydicom.Dataset) -> tuple[str, str] | None:
+    """Return weighting (derived, other) and the reason, where the header says that a program made the image, that its
+    values are measured ones with a unit (T2 times, diffusion), or that they are weighted by diffusion; None otherwise.
     """
+    if str(header.get("SOPClassUID", "")).startswith(_SECONDARY_CAPTURE):
+        return "derived", "SOP class Secondary Capture"
     unit = str(header.get("RescaleType", "") or "").strip()
-    if unit.upper() in _NO_UNITS or not _UNIT.search(unit):
-        return None
-    return "derived", "RescaleType names a unit: a map of measured values"
+    if unit.upper() not in _NO_UNITS and _UNIT.search(unit):
+        return "derived", "RescaleType names a unit: a map of measured values"
+    if (number(header, "DiffusionBValue") or 0) > 0:  # some scanners write 0 into every file
+        return "other", DIFFUSION
+    return None

@@ -25,6 +25,7 @@ _GROUPS: dict[str, dict[str, str]] = {
     "MRImageFrameTypeSequence": {"FrameType": "ImageType", "AcquisitionContrast": "AcquisitionContrast"},
     "MREchoSequence": {"EffectiveEchoTime": "EchoTime"},
     "MRTimingAndRelatedParametersSequence": {"RepetitionTime": "RepetitionTime"},
+    "MRDiffusionSequence": {"DiffusionBValue": "DiffusionBValue"},
     "MRReceiveCoilSequence": {"ReceiveCoilName": "ReceiveCoilName"},
     "FrameAnatomySequence": {"AnatomicRegionSequence": "AnatomicRegionSequence"},
     # of files converted from single frames

@@ -9,6 +9,7 @@ import numpy as np
 
 from lss.cohorts.base import RawSlice, Reject, drop_duplicates
 from lss.cohorts.contrast import CORRECTIONS, NO_ANATOMY
+from lss.cohorts.dicom_checks import DIFFUSION
 from lss.cohorts.planes import settle_planes, sure_plane
 
 SAME_PLACE_MM, SAME_ANGLE = 0.1, 1e-3
@@ -29,6 +30,7 @@ def settle_series(slices: Sequence[RawSlice]) -> tuple[list[RawSlice], list[Reje
     unique, duplicates = drop_duplicates(fitting)
     unique, copies = drop_corrected(unique)
     mark_planning(unique)
+    mark_diffusion(unique)
     settle_planes(unique)
     return unique, [*misfits, *duplicates, *copies]
 
@@ -89,8 +91,7 @@ def mark_planning(slices: Sequence[RawSlice]) -> None:
     """Mark series of several planes as localizers, in place, or the few reference images in a series of one plane."""
     series: dict[tuple[str, str], list[RawSlice]] = defaultdict(list)
     for item in slices:
-        is_uid = bool(item.series) and set(item.series) <= set("0123456789.")  # a folder's slices are no series
-        if is_uid and item.geometry is not None and item.weighting not in NO_ANATOMY:
+        if _is_uid(item.series) and item.geometry is not None and item.weighting not in NO_ANATOMY:
             series[item.study, item.series].append(item)
     for group in series.values():
         planes = [sure_plane(item, np.array([1.0, 0.0, 0.0])) for item in group]
@@ -107,6 +108,23 @@ def mark_planning(slices: Sequence[RawSlice]) -> None:
             listed = ", ".join(sorted(counts))
             for item in group:
                 _mark(item, f"series in several planes ({listed}): for planning")
+
+
+def mark_diffusion(slices: Sequence[RawSlice]) -> None:
+    """Give the slices of a diffusion series the weighting "other", in place: those of b = 0 say of themselves nothing
+    of diffusion, and look like a T2.
+    """
+    weighted = {
+        (item.study, item.series) for item in slices if item.weighting_reason == DIFFUSION and _is_uid(item.series)
+    }
+    for item in slices:
+        if (item.study, item.series) in weighted and item.weighting not in NO_ANATOMY:
+            item.weighting, item.weighting_reason = "other", f"{DIFFUSION} in another slice of its series"
+
+
+def _is_uid(series: str) -> bool:
+    """Return whether a series has a DICOM UID: the slices of a folder need be no series."""
+    return bool(series) and set(series) <= set("0123456789.")
 
 
 def _mark(item: RawSlice, reason: str) -> None:

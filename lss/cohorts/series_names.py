@@ -30,19 +30,23 @@ _KINDS = {
         r"mip|minip|mpr|cpr|vrt|curved|rfmt|reformat\w*|re[ck]onstru\w*|ricostru\w*|реконстр\w*|.*重建.*",
         r"(?<!air )(?<!dl )(?<!deep )recon(?![ _-]?(dl|deep))",  # a reformation, unless a net took part in the scan's
         r"sub(tr(act(ion|ed)?)?)?(?![ _-]?\d|-[a-z])|(sub|subs|sous|sot)tra[ckzt]\w*|субтр\w*"
-        r"|minus(?![ _-]?\d)|.*减影.*",
+        r"|minus(?![ _-]?\d)|.*减影.*|(post|gd|km|contrast\w*|kontrast\w*)[^-]*-[ _(]*(t[12]\w*[ _]*)?(pre|nativ\w*)"
+        r"|\([^()]*\d[^()]*\)[ _]*-[ _]*\([^()]*\d[^()]*\)",
         r"screen[ _-]?(save|shot|capture)s?|secondary[ _-]?capture|bildschirm\w*|key[ _-]?images?"
         r"|pos(ition)?[ _-]?disp(lay)?",
         r"[de]?adc|(apparent|exponential)[ _-]diff\w*|t[12][ _-]?map(it|ping|s)?|(phase|field|b0)[ _-]?map"
         r"|fat[ _-]?fraction",
-        r"(post[ _-]?)?process(ed|ing)|averaged|stitch\w*|compos(ed|ing)|mobiview|projection|.*(?:融合|拼接).*",
+        r"(?<!(?<!t)\d)(?<!(?<!t)\d[ _-])(averag(ed?|ing)|avg|mean)(?![ _-]?\d)|promedio|moyenne|mittelwert\w*",
+        r"(?<!post[ _-])(?<!spinal )(?<!lumbar )(?<!s/p )(?<!nach )(fusion(e|ne|iert)?|fused|fusao)(?![ _-]*(l?\d|op))",
+        r"(post[ _-]?)?process(ed|ing)|stitch\w*|compos(ed|ing)|mobiview|projection|.*(?:融合|拼接).*",
         r"fat(?=:)|opp?(?=:)|(m?dixon|ideal|flex)[^:]*[ _-](f|fat(?![ _-]?(sat|sup|sp))|opp?|out)|fettbild\w*",
         r"(out|opp|opposed)[ _-]?(of[ _-]?)?phase"
         r"|(?<!in[ _-])(?<!swap[ _-])pha(se)?$|^phase(?![ _-](enc|dir|over|arr))",
     ),
     "other": (
         r"d?dwi|dti|ivim|diff|diff?u[sz](i|y|ao)\w*|dyfuz\w*|диффуз\w*"
-        r"|tra[cz][ew]?w|trace|(?<!deep[ _])resolve|ep2d|epi|.*(?:弥散|扩散|拡散|확산).*",
+        r"|tra[cz][ew]?w|trace|tra[zc][ao]|traccia|spurbild\w*"
+        r"|(?<!deep[ _])resolve|ep2d|epi|.*(?:弥散|扩散|拡散|확산).*",
         r"ss[ _-]?fse|haste|ss[ _-]?tse|ssh(ot)?([ _-]?(tse|t2))?|single[ _-]?shot",
         r"m[iy]+y?elo([gk]\w*)?|mrm|mrcp|миело\w*|.*水成像.*",
         r"t2[ _-]?(\*|star)|medic|merge|perf(us\w*)?|dsc|fmri|bold|t2[ _-]?flair|dark[ _-]?fluid",

@@ -24,19 +24,19 @@ def slice_grade(
     Returns:
         A, BC, D or None, and the reason.
     """
-    source = "labels" if grading.source == "table" else "note"
     if grading.grade is None:
-        return None, "no note" if grading.source == "nothing" else f"the {source} gives no grade"
+        return None, "no note" if grading.source == "nothing" else f"the {grading.source} gives no grade"
+    source = grading.source
     if level is None:
         if grading.levels_are_complete:
-            return None, f"level unknown: {source} name a grade for each level, none for this slice"
+            return None, f"level unknown: the {source} grades every level by its name"
         if unknown_level == "note":
             return grading.grade, f"level unknown: the {source}'s grade (unknown_level: note)"
         return None, f"level unknown: grade {grading.grade} of the {source} not taken (unknown_level: none)"
     if level in grading.level_grades:
         return grading.level_grades[level], f"{source} names {level}"
     if grading.levels_are_complete:
-        return None, f"{source} have no grade for {level}"
+        return None, f"the {source} has no grade for {level}"
     named = worst(list(grading.level_grades.values()))
     if named is None or GRADES.index(grading.grade) > GRADES.index(named):
         return grading.grade, f"{source} names no level for its worst finding: its grade for {level} too"

@@ -29,6 +29,9 @@ _LONGEST_WORD = 24
 MAX_CELLS = 5_000_000
 """Cells of a sheet, empty ones before the last of a row included."""
 
+_MOST_TITLES = 20
+"""So many first rows are looked through for a header."""
+
 _MARK_REMEDY = "A quotation mark in it opens a cell that no other closes there: remove it, or write it twice."
 _OF_PEOPLE = re.compile(
     r"name|nom\b|surname|(?<![a-z])id(?![a-z])|patient|mrn|accession|birth|dob|geb|phone|tel|mobile|mail|address|adresse"
@@ -110,7 +113,25 @@ def read_cells(path: Path) -> list[list[str]]:
 
 def people_of(row: Row) -> frozenset[str]:
     """Return the identifying cells of a row of a patients' table, by the names of their columns."""
-    return frozenset(cell for column, cell in row.items() if cell and _OF_PEOPLE.search(column))
+    return frozenset(cell for column, cell in row.items() if cell and is_of_people(column))
+
+
+def is_of_people(column: str) -> bool:
+    """Return whether a column's name says that its cells identify a patient, or those who treat them."""
+    return bool(_OF_PEOPLE.search(column))
+
+
+def rows_above_header(cells: list[list[str]]) -> int:
+    """Return how many rows of titles or blanks stand above a table's header, 0 where its first row may be one.
+
+    The header is the first row with at least half as many filled cells as the fullest of the first ones.
+
+    >>> rows_above_header([["Lumbar study 2024", ""], ["", ""], ["id", "note"], ["1", "normal"]])
+    2
+    """
+    filled = [sum(map(bool, row)) for row in cells[:_MOST_TITLES]]
+    most = max(filled, default=0)
+    return next((n for n, count in enumerate(filled) if count >= max(2, most / 2)), 0)
 
 
 def refuse_double_columns(path: Path, header: list[str]) -> None:
@@ -125,7 +146,7 @@ def _where_else(path: Path, cells: list[list[str]], columns: list[str]) -> str:
     a blank, or "".
     """
     wanted = {plain(name) for name in columns}
-    for number, row in enumerate(cells[:20], start=1):
+    for number, row in enumerate(cells[:_MOST_TITLES], start=1):
         if wanted <= {plain(cell) for cell in row}:
             return f"Row {number} has them: remove the rows above. "
     sheets = _sheet_names(path) if path.suffix.lower() == ".xlsx" else []
@@ -234,11 +255,11 @@ def _shape(cell: str) -> str:
 
 
 def _share_as_wide_as_the_header(rows: list[list[str]]) -> tuple[float, int]:
-    """Return how many of the rows have as many cells as the first, 0 to 1, and how many that are; (0, 0) for one
-    column.
+    """Return how many of the rows have as many cells as the first of several cells, 0 to 1, and how many that are;
+    (0, 0) for one column.
     """
     filled = [row for row in rows if any(row)]
-    width = len(filled[0]) if filled else 0
+    width = next((len(row) for row in filled[:_MOST_TITLES] if len(row) > 1), 0)
     return (sum(len(row) == width for row in filled) / len(filled), width) if width > 1 else (0.0, 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -137,6 +138,24 @@ def test_every_problem_of_a_folder_is_named_at_once_with_what_mends_it(settings:
     assert [row["weight"] for row in rows] == sorted((row["weight"] for row in rows), key=[*Weight].index)
     for kind in named:
         assert kind in shown
+    pasted = yaml.safe_load(shown.split("set in params.yaml:\n")[1].split("\ndata/private")[0])
+    columns = {"table": "list.csv", "patient_column": "ID", "note_column": "Befund"}
+    assert pasted == {"cohort": {"name": "folder", "root": str(root), "folder": columns}}
+    text = Path("params.yaml").read_text().replace("name: phantom", "name: folder", 1)
+    Path("params.yaml").write_text(re.sub(r"(?m)^  root: .*$", f"  root: {root}", text, count=1))
+    _, again, _ = call()
+    assert yaml.safe_load(again.split("set in params.yaml:\n")[1].split("\ndata/private")[0]) == pasted
+
+
+def test_no_column_is_called_none(settings: Params, tmp_path: Path) -> None:
+    """Where neither notes nor grades are named, the settings that name them mend it."""
+    write_dicom(tmp_path / "raw/1/1.dcm")
+    _, shown, rows = call(tmp_path / "raw")
+    (tmp_path / "raw/t.csv").write_text("patient_id,age\n1,61\n2,44\n")
+    _, with_table, more = call(tmp_path / "raw")
+    mends = {row["kind"]: row["mend"] for row in more}
+    assert mends["images without a note"] == "cohort.folder.note_column"
+    assert "None" not in shown + with_table and not any("None" in cell for row in rows + more for cell in row.values())
 
 
 def test_settings_that_hold_are_used_as_they_are(settings: Params, tmp_path: Path) -> None:

@@ -217,6 +217,9 @@ def test_kinds_of_names(name: str, kind: str) -> None:
         ({"ScanningSequence": "EP"}, "other"),
         ({"SequenceName": "*h2d1_160"}, "other"),
         ({"SequenceName": "*tse2d1_15"}, "T2"),
+        ({"DiffusionBValue": 800.0}, "other"),
+        ({"DiffusionBValue": 0.0}, "T2"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "derived"),
         ({"SeriesDescription": "PILOT"}, "localizer"),
     ],
 )
@@ -231,6 +234,17 @@ def test_screen_saves_are_left_out_with_their_reason() -> None:
         read_one(dicom_bytes(**capture), "a", "t2")
     assert caught.value.reason == "screen save"
     assert kind_from_header(frozenset({"ORIGINAL", "PRIMARY"})) is None
+
+
+@pytest.mark.parametrize("series", ["1.2.6", ""])
+def test_the_first_image_of_a_diffusion_series_is_no_t2(series: str) -> None:
+    """That of b = 0 says nothing of diffusion but by the others of its series; a folder without UIDs is no series."""
+    slices = [
+        read_one(dicom_bytes(smooth_pixels(n), DiffusionBValue=b, SeriesInstanceUID=series), f"{n}", "spine")
+        for n, b in enumerate((0.0, 400.0))
+    ]
+    kept, _ = settle_series(slices)
+    assert [item.weighting for item in kept] == ["other" if series else "T2", "other"]
 
 
 def _cases(shared: Path, name: str) -> dict[str, PatientRecord]:

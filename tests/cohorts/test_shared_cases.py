@@ -15,7 +15,7 @@ import tifffile
 from dicom_files import write_dicom
 from PIL import Image
 
-from lss.checking.opening import _usable_table
+from lss.checking.tables import usable_table
 from lss.cohorts.base import PatientRecord
 from lss.cohorts.folder import FolderDataset
 from lss.cohorts.picture_files import read_picture
@@ -129,7 +129,7 @@ def test_grades_need_no_notes(tmp_path: Path) -> None:
     record = reader(tmp_path, **settings).read_patient("7")
     assert record.grading is not None and record.grading.grade == "D" and record.note is None
     params = reader(tmp_path, **settings)._params
-    assert _usable_table(tmp_path, params) == (params, [])
+    assert usable_table(tmp_path, params) == (params, [])
     (tmp_path / "t.csv").write_text("patient_id,grade,Note\n7,D,L4-L5: stenosis\n")
     assert reader(tmp_path, **settings).read_patient("7").note == "L4-L5: stenosis"
 
