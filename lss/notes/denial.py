@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lss.notes.clauses import BREAK, EFFECTS, REACH, Token
 from lss.notes.lexicon import Word
+from lss.notes.tokens import BREAK, EFFECTS, REACH, Token
 
 _RESOLVED = (
     "resolved",
@@ -22,6 +22,8 @@ _SURGERY = ("surgery", "operation", "decompression", "laminectomy", "laminotomy"
 """What follows where it has ended: "relieved by surgery"."""
 
 _VALUES = ("none", "no", "nil", "absent", "negative")
+_GRADED = ("severe", "severely", "marked", "markedly", "moderate", "moderately", "high grade", "critical", "critically",
+           "extreme")  # fmt: skip
 _COPULAS = ("is", "are", "was", "were")
 _PERFECT = ("been", "has", "have", "which", "that")
 _HOW = ("now", "since", "surgically", "well", "fully", "completely", "adequately", "successfully", "subsequently",
@@ -43,6 +45,21 @@ def denied_by(tokens: list[Token]) -> list[int | None]:
         for position in range(first, last):
             denied[position] = index
     return denied
+
+
+def denies_degree(tokens: list[Token], denial: int, index: int) -> bool:
+    """Return whether only a degree of the effect at `index` is denied: "no severe stenosis" leaves a milder one open.
+
+    "No significant stenosis" denies it (rubric).
+    """
+    if denial >= index or tokens[denial].role is not Word.DENIAL:
+        return False
+    for token in reversed(tokens[denial + 1 : index]):
+        if token.role in (*EFFECTS, Word.BULGE):
+            return False
+        if token.role in (Word.MILD, Word.STRONG, Word.ASIDE):
+            return token.known in _GRADED
+    return False
 
 
 def questioned(tokens: list[Token]) -> set[int]:
@@ -74,6 +91,8 @@ def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
     known = tokens[index].known
     if following in ("only", "contrast") or (known == "free" and following not in ("of", "from")):
         return index, index  # "without contrast", "free disc fragment"
+    if known == "no" and following == "and":
+        return index, index  # "no at L3-L4 and ...", "at L3-L4 no and at L4-L5 severe stenosis"
     if known == "non":
         return index, min(index + 2, len(tokens))  # "non compressive"
     if known in _RESOLVED and tokens[index - 1].known in ("partially", "partly", "incompletely"):

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lss.domain.grades import worst
-from lss.notes.clauses import BREAK, EFFECTS, REACH, Token
-from lss.notes.denial import denied_by, questioned
+from lss.notes.denial import denied_by, denies_degree, questioned
 from lss.notes.lexicon import Word
 from lss.notes.objects import (
     CORE,
@@ -26,6 +25,8 @@ from lss.notes.objects import (
     qualifiers_of,
     trailing,
 )
+from lss.notes.pairing import Pair, excepted, exception_at, respective
+from lss.notes.tokens import BREAK, EFFECTS, REACH, Token
 from lss.notes.values import Value, direct_value, spread_values
 
 WIDE_CANAL_MM = 12.0
@@ -46,6 +47,7 @@ class Mention:
 def mentions(tokens: list[Token]) -> list[Mention]:
     """Return all mentions of a statement, in the order of the text."""
     denied, asked = denied_by(tokens), questioned(tokens)
+    asked |= {value.topic for value in _respective_values(tokens)}  # each of its degrees has a level of its own
     candidates = [_mention(tokens, index, denied[index]) for index in range(len(tokens)) if index not in asked]
     candidates += [_of_value(tokens, value) for value in values_by_level(tokens) if value.first not in asked]
     return [mention for mention in candidates if mention is not None]
@@ -54,8 +56,32 @@ def mentions(tokens: list[Token]) -> list[Mention]:
 def values_by_level(tokens: list[Token]) -> list[Value]:
     """Return degrees that have levels of their own, without the ones that follow their noun."""
     taken = {value.first for index in range(len(tokens)) if (value := _value_of(tokens, index))}
-    spread = spread_values(tokens)
-    return [value for value in spread if not taken & set(range(value.first, value.last + 1))] if spread else []
+    if paired := _respective_values(tokens):
+        return paired
+    excepted = _excepted_values(tokens)
+    taken.update(position for value in excepted for position in range(value.first, value.last + 1))
+    spread = [value for value in spread_values(tokens) if not taken & set(range(value.first, value.last + 1))]
+    return [*excepted, *spread]
+
+
+def _respective_values(tokens: list[Token]) -> list[Value]:
+    """Return the degrees that "respectively" gives levels of their own, of the sentence's effect."""
+    pairs, _ = respective(tokens)
+    topic = next((index for index, token in enumerate(tokens) if token.role in EFFECTS), -1)
+    return [_paired(tokens, pair, topic, pair.degrees[0]) for pair in pairs] if topic >= 0 else []
+
+
+def _excepted_values(tokens: list[Token]) -> list[Value]:
+    """Return the degrees of the levels that a denial excepts, of the effect it denies."""
+    start = exception_at(tokens)
+    denied = denied_by(tokens) if start else []
+    topics = [index for index in range(start or 0) if tokens[index].role in EFFECTS and denied[index] is not None]
+    return [_paired(tokens, pair, topics[-1], int(start or 0)) for pair in excepted(tokens)] if topics else []
+
+
+def _paired(tokens: list[Token], pair: Pair, topic: int, first: int) -> Value:
+    last = max(first, *(index for index, token in enumerate(tokens) if token.levels and index >= first), *pair.degrees)
+    return Value(first, last, frozenset(tokens[index].role for index in pair.degrees), topic, pair.levels)
 
 
 def _value_of(tokens: list[Token], index: int) -> Value | None:
@@ -63,7 +89,23 @@ def _value_of(tokens: list[Token], index: int) -> Value | None:
     if tokens[index].role not in EFFECTS:
         return None
     _, right = objects_right(tokens, index)
-    return direct_value(tokens, max([index, *right])) or (direct_value(tokens, index) if right else None)
+    last = max([index, *right])
+    return direct_value(tokens, last) or (direct_value(tokens, index) if right else None) or _shared(tokens, last)
+
+
+def _shared(tokens: list[Token], last: int) -> Value | None:
+    """Return the denial at the end of a list of titles: "canal stenosis, foraminal stenosis: none"."""
+    listed = False
+    for index in range(last + 1, min(len(tokens), last + REACH)):
+        token = tokens[index]
+        if token.text in (":", "-") and listed:
+            value = direct_value(tokens, index - 1)
+            return value if value is not None and value.is_none else None
+        listed |= token.role in EFFECTS
+        joint = token.text in (",", "/", "&") or token.known in ("and", "or", "neural", "spinal", "central")
+        if not (joint or token.role in EFFECTS or object_kind(tokens, index)):
+            return None
+    return None
 
 
 def _of_value(tokens: list[Token], value: Value) -> Mention:
@@ -160,6 +202,8 @@ def _effect(tokens: list[Token], index: int, denial: int | None) -> Mention | No
     use_left = bool(left) and (not right or is_adjacent(tokens, left[-1], index)) and not leads(tokens, index, right)
     objects = left if use_left else right
     if denial is not None:
+        if denies_degree(tokens, denial, index):
+            return None
         first = min([denial, index, *objects])
         return Mention("A", first, max([index, *objects]), "denial") if objects or token.role is not Word.FILL else None
     value = None if qualifiers_before(tokens, min([index, *objects])) else _value_of(tokens, index)
@@ -167,18 +211,36 @@ def _effect(tokens: list[Token], index: int, denial: int | None) -> Mention | No
         return Mention("A", min([index, *objects]), value.last, "denial")
     if value is None and token.known != "schizas" and any(t.known == "schizas" for t in tokens[index + 1 : index + 4]):
         return None  # "stenosis by Schizas: L3-L4 C": the letters say how much
+    aside = value is None and degree_aside(tokens, index)
     if not objects:
-        return _without_object(tokens, index, value)
+        return None if aside and not _degrees_of(tokens, index) else _without_object(tokens, index, value)
     first, last = min(index, objects[0]), max(index, objects[-1])
     grades = []
     for position in objects:
         qualifiers = set(value.roles) if value else qualifiers_of(tokens, position, index)
+        if aside and not qualifiers:
+            continue
         grades.append(_grade(token.role, str(object_kind(tokens, position)), qualifiers))
     while first > 0 and tokens[first - 1].role in (Word.MILD, Word.STRONG):
         first -= 1
     last = max(last, value.last) if value else last
-    grade = worst(grades)
+    grade = worst(grades)  # None: all its degrees are set aside
     return Mention(grade, first, last, "effect") if grade else None
+
+
+def _degrees_of(tokens: list[Token], index: int) -> set[Word]:
+    return trailing(tokens, index) or qualifiers_before(tokens, index)
+
+
+def degree_aside(tokens: list[Token], index: int) -> list[int]:
+    """Return the indices of words set aside (`lss.notes.set_aside`) between the effects before and after this one."""
+    first = last = index
+    while first > max(0, index - REACH) and tokens[first - 1].role not in EFFECTS and tokens[first - 1].text != BREAK:
+        first -= 1
+    end = min(len(tokens), index + REACH)
+    while last + 1 < end and tokens[last + 1].role not in EFFECTS and tokens[last + 1].text != BREAK:
+        last += 1
+    return [position for position in range(first, last + 1) if tokens[position].role is Word.ASIDE]
 
 
 def _without_object(tokens: list[Token], index: int, value: Value | None) -> Mention | None:
@@ -187,7 +249,7 @@ def _without_object(tokens: list[Token], index: int, value: Value | None) -> Men
     "... compressed at L4-L5 and largely compressed at L5-S1" means the object before; stenosis by itself is of the
     canal; a disc that compresses, compresses the sac.
     """
-    qualifiers = set(value.roles) if value else trailing(tokens, index) or qualifiers_before(tokens, index)
+    qualifiers = set(value.roles) if value else _degrees_of(tokens, index)
     kind = CORE if tokens[index].role is Word.STENOSIS and tokens[index].known != "tight" else None
     if kind is None:
         first = index
@@ -200,6 +262,8 @@ def _without_object(tokens: list[Token], index: int, value: Value | None) -> Men
         elif first > 0 and coordinated(tokens, first):
             before = [object_kind(tokens, position) for position in range(max(0, first - REACH), first)]
             kind = next((object_kind for object_kind in reversed(before) if object_kind), None)
+        if kind is None and tokens[index].role is Word.NARROW:
+            kind = _kind_before(tokens, index)
     near_vertebra = any(token.levels == () for token in tokens[max(0, index - 2) : index + 4])
     by_disc = (
         any(token.role is Word.BULGE for token in tokens[max(0, index - REACH) : index + REACH]) and not near_vertebra
@@ -208,6 +272,20 @@ def _without_object(tokens: list[Token], index: int, value: Value | None) -> Men
         kind = CORE
     last = value.last if value else index
     return Mention(_grade(tokens[index].role, kind, qualifiers), index, last, "effect") if kind else None
+
+
+def _kind_before(tokens: list[Token], index: int) -> str | None:
+    """Return what the effect named before is on, if only degrees and marks stand between: "no severe canal stenosis;
+    mild narrowing only".
+    """
+    for position in range(index - 1, max(-1, index - REACH), -1):
+        token = tokens[position]
+        if token.role in EFFECTS:
+            kinds = [object_kind(tokens, other) for other in (*objects_left(tokens, position), position)]
+            return next((kind for kind in kinds if kind), CORE if token.role is Word.STENOSIS else None)
+        if token.role not in (Word.MILD, Word.STRONG, Word.MARK, Word.LINK, Word.BUT) and token.known != "only":
+            return None
+    return None
 
 
 def _grade(effect: Word, kind: str, qualifiers: set[Word]) -> str:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from lss.notes.clauses import BREAK, EFFECTS, Statement, Token, statements
+from lss.notes.clauses import Statement, statements
 from lss.notes.cleaning import clean_note
 from lss.notes.denial import denied_by, questioned
 from lss.notes.effects import Mention, mentions
@@ -20,6 +20,7 @@ from lss.notes.lexicon import Word
 from lss.notes.objects import object_kind, qualifiers_of
 from lss.notes.placing import level_groups, place
 from lss.notes.spelling import write_out
+from lss.notes.tokens import BREAK, EFFECTS, Token
 
 BULGE, HERNIATION, CONTACT = "disc bulge", "disc herniation", "thecal sac contact"
 SAC, CANAL, ROOT = "thecal sac compression", "spinal canal stenosis", "nerve root compression"

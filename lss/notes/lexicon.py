@@ -45,6 +45,7 @@ class Word(Enum):
     DENIAL = "denies what follows"
     QUESTION = "asks, suspects or recalls: what follows is no finding"
     PAST = "of an earlier time"
+    ASIDE = "a degree that does not hold today, or of no named scale"
     BUT = "ends a denial"
     WITH = "starts a new phrase"
     PREPOSITION = "ends the noun phrase before a noun"
@@ -109,7 +110,7 @@ _FORMS = {
         noncompressing negative fails fail failed
         resolved resolution disappeared""",
     Word.QUESTION: "query evaluate exclude excluded",
-    Word.PAST: "previously formerly",
+    Word.PAST: "previously formerly initially",
     Word.BUT: "but however except although though yet while whereas otherwise apart despite",
     Word.WITH: """with by due because causing causes cause leading leads lead resulting results producing
         associated extending extends extend extended extension reaching migrating migrated together along where
@@ -122,7 +123,7 @@ _FORMS = {
         vertebral central lateral anterior anteriorly posterior posteriorly inferiorly superiorly
         bilateral bilaterally respectively same each all probably secondary canalicular
         residual recurrent acquired congenital multifactorial circumferential concentric bony developmental further
-        additional superimposed persistent overall ventral nearly almost
+        additional superimposed persistent overall ventral nearly almost now today currently presently
         diameter diameters calibre caliber dimension zone graded""",
     Word.FOCUS: """noticeably noticeable mainly mostly predominantly largest larger worse worst maximal maximum
         maximally most particularly especially notably prominently principally chiefly more""",
@@ -152,7 +153,29 @@ _FORMS = {
         unchanged weight widening possible possibly probable likely suspected arthropathy arthrosis produce produces
         contribute contributes terminates advised""",
 }
+BOUNDS = (
+    "no more than", "not more than", "no greater than", "not greater than", "no worse than", "not worse than",
+    "at most", "at the most", "at worst", "at least", "up to",
+)  # fmt: skip
+"""What stands before the degree that a stenosis has at most, or at least: it is read as that degree."""
+
+BELOW_SEVERE = ("not severe", "no longer severe", "less than severe", "short of severe", "not high grade",
+                "not critical")  # fmt: skip
+"""What a stenosis is that is present and not severe: B&C by the rubric."""
+
+CHANGES = ("progress", "increas", "worsen", "improv", "decreas", "regress", "evolv", "reduc", "advanc", "deteriorat",
+           "becom", "became", "downgrad", "upgrad", "declin", "diminish")  # fmt: skip
+"""How words begin that say that a degree is another than it was."""
+
+EXCEPTIONS = ("except", "except for", "with the exception of", "other than", "apart from", "aside from", "save for",
+              "excepting")  # fmt: skip
+"""What parts a denial from the place where it does not hold."""
+
 PHRASES = {
+    **dict.fromkeys(BOUNDS, Word.LINK),
+    **{phrase: Word.BUT for phrase in EXCEPTIONS if " " in phrase},
+    **dict.fromkeys(BELOW_SEVERE, Word.MILD),
+    **dict.fromkeys(("rather than", "instead of", "as opposed to"), Word.LINK),
     "high grade": Word.STRONG,
     "low grade": Word.MILD,
     "mass effect": Word.PRESS,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from lss.notes.clauses import BREAK, EFFECTS, REACH, Token
-from lss.notes.lexicon import Word
+from lss.notes.lexicon import BOUNDS, Word
+from lss.notes.tokens import BREAK, EFFECTS, REACH, Token
 
 CORE, ROOT, SIDE = "core", "root", "side"
 """Objects: sac, cord or spinal canal; nerve root; exit canal, foramen, lateral recess or CSF space."""
 
-_MODIFIERS = (Word.LINK, Word.SIDE, Word.LUMBAR, Word.EXIT, Word.NERVE, Word.MILD, Word.STRONG, Word.LESSER)
+_MODIFIERS = (Word.LINK, Word.SIDE, Word.LUMBAR, Word.EXIT, Word.NERVE, Word.MILD, Word.STRONG, Word.LESSER, Word.PAST,
+              Word.ASIDE)  # fmt: skip
 _OBJECTS = (Word.SAC, Word.CANAL, Word.FORAMEN, Word.ROOT, Word.CSF)
 _RIGHT_STOPS = (
     Word.DENIAL,
@@ -154,7 +155,7 @@ def objects_left(tokens: list[Token], index: int) -> list[int]:
 def is_adjacent(tokens: list[Token], position: int, index: int) -> bool:
     """Return whether only qualifiers and forms of "to be" stand between an object and the effect after it."""
     between = tokens[position + 1 : index]
-    qualifiers = (Word.MILD, Word.STRONG, Word.LESSER)
+    qualifiers = (Word.MILD, Word.STRONG, Word.LESSER, Word.PAST, Word.ASIDE)
     return all(
         token.role in qualifiers
         or token.known in _BETWEEN_OBJECT_AND_EFFECT
@@ -197,13 +198,17 @@ def qualifiers_before(tokens: list[Token], index: int) -> set[Word]:
     """
     same_kind = EFFECTS if tokens[index].role in EFFECTS else (*_OBJECTS, Word.FORAMINAL)
     qualifiers: set[Word] = set()
+    named = False
     for token in reversed(tokens[max(0, index - REACH) : index]):
         if token.role in (Word.MILD, Word.STRONG):
             qualifiers.add(token.role)
         elif qualifiers and token.known not in ("to", "and", "or", "moderate", "secondary"):
             break
         elif token.levels and not qualifiers:
+            named = True
             continue  # "mild L4-L5 canal stenosis"
+        elif token.known in ("at", "in") and not qualifiers and named:
+            continue  # "mild at L4-L5 canal stenosis"
         elif token.role not in (*_MODIFIERS, *same_kind) and token.text not in ("&", "(", ")", "/"):
             if token.known not in ("to", "degenerative") and not token.text.lower().endswith("ly"):
                 break
@@ -215,7 +220,9 @@ def trailing(tokens: list[Token], position: int) -> set[Word]:
     "of mild degree".
     """
     after = [
-        token for token in tokens[position + 1 : position + 5] if token.text not in ("(", ")", "-", "of", "in", "a")
+        token
+        for token in tokens[position + 1 : position + 5]
+        if token.text not in ("(", ")", "-", "of", "in", "a") and token.known not in BOUNDS
     ]
     if not after or after[0].role not in (Word.MILD, Word.STRONG):
         return set()

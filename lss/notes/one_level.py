@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lss.notes.clauses import EFFECTS, Statement, Token
+from lss.notes.clauses import Statement
 from lss.notes.level_names import vertebrae
 from lss.notes.lexicon import Word
 from lss.notes.placing import LevelGroup, level_groups
+from lss.notes.tokens import EFFECTS, Token
 
 _LEVEL_WORDS = ("level", "levels", "leve", "lev")
 _SINGULAR = {"bulges": "bulge", "protrusions": "protrusion", "extrusions": "extrusion", "herniations": "herniation"}

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lss.domain.grades import LEVELS
-from lss.notes.clauses import EFFECTS, Statement, Token
+from lss.notes.clauses import Statement
 from lss.notes.effects import Mention
 from lss.notes.lexicon import Word
+from lss.notes.pairing import exception_at
+from lss.notes.tokens import EFFECTS, Token
 
 _JOINS = ("and", "at", "also", "as", "well", "the", "level", "levels", "or")
-_BRIDGE = (Word.LINK, Word.PREPOSITION, Word.SIDE, Word.FOCUS)
+_CLAUSE_ENDS = (",", "\n", ":", ".")
+_BESIDE = ("above", "below", "adjacent", "just", "immediately", "directly", "next", "one", "caudal", "cranial")
+"""Where a level stands to the one named before: "laminectomy L4-L5, stenosis above at L3-L4"."""
+_FINDINGS = ("facet", "ligament", "flavum", "arthr", "hypertroph", "spondyl", "listhesis", "fusion")
+_BRIDGE = (Word.LINK, Word.PREPOSITION, Word.SIDE, Word.FOCUS, Word.PAST, Word.ASIDE)
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,20 @@ def place(mention: Mention, statement: Statement, groups: list[LevelGroup]) -> l
     """
     if mention.levels is not None:
         return [(level, False) for level in mention.levels]
-    chosen, heading = _choose(mention, statement, groups)
+    chosen, heading = _choose(mention, statement, _beside_exception(mention, statement.tokens, groups))
     levels = {level: False for level in (statement.heading if heading else ())}
     for group in chosen:
         levels.update(dict.fromkeys(group.levels, group.lesser))
     return list(levels.items())
+
+
+def _beside_exception(mention: Mention, tokens: list[Token], groups: list[LevelGroup]) -> list[LevelGroup]:
+    """Return the groups without those on the other side of an "except": what is denied is not denied there."""
+    cut = exception_at(tokens)
+    if not cut:
+        return groups
+    own = [group for group in groups if (group.first > cut) == (mention.first > cut)]
+    return own or ([] if mention.first < cut else groups)
 
 
 def _choose(mention: Mention, statement: Statement, groups: list[LevelGroup]) -> tuple[list[LevelGroup], bool]:
@@ -96,7 +111,7 @@ def _attached(tokens: list[Token], mention: Mention, group: LevelGroup) -> bool:
     between = tokens[mention.last + 1 : group.first]
     if mention.kind == "finding":
         return not any(token.role in (*EFFECTS, Word.DENIAL, Word.BUT) or token.text == "\n" for token in between)
-    return all(token.role in _BRIDGE or token.text == "(" for token in between)
+    return all(token.role in _BRIDGE or token.text == "(" or token.text.lower() in _BESIDE for token in between)
 
 
 def _joins(tokens: list[Token], position: int) -> bool:
@@ -117,12 +132,15 @@ def _range_between(words: list[Token], start: str, levels: tuple[str, ...]) -> l
 def _describe(tokens: list[Token], first: int, last: int, levels: tuple[str, ...]) -> LevelGroup:
     """Return a group with what the words before it say of it."""
     clause = first
-    while clause > 0 and tokens[clause - 1].text not in (",", "\n", ":", ".") and tokens[clause - 1].levels is None:
+    while clause > 0 and tokens[clause - 1].text not in _CLAUSE_ENDS and tokens[clause - 1].levels is None:
+        if tokens[clause - 1].role is Word.BUT:
+            break
         clause -= 1
     words = tokens[clause:first]
     content = [token for token in words if token.role not in (*_BRIDGE, Word.MARK, Word.LESSER, Word.MILD, Word.STRONG)]
     content = [token for token in content if token.known not in ("degree", "less", "also")]
-    owner = next((t.role for t in reversed(tokens[:first]) if t.role in (*EFFECTS, Word.BULGE, Word.OTHER)), None)
+    opens = first == clause and _holds_finding(tokens, last + 1)
+    owners = [] if opens else [t.role for t in tokens[:first] if t.role in (*EFFECTS, Word.BULGE, Word.OTHER)]
     focus = any(token.role is Word.FOCUS for token in tokens[max(clause, first - 5) : first])
     return LevelGroup(
         clause,
@@ -130,10 +148,29 @@ def _describe(tokens: list[Token], first: int, last: int, levels: tuple[str, ...
         last,
         levels,
         focus=focus,
-        bare=not content and clause > 0,
+        bare=not content and clause > 0 and not _goes_on(tokens, last + 1),
         lesser=any(token.role is Word.LESSER for token in words),
-        of_other=owner is Word.OTHER or _is_bone(tokens, first, last),
+        of_other=owners[-1:] == [Word.OTHER] or _is_bone(tokens, first, last),
     )
+
+
+def _holds_finding(tokens: list[Token], start: int) -> bool:
+    """Return whether the clause from `start` on has an effect or a finding of its own."""
+    for token in tokens[start:]:
+        if token.text in _CLAUSE_ENDS or token.role is Word.BUT:
+            return False
+        if token.role in (*EFFECTS, Word.BULGE):
+            return True
+    return False
+
+
+def _goes_on(tokens: list[Token], start: int) -> bool:
+    """Return whether a finding that is no stenosis follows the levels: "L4-L5 facet arthropathy"."""
+    for token in tokens[start:]:
+        if token.role in (*_BRIDGE, Word.MILD, Word.STRONG) or token.known in _JOINS:
+            continue
+        return token.role is Word.OTHER or token.text.lower().startswith(_FINDINGS)
+    return False
 
 
 def _is_bone(tokens: list[Token], first: int, last: int) -> bool:

@@ -19,12 +19,13 @@ from __future__ import annotations
 import re
 
 from lss.domain.grades import GRADES, LEVELS
-from lss.notes.clauses import EFFECTS, Statement, Token
+from lss.notes.clauses import Statement
 from lss.notes.cleaning import clean_note
 from lss.notes.grading import grade_statements
 from lss.notes.lexicon import Word
 from lss.notes.one_level import narrow, shown_elsewhere
 from lss.notes.spelling import write_out
+from lss.notes.tokens import EFFECTS, Token
 
 RULES_VERSION = 2
 

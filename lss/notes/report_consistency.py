@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass
 
 from lss.domain.grades import GRADE_LABELS
-from lss.notes.clauses import EFFECTS, statements, tokenise
+from lss.notes.clauses import statements
 from lss.notes.cleaning import clean_note
 from lss.notes.grading import PERCENT, ReportGrade, read_report
 from lss.notes.level_names import OUTSIDE, vertebrae
 from lss.notes.lexicon import Word
 from lss.notes.spelling import write_out
+from lss.notes.tokens import EFFECTS, tokenise
 
 ROUNDING = 0.05
 """Percentage points: areas are stated with one decimal. So an empty mask has to be stated as 0.0 %."""

@@ -63,6 +63,10 @@ _LIST_NUMBER = re.compile(
     r"|^\(\d{1,2}\)[ ]*",
     re.IGNORECASE | re.MULTILINE,
 )
+_UN = re.compile(
+    r"\b(non|un)(?:(?<=n)\s?[-–]\s?|(?=\w))(?=compress|steno|effac|narrow|displac|imping|deform|constrict|indent)",
+    re.IGNORECASE,
+)
 _NOT = re.compile(r"(?<=[a-z])n['’]t\b", re.IGNORECASE)
 # "atL4/L5", "L5-S1levels" and "Ltside" are two words each
 _JOINED = re.compile(
@@ -77,9 +81,10 @@ def write_out(note: str) -> str:
     Offsets of tokens are those of this text.
     """
     note = _JOINED.sub(" ", note)
+    note = _UN.sub(lambda match: "non " if match[1].lower() == "non" else "not ", note)
     note = _NOT.sub(" not", re.sub(r"\bcannot\b", "can not", note, flags=re.IGNORECASE))
     note = re.sub(r"\s*(?:[-=]+>|→)\s*", " causing ", note)
-    note = _LIST_NUMBER.sub(lambda match: "" if match.start() == 0 or note[match.start() - 1] == "\n" else "\n", note)
+    note = _LIST_NUMBER.sub(_without_number, note)
     note = _ABBREVIATION.sub(lambda match: _ABBREVIATIONS[match[1].lower()], note)
     note = _ORDINAL.sub(_ordinal, note)
     note = _ROMAN_LEVEL.sub(_arabic, note)
@@ -90,6 +95,14 @@ def write_out(note: str) -> str:
     while (completed := _BARE_LEVEL.sub(_complete, note)) != note:
         note = completed
     return note
+
+
+def _without_number(match: re.Match[str]) -> str:
+    """Return what stands in place of a list's number; the end of a bracket ("(grade 3)") is none."""
+    line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
+    if "(" not in match[0] and line.count("(") > line.count(")"):
+        return match[0]
+    return "\n" if line else ""
 
 
 def _ordinal(match: re.Match[str]) -> str:

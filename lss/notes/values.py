@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lss.notes.clauses import BREAK, EFFECTS, Token
-from lss.notes.lexicon import Word
+from lss.notes.lexicon import CHANGES, Word
+from lss.notes.tokens import BREAK, EFFECTS, Token
 
 DEGREES = (Word.MILD, Word.STRONG, Word.NORMAL, Word.DENIAL)
 _MARKS = (":", "-", "–", "=", ",", "(", "|")
-_COPULAS = ("is", "are", "was", "were", "appears", "remains", "graded", "now", "as")
+_COPULAS = ("is", "are", "was", "were", "appears", "remains", "graded", "now", "as", "today", "currently",
+            "presently", "became", "become")  # fmt: skip
 _WITHIN = ("to", "or", "and", "grade", "degree", "very", "most", "at", "now")
 _SEPARATORS = (",", ";", BREAK, "|", "&")
 
@@ -44,9 +45,8 @@ def direct_value(tokens: list[Token], position: int) -> Value | None:
     index, parted, named = position + 1, tokens[position].known == "schizas", False
     while index < len(tokens) and index <= position + 10:
         token = tokens[index]
-        if token.role is Word.PAST:  # "previously mild, now moderate"
-            while index < len(tokens) and tokens[index].text != ",":
-                index += 1
+        if token.role in (Word.PAST, Word.ASIDE):  # "previously mild, now moderate"
+            parted = True
         elif token.levels is not None:
             named = parted = True
         elif token.text == "," and named and _names_level(tokens, index + 1):
@@ -56,10 +56,10 @@ def direct_value(tokens: list[Token], position: int) -> Value | None:
         elif token.text == BREAK:
             if tokens[index - 1].text not in (":", "-"):
                 return None
-        elif token.known.startswith(("progress", "increas", "worsen", "level")) or (
+        elif token.text.lower().startswith((*CHANGES, "level")) or (
             token.known == "and" and index + 1 < len(tokens) and tokens[index + 1].known in _COPULAS
         ):
-            pass
+            parted = True
         elif is_degree(token):
             return _degree(tokens, index) if parted else None
         elif token.role not in (Word.LINK, Word.PREPOSITION) or token.known in ("and", "or", "with"):
@@ -119,10 +119,13 @@ def _next_effect(tokens: list[Token], start: int) -> int:
         token = tokens[index]
         if token.role in EFFECTS:
             return index if graded else -1
-        graded |= token.role in (Word.MILD, Word.STRONG)
+        graded |= is_degree(token)
         noun = (Word.CANAL, Word.SAC, Word.FORAMEN, Word.FORAMINAL, Word.EXIT, Word.ROOT, Word.NERVE)
         if not (
-            token.levels or token.role in (*noun, Word.MILD, Word.STRONG, Word.LINK, Word.SIDE) or token.text == "-"
+            token.levels
+            or token.role in (*noun, *DEGREES, Word.LINK, Word.SIDE)
+            or token.text in ("-", ",", "(", ")")
+            or token.known in ("at", "in")
         ):
             return -1
     return -1
@@ -140,7 +143,7 @@ def _separates(tokens: list[Token], index: int) -> bool:
 def _may_stand(token: Token) -> bool:
     if token.text in (BREAK, "?"):
         return False
-    plain = token.known in ("degree", "grade") or token.known.startswith("schizas")
+    plain = token.known in ("degree", "grade", "that") or token.known.startswith("schizas")
     return token.levels is not None or plain or token.role in (*DEGREES, Word.LINK, Word.PREPOSITION, Word.MARK)
 
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lss.domain.grades import LEVELS
-from lss.notes.clauses import tokenise
 from lss.notes.level_names import OUTSIDE, TRANSITIONAL
 from lss.notes.spelling import write_out
+from lss.notes.tokens import tokenise
 
 
 def named(text: str) -> list[str]:

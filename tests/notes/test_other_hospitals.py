@@ -16,8 +16,8 @@ WORDING = Path(__file__).parent / "wording"
 Case = tuple[str, str, str]  # grade, grades by level, note
 
 
-def _statements() -> list[Case]:
-    lines = (WORDING / "statements.txt").read_text("utf-8").splitlines()
+def _statements(name: str = "statements.txt") -> list[Case]:
+    lines = (WORDING / name).read_text("utf-8").splitlines()
     cases = [line.split("|", 2) for line in lines if line and not line.startswith("#")]
     return [(grade, levels, note.replace("\\n", "\n")) for grade, levels, note in cases]
 
@@ -42,6 +42,15 @@ def test_grades_of_the_wording(grade: str, levels: str, note: str, request: pyte
     graded = grade_note(note)
     stated = format_level_grades(parse_level_grades(levels))
     assert (graded.grade or "none", format_level_grades(graded.level_grades)) == (grade, stated), graded.evidence
+
+
+@pytest.mark.parametrize(("grade", "levels", "note"), _statements("states.txt"))
+def test_states_exceptions_bounds_and_pairs(grade: str, levels: str, note: str) -> None:
+    """A degree of another time, place or scale is no grade; one that is left open is none, and is said to be."""
+    graded = grade_note(note)
+    stated = format_level_grades(parse_level_grades(levels))
+    found = graded.grade or ("doubt" if grade == "doubt" and doubtful_words(note) else "none")
+    assert (found, format_level_grades(graded.level_grades)) == (grade, stated), graded.evidence
 
 
 @pytest.mark.parametrize(("grade", "levels", "note"), _statements()[::3])
