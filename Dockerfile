@@ -15,7 +15,9 @@ ARG UV=0.13.9
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     PYTHONDONTWRITEBYTECODE=1 \
-    HOME=/tmp
+    HOME=/tmp \
+    USER=lss
+# HOME and USER: the user of `--user` has no entry in the image's list of users, and Snakemake and torch ask for a name
 
 # git: for DVC and for the commit in every manifest. libgomp1: for 4-bit weights on the CPU
 # hadolint ignore=DL3008

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+import getpass
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -56,6 +59,19 @@ def test_no_host_is_named(project_root: Path, name: str) -> None:
     """Images by their plain names, packages from whatever index the builder has."""
     text = (project_root / name).read_text()
     assert not re.search(r"https?://|index-url|find-links|\b[\w-]+\.(?:io|com|org|net)/", text)
+
+
+def test_a_user_without_a_name_can_run(project_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--user 1234` is in no list of users: Snakemake ends with KeyError where no variable names one."""
+    text = words(project_root, "Dockerfile")
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    with pytest.raises((KeyError, OSError)):
+        getpass.getuser()
+    for name, value in re.findall(r"\b([A-Z_]+)=(\S+)", "\n".join(re.findall(r"^ENV (.+)$", text, flags=re.M))):
+        monkeypatch.setenv(name, value)
+    assert getpass.getuser() == "lss" and Path(os.environ["HOME"]) == Path("/tmp")
 
 
 def test_nothing_but_code_goes_into_an_image(project_root: Path) -> None:
