@@ -34,7 +34,7 @@ STAYS = {
 
 def shown(values: Iterable[float], digits: int) -> Floats:
     """The values as a reader sees them: what moves below the last shown digit does not move."""
-    return np.round(np.asarray(list(values), np.float64), digits)
+    return np.round(np.asarray(list(values), np.float64), digits).astype(np.float64)
 
 
 def correlation(values: Floats, sign: int) -> float:

@@ -104,7 +104,7 @@ class Towers:
         with torch.no_grad():
             embeddings = dict(zip(texts, tower.prompt_embeddings(texts), strict=True))
         seen = {part: Seen(path, tower, mask_size, f"{folder.name}, {part}") for part, path in parts.items()}
-        return cls(seen, Remembered(tower, embeddings))
+        return cls(seen, Remembered(tower, embeddings))  # type: ignore[abstract]  # is neither loaded nor stored
 
 
 def fitted(arm: Arm, task: str, seed: int, params: TrainParams, towers: dict[str, Towers]) -> nn.Module:
@@ -112,7 +112,7 @@ def fitted(arm: Arm, task: str, seed: int, params: TrainParams, towers: dict[str
     params = params.model_copy(update={"prompt": arm.prompt, "queries": arm.queries})
     set_deterministic(1, CPU)
     torch.manual_seed(seed)
-    backbone = Remembered(towers[arm.vision].backbone, towers[arm.text].backbone.embeddings)
+    backbone = Remembered(towers[arm.vision].backbone, towers[arm.text].backbone.embeddings)  # type: ignore[abstract]
     settings = getattr(params, task)
     setup = Setup(backbone, params, settings.losses[0], seed, CPU, None, Path(), load_params().execution)
     built: Task

@@ -29,7 +29,8 @@ def study(plan: archive.Plan, seed: int) -> tuple[Patient, list[RawSlice], list[
     patient = draw_patient(plan.number, plan.grades, seed, plan.anatomy)
     textures = Textures(generator(seed, "phantom", "textures", patient.number), axial.SPACING_MM / OVERSAMPLING)
     centre = sagittal.field_centre(patient, sagittal.FIELD_MM)
-    slices, truth = [], []
+    slices: list[RawSlice] = []
+    truth: list[str] = []
     x, y, z = patient.shift_mm
     for instance, left in enumerate((4.4, 0.0, -4.4), start=1):
         section = sagittal.draw_section(patient, left, 384, sagittal.FIELD_MM, centre, textures, seed, ("T2",))

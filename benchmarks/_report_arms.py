@@ -211,9 +211,10 @@ class ArmTask(ReportTask):
         if not pairs:
             return torch.zeros(())
         places = [place for place, _ in pairs]
-        part = MoreEvidence(**{
+        chosen: dict[str, Any] = {
             name: [of[p] for p in places] if isinstance(of, list) else of[places] for name, of in vars(evidence).items()
-        })  # fmt: skip
+        }  # fmt: skip
+        part = MoreEvidence(**chosen)
         own_B = self.nll(part, [batch.report[place] for place in places])
         other_B = self.nll(part, [text for _, text in pairs])
         return (own_B - other_B + MARGIN).clamp_min(0).mean()

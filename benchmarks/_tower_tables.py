@@ -9,6 +9,7 @@ from _frozen_towers import Arm
 from numpy.typing import NDArray
 
 from lss.domain.grades import GRADES
+from lss.evaluation.measures import Key
 from lss.evaluation.prompt_exchange import measure_exchange
 from lss.metrics.bootstrap import Estimate, Floats, PatientBootstrap, divide
 from lss.metrics.segmentation import overlap, pixel_counts
@@ -16,6 +17,7 @@ from lss.metrics.segmentation import overlap, pixel_counts
 Bools = NDArray[np.bool_]
 
 EXCHANGES = {"A": "normal", "D": "severe"}
+NO_KEY: Key = {"task": "", "backbone": "", "loss": "", "source": "", "reference": ""}
 """Grades that all prompts are made to speak of, in a word."""
 
 
@@ -41,7 +43,7 @@ class Truth:
     @property
     def filled(self) -> Bools:
         """Images whose mask is not empty (I,)."""
-        return self.masks.any(axis=(1, 2))
+        return np.asarray(self.masks.any(axis=(1, 2)), np.bool_)
 
 
 def dice(masks: list[Bools], true: Bools) -> Floats:
@@ -115,7 +117,7 @@ def exchange_table(arms: dict[Arm, Answers], truth: Truth, names: list[str], set
         grades = [GRADES[index] for index in truth.grades] * seeds
         for grade, words in EXCHANGES.items():
             other = [m for one in given.exchanged[grade] for m in one]
-            result = {row["metric"]: row for row in measure_exchange({}, own, other, true, grades, bootstrap)
+            result = {row["metric"]: row for row in measure_exchange(NO_KEY, own, other, true, grades, bootstrap)
                      if row["stratum"] == "all"}  # fmt: skip
             cells = [
                 "{value:{form}} ({low:{form}} to {high:{form}})".format(**result[metric], form=form)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from lss.backbones import load_backbone
+from lss.backbones.base import Backbone
 from lss.model.batch import Batch
 from lss.model.report_encoder import Location
 from lss.model.report_generator import ReportGenerator
@@ -121,16 +122,23 @@ class FirstEpoch(Dataset[dict[str, Any]]):
         return self.samples[index, 0]
 
 
+def backbone_of(task: Task) -> Backbone:
+    """The backbone of a task that has one. Raises TypeError for a baseline."""
+    if task.backbone is None:
+        raise TypeError(f"{type(task).__name__}: has no backbone")
+    return task.backbone
+
+
 class ForTrainer(nn.Module):
     """A module that returns its loss, as `transformers.Trainer` expects. Plain: reports look at every image anew."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
-        self.module, self.task = task.module, (task,)
+        self.module, self.task, self.device = task.module, (task,), backbone_of(task).device
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        batch = batch.to(self.task[0].backbone.device)
-        if isinstance(self.module, ReportGenerator):
+        batch = batch.to(self.device)
+        if isinstance(self.module, ReportGenerator) and isinstance(self.task[0], report_task.ReportTask):
             evidence = self.module.look(
                 batch.image_B1YX, batch.grade_B, [Location.of_sample(row) for row in batch.rows]
             )
@@ -154,7 +162,7 @@ def with_trainer(
     torch.manual_seed(1)
     task = build_task(of_all, model, weights, segmentation, device)
     task.module.train()
-    samples = Samples(shards["train"], task.backbone.image_size, params.mask_size, keep=execution.workers == 0)
+    samples = Samples(shards["train"], backbone_of(task).image_size, params.mask_size, keep=execution.workers == 0)
     clock = Clock(device)
 
     class Timing(TrainerCallback):

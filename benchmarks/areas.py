@@ -46,7 +46,7 @@ def areas_of(path: Path, weighting: str, spacing: float, params: Params) -> tupl
     whole = region_of_interest(clean, spacing, spacing, weighting, "none")
     centre = (around.centre_row, around.centre_column)
     view = field_of_view(clean.shape, (spacing, spacing), centre, params.shards.crop_mm)
-    result = {}
+    result: dict[tuple[str, str], float] = {}
     for grade in LINES:
         letter = steps(clean, whole, grade, weighting=weighting, **kernels).mask
         mask = view.crop(steps(clean, around, grade, weighting=weighting, **kernels).mask)

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -47,7 +49,7 @@ def figures(image: np.ndarray) -> list[float]:
     return [float(np.log(high)), float(np.log(laplacian)), gradient / spread, estimate_sigma(image) / spread]
 
 
-def written(folder: Path, changes: dict[str, object], only: str = "train") -> list[dict]:
+def written(folder: Path, changes: Mapping[str, object], only: str = "train") -> list[dict]:
     """Rows of the training part under changed settings: figures, grade, patient, slice, copy."""
     params = load_params()
     settings = params.shards.model_copy(update=changes)
@@ -55,7 +57,7 @@ def written(folder: Path, changes: dict[str, object], only: str = "train") -> li
     for batch in layout.batch_names(params.cohort.batches):
         paths = {subset: folder / f"{subset}-{batch}.parquet" for subset in layout.SUBSETS}
         patterns = {"slices": layout.SLICES, "denoised": layout.DENOISED, "masks": layout.PSEUDO_MASKS}
-        named = {name: Path(pattern.format(batch=batch)) for name, pattern in patterns.items()}
+        named: dict[str, Any] = {name: Path(pattern.format(batch=batch)) for name, pattern in patterns.items()}
         stage.run(settings, params.seed, batch=batch, split=Path(layout.SPLIT_BATCH.format(batch=batch)), shards=paths,
                   manifest=folder / "manifest.json", **named)  # fmt: skip
         reader = ShardReader([paths[only]], ["image", "grade", "patient_key", "slice_key", "copy"])

@@ -88,7 +88,7 @@ def answers(prepared: list[PreparedSlice], models: Models, writing: Any) -> list
     if models.writer is None:
         raise SystemExit("no report model is trained: `snakemake --cores 8 train_all`")
     predicted = zip(prepared, of(models.grader), of(models.masker), of(models.writer), strict=True)
-    return [_answer(one, *of_models, models) for one, *of_models in predicted]
+    return [_answer(one, grade, mask, written, models) for one, grade, mask, written in predicted]
 
 
 def _answer(one: PreparedSlice, grade: Any, mask: Any, written: Any, models: Models) -> dict[str, Any]:

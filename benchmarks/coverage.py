@@ -43,7 +43,7 @@ def draw(patients: int, random: np.random.Generator) -> Sample:
 
 def _pooled(sample: Sample, bootstrap: PatientBootstrap) -> Estimate:
     counts_P3 = bootstrap.per_patient(_counts(sample))
-    return bootstrap.estimate(lambda w: overlap(PixelCounts(*(w @ counts_P3).T, np.ones(len(w))))["dice"])
+    return bootstrap.estimate(lambda w: overlap(_pixels(w @ counts_P3))["dice"])
 
 
 def _counts(sample: Sample) -> np.ndarray:
@@ -51,6 +51,12 @@ def _counts(sample: Sample) -> np.ndarray:
     tp = sample["dice"] * sample["size"] / 2
     wrong = (1 - sample["dice"]) * sample["size"] / 2
     return np.stack([tp, wrong, wrong], axis=1)
+
+
+def _pixels(sums_D3: np.ndarray) -> PixelCounts:
+    """The pooled counts of each draw; true negatives do not matter to Dice."""
+    tp, fp, fn = sums_D3.T
+    return PixelCounts(tp, fp, fn, np.ones_like(tp))
 
 
 def _auc(sample: Sample, bootstrap: PatientBootstrap) -> Estimate:

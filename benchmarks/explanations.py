@@ -207,14 +207,18 @@ def main() -> None:
         "shuffled masker": scores.randomised(masker, SEED),
     }
     args.output.mkdir(parents=True, exist_ok=True)
-    rows, shown = [], []
+    rows: list[dict[str, Any]] = []
+    shown: list[Any] = []
     for row in progress(test, "images", unit="image"):
         of_image, of_methods = score(row, networks)
         rows += of_image
         if len(shown) < 4 and row["grade"] != (shown[-1][0]["grade"] if shown else ""):
             shown.append((row, of_methods))
     sheet(shown).savefig(args.output / "explanations.png", dpi=110)
-    by_mark = train_on_marks(load_models(args.models, "cpu").grader.network, images_of("train", size, None))
+    fresh = load_models(args.models, "cpu").grader.network
+    if not isinstance(fresh, ClassificationNetwork) or not isinstance(masker, SegmentationNetwork):
+        raise SystemExit(f"{args.models}: grades and masks are not predicted by this project's networks")
+    by_mark = train_on_marks(fresh, images_of("train", size, None))
     planted = list(marked_images(test))
     with_marks = float(np.mean([named(by_mark, row) == grade for row, grade, _ in planted]))
     without = float(np.mean([named(by_mark, row) == grade for row, (_, grade, _) in zip(test, planted, strict=True)]))
@@ -228,7 +232,7 @@ def main() -> None:
         row["shortcut"] = on_marks[row["slice"]][row["method"]]
     table = pd.DataFrame(rows).round(4)
     table.to_csv(args.output / "explanations.csv", index=False)
-    judged = scoreboard.judge(table.to_dict("records"))
+    judged = scoreboard.judge([{str(k): v for k, v in row.items()} for row in table.to_dict("records")])
     made = {
         "model": models.name, "cohort": args.cohort, "commit": args.commit, "day": date.today().isoformat(),
         "images": len(test), "patients": int(table["patient"].nunique()),

@@ -20,6 +20,7 @@ import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from lss.inference.bundle import Bundle, load_bundle
 from lss.inference.preparation import SliceImage, prepare_slice
@@ -123,7 +124,7 @@ def main() -> None:
         row(f"lumbar phantom, {kind}", images, canal=found)
     for folder_of in args.pictures:
         files = sorted(folder_of.glob("*.png"))[:30]
-        read = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16) for path in files]
+        read = [np.asarray(Image.open(path).convert("L"), np.uint16) for path in files]
         images, found = prepared(read, args.spacing)
         row(folder_of.name, images, canal=found)
 

@@ -31,7 +31,8 @@ RECORD = DATA / "explanations.json"
 
 def judged() -> list[scoreboard.Judged]:
     """The scoreboard over the published rows."""
-    return scoreboard.judge(pd.read_csv(DATA / "explanations.csv").to_dict("records"))
+    table = pd.read_csv(DATA / "explanations.csv")
+    return scoreboard.judge([{str(key): value for key, value in row.items()} for row in table.to_dict("records")])
 
 
 def explanations() -> list[str]:
@@ -63,7 +64,7 @@ def filled(page: str) -> str:
         marks = f"<!-- {name}: benchmarks/published_tables.py -->", "<!-- end -->"
         pattern = re.compile(re.escape(marks[0]) + ".*?" + re.escape(marks[1]), re.DOTALL)
         text = "\n".join([marks[0], "", *table(), "", marks[1]])
-        page, count = pattern.subn(lambda _, text=text: text, page)
+        page, count = pattern.subn(text.replace("\\", r"\\"), page)
         if count != 1:
             raise SystemExit(f"{PAGE}: has {count} places for the table {name}, needs one")
     return page

@@ -44,7 +44,7 @@ from lss.model.report_generator import Decoding
 from lss.model.saved import load_network, read_card
 from lss.notes.findings import findings_part, read_findings
 from lss.project import layout
-from lss.project.models import Run, segmentation_run
+from lss.project.models import Run, base_run
 from lss.project.params import Params, load_params
 from lss.runtime.seeding import derive_seed, generator
 from lss.runtime.torch_setup import set_deterministic
@@ -79,7 +79,8 @@ def train_arms(params: Params, backbone: str, repeat: int, arms: list[Arm]) -> N
         torch.manual_seed(seed)
         weights = Path(layout.WEIGHTS.format(backbone=backbone))
         loaded = load_backbone(backbone, weights, quantise=params.train.qlora.quantise, device=CPU, dtype=torch.float32)
-        segmentation = Path(layout.MODEL.format(**segmentation_run(params.train, backbone)._asdict()))
+        built_on = base_run(params.train, Run(backbone, "report", params.train.report.losses[0]))
+        segmentation = Path(layout.MODEL.format(**built_on._asdict())) if built_on else None
         setup = Setup(loaded, params.train, params.train.report.losses[0], seed, CPU, segmentation, weights,
                       params.execution)  # fmt: skip
         sizes = (loaded.image_size, params.train.mask_size)

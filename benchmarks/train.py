@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import torch
 from _published_weights import write_random_checkpoint
-from _train_sides import build_task, limit_memory, with_lss, with_trainer
+from _train_sides import backbone_of, build_task, limit_memory, with_lss, with_trainer
 
 from lss.backbones import NAMES
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
@@ -176,7 +176,7 @@ def save_untrained(params: Params, name: str, weights: Path, folder: Path) -> No
     task = build_task(params, run, weights, None, resolve_device(params.execution.device))
     card = ModelCard(
         backbone=name, task=run.task, loss=run.loss, quantise=train.qlora.quantise, bf16=train.bf16, image_size=0,
-        grid=list(task.backbone.grid), network=asdict(network_config(train)), leak=False, best_epoch=1,
+        grid=list(backbone_of(task).grid), network=asdict(network_config(train)), leak=False, best_epoch=1,
         best_score=0.0, train=train.model_dump(mode="json"),
     )  # fmt: skip
     save_model(folder, card, task.module, task.backbone)

@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from typing import Any
 
 PINS = Path(__file__).parent.parent / "requirements.txt"
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
@@ -50,7 +51,7 @@ def licence_of(package: Distribution) -> str:
 
     Sources: PEP 639 (`License-Expression`), and the older classifiers and field `License`.
     """
-    metadata = package.metadata
+    metadata: Any = package.metadata  # an email.message.Message, of which the type says less
     classifiers = [
         text.split(" :: ")[-1] for text in metadata.get_all("Classifier") or [] if text.startswith("License")
     ]
