@@ -8,6 +8,7 @@ from pathlib import Path
 import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
 from safetensors.torch import save_file
+from sentencepiece import sentencepiece_model_pb2
 from torch import Tensor
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration, LlavaForConditionalGeneration
 
@@ -16,18 +17,21 @@ from lss.backbones.convert import original_llava_key
 from lss.backbones.llava_med import read_configuration
 from lss.backbones.published import write_configuration
 from lss.backbones.tiny_tokenizers import write_bert_tokenizer, write_llama_tokenizer, write_smollm_tokenizer
-from lss.storage.io import atomic_path, write_json
+from lss.storage.io import atomic_path, read_json, write_json, write_text
 
+EMBEDDINGS = (".word_embeddings.weight", ".embed_tokens.weight")
+FILLER = "\N{BLACK SQUARE}"
 FILE_BYTES = 2**30  # what is made and written at a time: a 7B never lies in memory
 
 
 def write_random_checkpoint(name: str, hub_id: str, folder: Path, file_bytes: int = FILE_BYTES) -> None:
-    """Write what `load_backbone` reads: configuration, a small tokenizer, safetensors in files of `file_bytes`."""
+    """Write what `load_backbone` reads: configuration, tokenizer, safetensors in files of `file_bytes`."""
     write_configuration(hub_id, folder)
     {"biomedclip": write_bert_tokenizer, "smolvlm": write_smollm_tokenizer, "llava_med": write_llama_tokenizer}[name](
         folder
     )
     shapes = _shapes(name, folder)
+    fill_vocabulary(folder, max(len(shape) for key, shape in shapes.items() if key.endswith(EMBEDDINGS)))
     if name == "biomedclip":  # one file, in single precision
         _save(folder / "open_clip_model.safetensors", shapes, torch.float32)
         return
@@ -38,6 +42,28 @@ def write_random_checkpoint(name: str, hub_id: str, folder: Path, file_bytes: in
         _save(folder / file, part, torch.bfloat16)
         weight_map |= dict.fromkeys(part, file)
     write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})
+
+
+def fill_vocabulary(folder: Path, size: int) -> None:
+    """Lengthen the vocabulary of the small tokenizer in `folder` to `size` by tokens that no text has.
+
+    A published model has a row of its embeddings for each of 30,000 and more tokens, and `load_backbone` asks whether
+    tokenizer and model belong together.
+    """
+    if (words := folder / "vocab.txt").exists():  # BERT's: a line each
+        known = words.read_text().splitlines()
+        write_text(words, "\n".join([*known, *(f"##{FILLER}{number}" for number in range(len(known), size))]) + "\n")
+    elif (merges := folder / "tokenizer.json").exists():  # GPT-2's: numbered
+        content = read_json(merges)
+        vocabulary = content["model"]["vocab"]
+        vocabulary |= {f"{FILLER}{number}": number for number in range(len(vocabulary), size)}
+        write_json(merges, content)
+    else:  # Llama's: pieces with scores
+        pieces = sentencepiece_model_pb2.ModelProto.FromString((folder / "tokenizer.model").read_bytes())
+        for number in range(len(pieces.pieces), size):
+            pieces.pieces.add(piece=f"{FILLER}{number}", score=-1e6 - number)
+        with atomic_path(folder / "tokenizer.model") as temporary:
+            temporary.write_bytes(pieces.SerializeToString())
 
 
 def _shapes(name: str, folder: Path) -> dict[str, Tensor]:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from lss.backbones import NAMES, load_backbone, published
 from lss.backbones.tiny_checkpoints import write_tiny_checkpoint
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-from _published_weights import write_random_checkpoint
+from _published_weights import fill_vocabulary, write_random_checkpoint
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,6 +33,20 @@ def test_random_checkpoints_are_in_the_published_format(name, tmp_path, monkeypa
     assert shapes[0] == shapes[1]
     assert (len(list(random.glob("*.safetensors"))) == 1) == (name == "biomedclip")
     assert len(loaded.tokenizer("Severe stenosis.")["input_ids"]) > 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_vocabulary_is_as_long_as_the_published_one(name, tmp_path):
+    """`load_backbone` refuses a tokenizer that does not fit its model; text is read as before."""
+    sizes = {"biomedclip": 30_522, "smolvlm": 49_280, "llava_med": 32_000}
+    folders = tmp_path / "short", tmp_path / "long"
+    for folder in folders:
+        write_tiny_checkpoint(name, folder, seed=1)
+    fill_vocabulary(folders[1], sizes[name])
+    short, long = (AutoTokenizer.from_pretrained(folder) for folder in folders)
+    assert len(short) < 1000 and len(long) == sizes[name]
+    text = "Severe stenosis at L4-L5, no nerve root seen."
+    assert short(text).input_ids == long(text).input_ids
 
 
 @pytest.mark.slow
