@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import lss.runtime.torch_setup  # noqa: F401  isort: skip
 import torch
@@ -59,7 +60,8 @@ def fill_vocabulary(folder: Path, size: int) -> None:
         vocabulary |= {f"{FILLER}{number}": number for number in range(len(vocabulary), size)}
         write_json(merges, content)
     else:  # Llama's: pieces with scores
-        pieces = sentencepiece_model_pb2.ModelProto.FromString((folder / "tokenizer.model").read_bytes())
+        proto: Any = sentencepiece_model_pb2  # its classes are made at run time
+        pieces = proto.ModelProto.FromString((folder / "tokenizer.model").read_bytes())
         for number in range(len(pieces.pieces), size):
             pieces.pieces.add(piece=f"{FILLER}{number}", score=-1e6 - number)
         with atomic_path(folder / "tokenizer.model") as temporary:
