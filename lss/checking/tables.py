@@ -18,7 +18,15 @@ from lss.cohorts.series_names import plainly
 from lss.cohorts.settings import FolderParams
 from lss.cohorts.slice_grade import parse_grade
 from lss.cohorts.slice_table import COLUMNS, FILE, SliceTable
-from lss.cohorts.spreadsheets import TABLES, is_of_people, plain, read_cells, rows_above_header
+from lss.cohorts.spreadsheets import (
+    TABLES,
+    is_of_people,
+    other_sheets,
+    plain,
+    read_cells,
+    refuse_double_columns,
+    rows_above_header,
+)
 from lss.errors import LssError
 from lss.notes.grade_file import NOTE_COLUMNS, PATIENT_COLUMNS
 
@@ -102,17 +110,19 @@ def usable_table(root: Path, settings: FolderParams) -> tuple[FolderParams, list
         above = "row 1" if table.titles == 1 else f"rows 1 to {table.titles}"
         detail = f"{above} above the columns' names, which stand in row {table.titles + 1}: no patient of it was read"
         problems.append(stop("title above the header", detail, "", f"Remove {above} from the table.", table.name))
-    settings, wrong = _columns(table, settings, patients)
+    settings, wrong = _columns(root, table, settings, patients)
     return settings, [*problems, *wrong]
 
 
 def _columns(
-    table: Table, settings: FolderParams, patients: list[Collection[str]]
+    root: Path, table: Table, settings: FolderParams, patients: list[Collection[str]]
 ) -> tuple[FolderParams, list[Problem]]:
     """Return settings whose columns the table has; without the table where its patients are not known or cannot be
     read below a title.
     """
     listed, problems = ", ".join(filter(None, table.header)) or "none", []
+    if others := other_sheets(root / table.name).rstrip(". "):
+        listed += f" ({others[0].lower()}{others[1:]})"
     changes: dict[str, str | None] = {}
     for setting, column in settings.model_dump().items():
         if not setting.endswith("_column") or column is None or plain(column) in table.names:
@@ -195,7 +205,7 @@ def _patient_guess(table: Table, patients: list[Collection[str]]) -> Guess:
     best = [name for name, share in shares.items() if share == most]
     if len(best) > 1:
         return Guess(None, f"; {' and '.join(map(repr, best))} name the folder's patients equally well")
-    return Guess(best[0], f"; {best[0]!r} is a guess, since {most} of its cells are names of folders or files")
+    return Guess(best[0], f"; {best[0]!r} is a guess, by {most} names of folders or files in it")
 
 
 def _note_guess(table: Table) -> Guess:
@@ -334,6 +344,7 @@ def _read(root: Path, name: str, patient_column: str | None = None) -> Table:
         patient_column: a header in row 1 if it stands there.
     """
     cells = read_cells(root / name) or [[]]
+    refuse_double_columns(root / name, cells[0])
     first = {plain(cell) for cell in cells[0]}
     titles = 0 if patient_column and plain(patient_column) in first else rows_above_header(cells)
     return Table(name, cells[titles], cells[titles + 1 :], titles)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+from unicodedata import normalize
 
 import numpy as np
 
@@ -196,13 +197,13 @@ def whole_number(text: str) -> int | None:
 def patient_number(text: object) -> str:
     """Return a patient's id in the form in which folders and tables can be compared.
 
-    Numbers lose leading zeros, a trailing ".0" and an apostrophe before them (how a spreadsheet may hold them); other
-    text is kept.
+    Numbers lose leading zeros, a trailing ".0" and an apostrophe before them (how a spreadsheet may hold them); in
+    other text a letter and its accent become one sign, which macOS parts in names of folders.
 
     >>> patient_number("0001"), patient_number(1.0), patient_number("'0001"), patient_number(" P-7 ")
     ('1', '1', '1', 'P-7')
     """
-    name = re.sub(r"^['’](?=\d)", "", str(text).strip())
+    name = normalize("NFC", re.sub(r"^['’](?=\d)", "", str(text).strip()))
     if re.fullmatch(r"\d+\.0+", name):
         name = name.split(".")[0]
     return name.lstrip("0") or "0" if name.isascii() and name.isdecimal() else name
@@ -216,7 +217,8 @@ def refuse_twins(names: Iterable[str], where: str) -> None:
         if other != name:
             raise LssError(
                 f"{where}: two folders of {len(other)} and {len(name)} characters would be one patient: leading zeros "
-                "do not count, since tables often lose them. Rename one, or put them together if they are one person's."
+                "do not count, since tables often lose them, nor how an accent is stored. Rename one, or put them "
+                "together if they are one person's."
             )
 
 

@@ -40,9 +40,10 @@ _TYPES = (
                            "MEAN", "STD_DEVIATION", "QUANTITY", "ADC_UNSPECIFIED", "REFORMATTED",
                            "SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "FA", "REF",
                            "FAT", "F", "OP", "OPP_PHASE", "OUT_PHASE", "OUT OF PHASE", "OPPOSED_PHASE",
-                           "FAT_FRACTION", "PHASE", "P", "PHASE MAP", "T1 MAP", "T2 MAP", "T2_STAR MAP", "R2_STAR MAP",
-                           "T1_MAP", "T2_MAP"})),
-    ("other", frozenset({"DIFFUSION", "TRACEW", "DWI", "EPI", "FMRI", "PERFUSION"})),
+                           "FAT_FRACTION", "PHASE", "P", "PHASE MAP", "IMAGINARY", "T1 MAP", "T2 MAP",
+                           "T2_STAR MAP", "R2_STAR MAP", "T1_MAP", "T2_MAP"})),
+    ("other", frozenset({"DIFFUSION", "TRACEW", "DWI", "EPI", "FMRI", "PERFUSION", "T2_STAR", "FLOW_ENCODED",
+                         "TAGGING", "TOF"})),
 )  # fmt: skip
 _INVERSION = re.compile(r"stir|tirm|flair|(?<![a-z])t?ir(?![a-z])")
 _SHARED_PHASE = frozenset({"WATER", "W", "IN_PHASE", "INPHASE", "IP"})

@@ -36,6 +36,9 @@ MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 10.0
 MOST_IMAGES = 99_999
 """Greatest InstanceNumber that is taken for one."""
 
+_ECHOES = {"GRADIENT": {"GR"}, "SPIN": {"SE"}, "BOTH": {"GR", "SE"}}
+"""EchoPulseSequence of an Enhanced MR file in the words of ScanningSequence, which such files lack."""
+
 
 class DicomSlices(NamedTuple):
     """Slices of one file, and rejects of its frames that are no slices."""
@@ -124,13 +127,14 @@ def _slice(
     scanning = texts(header, "ScanningSequence")
     if "YES" in texts(header, "EchoPlanarPulseSequence"):
         scanning |= {"EP"}
+    scanning |= _ECHOES.get(str(header.get("EchoPulseSequence", "") or "").upper(), set())
     sequence = str(header.get("SequenceName", "") or header.get("PulseSequenceName", "") or "")
     image_type = texts(header, "ImageType")
     gradient = is_gradient_echo(scanning, image_type, sequence)
     times = number(header, "EchoTime"), number(header, "RepetitionTime")
     kind, kind_reason = weighting(names, *times, scanning, gradient=gradient)
     lossy = str(header.get("LossyImageCompression", "") or "") == "01"
-    contrast = image_type | texts(header, "AcquisitionContrast")
+    contrast = image_type | texts(header, "AcquisitionContrast") | texts(header, "ComplexImageComponent")
     if excluded := kind_from_header(contrast, scanning, sequence, lossy=lossy) or kind_of_values(header):
         kind, kind_reason = excluded
     planes = [plane_from_name(name)[0] for name in names]

@@ -22,7 +22,10 @@ _GROUPS: dict[str, dict[str, str]] = {
     "PlanePositionSequence": {"ImagePositionPatient": "ImagePositionPatient"},
     "PlaneOrientationSequence": {"ImageOrientationPatient": "ImageOrientationPatient"},
     "PixelValueTransformationSequence": {name: name for name in ("RescaleSlope", "RescaleIntercept", "RescaleType")},
-    "MRImageFrameTypeSequence": {"FrameType": "ImageType", "AcquisitionContrast": "AcquisitionContrast"},
+    "MRImageFrameTypeSequence": {
+        "FrameType": "ImageType",
+        **{name: name for name in ("AcquisitionContrast", "ComplexImageComponent")},
+    },
     "MREchoSequence": {"EffectiveEchoTime": "EchoTime"},
     "MRTimingAndRelatedParametersSequence": {"RepetitionTime": "RepetitionTime"},
     "MRDiffusionSequence": {"DiffusionBValue": "DiffusionBValue"},

@@ -40,12 +40,16 @@ def parse_dicom(data: bytes) -> pydicom.Dataset:
     bare = _has_no_preamble(data)
     try:
         header = read_closed(data, force=bare, tags=_WANTED)
+        if "PixelData" not in header and "Rows" not in header and _ends_in_pixels(data, force=bare):
+            raise UnusableError("truncated file", "ends inside the pixels", AGAIN)
         if bare and "SOPClassUID" not in header:
             raise InvalidDicomError
         if "TransferSyntaxUID" not in header.file_meta and bare:
             implicit = header.original_encoding[0]
             header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
         return header
+    except UnusableError:
+        raise
     except InvalidDicomError as error:
         raise UnusableError("not DICOM", "no DICM mark at byte 128", "Remove it, or export it as DICOM.") from error
     except EOFError as error:
@@ -149,6 +153,13 @@ def read_closed(data: bytes, *, force: bool, tags: list[BaseTag] | None = None) 
     if "PixelData" not in header and data.rstrip(b"\0").endswith(b"\xff\xd9"):
         header = pydicom.dcmread(io.BytesIO(data + _END_OF_FRAGMENTS), specific_tags=tags, force=force)
     return header
+
+
+def _ends_in_pixels(data: bytes, *, force: bool) -> bool:
+    """Return whether a file has the size of an image before its pixels: pydicom gives nothing at all of one that ends
+    within compressed ones.
+    """
+    return "Rows" in pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=["Rows"], force=force)
 
 
 def begins_like_dicom(start: bytes) -> bool:

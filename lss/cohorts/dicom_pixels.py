@@ -39,6 +39,8 @@ def frame_pixels(header: pydicom.Dataset, frame: pydicom.Dataset, index: int) ->
     Raises UnusableError.
     """
     syntax = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
+    if syntax is not None and not syntax.is_transfer_syntax:
+        raise UnusableError("cannot be decompressed", "a transfer syntax of one maker alone", _SENDER_REMEDY)
     compressed = syntax is not None and syntax.is_compressed
     bits = int(header.BitsStored)
     shift = int(number(header, "HighBit") or bits - 1) + 1 - bits

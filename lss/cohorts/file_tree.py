@@ -122,6 +122,9 @@ class FolderTree:
                 raise _too_large(status.st_size)
             with path.open("rb") as stream:
                 yield stream
+        except FileNotFoundError as error:
+            remedy = "Bring the file to which it points (`dvc checkout`, where DVC keeps it), or remove the link."
+            raise UnusableError("cannot be read", "a link to a file that is not there", remedy) from error
         except OSError as error:
             raise UnusableError(
                 "cannot be read", str(error.strerror), "Give this user the right to read it (chmod u+r)."

@@ -1,4 +1,4 @@
-"""Segmentations among images: whole numbers that name labels, not grey levels."""
+"""Segmentations among images: values that name labels, not grey levels, be they stored as whole numbers or not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from lss.cohorts.base import UnusableError
 
 MAX_LABELS = 32
-"""An image of no more distinct whole numbers is a mask: scans have hundreds of grey levels."""
+"""An image of no more distinct values is a mask: scans have hundreds of grey levels."""
 
 MAX_MANY_LABELS, EQUAL_SHARE = 256, 0.8
 """Up to so many are labels where so many neighbours in a row, off the background, are equal: noise parts a scan's."""
@@ -22,7 +22,7 @@ def refuse_label_mask(slices: Iterable[np.ndarray]) -> None:
 
 
 def label_mask(slices: Iterable[np.ndarray]) -> str | None:
-    """Return what shows that slices of whole numbers are a mask of labels, in words; None for an image, or a blank one.
+    """Return what shows that slices are a mask of labels, in words; None for an image, or a blank one.
 
     Args:
         slices: of one volume or picture, (rows, columns) each, read one after another.
@@ -37,7 +37,7 @@ def label_mask(slices: Iterable[np.ndarray]) -> str | None:
         pairs += int(inside.sum())
         equal += int((inside & (values[:, 1:] == values[:, :-1])).sum())
     if 1 < len(distinct) <= MAX_LABELS:
-        return f"at most {MAX_LABELS} distinct whole numbers"
+        return f"at most {MAX_LABELS} distinct values"
     if len(distinct) > 1 and equal > EQUAL_SHARE * pairs:
-        return f"{len(distinct)} distinct whole numbers in areas of one number each"
+        return f"{len(distinct)} distinct values in areas of one value each"
     return None

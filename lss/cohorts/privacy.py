@@ -50,8 +50,8 @@ MATCHED = (
 PLAIN = (
     "SOPClassUID", "Modality", "ImageType", "BodyPartExamined", "InstanceNumber", "EchoTime", "RepetitionTime",
     "ScanningSequence", "SequenceName", "PulseSequenceName", "EchoPlanarPulseSequence", "AcquisitionContrast",
-    "DiffusionBValue", "LossyImageCompression", "ReceiveCoilName", "AnatomicRegionSequence",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "ComplexImageComponent", "EchoPulseSequence", "DiffusionBValue", "LossyImageCompression", "ReceiveCoilName",
+    "AnatomicRegionSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
     "NumberOfFrames", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "BurnedInAnnotation", "PlanarConfiguration", "RescaleSlope", "RescaleIntercept", "RescaleType",

@@ -61,8 +61,10 @@ _GRADIENT = re.compile(
     r"(?![a-z])"
 )
 """Gradient echoes in the words of series names: their contrast is T2* or of its own kind, unless the name says T1."""
-_WEIGHTING = re.compile(r"(?<![a-z0-9])(?:s|o?ax|tra|o?sag|cor|f?se|tse)?t([12])(?![0-9])")
-"""T1 or T2, be it glued to a plane ("AXT2") or a vendor's prefix ("sT2W_TSE")."""
+_WEIGHTING = re.compile(
+    r"(?<![a-z0-9])(?:s(?!t[12](?:$|[ _-]*s[er]\d|[ _-]*\d))|o?ax|tra|o?sag|cor|f?se|tse)?t([12])(?![0-9])"
+)
+"""T1 or T2, be it glued to a plane ("AXT2") or a vendor's prefix ("sT2W_TSE"); ST1 on a disc is the first study."""
 _PROTON_DENSITY = re.compile(r"(?<![a-z])(?:o?ax|tra|o?sag|cor)?(pd|dp)w?i?(?![a-z])")
 
 

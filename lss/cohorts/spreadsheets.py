@@ -149,6 +149,11 @@ def _where_else(path: Path, cells: list[list[str]], columns: list[str]) -> str:
     for number, row in enumerate(cells[:_MOST_TITLES], start=1):
         if wanted <= {plain(cell) for cell in row}:
             return f"Row {number} has them: remove the rows above. "
+    return other_sheets(path)
+
+
+def other_sheets(path: Path) -> str:
+    """Return what of a workbook of several sheets is not read: a sentence and a blank; "" of any other table."""
     sheets = _sheet_names(path) if path.suffix.lower() == ".xlsx" else []
     if len(sheets) > 1:
         return f"The first sheet alone is read, '{sheets[0]}'; beside it there are {', '.join(map(repr, sheets[1:]))}. "

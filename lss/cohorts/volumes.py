@@ -106,8 +106,7 @@ def read_volume(data: bytes) -> Volume:
     across, down = (side for side in range(3) if side != axis)
     count = voxels.stored_XYZ.shape[axis]
     low, high, whole = _range(voxels, axis)
-    if whole:
-        refuse_label_mask(voxels.slice_at(axis, index) for index in range(count))
+    refuse_label_mask(voxels.slice_at(axis, index) for index in range(count))
     slices = []
     for index in range(count):
         pixels = _to_grey_levels(voxels.slice_at(axis, index), low, high, whole)

@@ -141,7 +141,7 @@ def test_an_id_that_is_no_folder_gives_way_to_one_that_is(root: Path) -> None:
     write(root / "t.csv", "id,folder,note", ("a7", "b8", "c9"), ("01", "02", "03"), TEXTS)
     taken, details = said(root)
     assert taken.patient_column == "folder"
-    assert "'folder' is a guess, since 3 of its cells are names of folders" in details["column missing"]
+    assert "'folder' is a guess, by 3 names of folders or files in it" in details["column missing"]
 
 
 def test_a_question_to_the_radiologist_is_no_report(root: Path) -> None:
@@ -162,3 +162,21 @@ def test_a_table_in_a_folder_below_is_mentioned(root: Path) -> None:
     (root / "tables").mkdir()
     write(root / "tables/reports.csv", "patient_id,note", "123", TEXTS)
     assert "in its folders lie tables/reports.csv" in said(root)[1]["no notes or grades"]
+
+
+def test_other_sheets_and_double_columns_are_told(root: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.title = "Legend"
+    for row in (["what", "how"], ["a", "b"]):
+        book.active.append(row)
+    book.create_sheet("Data").append(["patient_id", "note"])
+    book.save(root / "t.xlsx")
+    taken, details = said(root)
+    assert taken.table is None
+    assert (
+        "what, how (the first sheet alone is read, 'Legend'; beside it there are 'Data')" in details["column missing"]
+    )
+    (root / "t.xlsx").unlink()
+    write(root / "t.csv", "patient_id,note,Note", "123", TEXTS, TEXTS)
+    taken, details = said(root)
+    assert taken.table is None and "several columns are called 'note'" in details["table cannot be read"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import AXIAL, dataset, dicom_bytes, read_one, some_pixels, tilted_axial
+from dicom_files import AXIAL, dataset, dicom_bytes, read_one, smooth_pixels, some_pixels, tilted_axial
 from pydicom.data import get_testdata_file
 from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
@@ -157,6 +157,23 @@ def test_every_cut_of_a_file_is_rejected_or_read_whole() -> None:
         with pytest.raises(UnusableError) as caught:
             read_one(data[:length], "a", "t2")
         assert caught.value.reason in ("truncated file", "not DICOM", "broken DICOM", "no image")
+
+
+@pytest.mark.parametrize("short", [8, 100, 900])
+def test_compressed_pixels_that_end_too_soon_are_no_foreign_file(short: int) -> None:
+    """pydicom gives no attribute of such a file; "remove it, it is no image" would be the wrong remedy."""
+    file = dataset(smooth_pixels(0))
+    file.compress(RLELossless, generate_instance_uid=False)
+    buffer = io.BytesIO()
+    file.save_as(buffer, enforce_file_format=True)
+    with pytest.raises(UnusableError, match="truncated file: ends inside the pixels"):
+        read_one(buffer.getvalue()[:-short])
+
+
+def test_a_transfer_syntax_of_one_maker_is_named() -> None:
+    data = dicom_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.113619.5.2\0\0")
+    with pytest.raises(UnusableError, match=r"cannot be decompressed: a transfer syntax of one maker"):
+        read_one(data)
 
 
 def test_noise_in_the_header_never_raises_another_error() -> None:

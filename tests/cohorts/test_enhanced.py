@@ -108,6 +108,31 @@ def test_a_frames_own_group_goes_before_the_shared_one_and_both_before_the_heade
     assert [(item.row_spacing_mm, item.position_mm) for item in result] == [(0.5, 1.0), (2.0, 5.0)]
 
 
+@pytest.mark.parametrize(
+    ("sequence", "values", "weighting"),
+    [
+        ("MRDiffusionSequence", {"DiffusionBValue": 800.0}, "other"),
+        ("MRDiffusionSequence", {"DiffusionBValue": 0.0}, "T2"),
+        ("MRImageFrameTypeSequence", {"ComplexImageComponent": "PHASE"}, "derived"),
+        ("MRImageFrameTypeSequence", {"ComplexImageComponent": "MAGNITUDE"}, "T2"),
+        ("MRImageFrameTypeSequence", {"AcquisitionContrast": "T2_STAR"}, "other"),
+        ("MRImageFrameTypeSequence", {"AcquisitionContrast": "T2"}, "T2"),
+        ("", {"EchoPulseSequence": "GRADIENT"}, "other"),
+        ("", {"EchoPulseSequence": "SPIN"}, "T2"),
+    ],
+)
+def test_what_functional_groups_say_of_contrast(sequence: str, values: dict[str, object], weighting: str) -> None:
+    """Of two frames that are alike otherwise the second alone has the values, but for those of the file's header."""
+    file = enhanced([some_pixels(0), some_pixels(1)], FRAMES[:2])
+    frame = file.PerFrameFunctionalGroupsSequence[1]
+    if sequence and sequence not in frame:
+        setattr(frame, sequence, Sequence([Dataset()]))
+    for name, value in values.items():
+        setattr(frame[sequence][0] if sequence else file, name, value)
+    first, second = read_dicom(to_bytes(file), "a", "").slices
+    assert (first.weighting, second.weighting) == ("T2" if sequence else weighting, weighting)
+
+
 def test_a_file_converted_from_single_frames() -> None:
     """Legacy Converted Enhanced MR keeps what has no functional group in groups of unassigned attributes."""
     file = enhanced([some_pixels(0), some_pixels(1)], FRAMES[:2])

@@ -65,6 +65,12 @@ def test_unreadable_files_say_why(folder: Path) -> None:
     with pytest.raises(UnusableError) as caught:
         FolderTree(folder).read("gone.ima")
     assert caught.value.reason == "cannot be read"
+    assert caught.value.detail == "a link to a file that is not there" and "dvc checkout" in caught.value.remedy
+
+
+def test_an_accent_stored_in_two_ways_is_one_name() -> None:
+    """macOS parts "ü" into "u" and its dots in names of folders; spreadsheets do not."""
+    assert patient_number("Mu\u0308ller") == patient_number("M\u00fcller") != patient_number("Muller")
 
 
 @pytest.fixture

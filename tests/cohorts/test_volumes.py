@@ -89,6 +89,14 @@ def test_stored_types_and_slopes_are_read_as_nibabel_reads_them(dtype: str) -> N
         assert np.array_equal(item.pixels, values - min(expected.min(), 0))
 
 
+@pytest.mark.parametrize("values", [(0.0, 0.7), (0.0, 1.5, 2.5)])
+def test_a_mask_of_floating_point_values_is_no_image(values: tuple[float, ...]) -> None:
+    """Programs of segmentation store labels scaled, or of a threshold's probability."""
+    numbers = np.random.default_rng(1).integers(0, len(values), (6, 5, 4))
+    with pytest.raises(UnusableError, match="label mask: at most 32 distinct values"):
+        read_volume(nifti(np.array(values, np.float32)[numbers], "RAS", (1, 1, 4)))
+
+
 def test_blank_slices_are_counted(tmp_path: Path) -> None:
     values = volume_values()
     values[:, :, 1:3] = 7
