@@ -59,7 +59,7 @@ def statements(text: str) -> list[Statement]:
         if before and _gives_values_of(before, tokens):
             before += [Token(BREAK, Word.MARK, "", before[-1].end, before[-1].end), *tokens]
             continue
-        stopped = before is not None and "." in text[before[-1].end : tokens[0].start]
+        stopped = before is not None and bool(set(".;") & set(text[before[-1].end : tokens[0].start]))
         if before and _is_open(before, tokens, stopped):
             before += tokens
             continue
@@ -191,7 +191,7 @@ def _leading_levels(tokens: list[Token]) -> tuple[str, ...]:
 def _is_open(before: list[Token], tokens: list[Token], stopped: bool) -> bool:
     """Return whether a line broke off within a phrase: "nerve / root", "compressing / the sac", "root / compression".
 
-    `stopped` says that a full stop stands between: a degree before it closes its sentence.
+    `stopped` says that a full stop or a semicolon stands between: a degree before it closes its sentence.
     """
     last, first = before[-1], tokens[0]
     if last.text in (",", "&", "(") or last.known in ("and", "or", "the", "both") or first.text in ("&", "("):

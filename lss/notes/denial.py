@@ -54,12 +54,13 @@ def denies_degree(tokens: list[Token], denial: int, index: int) -> bool:
     """
     if denial >= index or tokens[denial].role is not Word.DENIAL:
         return False
+    degrees: list[str] = []
     for token in reversed(tokens[denial + 1 : index]):
-        if token.role in (*EFFECTS, Word.BULGE):
-            return False
         if token.role in (Word.MILD, Word.STRONG, Word.ASIDE):
-            return token.known in _GRADED
-    return False
+            degrees.append(token.known)
+        elif token.role in (*EFFECTS, Word.BULGE) or (degrees and token.text != "," and token.role is not Word.LINK):
+            break
+    return bool(degrees) and all(degree in _GRADED for degree in degrees)
 
 
 def questioned(tokens: list[Token]) -> set[int]:
@@ -68,7 +69,8 @@ def questioned(tokens: list[Token]) -> set[int]:
     for index, token in enumerate(tokens):
         before = index > 0 and (
             (token.text == "?" and index + 1 == len(tokens))
-            or token.known in ("excluded", "can not be excluded", "not excluded")
+            or token.known in ("excluded", "can not be excluded", "not excluded", "suspected clinically")
+            or (token.text.lower() in ("questionable", "equivocal", "uncertain") and tokens[index - 1].known == "is")
         )
         asks = token.text == "?" and index + 1 < len(tokens)
         asks = asks and (tokens[index + 1].start == token.end or index == 0 or tokens[index - 1].role is Word.MARK)
@@ -119,7 +121,8 @@ def _denial_scope(tokens: list[Token], index: int) -> tuple[int, int]:
         token = tokens[last]
         if token.role is Word.CHANGE:
             return index, index  # "no change of the disc bulge" denies no bulge
-        if token.text == BREAK or token.role in (Word.BUT, Word.NORMAL) or token.known == "with":
+        own_with = last == index + 1 and known in ("neither", "none", "not")  # "neither with stenosis"
+        if token.text == BREAK or token.role in (Word.BUT, Word.NORMAL) or (token.known == "with" and not own_with):
             break
         if token.text == "|" or (token.text == "," and not _list_goes_on(tokens, last + 1)):
             break

@@ -274,6 +274,9 @@ def _without_object(tokens: list[Token], index: int, value: Value | None) -> Men
     return Mention(_grade(tokens[index].role, kind, qualifiers), index, last, "effect") if kind else None
 
 
+_BEFORE_NARROWING = (Word.MILD, Word.STRONG, Word.MARK, Word.LINK, Word.BUT, Word.NORMAL)
+
+
 def _kind_before(tokens: list[Token], index: int) -> str | None:
     """Return what the effect named before is on, if only degrees and marks stand between: "no severe canal stenosis;
     mild narrowing only".
@@ -283,7 +286,9 @@ def _kind_before(tokens: list[Token], index: int) -> str | None:
         if token.role in EFFECTS:
             kinds = [object_kind(tokens, other) for other in (*objects_left(tokens, position), position)]
             return next((kind for kind in kinds if kind), CORE if token.role is Word.STENOSIS else None)
-        if token.role not in (Word.MILD, Word.STRONG, Word.MARK, Word.LINK, Word.BUT) and token.known != "only":
+        if (kind := object_kind(tokens, position)) is not None:
+            return kind
+        if token.role not in _BEFORE_NARROWING and token.known != "only":
             return None
     return None
 

@@ -128,8 +128,7 @@ def grade_report(text: str | None) -> str | None:
 
 def _findings(statement: Statement, text: str) -> list[_Finding]:
     """Return graded mentions of a statement with the lumbar levels they belong to."""
-    inside = [range(value.first, value.last + 1) for value in values_by_level(statement.tokens)]
-    groups = [group for group in level_groups(statement.tokens) if not any(group.first in span for span in inside)]
+    groups = level_groups(statement.tokens, values_by_level(statement.tokens))
     findings = []
     for mention in mentions(statement.tokens):
         placed = [] if mention.kind == "normal" else place(mention, statement, groups)

@@ -155,7 +155,7 @@ _FORMS = {
 }
 BOUNDS = (
     "no more than", "not more than", "no greater than", "not greater than", "no worse than", "not worse than",
-    "at most", "at the most", "at worst", "at least", "up to",
+    "does not exceed", "not exceeding", "at most", "at the most", "at worst", "at least", "up to",
 )  # fmt: skip
 """What stands before the degree that a stenosis has at most, or at least: it is read as that degree."""
 
@@ -163,7 +163,7 @@ BELOW_SEVERE = ("not severe", "no longer severe", "less than severe", "short of 
                 "not critical")  # fmt: skip
 """What a stenosis is that is present and not severe: B&C by the rubric."""
 
-CHANGES = ("progress", "increas", "worsen", "improv", "decreas", "regress", "evolv", "reduc", "advanc", "deteriorat",
+CHANGES = ("progress", "increas", "worsen", "improv", "decreas", "regress", "evolv", "reduc", "deteriorat",
            "becom", "became", "downgrad", "upgrad", "declin", "diminish")  # fmt: skip
 """How words begin that say that a degree is another than it was."""
 
@@ -201,6 +201,9 @@ PHRASES = {
     "prior decompression of": Word.QUESTION,
     "surgery for": Word.QUESTION,
     "assess for": Word.QUESTION,
+    "concern for": Word.QUESTION,
+    "clinically suspected": Word.QUESTION,
+    "suspected clinically": Word.QUESTION,
     "secondary to": Word.WITH,
     "related to": Word.WITH,
     "owing to": Word.WITH,

@@ -221,13 +221,17 @@ def trailing(tokens: list[Token], position: int) -> set[Word]:
     """
     after = [
         token
-        for token in tokens[position + 1 : position + 5]
+        for token in tokens[position + 1 : position + 9]
         if token.text not in ("(", ")", "-", "of", "in", "a") and token.known not in BOUNDS
     ]
-    if not after or after[0].role not in (Word.MILD, Word.STRONG):
+    is_degree = [token.role in (Word.MILD, Word.STRONG) for token in after]
+    run = 0
+    while any(is_degree[run : run + 1]) or (run and any(is_degree[run + 1 : run + 2]) and after[run].known == "to"):
+        run += 1
+    if not run:
         return set()
-    closes = (
-        len(after) == 1 or after[1].known in ("degree", "form", "severity") or after[1].role in (Word.MARK, Word.WITH)
-    )
-    closes = closes or (after[0].role is Word.MILD and after[1].role is Word.PREPOSITION)
-    return {after[0].role} if closes else set()
+    end = after[run] if run < len(after) else None
+    degrees = {token.role for token in after[:run]} & {Word.MILD, Word.STRONG}
+    closes = end is None or end.known in ("degree", "form", "severity") or end.role in (Word.MARK, Word.WITH)
+    closes = closes or (Word.STRONG not in degrees and end is not None and end.role is Word.PREPOSITION)
+    return degrees if closes else set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lss.domain.grades import LEVELS
@@ -10,6 +11,7 @@ from lss.notes.effects import Mention
 from lss.notes.lexicon import Word
 from lss.notes.pairing import exception_at
 from lss.notes.tokens import EFFECTS, Token
+from lss.notes.values import Value
 
 _JOINS = ("and", "at", "also", "as", "well", "the", "level", "levels", "or")
 _CLAUSE_ENDS = (",", "\n", ":", ".")
@@ -33,18 +35,22 @@ class LevelGroup:
     of_other: bool  # belongs to a finding that is no stenosis: "annular tear at ..."
 
 
-def level_groups(tokens: list[Token]) -> list[LevelGroup]:
-    """Return groups of levels of a statement; "L2-L3 to L4-L5" holds the levels between."""
+def level_groups(tokens: list[Token], values: Sequence[Value] = ()) -> list[LevelGroup]:
+    """Return groups of levels of a statement; "L2-L3 to L4-L5" holds the levels between.
+
+    The levels of `values` are not among them.
+    """
+    own = {index for value in values for index in range(value.first, value.last + 1)}
     groups = []
     index = 0
     while index < len(tokens):
-        if not tokens[index].levels:
+        if not tokens[index].levels or index in own:
             index += 1
             continue
         first = last = index
         levels = list(tokens[index].levels or ())
         position = index + 1
-        while position < len(tokens) and (tokens[position].levels or _joins(tokens, position)):
+        while position < len(tokens) and position not in own and (tokens[position].levels or _joins(tokens, position)):
             if tokens[position].levels:
                 levels += _range_between(tokens[last + 1 : position], levels[-1], tokens[position].levels or ())
                 last = position
@@ -139,8 +145,9 @@ def _describe(tokens: list[Token], first: int, last: int, levels: tuple[str, ...
     words = tokens[clause:first]
     content = [token for token in words if token.role not in (*_BRIDGE, Word.MARK, Word.LESSER, Word.MILD, Word.STRONG)]
     content = [token for token in content if token.known not in ("degree", "less", "also")]
-    opens = first == clause and _holds_finding(tokens, last + 1)
-    owners = [] if opens else [t.role for t in tokens[:first] if t.role in (*EFFECTS, Word.BULGE, Word.OTHER)]
+    owns = _holds_finding(tokens, last + 1)
+    owning = (*EFFECTS, Word.BULGE, Word.OTHER)
+    owners = [] if owns and first == clause else [token.role for token in tokens[:first] if token.role in owning]
     focus = any(token.role is Word.FOCUS for token in tokens[max(clause, first - 5) : first])
     return LevelGroup(
         clause,
@@ -148,7 +155,7 @@ def _describe(tokens: list[Token], first: int, last: int, levels: tuple[str, ...
         last,
         levels,
         focus=focus,
-        bare=not content and clause > 0 and not _goes_on(tokens, last + 1),
+        bare=not content and clause > 0 and not (_goes_on(tokens, last + 1) or (owns and not focus)),
         lesser=any(token.role is Word.LESSER for token in words),
         of_other=owners[-1:] == [Word.OTHER] or _is_bone(tokens, first, last),
     )
@@ -169,7 +176,8 @@ def _goes_on(tokens: list[Token], start: int) -> bool:
     for token in tokens[start:]:
         if token.role in (*_BRIDGE, Word.MILD, Word.STRONG) or token.known in _JOINS:
             continue
-        return token.role is Word.OTHER or token.text.lower().startswith(_FINDINGS)
+        other = token.role in (Word.OTHER, Word.NORMAL) or token.known == "no"
+        return other or token.text.lower().startswith(_FINDINGS)
     return False
 
 

@@ -20,7 +20,8 @@ _DEGREES = (Word.MILD, Word.STRONG)
 _EARLIER = re.compile(
     r"\b(?:(?:on|in|at|by|from) )?(?:(?:the|an|a|this|his|her) )?(?:prior|previous|earlier|preceding|last|old|outside)"
     r" (?:(?:lumbar|spine|mri|mr|ct) )*(?:study|exam|examination|mri|mr|ct|scan|imaging|report|film|films|one|year)\b"
-    r"|\b(?:before|preoperatively|earlier)\b|\b\w+ (?:years?|months?) ago\b"
+    r"|\b(?:preoperatively|before(?= (?:the )?(?:surgery|operation|decompression|laminectomy)\b|$))"
+    r"|\b\w+ (?:years?|months?) ago\b"
 )
 """What places a clause in the past, in lower-case words with single blanks."""
 _DATE = re.compile(r"\bin (?:[a-z]+ )?(?:(?:19|20)\d\d\b|\[ date \])")
@@ -31,6 +32,8 @@ _COMPARES = re.compile(
 """What only compares with it: "severe as before", "unchanged from the previous study"."""
 _NOW = ("now", "today", "currently", "presently")
 _CALLED = ("as", "reported", "graded", "rated", "described", "classified", "called", "was", "were", "been", "a", "an")
+_PARTS = (*_DEGREES, Word.WITH, Word.BULGE, Word.OTHER)
+"""Roles that part a change from the degree it leads to."""
 _SET_AGAINST = ("rather than", "instead of", "as opposed to")
 _FIGURE = re.compile(r"\d|[iv]{1,3}|[a-d]", re.IGNORECASE)
 _OF_NOUN = (Word.SIDE, Word.LUMBAR, Word.CANAL, Word.FORAMINAL, Word.FORAMEN, Word.EXIT, Word.SAC, Word.LINK)
@@ -117,8 +120,8 @@ def _changed(tokens: list[Token]) -> Iterable[int]:
                 yield from _left_behind(tokens, index, only_past=True)
         elif _changes(token):
             start = index + 1
-            while start < len(tokens) and tokens[start].known not in ("from", "to", "into"):
-                if tokens[start].text in (",", BREAK) or _is_degree(tokens[start]):
+            while start < len(tokens) and tokens[start].known not in ("from", "to", "into", "and"):
+                if tokens[start].text in (",", BREAK) or tokens[start].role in _PARTS:
                     break
                 start += 1
             if start < len(tokens) and tokens[start].known == "from":
@@ -126,7 +129,9 @@ def _changed(tokens: list[Token]) -> Iterable[int]:
                 yield from (start, *left) if left else ()
                 start = left[0] + 1 if left else start
             becomes = token.text.lower().startswith(("becom", "became"))
-            if (becomes or (start < len(tokens) and tokens[start].known in ("to", "into"))) and _states_degree(
+            known = tokens[start].known if start < len(tokens) else ""
+            is_now = known == "and" and start + 1 < len(tokens) and tokens[start + 1].known in ("is", "are", *_NOW)
+            if (becomes or is_now or known in ("to", "into")) and _states_degree(
                 tokens, start if becomes else start + 1
             ):
                 yield from _left_behind(tokens, index, only_past=False)
@@ -141,7 +146,7 @@ def _first_degree(tokens: list[Token], start: int) -> list[int]:
 
 def _states_degree(tokens: list[Token], start: int) -> bool:
     """Return whether a degree, or that there is nothing, comes next."""
-    while start < len(tokens) and tokens[start].role is Word.LINK:
+    while start < len(tokens) and (tokens[start].role is Word.LINK or tokens[start].known == "only"):
         start += 1
     return start < len(tokens) and (_is_degree(tokens[start]) or tokens[start].role in (Word.DENIAL, Word.NORMAL))
 
@@ -185,7 +190,7 @@ def _known(tokens: list[Token], index: int) -> str:
 def _unnamed_scale(tokens: list[Token]) -> Iterable[int]:
     """Find figures and letters of a scale on a stenosis, unless it is Schizas': "grade 2/3 stenosis"."""
     for index, token in enumerate(tokens):
-        is_grade = token.known in ("grade", "graded") and index + 1 < len(tokens)
+        is_grade = token.text.lower() in ("grade", "graded", "type", "class") and index + 1 < len(tokens)
         first = index + 1 if is_grade else index
         if not is_grade and not (token.text.isdigit() and _slash_figure(tokens, index)):
             continue
@@ -223,5 +228,5 @@ def _undecided(tokens: list[Token]) -> Iterable[int]:
             continue
         if any(token.role in (Word.FORAMINAL, Word.FORAMEN) for token in tokens[index + 2 : index + 5]):
             continue  # rubric: B&C either way
-        if (letters and joint.text in ("/", "-", "–")) or (not letters and joint.known == "or"):
+        if joint.text.lower() in (("/", "-", "–", "to") if letters else ("or",)):
             yield from (index - 1, index + 1)

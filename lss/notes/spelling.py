@@ -64,7 +64,7 @@ _LIST_NUMBER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _UN = re.compile(
-    r"\b(non|un)(?:(?<=n)\s?[-–]\s?|(?=\w))(?=compress|steno|effac|narrow|displac|imping|deform|constrict|indent)",
+    r"\b(non|un)(?:(?<=n)\s?[-–]\s?|(?=\w))(?=severe|critical|compress|steno|effac|narrow|displac|imping|deform|constrict|indent)",
     re.IGNORECASE,
 )
 _NOT = re.compile(r"(?<=[a-z])n['’]t\b", re.IGNORECASE)
@@ -81,7 +81,7 @@ def write_out(note: str) -> str:
     Offsets of tokens are those of this text.
     """
     note = _JOINED.sub(" ", note)
-    note = _UN.sub(lambda match: "non " if match[1].lower() == "non" else "not ", note)
+    note = _UN.sub(_apart, note)
     note = _NOT.sub(" not", re.sub(r"\bcannot\b", "can not", note, flags=re.IGNORECASE))
     note = re.sub(r"\s*(?:[-=]+>|→)\s*", " causing ", note)
     note = _LIST_NUMBER.sub(_without_number, note)
@@ -95,6 +95,12 @@ def write_out(note: str) -> str:
     while (completed := _BARE_LEVEL.sub(_complete, note)) != note:
         note = completed
     return note
+
+
+def _apart(match: re.Match[str]) -> str:
+    """Return "non-stenotic" as two words, "uncompressed" and "non-severe" as denied ones."""
+    degree = match.string[match.end() :].lower().startswith(("severe", "critical"))
+    return "not " if degree or match[1].lower() == "un" else "non "
 
 
 def _without_number(match: re.Match[str]) -> str:

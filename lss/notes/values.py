@@ -43,7 +43,7 @@ def is_degree(token: Token) -> bool:
 def direct_value(tokens: list[Token], position: int) -> Value | None:
     """Return the degree behind the noun phrase that ends at `position`, over marks, a form of "to be" and levels."""
     index, parted, named = position + 1, tokens[position].known == "schizas", False
-    while index < len(tokens) and index <= position + 10:
+    while index < len(tokens) and index <= position + 16:
         token = tokens[index]
         if token.role in (Word.PAST, Word.ASIDE):  # "previously mild, now moderate"
             parted = True
@@ -52,6 +52,10 @@ def direct_value(tokens: list[Token], position: int) -> Value | None:
         elif token.text == "," and named and _names_level(tokens, index + 1):
             return None  # "stenosis at L4-L5, mild at L3-L4"
         elif token.text in _MARKS or token.known in _COPULAS or token.known in ("grade", "grading", "severity"):
+            parted = True
+        elif token.text == ")" or token.known == "only":
+            pass
+        elif token.known in ("which", "that") and index + 1 < len(tokens) and tokens[index + 1].known in _COPULAS:
             parted = True
         elif token.text == BREAK:
             if tokens[index - 1].text not in (":", "-"):
@@ -177,6 +181,13 @@ def _degree(tokens: list[Token], first: int) -> Value | None:
             last = index
         index += 1
     following = tokens[last + 1] if last + 1 < len(tokens) else None
+    if (
+        tokens[first].known == "no"
+        and tokens[first - 1].text == ","
+        and following is not None
+        and (last > first or following.known == "stenosis")
+    ):
+        return None  # "compressing the sac, no severe stenosis" denies another noun
     if following is not None and following.role is Word.PREPOSITION and tokens[last].known.endswith("ly"):
         return None  # "compressing the sac, largely at the left side"
     closes = (
@@ -184,6 +195,7 @@ def _degree(tokens: list[Token], first: int) -> Value | None:
         or following.levels is not None
         or following.role in (Word.MARK, Word.WITH, Word.BUT, Word.SIDE)
         or following.role is Word.PREPOSITION
+        or following.text.lower() in ("after", "following", "compared", "than")
         or following.known in ("and", "degree", "grade", "bilateral", "bilaterally", "stenosis")
     )
     if not closes:
