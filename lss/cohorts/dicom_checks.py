@@ -31,6 +31,7 @@ DIFFUSION = "DiffusionBValue is above 0"
 """Reason of the weighting of a slice of a diffusion series."""
 
 _NOTHING = "Nothing to do."
+_MOSAIC_REMEDY = "Nothing to do: mosaics are of functional or diffusion series."
 _SENDER_REMEDY = "Export it again as grey MR images."
 
 
@@ -61,16 +62,14 @@ def check_file(header: pydicom.Dataset) -> None:
         raise UnusableError("colour image", detail, _SENDER_REMEDY)
     if not 0 < int(header.Rows) * int(header.Columns) <= MAX_PIXELS:
         raise UnusableError("image too large", f"{header.Rows} x {header.Columns} pixels", _SENDER_REMEDY)
-    tiles = images_in_mosaic(header)
-    if "MOSAIC" in texts(header, "ImageType") or tiles > 1:
-        detail = (
-            f"one image tiled of {tiles} slices" if tiles > 1 else "ImageType says MOSAIC: slices tiled in one image"
-        )
-        raise UnusableError("mosaic", detail, "Nothing to do: mosaics are of functional or diffusion series.")
+    if (tiles := images_in_mosaic(header)) > 1:
+        raise UnusableError("mosaic", f"one image tiled of {tiles} slices", _MOSAIC_REMEDY)
 
 
 def check_frame(header: pydicom.Dataset) -> None:
     """Raise UnusableError unless a frame's header (`lss.cohorts.dicom_frames`) may be of a lumbar spine."""
+    if "MOSAIC" in texts(header, "ImageType"):
+        raise UnusableError("mosaic", "ImageType says MOSAIC: slices tiled in one image", _MOSAIC_REMEDY)
     if "POSDISP" in texts(header, "ImageType"):
         raise UnusableError("position display", "ImageType says POSDISP", "Nothing to do: it shows slice lines.")
     body_part = str(header.get("BodyPartExamined", "") or "").upper().replace(" ", "")

@@ -38,7 +38,10 @@ _KINDS = {
         r"|fat[ _-]?fraction",
         r"(?<!(?<!t)\d)(?<!(?<!t)\d[ _-])(averag(ed?|ing)|avg|mean)(?![ _-]?\d)|promedio|moyenne|mittelwert\w*",
         r"(?<!post[ _-])(?<!spinal )(?<!lumbar )(?<!s/p )(?<!nach )(fusion(e|ne|iert)?|fused|fusao)(?![ _-]*(l?\d|op))",
-        r"(post[ _-]?)?process(ed|ing)|stitch\w*|compos(ed|ing)|mobiview|projection|.*(?:融合|拼接).*",
+        r"reports?|summary|annotat\w*|marked|markup|measure(ments?|d)?|messung\w*|overlays?|snapshots?|capture[ds]?",
+        r"synth(etic\w*)?|symri|magic|(b1|colou?r)[ _-]?map|relax(ation|ometr\w*)?|ratio|diff?eren(ce|z|cia|ca)s?",
+        r"segmentation\w*|resampled|upscaled|registered|combined|merged|calculated|berechnet",
+        r"(post[ _-]?)?process(ed|ing)|stitch\w*|compos(e|ed|ing)|mobiview|projection|.*(?:融合|拼接).*",
         r"fat(?=:)|opp?(?=:)|(m?dixon|ideal|flex)[^:]*[ _-](f|fat(?![ _-]?(sat|sup|sp))|opp?|out)|fettbild\w*",
         r"(out|opp|opposed)[ _-]?(of[ _-]?)?phase"
         r"|(?<!in[ _-])(?<!swap[ _-])pha(se)?$|^phase(?![ _-](enc|dir|over|arr))",
@@ -50,7 +53,7 @@ _KINDS = {
         r"ss[ _-]?fse|haste|ss[ _-]?tse|ssh(ot)?([ _-]?(tse|t2))?|single[ _-]?shot",
         r"m[iy]+y?elo([gk]\w*)?|mrm|mrcp|миело\w*|.*水成像.*",
         r"t2[ _-]?(\*|star)|medic|merge|perf(us\w*)?|dsc|fmri|bold|t2[ _-]?flair|dark[ _-]?fluid",
-        r"calibration|(ref|pre)[ _-]?scan|shim(ming)?",
+        r"calibration|calc[ _-]?b(val)?\w*|uro(gra\w*)?|mru|(ref|pre)[ _-]?scan|shim(ming)?",
     ),
 }
 """Words of series names that are no T1 or T2 series, as whole words: before and after them stands no Latin letter."""

@@ -133,6 +133,15 @@ def test_what_functional_groups_say_of_contrast(sequence: str, values: dict[str,
     assert (first.weighting, second.weighting) == ("T2" if sequence else weighting, weighting)
 
 
+def test_a_mosaic_is_known_by_its_frame() -> None:
+    file = enhanced([some_pixels(0), some_pixels(1)], FRAMES[:2])
+    file.PerFrameFunctionalGroupsSequence[1].MRImageFrameTypeSequence[0].FrameType = [
+        "ORIGINAL", "PRIMARY", "M", "MOSAIC",
+    ]  # fmt: skip
+    result = read_dicom(to_bytes(file), "a", "")
+    assert [item.instance for item in result.slices] == [1] and [r.reason for r in result.rejects] == ["mosaic"]
+
+
 def test_a_file_converted_from_single_frames() -> None:
     """Legacy Converted Enhanced MR keeps what has no functional group in groups of unassigned attributes."""
     file = enhanced([some_pixels(0), some_pixels(1)], FRAMES[:2])

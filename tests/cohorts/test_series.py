@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,16 @@ def _levels(record: PatientRecord) -> Counter[str | None]:
     return Counter(item.level for item in record.slices if item.plane == "axial" and item.weighting == "T2")
 
 
+def _is_ordered(record: PatientRecord) -> bool:
+    """Whether every slice of a disc lies above every one of the disc below."""
+    heights = {
+        level: [item.geometry.centre_3[2] for item in record.slices if item.geometry and item.level == level]
+        for level in LEVELS
+    }
+    held = [heights[level] for level in LEVELS if heights[level]]
+    return len(held) > 2 and all(min(upper) > max(lower) for upper, lower in pairwise(held))
+
+
 def test_case_steep_sacrum(shared: Path) -> None:
     for record in (*_cases(shared, "23").values(), _cases(shared, "10")["steep_sacrum"]):
         assert _levels(record)["L5-S1"] == 4 and _levels(record)["L4-L5"] == 4
@@ -268,6 +279,10 @@ def test_case_blocks_and_copies(shared: Path) -> None:
     five = Counter({level: 4 for level in LEVELS[1:]})
     assert _levels(records["copies"]) == five and {r.reason for r in records["copies"].rejects} == {"corrected copy"}
     assert _levels(records["equal_numbers"]) == five and _levels(records["moved"]) == five + Counter({"L4-L5": 4})
+    assert _levels(records["scoliosis"]) == {level: 5 for level in LEVELS[1:]}
+    assert _levels(records["nine_slice_blocks"]) == {level: 9 for level in LEVELS[-3:]}
+    for name in ("scoliosis", "nine_slice_blocks"):
+        assert not any("doubtful" in item.level_reason for item in records[name].slices) and _is_ordered(records[name])
     for name in ("no_l5s1_block", "flat_sacrum"):
         assert all("doubtful" in item.level_reason for item in records[name].slices if item.plane == "axial")
 
@@ -283,3 +298,6 @@ def test_cases_of_rsna(shared: Path, case: str, per_level: int, slices: int) -> 
     for record in _cases(shared, case).values():
         assert _levels(record) == {level: per_level for level in LEVELS[1:]} and not record.rejects
         assert len({item.image for item in record.slices}) == len(record.slices) == slices
+        assert _is_ordered(record) and record.grading is not None
+        of_level = dict(zip(LEVELS[1:], ("A", "A", "BC", "D", "A"), strict=True))  # as in the case's train.csv
+        assert record.grading.level_grades == of_level

@@ -1,11 +1,12 @@
 """The made cases of files, pictures and tables, each through the reader of a folder, with their right outcome.
 
-Those of series and planes are in test_series.py, Enhanced MR in test_enhanced.py.
+`HELD_BY` says which test holds which case.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,60 @@ from lss.cohorts.settings import FolderParams
 from lss.cohorts.spreadsheets import read_cells
 from lss.errors import LssError
 
+HELD_BY = {
+    "01-rsna-several-axial-series": ["cohorts/test_series.py::test_cases_of_rsna"],
+    "02-rsna-uid-unique-in-series-only": ["cohorts/test_series.py::test_cases_of_rsna"],
+    "03-rsna-number-in-name": ["cohorts/test_series.py::test_cases_of_rsna"],
+    "05-localizer-in-series": ["cohorts/test_series.py::test_case_planning_series"],
+    "07-high-bits": [
+        "cohorts/test_shared_cases.py::test_07_every_way_to_store_twelve_bits_is_the_clean_image",
+        "cohorts/test_odd_files.py::test_high_bits_are_shifted_or_refused",
+    ],
+    "08-enhanced-multiframe": ["cohorts/test_enhanced.py::test_made_case_of_two_blocks"],
+    "09-no-preamble": ["cohorts/test_shared_cases.py::test_09_without_a_preamble"],
+    "10-blocks-order-copies": [
+        "cohorts/test_series.py::test_case_blocks_and_copies",
+        "cohorts/test_series.py::test_case_steep_sacrum",
+    ],
+    "11-slopes": ["cohorts/test_odd_files.py::test_slopes_of_their_own"],
+    "14-pictures": ["cohorts/test_shared_cases.py::test_14_pictures_keep_their_depth_or_are_named"],
+    "15-tables": [
+        "cohorts/test_shared_cases.py::test_15_tables_as_programs_write_them",
+        "cohorts/test_shared_cases.py::test_15_tables_that_are_refused_say_where_the_fault_is",
+        "cohorts/test_shared_cases.py::test_15_ids_that_are_no_folders_are_patients_without_images",
+    ],
+    "17-note-wording": [
+        "notes/test_other_hospitals.py::test_statements_of_several_hospitals",
+        "notes/test_other_hospitals.py::test_snippets_of_several_hospitals",
+    ],
+    "23-steep-sacrum": ["cohorts/test_series.py::test_case_steep_sacrum"],
+    # kinds without files
+    "level of an RSNA slice that no label names": [
+        "cohorts/test_rsna.py::test_slices_that_no_label_names_keep_an_unknown_level"
+    ],
+    "names of planning, diffusion, subtraction": ["cohorts/test_series.py::test_kinds_of_names"],
+    "ImageType DERIVED\\SECONDARY": ["cohorts/test_series.py::test_the_header_says_what_is_no_t2"],
+    "screen saves": ["cohorts/test_series.py::test_screen_saves_are_left_out_with_their_reason"],
+    "NIfTI spacing of 700 mm": ["cohorts/test_odd_files.py::test_volumes_whose_header_cannot_be_right"],
+    "label masks": [
+        "cohorts/test_odd_files.py::test_a_mask_of_many_labels_is_no_image",
+        "cohorts/test_volumes.py::test_a_mask_of_floating_point_values_is_no_image",
+    ],
+    "viewers on patients' discs": [
+        "cohorts/test_folder.py::test_other_discs_and_viewers_without_a_directory",
+        "checking/test_check.py::test_viewers_files_in_an_archive_are_no_faults",
+    ],
+    "dangling links": [
+        "cohorts/test_tree.py::test_unreadable_files_say_why",
+        "inference/test_damaged_models.py::test_a_missing_file_of_a_model",
+    ],
+    "a stale model.safetensors beside shards": [
+        "backbones/test_transformers_layout.py::test_what_would_be_loaded_wrong_or_late_stops_the_stage_weights"
+    ],
+    "grade_column alone": ["cohorts/test_shared_cases.py::test_grades_need_no_notes"],
+}
+"""Case of `shared/cases`, and of the kinds that its README names without files, to the tests that hold it."""
+
 
 def reader(root: Path, assumed_spacing_mm: float | None = None, **settings: str | None) -> FolderDataset:
     columns = dict.fromkeys(("table", "note_column", "grade_column", "plane_column", "weighting_column"))
@@ -32,6 +87,17 @@ def reader(root: Path, assumed_spacing_mm: float | None = None, **settings: str 
 
 def of_case(shared: Path, case: str, patient: str) -> PatientRecord:
     return reader(shared / "cases" / case / "data").read_patient(patient)
+
+
+@pytest.mark.parametrize("case", HELD_BY)
+def test_a_case_is_held_by_tests_that_exist(case: str, project_root: Path) -> None:
+    for test in HELD_BY[case]:
+        file, name = test.split("::")
+        assert re.search(rf"^def {name}\(", (project_root / "tests" / file).read_text("utf-8"), re.MULTILINE), test
+
+
+def test_every_case_is_held(shared: Path) -> None:
+    assert {path.name for path in (shared / "cases").iterdir() if path.is_dir()} <= HELD_BY.keys()
 
 
 def test_07_every_way_to_store_twelve_bits_is_the_clean_image(shared: Path) -> None:

@@ -126,8 +126,12 @@ def test_one_flipped_bit_in_a_model(copy: Path, file: str, at: float) -> None:
         load_bundle(copy / "model", weights=copy / "weights", device="cpu")
 
 
-def test_a_missing_file_of_a_model(copy: Path) -> None:
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_missing_file_of_a_model(dangling: bool, copy: Path) -> None:
+    """Also one whose link goes to a cache of DVC that was moved."""
     (copy / "model/model.safetensors").unlink()
+    if dangling:
+        (copy / "model/model.safetensors").symlink_to("../../cache/files/md5/00/11")
     with pytest.raises(LssError, match=r"model\.safetensors: cannot be read.*dvc checkout"):
         load_bundle(copy / "model", weights=copy / "weights", device="cpu")
 
