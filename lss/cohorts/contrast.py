@@ -115,8 +115,8 @@ def kind_from_header(
         return "derived", "ImageType says DERIVED"
     if "EP" in scanning:
         return "other", "ScanningSequence says EP (echo-planar)"
-    if re.match(r"\*?(ep|h2d|hst)", sequence, re.IGNORECASE):
-        return "other", "SequenceName is of an echo-planar or single-shot sequence"
+    if re.match(r"\*?(ep|re_b|h2d|hst)", sequence, re.IGNORECASE):
+        return "other", "SequenceName is of an echo-planar, diffusion or single-shot sequence"
     return None
 
 

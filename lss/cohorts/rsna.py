@@ -113,20 +113,24 @@ class RsnaDataset:
     def _read_labels(self, table: Path) -> dict[str, Grading]:
         columns = {f"spinal_canal_stenosis_{suffix}": level for suffix, level in _LEVELS.items()}
         gradings: dict[str, Grading] = {}
+        seen: set[str] = set()
         for number, row in _rows(table, ["study_id", *columns]):
-            where = f"{table.name}#row{number}"
-            if row["study_id"] in gradings:
-                self._reject(where, "duplicate row", "a second row of this study", "Keep one; the first was used.")
-                continue
+            where, study = f"{table.name}#row{number}", row["study_id"]
             try:
                 grades = {level: parse_grade(row[column]) for column, level in columns.items()}
             except ValueError as error:
                 self._reject(where, "unknown grade", "a cell is no grade", "Correct the table.", str(error))
                 continue
             graded_levels = {level: grade for level, grade in grades.items() if grade}
-            gradings[row["study_id"]] = Grading(
-                worst(list(graded_levels.values())), graded_levels, "table", levels_are_complete=True
-            )
+            grading = Grading(worst(list(graded_levels.values())), graded_levels, "table", levels_are_complete=True)
+            if gradings.setdefault(study, grading) == grading:
+                if study in seen:
+                    self._reject(where, "duplicate row", "a second row of this study", "Keep one; the first was used.")
+            else:
+                detail = "a second row of this study, of other grades: neither was used"
+                self._reject(where, "duplicate row", detail, "Keep the right one.")
+                gradings[study] = Grading(None, source="table", levels_are_complete=True)
+            seen.add(study)
         return gradings
 
     def _read_descriptions(self, table: Path) -> dict[tuple[str, str], str]:

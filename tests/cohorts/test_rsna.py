@@ -54,6 +54,20 @@ def test_labels_become_grades(root: Path) -> None:
     assert empty.slices == [] and empty.grading is not None and empty.grading.grade is None
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_a_second_row_of_a_study(same: bool, root: Path) -> None:
+    """Of other grades it leaves the study without any: nothing says which row is right."""
+    header, first, other = (root / "train.csv").read_text().splitlines()
+    again = first if same else first.replace("Moderate", "Severe")
+    (root / "train.csv").write_text("\n".join([header, first, again, first, other]) + "\n")
+    reader = RsnaDataset(root)
+    grading = reader.read_patient("4003253").grading
+    assert grading is not None and grading.grade == ("D" if same else None)
+    rejects = [reject for reject in reader.orphans() if reject.reason == "duplicate row"]
+    assert [reject.file for reject in rejects] == ["train.csv#row3", "train.csv#row4"]
+    assert all(("neither was used" in reject.detail) != same for reject in rejects)
+
+
 def test_levels_come_from_the_labelled_instances(root: Path) -> None:
     slices = RsnaDataset(root).read_patient("4003253").slices
     axial = sorted((item for item in slices if item.plane == "axial"), key=lambda item: item.instance)

@@ -217,6 +217,7 @@ def test_kinds_of_names(name: str, kind: str) -> None:
         ({"ImageType": ["ORIGINAL", "PRIMARY", "DIFFUSION"]}, "other"),
         ({"ScanningSequence": "EP"}, "other"),
         ({"SequenceName": "*h2d1_160"}, "other"),
+        ({"SequenceName": "*re_b1000t"}, "other"),
         ({"SequenceName": "*tse2d1_15"}, "T2"),
         ({"DiffusionBValue": 800.0}, "other"),
         ({"DiffusionBValue": 0.0}, "T2"),
