@@ -54,7 +54,9 @@ def print_checked(checked: Checked, cohort: CohortParams) -> None:
     elsewhere = checked.cohort.root not in {cohort.root, *(archive.root for archive in cohort.archives.values())}
     if elsewhere or (not cohort.labels and checked.cohort.folder != cohort.folder):
         settings = yaml.safe_dump({"cohort": _settings(checked.cohort, cohort)}, sort_keys=False, allow_unicode=True)
-        console.print(Text(f"To run on these files set in params.yaml:\n{settings.rstrip()}"), soft_wrap=True)
+        lacks = checked.cohort.name == "folder" and checked.cohort.folder.table is None
+        also = ", and the table and its columns once it can be read (see above)" if lacks else ""
+        console.print(Text(f"To run on these files set in params.yaml{also}:\n{settings.rstrip()}"), soft_wrap=True)
 
 
 def _settings(used: CohortParams, own: CohortParams) -> dict[str, Any]:

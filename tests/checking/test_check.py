@@ -153,6 +153,7 @@ def test_no_column_is_called_none(settings: Params, tmp_path: Path) -> None:
     _, shown, rows = call(tmp_path / "raw")
     (tmp_path / "raw/t.csv").write_text("patient_id,age\n1,61\n2,44\n")
     _, with_table, more = call(tmp_path / "raw")
+    assert "set in params.yaml, and the table and its columns once it can be read" in " ".join(shown.split())
     mends = {row["kind"]: row["mend"] for row in more}
     assert mends["images without a note"] == "cohort.folder.note_column"
     assert "None" not in shown + with_table and not any("None" in cell for row in rows + more for cell in row.values())
