@@ -7,7 +7,8 @@ of the last disc follows the sacrum and is the most angled. From the tail upward
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from lss.cohorts.blocks import (
 )
 from lss.cohorts.contrast import NO_ANATOMY
 from lss.domain.grades import LEVELS
+from lss.levels.second_opinion import SecondOpinion, second_opinion
 
 MIN_SACRUM_DEGREES = 20.0
 """A lowest block tilted less may not be L5-S1's: lumbosacral angles are 18 to 71 degrees, the sacral slope in stenosis
@@ -62,7 +64,8 @@ def assign_levels(
     """Set `level` and `level_reason` of every axial slice of one patient, in place.
 
     Blocks of all weightings at one frame of reference are counted together: a disc that only T1 shows counts too.
-    A reason that says "doubtful" asks for a look at the slice.
+    Where the study has sagittal T2 images that show the spine, they are asked too (`lss.levels.second_opinion`): they
+    settle where the count begins, or contradict it. A reason that says "doubtful" asks for a look at the slice.
 
     Args:
         slices: all slices of the patient, of any plane.
@@ -85,13 +88,14 @@ def assign_levels(
             groups[item.study, item.geometry.frame][item.weighting].append(item)
     frames = Counter(study for study, _ in groups)
     unsure = {item.study for item in slices if item.plane != "axial" and "doubtful" in item.plane_reason}
-    for (study, _), group in groups.items():
+    for (study, frame), group in groups.items():
         is_known = any(_known(item, known) for of_weighting in group.values() for item in of_weighting)
         stacks = [] if only_known or is_known else _set_stacks_apart(group)
         rows = [find_blocks(of_weighting) for of_weighting in group.values()]
         doubts = ["the study has axial blocks in another frame too"] if frames[study] > 1 else []
         doubts += ["another block of the study may be axial too"] if study in unsure else []
-        counted = _count_discs(rows, doubts)
+        ask = (lambda: None) if only_known or is_known else partial(second_opinion, slices, study, frame)
+        counted = _count_discs(rows, doubts, ask)
         doubt = _out_of_order([item for blocks in rows for block in blocks for item in block], known)
         for blocks in rows:
             if only_known or any(_known(item, known) for block in blocks for item in block):
@@ -138,9 +142,11 @@ def _level_beside(item: RawSlice, blocks: list[list[RawSlice]]) -> Level:
     return block[0].level, reason
 
 
-def _count_discs(rows: list[list[list[RawSlice]]], doubts: list[str]) -> dict[int, Level]:
+def _count_discs(
+    rows: list[list[list[RawSlice]]], doubts: list[str], ask: Callable[[], SecondOpinion | None]
+) -> dict[int, Level]:
     """Return the level of each block by its `id`, discs being counted from the tail; `rows` holds the blocks of each
-    weighting.
+    weighting, and `ask` finds the spine on the sagittal images.
 
     A block beside another one (a repeated scan, another weighting) shows the same disc.
     """
@@ -161,10 +167,8 @@ def _count_discs(rows: list[list[list[RawSlice]]], doubts: list[str]) -> dict[in
     rises = np.diff(middles)
     gap = next((disc + 1 for disc, rise in enumerate(rises) if rise > MAX_DISC_MM), count)
     tilts = [angle(normal(block[0]), HEAD_3) for block in blocks]
-    doubts = [*doubts, *_doubts(tilts, heights, discs)] if count > 1 else []
     if gap < count:
-        doubts.append(f"a gap of {rises[gap - 1]:.0f} mm in the count")
-    remarks = "".join(f"; doubtful: {words}" for words in doubts)
+        doubts = [*doubts, f"a gap of {rises[gap - 1]:.0f} mm in the count"]
     for index, block in enumerate(blocks):
         where = f"disc {discs[index] + 1} of {count} from the tail, tilted {tilts[index]:.0f} degrees"
         if count == 1:
@@ -174,14 +178,40 @@ def _count_discs(rows: list[list[list[RawSlice]]], doubts: list[str]) -> dict[in
         elif discs[index] >= len(LEVELS):
             levels[id(block)] = None, f"{where}; more blocks than lumbar discs"
         else:
-            levels[id(block)] = LEVELS[-1 - discs[index]], where + remarks
+            levels[id(block)] = LEVELS[-1 - discs[index]], where
+    if count > 1:
+        of_beginning = _doubts_of_beginning(tilts, discs)
+        _add_remarks(levels, blocks, of_beginning, [*doubts, *_doubts_of_count(tilts, heights, discs)], ask())
     return levels
 
 
-def _doubts(tilts: list[float], heights: list[float], discs: list[int]) -> list[str]:
-    """Return why the count may not begin at L5-S1, or may have skipped or invented a disc; values by block."""
-    of_disc = [[index for index, disc in enumerate(discs) if disc == number] for number in range(discs[-1] + 1)]
-    steepest = [max(tilts[index] for index in indices) for indices in of_disc]
+def _add_remarks(
+    levels: dict[int, Level],
+    blocks: list[list[RawSlice]],
+    of_beginning: list[str],
+    others: list[str],
+    opinion: SecondOpinion | None,
+) -> None:
+    """Add the doubts to the counted levels, in place; those of the beginning fall where the sagittal images confirm
+    some block, and contradict none.
+    """
+    counted = [(block, *levels[id(block)]) for block in blocks]
+    heard = {id(block): opinion.on(block, level) for block, level, _ in counted if opinion and level}
+    confirmed = any(confirms for confirms, _ in heard.values()) and not any(words for _, words in heard.values())
+    for block, level, where in counted:
+        if level is None:
+            continue
+        confirms, words = heard.get(id(block), (False, ""))
+        doubts = [*([words] if words else []), *([] if confirmed else of_beginning), *others]
+        remarks = "; the sagittal images agree" if confirms else ""
+        levels[id(block)] = level, where + remarks + "".join(f"; doubtful: {doubt}" for doubt in doubts)
+
+
+def _doubts_of_beginning(tilts: list[float], discs: list[int]) -> list[str]:
+    """Return why the count may not begin at L5-S1; values by block."""
+    steepest = [
+        max(tilt for tilt, disc in zip(tilts, discs, strict=True) if disc == number) for number in range(discs[-1] + 1)
+    ]
     lowest, above, doubts = steepest[0], steepest[1], []
     if lowest < max(steepest):
         doubts.append("the lowest block is not the most angled")
@@ -192,6 +222,13 @@ def _doubts(tilts: list[float], heights: list[float], discs: list[int]) -> list[
         doubts.append(f"the lowest block is tilted {step}: L5-S1 may be missing")
     if above > MAX_ABOVE_DEGREES:
         doubts.append(f"the next block is tilted by {above:.0f} degrees: the lowest may lie below L5-S1")
+    return doubts
+
+
+def _doubts_of_count(tilts: list[float], heights: list[float], discs: list[int]) -> list[str]:
+    """Return why the count may have skipped or invented a disc; values by block."""
+    of_disc = [[index for index, disc in enumerate(discs) if disc == number] for number in range(discs[-1] + 1)]
+    doubts = []
     for indices in of_disc:
         turns, places = [tilts[index] for index in indices], [heights[index] for index in indices]
         if max(turns) - min(turns) > MAX_TURN_DEGREES or max(places) - min(places) >= MIN_DISC_MM:
