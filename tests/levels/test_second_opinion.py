@@ -67,7 +67,7 @@ def reasons(slices: list[RawSlice]) -> set[str]:
 
 def test_sagittal_images_confirm_a_right_count(phantom) -> None:
     sagittal, blocks = parts(phantom)
-    axial = sum(blocks.values(), [])
+    axial = [item for block in blocks.values() for item in block]
     assign_levels([*sagittal, *axial])
     assert all(item.level == level for level, block in blocks.items() for item in block)
     assert all("the sagittal images agree" in why and "doubtful" not in why for why in reasons(axial))
@@ -77,7 +77,7 @@ def test_sagittal_images_settle_a_flat_sacrum(phantom) -> None:
     """A block planned at only 15 degrees may be L4-L5's by its tilt; where its middle lies says that it is not."""
     sagittal, blocks = parts(phantom)
     blocks["L5-S1"] = tilted_to(blocks["L5-S1"], 15.0)
-    axial = sum(blocks.values(), [])
+    axial = [item for block in blocks.values() for item in block]
     assign_levels(axial)
     assert all("L5-S1 may be missing" in why for why in reasons(axial))
     assign_levels([*sagittal, *axial])
@@ -114,7 +114,7 @@ def test_images_that_show_no_spine_change_nothing(phantom, kind: str) -> None:
             noise = draw.integers(0, 1000, item.pixels.shape).astype(np.uint16)
             item.pixels = noise if kind == "noise" else np.full_like(item.pixels, 300)
     blocks["L5-S1"] = tilted_to(blocks["L5-S1"], 15.0)
-    axial = sum(blocks.values(), [])
+    axial = [item for block in blocks.values() for item in block]
     assign_levels(axial)
     alone = [(item.level, item.level_reason) for item in axial]
     assign_levels([*sagittal, *axial])
