@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lss.notes.lexicon import BOUNDS, Word
+from lss.notes.lexicon import BELOW_SEVERE, BOUNDS, Word
 from lss.notes.tokens import BREAK, EFFECTS, REACH, Token
 
 CORE, ROOT, SIDE = "core", "root", "side"
@@ -199,7 +199,8 @@ def qualifiers_before(tokens: list[Token], index: int) -> set[Word]:
     same_kind = EFFECTS if tokens[index].role in EFFECTS else (*_OBJECTS, Word.FORAMINAL)
     qualifiers: set[Word] = set()
     named = False
-    for token in reversed(tokens[max(0, index - REACH) : index]):
+    for position in range(index - 1, max(-1, index - REACH - 1), -1):
+        token = tokens[position]
         if token.role in (Word.MILD, Word.STRONG):
             qualifiers.add(token.role)
         elif qualifiers and token.known not in ("to", "and", "or", "moderate", "secondary"):
@@ -207,6 +208,8 @@ def qualifiers_before(tokens: list[Token], index: int) -> set[Word]:
         elif token.levels and not qualifiers:
             named = True
             continue  # "mild L4-L5 canal stenosis"
+        elif token.text == "," and not qualifiers and tokens[position - 1].known in BELOW_SEVERE:
+            continue  # "moderate, but not severe, canal stenosis"
         elif token.known in ("at", "in") and not qualifiers and named:
             continue  # "mild at L4-L5 canal stenosis"
         elif token.role not in (*_MODIFIERS, *same_kind) and token.text not in ("&", "(", ")", "/"):

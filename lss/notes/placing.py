@@ -145,6 +145,7 @@ def _describe(tokens: list[Token], first: int, last: int, levels: tuple[str, ...
     words = tokens[clause:first]
     content = [token for token in words if token.role not in (*_BRIDGE, Word.MARK, Word.LESSER, Word.MILD, Word.STRONG)]
     content = [token for token in content if token.known not in ("degree", "less", "also")]
+    contrasted = clause > 0 and tokens[clause - 1].role is Word.BUT and not any(t.known == "also" for t in words)
     owns = _holds_finding(tokens, last + 1)
     owning = (*EFFECTS, Word.BULGE, Word.OTHER)
     owners = [] if owns and first == clause else [token.role for token in tokens[:first] if token.role in owning]
@@ -155,7 +156,7 @@ def _describe(tokens: list[Token], first: int, last: int, levels: tuple[str, ...
         last,
         levels,
         focus=focus,
-        bare=not content and clause > 0 and not (_goes_on(tokens, last + 1) or (owns and not focus)),
+        bare=not content and clause > 0 and not contrasted and not (_goes_on(tokens, last + 1) or (owns and not focus)),
         lesser=any(token.role is Word.LESSER for token in words),
         of_other=owners[-1:] == [Word.OTHER] or _is_bone(tokens, first, last),
     )

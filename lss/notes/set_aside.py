@@ -30,6 +30,8 @@ _COMPARES = re.compile(
     r"\b(?:as|unchanged|stable|similar|same|since|compared|comparison|than|persist\w*|again|remain\w*|still|change|new)\b"
 )
 """What only compares with it: "severe as before", "unchanged from the previous study"."""
+_PRIOR = ("to", "with", "the", "a", "prior", "previous", "earlier", "last", "study", "exam", "examination", "mri",
+          "scan", "one", "surgery", "[", "date", "]")  # fmt: skip
 _NOW = ("now", "today", "currently", "presently")
 _CALLED = ("as", "reported", "graded", "rated", "described", "classified", "called", "was", "were", "been", "a", "an")
 _PARTS = (*_DEGREES, Word.WITH, Word.BULGE, Word.OTHER)
@@ -46,7 +48,21 @@ def set_aside(tokens: list[Token]) -> list[Token]:
     aside.update(_undecided(tokens))
     aside.update(respective(tokens)[1])
     aside.update(_not_severe(tokens))
-    return [replace(token, role=Word.ASIDE) if index in aside else token for index, token in enumerate(tokens)]
+    tokens = [replace(token, role=Word.ASIDE) if index in aside else token for index, token in enumerate(tokens)]
+    compared = set(_compared(tokens))
+    return [replace(token, role=Word.LINK) if index in compared else token for index, token in enumerate(tokens)]
+
+
+def _compared(tokens: list[Token]) -> Iterable[int]:
+    """Find "since the prior study", "compared to 2019": they may stand between a stenosis and its degree."""
+    for index, token in enumerate(tokens):
+        if token.text.lower() not in ("since", "compared"):
+            continue
+        last = index + 1
+        while last < len(tokens) and tokens[last].text.lower() in _PRIOR:
+            last += 1
+        if last > index + 1:
+            yield from (place for place in range(index, last) if tokens[place].role is not Word.ASIDE)
 
 
 def _is_degree(token: Token) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lss.notes.lexicon import CHANGES, Word
+from lss.notes.lexicon import BOUNDS, CHANGES, Word
 from lss.notes.tokens import BREAK, EFFECTS, Token
 
 DEGREES = (Word.MILD, Word.STRONG, Word.NORMAL, Word.DENIAL)
@@ -16,6 +16,7 @@ _MARKS = (":", "-", "–", "=", ",", "(", "|")
 _COPULAS = ("is", "are", "was", "were", "appears", "remains", "graded", "now", "as", "today", "currently",
             "presently", "became", "become")  # fmt: skip
 _WITHIN = ("to", "or", "and", "grade", "degree", "very", "most", "at", "now")
+_SCALES = ("grade", "grading", "severity", "type", "class")
 _SEPARATORS = (",", ";", BREAK, "|", "&")
 
 
@@ -42,18 +43,20 @@ def is_degree(token: Token) -> bool:
 
 def direct_value(tokens: list[Token], position: int) -> Value | None:
     """Return the degree behind the noun phrase that ends at `position`, over marks, a form of "to be" and levels."""
-    index, parted, named = position + 1, tokens[position].known == "schizas", False
+    index, parted, named, listed = position + 1, tokens[position].known == "schizas", False, False
     while index < len(tokens) and index <= position + 16:
         token = tokens[index]
         if token.role in (Word.PAST, Word.ASIDE):  # "previously mild, now moderate"
             parted = True
         elif token.levels is not None:
-            named = parted = True
+            named, parted = True, parted or not listed
+        elif _between_levels(tokens, index):  # "at L3-L4 and L4-L5, both moderate"; not "at L3-L4, L4-L5 moderate"
+            listed, parted = True, False
         elif token.text == "," and named and _names_level(tokens, index + 1):
             return None  # "stenosis at L4-L5, mild at L3-L4"
-        elif token.text in _MARKS or token.known in _COPULAS or token.known in ("grade", "grading", "severity"):
+        elif token.text in _MARKS or token.known in _COPULAS or token.text.lower() in _SCALES:
             parted = True
-        elif token.text == ")" or token.known == "only":
+        elif token.text == ")" or token.known in ("only", "both", "each"):
             pass
         elif token.known in ("which", "that") and index + 1 < len(tokens) and tokens[index + 1].known in _COPULAS:
             parted = True
@@ -70,6 +73,12 @@ def direct_value(tokens: list[Token], position: int) -> Value | None:
             return None
         index += 1
     return None
+
+
+def _between_levels(tokens: list[Token], index: int) -> bool:
+    """Return whether an "and" or a comma joins two levels."""
+    joins = tokens[index].known == "and" or tokens[index].text == ","
+    return joins and bool(tokens[index - 1].levels) and any(token.levels for token in tokens[index + 1 : index + 2])
 
 
 def spread_values(tokens: list[Token]) -> list[Value]:
@@ -196,6 +205,7 @@ def _degree(tokens: list[Token], first: int) -> Value | None:
         or following.role in (Word.MARK, Word.WITH, Word.BUT, Word.SIDE)
         or following.role is Word.PREPOSITION
         or following.text.lower() in ("after", "following", "compared", "than")
+        or following.known in BOUNDS
         or following.known in ("and", "degree", "grade", "bilateral", "bilaterally", "stenosis")
     )
     if not closes:

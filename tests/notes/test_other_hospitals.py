@@ -45,8 +45,11 @@ def test_grades_of_the_wording(grade: str, levels: str, note: str, request: pyte
 
 
 @pytest.mark.parametrize(("grade", "levels", "note"), _statements("states.txt"))
-def test_states_exceptions_bounds_and_pairs(grade: str, levels: str, note: str) -> None:
+def test_states_exceptions_bounds_and_pairs(grade: str, levels: str, note: str, request: pytest.FixtureRequest) -> None:
     """A degree of another time, place or scale is no grade; one that is left open is none, and is said to be."""
+    if grade.startswith("unread "):
+        grade = grade.removeprefix("unread ")
+        request.applymarker(pytest.mark.xfail(reason="a limit of the grammar", strict=True))
     graded = grade_note(note)
     stated = format_level_grades(parse_level_grades(levels))
     found = graded.grade or ("doubt" if grade == "doubt" and doubtful_words(note) else "none")
