@@ -26,7 +26,7 @@ def draw_belly(
 ) -> None:
     """Draw fat with kidneys, colon, loops of small bowel and mesenteric vessels; most of it in the saturated region."""
     front = [(-FAR, 16 - 14 * caudal), (-40, 12), (40, 12), (FAR, 16 - 14 * caudal), (FAR, -FAR), (-FAR, -FAR)]
-    canvas.fill(np.array(front), tissue.VISCERAL_FAT, alpha=0.9)
+    canvas.fill(np.array(front), tissue.VISCERAL_FAT, alpha=0.9, soft_mm=7.0)
     for side, own in zip((-1, 1), body.spawn(2), strict=True):
         part = kidney_part(patient, side, height_mm)
         if part > 0.25:
@@ -44,7 +44,7 @@ def draw_belly(
     turns = np.cumsum(level.normal(0, 0.35, (count, 5)), axis=1) + level.uniform(0, 2 * np.pi, (count, 1))
     reach = level.uniform(1.0, 4.5, (count, 1))
     paths = starts[:, None] + np.cumsum(np.stack([reach * np.cos(turns), reach * np.sin(turns)], axis=2), axis=1)
-    looks = level.uniform([0.35, 0.05], [1.2, 0.4], (count, 2)).tolist()
+    looks = level.uniform([0.35, 0.03], [1.2, 0.24], (count, 2)).tolist()
     lines = [(path, width, alpha) for path, (width, alpha) in zip(paths, looks, strict=True)]
     canvas.strokes(lines, tissue.VESSEL_WALL, soft_mm=0.3)
 

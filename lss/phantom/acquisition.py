@@ -51,7 +51,7 @@ class Readout:
 _REACH = 5  # pixels to each side, of the kernel for the noise
 
 AXIAL = Readout(across=(0.43, 0.52), down=(0.30, 0.41))
-SAGITTAL = Readout(across=(0.26, 0.52), down=(0.18, 0.44))
+SAGITTAL = Readout(across=(0.25, 0.48), down=(0.18, 0.41))
 
 
 def _raised_cosine(frequency: np.ndarray, start: float, stop: float) -> np.ndarray:

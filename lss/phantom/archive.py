@@ -261,7 +261,7 @@ def axial_image(
 
     coil = acquisition.spine_coil(shape, axial.SPACING_MM, row_of(section.skin_mm), (shape[1] - 1) / 2)
     edge = row_of(-patient.saturation - (8 if level == "L5-S1" else 0) + draw.normal(0, 2))
-    band = acquisition.saturation(shape, edge, draw.normal(0, 0.015), draw.uniform(3.0, 8.0), draw.uniform(0.04, 0.12))
+    band = acquisition.saturation(shape, edge, draw.normal(0, 0.015), draw.uniform(3.0, 8.0), draw.uniform(0.03, 0.10))
     image = section.signal["T2" if is_t2 else "T1"] * coil * band
     if level != "L3-L4" and draw.random() < 0.3:
         row = row_of(draw.uniform(48, 78))
@@ -281,16 +281,16 @@ def sagittal_image(
         signal = section.signal["T1" if protocol is headers.SAGITTAL_T1 else "T2"]
     shape = signal.shape
     # the same shading as in axial slices, with the back at the right instead of below
-    coil = acquisition.spine_coil(shape, spacing_mm, section.skin_columns, (shape[0] - 1) / 2, floor=0.40).T
+    coil = acquisition.spine_coil(shape, spacing_mm, section.skin_columns, (shape[0] - 1) / 2, floor=0.52).T
     image = signal * coil
     if protocol is not headers.LOCALIZER:
         edge = section.saturation_column + draw.normal(0, 2)
-        soft_px = float(generator(patient.number, "saturation").uniform(7, 20))
+        soft_px = float(generator(patient.number, "saturation").uniform(4, 16))
         image = image * acquisition.saturation(shape, edge, draw.normal(-0.11, 0.04), soft_px, 0.05).T
     border = acquisition.bowed_border(shape, generator(patient.number, "border"))
     # thicker voxels and more averages than the axial series: a lower noise
     clean = acquisition.acquired(image, acquisition.SAGITTAL, acquisition.Motion.drawn(draw))
-    return acquisition.noisy(clean, 0.75 * patient.noise, acquisition.SAGITTAL, draw) * border
+    return acquisition.noisy(clean, 0.85 * patient.noise, acquisition.SAGITTAL, draw) * border
 
 
 def _draw_study(draw: np.random.Generator, year: int) -> Study:

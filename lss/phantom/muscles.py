@@ -32,6 +32,8 @@ def draw_flank(canvas: Canvas, patient: Patient, caudal: float, level: np.random
         centre = np.array([63 + 10 * caudal, 24 + 2 * caudal]) * patient.size + level.normal(0, 2, 2)
         radii = np.array([22 - 4 * caudal, 9.5 - 2.5 * caudal]) * level.normal(1, 0.15, 2) * patient.muscle
         outline = ellipse((centre[0], centre[1]), (radii[0], radii[1]), -level.normal(6, 6))
+        outwards = (outline[:, 0] - centre[0]) / radii[0]
+        outline[:, 1] -= 0.5 * outwards * (outline[:, 1] - centre[1])  # it tapers towards the flank
         outline = uneven(smooth_closed(mirrored(outline[::4], side), 5), level, 1.0, waves=4)
         canvas.fill(grown(outline, 0.7), tissue.FASCIA, alpha=0.5, soft_mm=0.3)
         canvas.fill(outline, tissue.MUSCLE, soft_mm=0.4)
@@ -46,14 +48,23 @@ def draw_psoas(
     canvas: Canvas, patient: Patient, caudal: float, level: np.random.Generator, here: np.random.Generator
 ) -> None:
     """Draw the psoas at both sides of the spine, with fat around the lumbar plexus in its back part."""
-    tall = level.uniform(0.88, 1.16)
+    shared = level.uniform(0.86, 1.10)
     for side in (-1, 1):
-        radius = level.normal(1, 0.10) * patient.muscle * np.array([16.0 + 3.5 * caudal, 20.5 + 2 * caudal])
+        tall = level.uniform(0.86, 1.2)
+        radius = shared * level.normal(1, 0.10) * patient.muscle * np.array([16.0 + 3.5 * caudal, 20.5 + 2 * caudal])
         radius *= [1 / tall, tall]
-        x = (40.5 + 9 * caudal) * patient.size + level.normal(0, 2.0)
-        y = 2 - 10 * caudal - 12 * max(caudal - 0.5, 0) + level.normal(0, 2.0)
-        turn = side * (15 + 15 * caudal + level.normal(0, 8))
-        outline = uneven(ellipse((side * x, y), (radius[0], radius[1]), turn), level, 2.2, waves=4)
+        x = (40.0 + 9 * caudal) * patient.size + level.normal(0, 2.5)
+        y = 2 - 10 * caudal - 12 * max(caudal - 0.5, 0) + level.normal(0, 3.0)
+        turn = np.radians(side * (15 + 15 * caudal + level.normal(0, 10)))
+        # neither round nor oval: flat where it lies on the spine and on the muscles behind it, with blunt corners
+        angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+        blunt = level.uniform(0.82, 1.0)
+        unit = np.column_stack([np.cos(angle), np.sin(angle)])
+        unit = np.sign(unit) * np.abs(unit) ** blunt
+        unit[:, 0] += side * level.uniform(0.0, 0.35) * (unit[:, 1] ** 2 - 0.4)  # bent around the body
+        unit[:, 0] *= 1 + level.uniform(-0.25, 0.25) * unit[:, 1]
+        rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        outline = uneven(unit * radius @ rotation + np.array([side * x, y]), level, 1.9, waves=4)
         # higher up it is a wedge that lies along the body, its edge towards the front
         outline[:, 0] -= side * (1 - caudal) * 5.0 * np.clip((y - outline[:, 1]) / radius[1], 0, 1)
         canvas.fill(grown(outline, 0.8), tissue.FASCIA, alpha=0.5, soft_mm=0.3)
@@ -154,7 +165,7 @@ def _septa(
         away = np.array([side * level.choice([-1, 1], p=[0.35, 0.65]) * level.uniform(2, 9), level.uniform(4, 13)])
         path = place + np.linspace(0, 1, 4)[:, None] * away + level.normal(0, 0.5, (4, 2)) * [[0], [1], [1], [1]]
         lines.append((smooth_open(path, 5), float(level.uniform(0.35, 0.9)), strong * float(level.uniform(0.4, 0.9))))
-    for _ in range(26 + round(22 * min(fatty, 1.0))):
+    for _ in range(38 + round(30 * min(fatty, 1.0))):
         across, down = level.uniform(0.05, 0.97), level.uniform(0.35, 0.97)
         middle = low + (high - low) * np.array([across, down])
         if side < 0:

@@ -79,4 +79,4 @@ def _draw_ala(canvas: Canvas, patient: Patient, side: int, level: np.random.Gene
     outline = uneven(outline, level, 1.0)
     canvas.fill(grown(outline, 0.5), tissue.CORTEX, soft_mm=0.8, alpha=0.75)  # and the joint with the iliac wing
     canvas.fill(grown(outline, -1.0), marrow, soft_mm=1.2)
-    canvas.fill(grown(outline, -3.0), marrow.scaled(1.2, 1.3), soft_mm=1.5, alpha=0.6, speckle=0.35)
+    canvas.fill(grown(outline, -3.0), marrow.scaled(1.2, 1.3), soft_mm=1.5, alpha=0.35, speckle=0.35)

@@ -19,7 +19,7 @@ from lss.runtime.seeding import generator
 
 FIELD_MM = 280.0
 SLICE_DISTANCE_MM = 4.4
-_TEXTURE = 0.5
+_TEXTURE = 0.75
 """Of the unevenness of axial slices: real sagittal ones are smoother, by their longer readout or their filter."""
 
 
@@ -78,10 +78,11 @@ def draw_section(
         draw_column(canvas, patient, spine, aside, draw("column"), here)
         draw_posterior(canvas, patient, spine, aside, draw("posterior"), here)
     pixel = field_mm / size
+    saturated = -0.5 * patient.saturation - 9 - float(generator(patient.number, "band").uniform(-4, 16))
     rows = (np.arange(size) - (size - 1) / 2) * pixel + centre_mm[1]
     skin_x = np.interp(rows, skin[:, 1], skin[:, 0])
     return Section(
         signal=canvas.images(),
         skin_columns=((skin_x - centre_mm[0]) / pixel + (size - 1) / 2).astype(np.float32),
-        saturation_column=float((-0.5 * patient.saturation - 9 - centre_mm[0]) / pixel + (size - 1) / 2),
+        saturation_column=float((saturated - centre_mm[0]) / pixel + (size - 1) / 2),
     )

@@ -15,7 +15,7 @@ BESIDE_CANAL_MM = 10.5
 """Slices further from the midline show the foramina instead of the canal."""
 
 
-_FLUID = tissue.CSF.scaled(1.0, 0.82)
+_FLUID = tissue.CSF.scaled(1.0, 0.84)
 """Fluid as sagittal slices show it: their longer echo train leaves it less far above fat."""
 
 
@@ -30,7 +30,8 @@ def draw_canal(canvas: Canvas, patient: Patient, spine: Spine, aside: float, dra
     canal = np.vstack([spine.behind(0.0), spine.behind(CANAL_DEPTH_MM * size * 0.95)[::-1]])
     canvas.fill(canal, tissue.EPIDURAL_FAT, soft_mm=0.5)
     if aside < 6:  # the laminae touch the sac; fat lies behind it at the discs alone, in pads
-        canvas.stroke(spine.behind(19.0 * size), 8.0, tissue.FLAVUM, soft_mm=1.0, alpha=0.9)
+        laminae = spine.behind(19.0 * size)
+        canvas.stroke(laminae, 8.0, tissue.FLAVUM, soft_mm=1.0, alpha=0.9)
     if aside > 6:  # beside the sac ligament and joint capsules fill the canal in part
         canvas.fill(canal, tissue.FLAVUM, soft_mm=1.0, alpha=0.75, speckle=0.5, fibres=True)
     chord = np.sqrt(max(1 - (aside / (9.6 * size)) ** 2, 0.0))
@@ -118,7 +119,7 @@ def _draw_roots(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarra
     conus = int((front[:, 1] < -spine.discs[1].centre_2[1] - 8).sum())
     tight = [-disc.centre_2[1] for disc in spine.discs if disc.grade == "D"]
     lines = []
-    for _ in range(int(draw.integers(18, 30))):
+    for _ in range(int(draw.integers(14, 26))):
         start = max(conus + int(draw.integers(-8, 5)), 0)  # they leave the cord one after the other
         stop = int(draw.integers(min(start + 12, len(front) - 1), len(front)))
         if stop - start < 3:
@@ -132,7 +133,7 @@ def _draw_roots(canvas: Canvas, spine: Spine, front: np.ndarray, rear: np.ndarra
             share = share + 0.13 * held * np.sin(y / draw.uniform(1.6, 3.0) + draw.uniform(0, 6))
         path = front[start:stop] + np.clip(share, 0.05, 0.97)[:, None] * (rear[start:stop] - front[start:stop])
         lines.append((path, float(draw.uniform(0.3, 0.8)), float(draw.uniform(0.15, 0.7))))
-    canvas.strokes(lines, tissue.ROOTLET.scaled(1.0, 0.8), soft_mm=0.4)
+    canvas.strokes(lines, tissue.ROOTLET.scaled(1.0, 0.72), soft_mm=0.4)
 
 
 def draw_foramina(canvas: Canvas, patient: Patient, spine: Spine, left: bool, here: np.random.Generator) -> None:
@@ -144,7 +145,9 @@ def draw_foramina(canvas: Canvas, patient: Patient, spine: Spine, left: bool, he
         keyhole = [(11, -2), (12, 3), (8, 6.5), (1, 6), (-6, 4), (-12, 3.5), (-13, 0), (-6, -2.5), (1, -4), (7, -5)]
         outline = np.array([place + tall * a * upwards + wide * b * backwards for a, b in keyhole])
         outline = uneven(smooth_closed(outline + here.normal(0, 0.6, (10, 2))), here, 0.7)
-        canvas.fill(outline, tissue.EPIDURAL_FAT, soft_mm=0.5, alpha=1 - 0.85 * disc.foramina[int(left)])
+        canvas.fill(
+            outline, tissue.EPIDURAL_FAT.scaled(1.0, 1.2), soft_mm=0.5, alpha=1 - 0.85 * disc.foramina[int(left)]
+        )
         # the root below the pedicle, its ganglion, and veins
         root = place + here.normal([0.3, -3.0], 0.9)
         around = uneven(ellipse((root[0], root[1]), tuple(here.uniform(1.6, 2.7, 2)), here.normal(0, 30)), here, 0.5)

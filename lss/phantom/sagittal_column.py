@@ -15,16 +15,16 @@ from lss.phantom.shapes import ellipse, grown, smooth_closed, smooth_open, uneve
 from lss.phantom.spine import Spine, back, point, up
 
 
-def marrow_of(patient: Patient) -> tissue.Tissue:
-    """Return the marrow of a patient's bones as sagittal slices show it: there fat is the brighter beside it."""
-    return tissue.MARROW.scaled(patient.marrow_t1, 0.92 * patient.marrow_t2)
+def marrow_of(patient: Patient, aside: float) -> tissue.Tissue:
+    """Return the marrow of a patient's bones as sagittal slices show it: dull beside fat, most in the midline."""
+    return tissue.MARROW.scaled(patient.marrow_t1, (0.82 + 0.008 * aside) * patient.marrow_t2)
 
 
 def draw_column(
     canvas: Canvas, patient: Patient, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator
 ) -> None:
     """Draw vertebral bodies between the discs, the sacrum, and the discs."""
-    marrow = marrow_of(patient)
+    marrow = marrow_of(patient, aside)
     far = point(spine.discs[0]) + up(spine.discs[0].tilt) * 36
     first = spine.discs[0]
     tops = [(far - first.depth / 2 * back(first.tilt), far + first.depth / 2 * back(first.tilt))]
@@ -88,20 +88,19 @@ def _draw_sacrum(
     for centre, tilt, depth in spine.sacrum:
         tilt, depth = tilt + draw.normal(0, 3.0), depth * draw.normal(1, 0.05)
         half = depth / 2 * back(tilt)
-        bottom = centre - half + up(tilt) * 1.2, centre + half + up(tilt) * 1.2
-        _draw_vertebra(canvas, previous, bottom, marrow, 1.0, draw)
-        seam = np.array([centre - 0.98 * half, centre + draw.normal(0, 0.5, 2), centre + 0.98 * half])
-        canvas.stroke(
-            seam, float(draw.uniform(1.6, 3.0)), tissue.CORTEX, soft_mm=0.4, alpha=float(draw.uniform(0.7, 1))
-        )
-        left = seam[1] + np.outer([-0.55, 0.0, 0.5], half) * draw.uniform(0.5, 1.1)
-        remnant = tissue.ANNULUS.scaled(1.0, float(draw.uniform(1.0, 4.5)))
-        canvas.stroke(left, float(draw.uniform(0.6, 2.0)), remnant, soft_mm=0.5, alpha=0.8)
-        previous = centre - half - up(tilt) * 0.8, centre + half - up(tilt) * 0.8
+        bottom = centre - half + up(tilt) * 1.4, centre + half + up(tilt) * 1.4
+        _draw_vertebra(canvas, previous, bottom, marrow, 0.0, draw)
+        seam = np.array([centre - 0.96 * half, centre + draw.normal(0, 0.5, 2), centre + 0.96 * half])
+        dark = float(draw.uniform(0.7, 1.0))
+        canvas.stroke(seam, float(draw.uniform(1.4, 2.6)), tissue.CORTEX, soft_mm=0.5, alpha=dark)
+        left = seam[0] + np.outer([0.15, 0.5, draw.uniform(0.6, 1.1)], half)  # of a disc, most of it in front
+        remnant = tissue.ANNULUS.scaled(1.0, float(draw.uniform(1.0, 2.5)))
+        canvas.stroke(left, float(draw.uniform(0.6, 1.8)), remnant, soft_mm=0.5, alpha=0.75)
+        previous = centre - half - up(tilt) * 1.0, centre + half - up(tilt) * 1.0
     # the fifth segment and the coccyx taper off and bend forwards
     tip = (previous[0] + previous[1]) / 2 + 24 * spine.size * np.array([-0.25 + draw.normal(0, 0.15), 1.0])
     end = 0.35 * (previous[1] - previous[0])
-    _draw_vertebra(canvas, previous, (tip - end / 2, tip + end / 2), marrow, 1.0, draw)
+    _draw_vertebra(canvas, previous, (tip - end / 2, tip + end / 2), marrow, 0.0, draw)
 
 
 def _draw_lateral_sacrum(
@@ -115,27 +114,34 @@ def _draw_lateral_sacrum(
     seams = [(centre, tilt, depth) for centre, tilt, depth in spine.sacrum]
     blocks = []
     for centre, tilt, depth in seams:
-        deep = depth * here.normal(1.12, 0.06)
+        deep = depth * here.normal(1.12, 0.10)
         half = deep / 2 * back(tilt)
         shift = 0.12 * deep * back(tilt)
         blocks.append((previous, (centre - half + shift, centre + half + shift)))
         previous = centre - half + shift, centre + half + shift
     around = np.vstack([[top[0] for top, _ in blocks], [blocks[-1][1][0], blocks[-1][1][1] + [4.0, 0.0]],
                         [top[1] + [7.0, 0.0] for top, _ in blocks[:0:-1]], blocks[0][0][1:]])  # fmt: skip
-    canvas.fill(smooth_closed(around), tissue.EPIDURAL_FAT.scaled(1.0, 1.1), soft_mm=1.2, alpha=0.95)
-    for top, bottom in blocks:
+    canvas.fill(smooth_closed(around), tissue.EPIDURAL_FAT.scaled(1.0, 1.25), soft_mm=1.2, alpha=0.95)
+    for number, (top, bottom) in enumerate(blocks):
         corners = np.array([top[0], top[1], bottom[1], bottom[0]])
         middle = corners.mean(axis=0)
-        gap = here.uniform(0.10, 0.24, 4)[:, None]
+        gap = here.uniform(0.12, 0.32, 4)[:, None]
         points = corners + gap * (middle - corners)
         bulged = np.vstack(
             [[points[i], (points[i] + points[(i + 1) % 4]) / 2 * 1.12 - 0.12 * middle] for i in range(4)]
         )
-        outline = uneven(smooth_closed(bulged + here.normal(0, 0.5, (8, 2))), here, 0.6, waves=5)
+        outline = uneven(smooth_closed(bulged + here.normal(0, 0.6, (8, 2))), here, 0.6, waves=5)
         canvas.fill(outline, tissue.CORTEX, soft_mm=0.35, alpha=0.95)
         canvas.fill(grown(outline, -1.0), marrow.scaled(1.1, float(here.uniform(1.0, 1.3))), soft_mm=0.6)
         glow = ellipse((middle[0], middle[1]), tuple(here.uniform(3, 7, 2)), here.uniform(0, 180))
         canvas.fill(glow, marrow.scaled(1.2, 1.5), soft_mm=2.0, alpha=float(here.uniform(0.2, 0.7)))
+        # behind the foramina lie plates and tubercles, as dull as the joints above
+        if number < 2:
+            behind = 0.4 * top[1] + 0.6 * bottom[1] + here.normal([9.0, -3.0], 1.5)
+            plate = uneven(ellipse((behind[0], behind[1]), tuple(here.uniform((4, 2.5), (9, 5))), here.normal(-40, 20)),
+                           here, 1.0)  # fmt: skip
+            canvas.fill(plate, tissue.CORTEX, soft_mm=0.6, alpha=0.9)
+            canvas.fill(grown(plate, -1.3), marrow.scaled(1.0, float(here.uniform(0.3, 0.9))), soft_mm=0.8)
         # the root in the foramen below, and veins around it
         at = 0.35 * bottom[0] + 0.65 * bottom[1] + here.normal(0, 1.0, 2)
         root = uneven(ellipse((at[0], at[1]), (2.6 * spine.size, 2.0 * spine.size), here.uniform(0, 90)), here, 0.5)
@@ -152,12 +158,12 @@ def _draw_vertebra(
     waisted: float,
     draw: np.random.Generator,
 ) -> None:
-    """Draw a body between two lines; `waisted` is a factor on how hollow its walls and endplates are."""
+    """Draw a body between two lines; `waisted` is a factor on how hollow its walls are; 0 for a segment of the sacrum."""
     centre = (top[0] + top[1] + bottom[0] + bottom[1]) / 4
     corners = np.array([top[0], (top[0] + top[1]) / 2, top[1], (top[1] + bottom[1]) / 2, bottom[1],
                         (bottom[0] + bottom[1]) / 2, bottom[0], (bottom[0] + top[0]) / 2])  # fmt: skip
     waist = np.array([0.0, 0.08, 0.0, 0.10, 0.0, 0.07, 0.0, 0.13])[:, None] * draw.uniform(0.6, 1.4, (8, 1))
-    waist[[3, 7]] *= waisted
+    waist[[3, 7]] *= waisted or 1.0
     points = corners + waist * (centre - corners)
     points[::2] += draw.normal(0, 0.5, (4, 2))  # no two corners are alike: some worn round, some with a small lip
     # points doubled near the corners keep them from being rounded off
@@ -167,7 +173,7 @@ def _draw_vertebra(
     dense = np.vstack([doubled[i] if i % 2 == 0 else points[i] for i in range(8)])
     outline = smooth_closed(dense)
     own = float(draw.normal(1, 0.04))
-    canvas.fill(grown(outline, 0.7), tissue.CORTEX, soft_mm=0.35)
+    canvas.fill(grown(outline, 0.6), tissue.CORTEX, soft_mm=0.35, alpha=0.95 if waisted else 0.75)
     canvas.fill(grown(outline, -0.5), marrow.scaled(1.0, own), soft_mm=0.45)
     shown = [(draw.normal(0, 1, 2), draw.uniform(0.72, 1.4), draw.uniform((2, 1.5), (8, 6))) for _ in range(5)]
     for place, factor, radii in shown:  # marrow is patchy
@@ -184,7 +190,7 @@ def _draw_vertebra(
     # the basivertebral vein runs forwards from the middle of the back wall, and fans out
     inwards = centre - points[3]
     vein = points[3] + np.outer([0.1, 0.45, 0.75], inwards) + draw.normal(0, 0.6, (3, 2))
-    visible = float(draw.uniform(0.0, 0.8)) / waisted
+    visible = float(draw.uniform(0.0, 0.8)) / max(waisted, 1.0)
     canvas.fill(ellipse(tuple(points[3] + 0.16 * inwards), (3.0, 2.2)), marrow.scaled(0.8, 1.9),
                 alpha=visible, soft_mm=0.7)  # fmt: skip
     canvas.stroke(vein, 1.2, marrow.scaled(0.8, 0.65), alpha=0.6 * visible, soft_mm=0.6)
@@ -210,7 +216,7 @@ def _draw_disc(canvas: Canvas, spine: Spine, disc: Disc, aside: float, here: np.
     if chord < 0.2:
         return
     brightness = (1 - disc.degeneration) ** 1.3
-    inner = tissue.NUCLEUS.scaled(1.0, 0.36 + 1.5 * brightness)
+    inner = tissue.NUCLEUS.scaled(1.0, 0.40 + 0.7 * brightness)
     front, rear = (-0.68 + here.normal(0, 0.04)) * chord, (0.74 + here.normal(0, 0.04)) * chord
     tall = 0.70 + 0.12 * brightness
     steps = np.array([0.0, 0.2, 0.5, 0.8, 1.0, 0.8, 0.5, 0.2])

@@ -23,7 +23,7 @@ def draw_posterior(
     canvas: Canvas, patient: Patient, spine: Spine, aside: float, draw: np.random.Generator, here: np.random.Generator
 ) -> None:
     """Draw what lies behind the canal of each vertebra down to L5."""
-    marrow = marrow_of(patient)
+    marrow = marrow_of(patient, aside)
     first = spine.discs[0]
     higher = [replace(first, centre_2=_above(first, 34.0 * step * spine.size)) for step in (2, 1)]
     for upper, lower in pairwise([*higher, *spine.discs]):
@@ -69,7 +69,7 @@ def _draw_spinous(
 ) -> None:
     """Draw a spinous process, no two alike, and the ligaments and fat below it; beside the midline its root alone."""
     origin, upwards, backwards = _frame(spine, *discs)
-    size, marrow = patient.size, marrow_of(patient)
+    size, marrow = patient.size, marrow_of(patient, aside)
     lumbar = {"L5-S1": 0.62, "L4-L5": 0.88}.get(discs[1].level, 1.0)
     length = 31 * size * draw.normal(1, 0.09) * lumbar
     tall, hang, club = draw.normal(1, 0.17), draw.normal(0, 3.0), draw.normal(0, 2.2)
@@ -155,7 +155,7 @@ def _draw_joint(
     """Draw pedicle and articular processes of a vertebra: a chain of dull, dark-edged bones with fat between them."""
     upper, lower = discs
     _, upwards, backwards = _frame(spine, upper, lower)
-    size, marrow = patient.size, marrow_of(patient)
+    size, marrow = patient.size, marrow_of(patient, aside)
     high, low = spine.edge(upper, 1, -1), spine.edge(lower, 1, 1)
     large = (upper.facets, lower.facets)
     outer = float(np.clip((aside - 13.2) / 4.4, 0, 1))  # further out there is less of the lower process
@@ -183,10 +183,16 @@ def _draw_joint(
         (low, -16, 19),
     ]
     fat = uneven(outline(tips, 1.0), draw, 1.5)
-    canvas.fill(fat, tissue.EPIDURAL_FAT, alpha=float(draw.uniform(0.3, 1.0)), soft_mm=0.9, speckle=0.75)
+    canvas.fill(
+        fat,
+        tissue.EPIDURAL_FAT.scaled(1.0, 1.2),
+        alpha=float(draw.uniform(0.5, 1.0)),
+        soft_mm=0.9,
+        speckle=0.75 + 0.1 * outer,
+    )
     strands = []
-    for _ in range(5):
-        start = low + size * (here.uniform(-14, 8) * upwards + here.uniform(22, 29) * backwards)
+    for _ in range(9):
+        start = low + size * (here.uniform(-14, 8) * upwards + here.uniform(20, 31) * backwards)
         run = here.uniform(5, 20) * (-upwards + here.uniform(0.0, 0.7) * backwards)
         path = start + np.outer(np.linspace(0, 1, 5), run) + np.cumsum(here.normal(0, 0.7, (5, 2)), axis=0)
         strands.append((path, float(here.uniform(0.7, 2.6)), float(here.uniform(0.3, 0.9))))

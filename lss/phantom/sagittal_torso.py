@@ -56,7 +56,8 @@ def _draw_septa(canvas: Canvas, skin: np.ndarray, thickness: np.ndarray, draw: n
     """Draw the superficial fascia along the skin, and short septa that run from it to the skin."""
     lines = []
     for _ in range(int(draw.integers(1, 3))):
-        share = np.clip(draw.uniform(0.3, 0.75) + _wave(60, draw, 0.08), 0.1, 0.95)
+        slope = draw.uniform(-0.3, 0.3) * np.linspace(-1, 1, 60)
+        share = np.clip(draw.uniform(0.3, 0.8) + slope + _wave(60, draw, 0.12), 0.1, 0.95)
         lines.append((skin - np.column_stack([share * thickness, np.zeros(60)]), 0.55, float(draw.uniform(0.15, 0.55))))
     for _ in range(int(draw.integers(25, 60))):
         start = int(draw.integers(8, 52))
@@ -112,7 +113,7 @@ def draw_front(
     below = spine_front[-1] + np.array([[12.0, 30.0], [30.0, 120.0]])
     front = np.vstack([spine_front, below])
     end = np.array([(-500.0, below[-1, 1]), (-500.0, front[0, 1])])
-    canvas.fill(np.vstack([front, end]), tissue.PRESACRAL_FAT)
+    canvas.fill(np.vstack([front, end]), tissue.VISCERAL_FAT.scaled(1.0, 1.36))
     canvas.fill(np.vstack([wall_line, far]), tissue.AIR)
     # the fat of the belly's wall is next to the coils in front: a gleam of it is left in spite of the saturation
     gleam = wall_line + np.array([draw.uniform(4, 12), 0.0])
@@ -136,7 +137,7 @@ def _draw_sheets(
 ) -> None:
     """Draw what runs along the front of the spine down to the sacrum: crura and vessels, grey, and fat between them."""
     low = draw.uniform(30, 52)  # where the sheets end and the fat before the sacrum begins
-    dull = draw.uniform(0.45, 0.9) * (1 - 0.35 * min(aside / 17.6, 1))
+    dull = draw.uniform(0.45, 0.9) * (1 - 0.6 * min(aside / 17.6, 1))
     line, outer = spine.front(-1.0), spine.front(draw.uniform(26, 60))
     line, outer = line[line[:, 1] < low], outer[outer[:, 1] < low + 6]
     belly = outer - np.array([60.0, 0.0])
@@ -160,13 +161,9 @@ def _draw_sheets(
 
 def _draw_bowel(canvas: Canvas, front: np.ndarray, draw: np.random.Generator, here: np.random.Generator) -> None:
     """Draw loops before the spine, and the large soft organs of the pelvis before the fat that covers the sacrum."""
-    presacral = draw.uniform(10, 30)
+    presacral = draw.uniform(20, 36)
     for large in [True] * int(draw.integers(1, 4)) + [False] * int(draw.integers(2, 6)):
-        at = (
-            (draw.uniform(-90, 45), draw.uniform(60, 165))
-            if large
-            else (draw.uniform(-95, 20), draw.uniform(-150, 170))
-        )
+        at = (draw.uniform(-90, 45), draw.uniform(92, 165)) if large else (draw.uniform(-95, 0), draw.uniform(-150, 60))
         size = draw.uniform((18, 12), (42, 24)) if large else draw.uniform(3, 11, 2)
         nearest = np.interp(at[1], front[:, 1], front[:, 0]) - presacral - size.max() * 0.8
         signal = draw.uniform(0.15, 1.3) if large else draw.uniform(0.1, 1.2)
@@ -174,18 +171,21 @@ def _draw_bowel(canvas: Canvas, front: np.ndarray, draw: np.random.Generator, he
             at = (nearest - draw.gamma(1.2, 10.0), at[1])
         at = (min(at[0], nearest) + here.normal(0, 3.0), at[1] + here.normal(0, 3.0))
         loop = uneven(ellipse(at, (size[0], size[1]), draw.uniform(20, 110)), here, 0.12 * size.max(), waves=4)
-        canvas.fill(loop, tissue.BOWEL.scaled(0.5, 0.4), alpha=float(draw.uniform(0.5, 0.9)), soft_mm=1.2)
-        canvas.fill(grown(loop, -2.2), tissue.BOWEL.scaled(signal, signal), alpha=0.9, soft_mm=1.8)
+        blur = float(draw.uniform(1.0, 4.0))  # it moves
+        canvas.fill(loop, tissue.BOWEL.scaled(0.5, 0.4), alpha=float(draw.uniform(0.3, 0.9)), soft_mm=blur)
+        canvas.fill(
+            grown(loop, -2.2), tissue.BOWEL.scaled(signal, signal), alpha=float(draw.uniform(0.5, 0.95)), soft_mm=blur
+        )
         if large:  # contents lie in streaks
             shown = float(draw.uniform(0.0, 0.4))
             contents = tissue.BOWEL.scaled(1.3, 1.3)
             canvas.fill(grown(loop, -3.0), contents, alpha=shown, soft_mm=2.0, speckle=0.3, fibres=True)
     # the sigmoid lies as a chain of dark loops with gas and thin bright walls at the foot of the picture
     place = np.array(
-        [np.interp(95.0, front[:, 1], front[:, 0]) - presacral - draw.uniform(12, 40), draw.uniform(88, 118)]
+        [np.interp(105.0, front[:, 1], front[:, 0]) - presacral - draw.uniform(12, 40), draw.uniform(98, 125)]
     )
-    for _ in range(int(draw.integers(2, 7))):
-        radii = draw.uniform(6, 13, 2)
+    for _ in range(int(draw.integers(0, 7))):
+        radii = draw.uniform(5, 13, 2)
         loop = uneven(ellipse((place[0], place[1]), (radii[0], radii[1]), draw.uniform(0, 90)), here, 1.5, waves=4)
         canvas.fill(grown(loop, 1.2), tissue.BOWEL, soft_mm=0.8, alpha=0.8)
         canvas.fill(loop, tissue.GAS.scaled(1.0, float(draw.uniform(1, 6))), soft_mm=1.0, alpha=0.9)
