@@ -158,7 +158,7 @@ def _draw_vertebra(
     waisted: float,
     draw: np.random.Generator,
 ) -> None:
-    """Draw a body between two lines; `waisted` is a factor on how hollow its walls are; 0 for a segment of the sacrum."""
+    """Draw a body between two lines; `waisted`: a factor on how hollow its walls are, 0 for a sacral segment."""
     centre = (top[0] + top[1] + bottom[0] + bottom[1]) / 4
     corners = np.array([top[0], (top[0] + top[1]) / 2, top[1], (top[1] + bottom[1]) / 2, bottom[1],
                         (bottom[0] + bottom[1]) / 2, bottom[0], (bottom[0] + top[0]) / 2])  # fmt: skip
