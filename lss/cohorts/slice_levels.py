@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -28,22 +29,20 @@ from lss.cohorts.blocks import (
     normal,
 )
 from lss.cohorts.contrast import NO_ANATOMY
+from lss.cohorts.tilts import chances
 from lss.domain.grades import LEVELS
 from lss.levels.second_opinion import SecondOpinion, second_opinion
 
-MIN_SACRUM_DEGREES = 20.0
-"""A lowest block tilted less may not be L5-S1's: lumbosacral angles are 18 to 71 degrees, the sacral slope in stenosis
-13.8 to 66.9; the discs above lie flatter, L4-L5 by up to about 20. What is lost by asking is a look at the slices."""
+MAX_MISSING, MAX_BELOW = 0.1, 0.03
+"""Chances, by the tilts, that L5-S1 is missing or that the lowest block lies below it, above which the count is
+doubtful. `benchmarks/level_counts.py` says how many right counts are doubted and how many wrong ones are not."""
 
-STEEP_SACRUM_DEGREES, MIN_STEP_DEGREES = 32.0, 13.0
-"""From L4-L5 to L5-S1 the tilt grows by about 20 degrees, the wedge of L5 and of half of both discs; between the discs
-above by about 10. A lowest block that is neither as steep nor so much steeper than the next may be that of L4-L5."""
+MAX_WITH_IMAGES = 0.35
+"""The same where the sagittal images confirm the count: their names, right in about 19 of 20 spines, make odds of 2
+to 1 odds of 40 to 1. Images and tilts that contradict each other are for a reader."""
 
-MAX_ABOVE_DEGREES = 35.0
-"""No disc above L5-S1 is tilted further: a lower block shows the sacrum or its joints."""
-
-USUAL_RISE_MM = (20.0, 46.0)
-"""Distance in height between blocks of neighbouring discs; a steep sacrum makes it small, a tall patient large."""
+USUAL_APART_MM = (20.0, 46.0)
+"""Distance between the middles of blocks of neighbouring discs, in the sagittal plane."""
 
 MAX_TURN_DEGREES = 10.0
 """Blocks that count as one disc, a repeated scan or another weighting, are tilted alike."""
@@ -157,88 +156,131 @@ def _count_discs(
         for index, block in enumerate(blocks, start=1)
     }
     blocks = [block for row, problem in zip(rows, problems, strict=True) if not problem for block in row]
-    blocks.sort(key=height)
-    if not blocks:
+    discs = _discs_of(blocks)
+    if not discs:
         return levels
-    heights = [height(block) for block in blocks]
-    discs = [int(disc) for disc in np.cumsum([rise >= MIN_DISC_MM for rise in [0.0, *np.diff(heights)]])]
-    count = discs[-1] + 1
-    middles = [np.mean([at for at, disc in zip(heights, discs, strict=True) if disc == n]) for n in range(count)]
-    rises = np.diff(middles)
+    count = len(discs)
+    rises = [_distance(below, above) for below, above in pairwise(discs)]
     gap = next((disc + 1 for disc, rise in enumerate(rises) if rise > MAX_DISC_MM), count)
-    tilts = [angle(normal(block[0]), HEAD_3) for block in blocks]
+    tilts = _tilts(discs)
     if gap < count:
         doubts = [*doubts, f"a gap of {rises[gap - 1]:.0f} mm in the count"]
-    for index, block in enumerate(blocks):
-        where = f"disc {discs[index] + 1} of {count} from the tail, tilted {tilts[index]:.0f} degrees"
+    for index, block in ((index, block) for index, disc in enumerate(discs) for block in disc):
+        where = f"disc {index + 1} of {count} from the tail, tilted {angle(normal(block[0]), HEAD_3):.0f} degrees"
         if count == 1:
             levels[id(block)] = None, f"{where}; only one disc, and nothing says which"
-        elif discs[index] >= gap:
+        elif index >= gap:
             levels[id(block)] = None, f"{where}; {rises[gap - 1]:.0f} mm above the one below: a disc may be missing"
-        elif discs[index] >= len(LEVELS):
+        elif index >= len(LEVELS):
             levels[id(block)] = None, f"{where}; more blocks than lumbar discs"
         else:
-            levels[id(block)] = LEVELS[-1 - discs[index]], where
+            levels[id(block)] = LEVELS[-1 - index], where
     if count > 1:
-        of_beginning = _doubts_of_beginning(tilts, discs)
-        _add_remarks(levels, blocks, of_beginning, [*doubts, *_doubts_of_count(tilts, heights, discs)], ask())
+        _add_remarks(levels, discs, tilts[:gap], [*doubts, *_doubts_of_count(discs)], ask())
     return levels
+
+
+def _discs_of(blocks: list[list[RawSlice]]) -> list[list[list[RawSlice]]]:
+    """Return the blocks of each disc, from the tail; blocks belong to one where their planes lie close together.
+
+    Heights would not tell: the middles of two blocks along a steep sacrum may be at one height.
+    """
+    discs: list[list[list[RawSlice]]] = []
+    for block in sorted(blocks, key=height):
+        for disc in discs:
+            if abs(_apart(disc, [block])) < MIN_DISC_MM:
+                disc.append(block)
+                break
+        else:
+            discs.append([block])
+    return sorted(discs, key=lambda disc: float(np.mean([height(block) for block in disc])))
+
+
+def _apart(below: list[list[RawSlice]], above: list[list[RawSlice]]) -> float:
+    """Return how far the first blocks of two discs lie apart along the mean of their normals, mm towards the head."""
+    mean_3 = _up(below[0]) + _up(above[0])
+    return float((_middle(above[0]) - _middle(below[0])) @ mean_3 / np.linalg.norm(mean_3))
+
+
+def _distance(below: list[list[RawSlice]], above: list[list[RawSlice]]) -> float:
+    """Return the distance between the middles of two discs in the sagittal plane, mm."""
+    middles = [np.mean([_middle(block) for block in disc], axis=0) for disc in (below, above)]
+    return float(np.linalg.norm((middles[1] - middles[0])[1:]))
+
+
+def _up(block: list[RawSlice]) -> np.ndarray:
+    """Return the normal of a block, (3,), towards the head."""
+    normal_3 = normal(block[0])
+    return -normal_3 if normal_3[2] < 0 else normal_3
+
+
+def _middle(block: list[RawSlice]) -> np.ndarray:
+    return np.mean([item.geometry.centre_3 for item in block if item.geometry], axis=0)
+
+
+def _tilts(discs: list[list[list[RawSlice]]]) -> list[float]:
+    """Return the mean tilt of each disc about the left-right axis, degrees, the steepest one positive."""
+    normals = [[_up(block) for block in disc] for disc in discs]
+    tilts = [float(np.mean([np.degrees(np.arctan2(-y, z)) for _, y, z in disc])) for disc in normals]
+    steepest = max(tilts, key=abs)
+    return [-tilt for tilt in tilts] if steepest < 0 else tilts
 
 
 def _add_remarks(
     levels: dict[int, Level],
-    blocks: list[list[RawSlice]],
-    of_beginning: list[str],
+    discs: list[list[list[RawSlice]]],
+    tilts: list[float],
     others: list[str],
     opinion: SecondOpinion | None,
 ) -> None:
-    """Add the doubts to the counted levels, in place; those of the beginning fall where the sagittal images confirm
-    some block, and contradict none.
+    """Add the doubts to the counted levels, in place; by the `tilts` less has to be sure where the sagittal images
+    confirm some block and contradict none.
     """
-    counted = [(block, *levels[id(block)]) for block in blocks]
+    counted = [(block, *levels[id(block)]) for disc in discs for block in disc]
     heard = {id(block): opinion.on(block, level) for block, level, _ in counted if opinion and level}
     confirmed = any(confirms for confirms, _ in heard.values()) and not any(words for _, words in heard.values())
+    of_beginning = _doubts_of_beginning(tilts, confirmed)
     for block, level, where in counted:
         if level is None:
             continue
         confirms, words = heard.get(id(block), (False, ""))
-        doubts = [*([words] if words else []), *([] if confirmed else of_beginning), *others]
+        doubts = [*([words] if words else []), *of_beginning, *others]
         remarks = "; the sagittal images agree" if confirms else ""
         levels[id(block)] = level, where + remarks + "".join(f"; doubtful: {doubt}" for doubt in doubts)
 
 
-def _doubts_of_beginning(tilts: list[float], discs: list[int]) -> list[str]:
-    """Return why the count may not begin at L5-S1; values by block."""
-    steepest = [
-        max(tilt for tilt, disc in zip(tilts, discs, strict=True) if disc == number) for number in range(discs[-1] + 1)
-    ]
-    lowest, above, doubts = steepest[0], steepest[1], []
-    if lowest < max(steepest):
+def _doubts_of_beginning(tilts: list[float], confirmed: bool) -> list[str]:
+    """Return why the count may not begin at L5-S1, from the tilts of its discs from the lowest up; `confirmed` says
+    that the sagittal images let it begin there.
+    """
+    doubts = []
+    if tilts[0] < max(tilts):
         doubts.append("the lowest block is not the most angled")
-    if lowest < MIN_SACRUM_DEGREES:
-        doubts.append(f"the lowest block is tilted by only {lowest:.0f} degrees: L5-S1 may be missing")
-    elif lowest < STEEP_SACRUM_DEGREES and lowest - above < MIN_STEP_DEGREES:
-        step = f"by {lowest:.0f} degrees, the next by {above:.0f}"
-        doubts.append(f"the lowest block is tilted {step}: L5-S1 may be missing")
-    if above > MAX_ABOVE_DEGREES:
-        doubts.append(f"the next block is tilted by {above:.0f} degrees: the lowest may lie below L5-S1")
+    chance = chances(tilts)
+    listed = ", ".join(f"{tilt:.0f}" for tilt in tilts)
+    for share, limit, words in (
+        (chance["L4-L5"] + chance["L3-L4"], MAX_MISSING, "L5-S1 may be missing"),
+        (chance["S1-S2"], MAX_BELOW, "the lowest may lie below L5-S1"),
+    ):
+        if share > (MAX_WITH_IMAGES if confirmed else limit):
+            chance_words = f"with a chance of {100 * share:.0f} %"
+            doubts.append(f"by the tilts ({listed} degrees from below) {words}, {chance_words}")
     return doubts
 
 
-def _doubts_of_count(tilts: list[float], heights: list[float], discs: list[int]) -> list[str]:
-    """Return why the count may have skipped or invented a disc; values by block."""
-    of_disc = [[index for index, disc in enumerate(discs) if disc == number] for number in range(discs[-1] + 1)]
+def _doubts_of_count(discs: list[list[list[RawSlice]]]) -> list[str]:
+    """Return why the count may have skipped or invented a disc."""
     doubts = []
-    for indices in of_disc:
-        turns, places = [tilts[index] for index in indices], [heights[index] for index in indices]
-        if max(turns) - min(turns) > MAX_TURN_DEGREES or max(places) - min(places) >= MIN_DISC_MM:
-            doubts.append("blocks of unlike tilt or height count as one disc")
-    rises = np.diff([np.mean([heights[index] for index in indices]) for indices in of_disc])
-    for rise in rises[(rises < USUAL_RISE_MM[0]) | ((rises > USUAL_RISE_MM[1]) & (rises <= MAX_DISC_MM))]:
-        doubts.append(f"blocks {rise:.0f} mm apart count as neighbouring discs")
-    if len(of_disc) not in USUAL_DISCS:
+    pairs = [pair for disc in discs for pair in combinations(disc, 2)]
+    if any(angle(normal(one[0]), normal(other[0])) > MAX_TURN_DEGREES for one, other in pairs):
+        doubts.append("blocks of unlike tilt or height count as one disc")
+    for below, above in pairwise(discs):
+        apart = _distance(below, above)
+        if not USUAL_APART_MM[0] <= apart <= USUAL_APART_MM[1] and apart <= MAX_DISC_MM:
+            doubts.append(f"blocks {apart:.0f} mm apart count as neighbouring discs")
+    if len(discs) not in USUAL_DISCS:
         usual = f"{USUAL_DISCS.start} to {USUAL_DISCS.stop - 1}"
-        doubts.append(f"{'fewer' if len(of_disc) < USUAL_DISCS.start else 'more'} discs than the usual {usual}")
+        doubts.append(f"{'fewer' if len(discs) < USUAL_DISCS.start else 'more'} discs than the usual {usual}")
     return list(dict.fromkeys(doubts))
 
 

@@ -210,3 +210,37 @@ def test_other_planes_keep_no_level(plane: str) -> None:
     item.plane = plane
     assign_levels([item])
     assert item.level is None
+
+
+@pytest.mark.parametrize(
+    ("tilts", "words"),
+    [
+        ([18.0, 6.0, -2.0], "L5-S1 may be missing"),
+        ([33.0, 25.0, 15.0], "L5-S1 may be missing"),  # L4-L5 above a steep sacrum: steep, but no step like L5-S1's
+        ([44.0, 38.0, 17.0, 6.0], "may lie below L5-S1"),  # the large step is the second
+        ([32.0, 10.0, 0.0], ""),
+        ([52.0, 31.0, 18.0, 6.0], ""),  # a steep sacrum
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_steps_of_the_tilts_say_where_a_count_begins(tilts: list[float], words: str, sign: int) -> None:
+    slices, truth = patient(len(tilts), 4, [sign * tilt for tilt in tilts], 40.0)
+    assign_levels(slices)
+    assert [item.level for item in slices] == truth
+    for item in slices:
+        assert words in item.level_reason and ("doubtful" in item.level_reason) == bool(words), item.level_reason
+
+
+def test_blocks_at_one_height_along_a_steep_sacrum_are_two_discs() -> None:
+    """The field of the lowest block lies further back, where its tilted plane is as high as the disc above."""
+    slices, truth = patient(4, 4, [55.0, 34.0, 20.0, 8.0])
+    lowest = [item.geometry for item in slices[:4] if item.geometry]
+    # 34 mm below L4-L5 along the spine, 25 mm behind
+    normal, back = lowest[0].normal_3, np.array([0.0, np.cos(np.radians(55)), np.sin(np.radians(55))])
+    for index, item in enumerate(slices[:4]):
+        place = np.array([0.0, 0.0, -100 + 36]) - 34 * normal + 25 * back + 4.4 * index * normal
+        item.geometry = replace(lowest[index], centre_3=place)
+    heights = [item.geometry.centre_3[2] for item in slices if item.geometry]
+    assert abs(np.mean(heights[:4]) - np.mean(heights[4:8])) < 12
+    assign_levels(slices)
+    assert [item.level for item in slices] == truth

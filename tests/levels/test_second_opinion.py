@@ -67,6 +67,7 @@ def reasons(slices: list[RawSlice]) -> set[str]:
 
 def test_sagittal_images_confirm_a_right_count(phantom) -> None:
     sagittal, blocks = parts(phantom)
+    blocks["L5-S1"] = tilted_to(blocks["L5-S1"], 32.0)
     axial = [item for block in blocks.values() for item in block]
     assign_levels([*sagittal, *axial])
     assert all(item.level == level for level, block in blocks.items() for item in block)
@@ -74,15 +75,24 @@ def test_sagittal_images_confirm_a_right_count(phantom) -> None:
 
 
 def test_sagittal_images_settle_a_flat_sacrum(phantom) -> None:
-    """A block planned at only 15 degrees may be L4-L5's by its tilt; where its middle lies says that it is not."""
+    """A block planned at only 25 degrees may be L4-L5's by its tilt; where its middle lies says that it is not."""
     sagittal, blocks = parts(phantom)
-    blocks["L5-S1"] = tilted_to(blocks["L5-S1"], 15.0)
+    blocks["L5-S1"] = tilted_to(blocks["L5-S1"], 25.0)
     axial = [item for block in blocks.values() for item in block]
     assign_levels(axial)
     assert all("L5-S1 may be missing" in why for why in reasons(axial))
     assign_levels([*sagittal, *axial])
     assert {item.level for item in blocks["L5-S1"]} == {"L5-S1"}
     assert not any("doubtful" in why for why in reasons(axial))
+
+
+def test_images_that_contradict_the_tilts_settle_nothing(phantom) -> None:
+    """A sagittal source that took L4-L5 for L5-S1 must not make a count certain that the tilts speak against."""
+    sagittal, blocks = parts(phantom)
+    blocks["L5-S1"] = tilted_to(blocks["L5-S1"], 14.0)
+    axial = [item for block in blocks.values() for item in block]
+    assign_levels([*sagittal, *axial])
+    assert all("images agree" in why and "L5-S1 may be missing" in why for why in reasons(axial))
 
 
 @pytest.mark.parametrize("tilt", [15.0, 35.0])
