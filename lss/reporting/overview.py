@@ -31,7 +31,7 @@ def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str,
     return {
         "opening": opening(statistics),
         "made": _made(cohort, statistics, manifests),
-        "facts": _facts(cohort, split, statistics, manifests),
+        "facts": _facts(split, statistics, manifests),
         "masks": _masks(statistics),
         "subsets": _subsets(split),
         "models": [_model(facts) for facts in facts_of["train"]],
@@ -45,13 +45,9 @@ def overview(manifests: list[Manifest], statistics: dict[str, Any]) -> dict[str,
     }
 
 
-def _facts(
-    cohort: dict[str, Any], split: dict[str, Any], statistics: dict[str, Any], manifests: list[Manifest]
-) -> list[tuple[str, str]]:
+def _facts(split: dict[str, Any], statistics: dict[str, Any], manifests: list[Manifest]) -> list[tuple[str, str]]:
     about = statistics["about"]
-    facts = []
-    if cohort.get("cohort") or about["cohort"]:
-        facts.append(("Cohort", cohort_name(cohort, about["cohort"])))
+    facts: list[tuple[str, str]] = []
     if "slices" in split:
         facts.append(("Slices", f"{split['used']:,} in use of {split['slices']:,} read"))
     facts.append(("Test part", f"{about['images']:,} slices of {about['patients']:,} patients"))

@@ -30,3 +30,8 @@ def test_the_page_opens_with_the_best_masks_and_shows_the_main_rows(evaluated: E
 
 def test_an_ablation_that_was_not_run_is_left_out(evaluated: Evaluated) -> None:
     assert "Table 7" not in results_text(evaluated.statistics, {"measures": []}, [])
+
+
+def test_no_fact_stands_twice(evaluated: Evaluated) -> None:
+    facts = re.findall(r"^- ([\w ]+):", results_text(evaluated.statistics, {"measures": []}, []), flags=re.M)
+    assert "Cohort" in facts and len(facts) == len(set(facts))
