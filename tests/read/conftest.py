@@ -23,7 +23,7 @@ from lss.storage.io import write_parquet
 from lss.storage.schemas import SLICES, SPLIT_BATCH
 
 GRADES = {"L3-L4": "A", "L4-L5": "A", "L5-S1": "BC"}
-SEED = 6  # of a spine whose levels leave no doubt: about one in twelve drawn does
+SEED = 8  # of a spine whose levels leave no doubt: five in eleven drawn do
 
 
 @pytest.fixture(scope="session")
