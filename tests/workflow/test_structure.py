@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -92,3 +93,9 @@ def test_help_of_every_stage_says_what_it_reads_and_writes() -> None:
     for stage in STAGES:
         text = CliRunner().invoke(app, [stage, "--help"]).stdout
         assert "Reads" in text and "Writes" in text, stage
+
+
+def test_every_file_of_tests_has_a_name_of_its_own(project_root: Path) -> None:
+    """The tests' folders are no packages: of two files of one name the second is not collected."""
+    names = Counter(path.name for path in (project_root / "tests").rglob("*.py"))
+    assert [name for name, count in names.items() if count > 1 and name != "conftest.py"] == []
