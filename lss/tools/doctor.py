@@ -23,7 +23,7 @@ def examine(params: Params) -> int:
     checks = [*_versions(), _gpu(params), _java(), _disk(params), *_inputs(params)]
     table = Table(title=f"lss doctor: settings '{params.preset}'", show_lines=False)
     for column in ("", "check", "found", "remedy"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "check")  # a package's name stays one word
     for state, what, outcome, remedy in checks:
         table.add_row(
             {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "lack": "[red]lack[/]"}[state],
